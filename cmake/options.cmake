@@ -1,0 +1,26 @@
+# Compiler flags, the same for every target.
+#
+# PS_MARCH is the oldest processor the binaries run on. Faster kernels (AVX-512) are compiled apart
+# and chosen at run time, so the baseline only has to cover what is used everywhere (AVX2, BMI2, CRC32).
+set(PS_MARCH "x86-64-v3" CACHE STRING "Value of -march for all code but the dispatched kernels")
+set(PS_SANITIZE "" CACHE STRING "Value of -fsanitize=, empty for none")
+
+add_compile_options(-march=${PS_MARCH} -Wall -Wextra -Wno-sign-compare -Wno-missing-field-initializers
+                    -fno-omit-frame-pointer)
+# Sums are the same bytes on every machine: no fused multiply-add unless the code asks for it.
+add_compile_options(-ffp-contract=off)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+elseif(PS_SANITIZE)
+  set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
+endif()
+if(PS_SANITIZE)
+  add_compile_options(-fsanitize=${PS_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${PS_SANITIZE})
+endif()
+
+find_program(PS_CCACHE ccache)
+if(PS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${PS_CCACHE})
+endif()
+include_directories(${CMAKE_SOURCE_DIR})

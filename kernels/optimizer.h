@@ -1,0 +1,65 @@
+// Optimisers of a linear model, per coordinate. State is a few floats a key:
+//
+//   FTRL-Proximal (McMahan et al., KDD 2013)   {z, n}; the weight is derived
+//   AdaGrad (Duchi et al., JMLR 2011)          {w, n}
+//   SGD                                        {w}
+//
+// These are the definitions: every vectorised kernel gives the same bits as they do (tested), because all
+// use IEEE add, multiply, divide and square root in the same order and no fused multiply-add.
+// Pure functions, any thread.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+namespace ps {
+
+enum class Optimizer : std::uint8_t { kFtrl, kAdaGrad, kSgd };
+
+struct OptimizerParams {
+  Optimizer type = Optimizer::kFtrl;
+  float alpha = 0.1f;
+  float beta = 1.0f;
+  float l1 = 0.0f;
+  float l2 = 0.0f;
+};
+
+constexpr int StateFloats(Optimizer type) { return type == Optimizer::kSgd ? 1 : 2; }
+
+inline float FtrlWeight(const OptimizerParams& p, float z, float n) {
+  const float magnitude = std::fabs(z);
+  if (!(magnitude > p.l1)) return 0.0f;
+  const float shrunk = z < 0 ? z + p.l1 : z - p.l1;
+  return -shrunk / ((p.beta + std::sqrt(n)) * (1.0f / p.alpha) + p.l2);
+}
+
+// The weight that a state stands for.
+inline float WeightOf(const OptimizerParams& p, const float* state) {
+  return p.type == Optimizer::kFtrl ? FtrlWeight(p, state[0], state[1]) : state[0];
+}
+
+// One step with the (summed) gradient g.
+inline void ApplyGradient(const OptimizerParams& p, float g, float* state) {
+  switch (p.type) {
+    case Optimizer::kFtrl: {
+      const float w = FtrlWeight(p, state[0], state[1]);
+      const float next = state[1] + g * g;
+      const float sigma = (std::sqrt(next) - std::sqrt(state[1])) * (1.0f / p.alpha);
+      state[0] = (state[0] + g) - sigma * w;
+      state[1] = next;
+      return;
+    }
+    case Optimizer::kAdaGrad: {
+      const float next = state[1] + g * g;
+      const float gradient = g + p.l2 * state[0];
+      state[0] = state[0] - p.alpha * gradient / (p.beta + std::sqrt(next));
+      state[1] = next;
+      return;
+    }
+    case Optimizer::kSgd:
+      state[0] = state[0] - p.alpha * (g + p.l2 * state[0]);
+      return;
+  }
+}
+
+}  // namespace ps

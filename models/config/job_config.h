@@ -1,0 +1,116 @@
+// A job, as declared in its YAML file, after validation. Plain data; names are those of the file, and
+// the schema in models/config/schema.cc is the single list of keys, defaults and ranges.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ps {
+
+enum class DataFormat { kLibsvm, kCsv, kTsv, kCriteo, kVw };
+
+struct ColumnRef {       // a column by header name or by 0-based position
+  std::string name;
+  int index = -1;
+  bool set() const { return index >= 0 || !name.empty(); }
+};
+
+struct LabelConfig {
+  ColumnRef column;        // csv and tsv; default: the column called "label", else column 0
+  std::string positive;    // text of the positive class; empty: "1" (and "+1")
+};
+
+struct DataPart {
+  std::vector<std::string> files;
+  bool set() const { return !files.empty(); }
+};
+
+struct SplitConfig {       // by: ratio. A row's part is decided by a hash of (seed, file, offset).
+  double valid = 0;
+  double test = 0;
+};
+
+struct DataConfig {
+  DataPart train, valid, test;
+  DataFormat format = DataFormat::kLibsvm;
+  bool header = false;                   // csv, tsv
+  std::vector<std::string> columns;      // names when there is no header
+  std::string quote = "\"";              // csv; empty: no quoting
+  std::vector<std::string> missing = {"", "NA", "?"};  // texts that mean "missing"
+  int index_base = 1;                    // libsvm: smallest legal index
+  LabelConfig label;
+  ColumnRef weight;                      // importance weight column (csv, tsv)
+  SplitConfig split;
+  double keep_negatives = 1.0;           // negative down-sampling rate r, by row hash
+  double max_bad_rows = 0.001;           // fraction of rows; above it the job stops, exit 3
+};
+
+enum class FeatureOp { kNumeric, kBucket, kLog, kRaw, kHash, kCross, kIgnore };
+
+struct FeatureConfig {
+  FeatureOp op = FeatureOp::kHash;
+  ColumnRef column;                      // all but cross
+  std::vector<ColumnRef> of;             // cross
+  int buckets = 32;                      // bucket
+  int min_count = 1;                     // admission threshold of the field
+};
+
+enum class OptimizerType { kFtrl, kAdaGrad, kSgd };
+
+struct OptimizerConfig {
+  OptimizerType type = OptimizerType::kFtrl;
+  double alpha = 0.1;   // learning rate
+  double beta = 1.0;
+  double l1 = 0.0;
+  double l2 = 0.0;
+};
+
+struct ModelConfig {
+  std::string type = "lr";
+  OptimizerConfig optimizer;
+  bool bias = true;
+  int min_count = 1;                     // a key enters the table on its min_count-th appearance
+  std::string warm_start;                // bundle directory; empty: from zero
+};
+
+struct EarlyStoppingConfig {
+  int patience = 1;                      // passes without improvement before stopping
+  double min_delta = 0.0;                // of validation log loss
+};
+
+struct TrainConfig {
+  int passes = 1;
+  int batch_rows = 0;                    // 0: auto
+  std::optional<int> staleness;          // unset: row by row embedded, 4 in a cluster; -1: unbounded
+  int threads = 0;                       // 0: all that the container grants
+  std::uint64_t seed = 1;
+  std::optional<EarlyStoppingConfig> early_stopping;  // needs a validation part
+  std::string row_cache;                 // directory of the row cache; empty: the output directory
+  int chunks_per_round = 8;              // G of staleness 0
+};
+
+struct ClusterConfig {
+  int servers = 0;                       // 0: embedded
+  int workers = 0;
+  int replicas = 1;
+  int slot_bits = 12;
+  std::string values = "f32";            // on the wire: f32, bf16, int8
+};
+
+struct OutputConfig {
+  std::string dir = "out";
+};
+
+struct JobConfig {
+  std::string job = "job";
+  DataConfig data;
+  std::vector<FeatureConfig> features;   // empty: every column, types inferred
+  ModelConfig model;
+  TrainConfig train;
+  ClusterConfig cluster;
+  OutputConfig output;
+};
+
+}  // namespace ps

@@ -1,0 +1,35 @@
+// The one extractor: from a raw row to keys, compiled from the declared configuration into an immutable
+// plan with a digest. Training, evaluation and (later) serving run the same plan.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "models/config/job_config.h"
+#include "models/data/data_files.h"
+#include "models/data/row_parser.h"
+
+namespace ps {
+
+class Extractor {
+ public:
+  // Reads a bounded, deterministic sample of the training files where the configuration leaves something open
+  // (column names, types, quantile cuts); never reads anything for libsvm and VW text.
+  // InvalidArgument names the configuration path at fault; a missing column names the known ones.
+  static absl::StatusOr<std::unique_ptr<Extractor>> Compile(const JobConfig& config,
+                                                           const DataFiles& train);
+  static absl::StatusOr<std::unique_ptr<Extractor>> Parse(const std::string& serialized);
+  virtual ~Extractor() = default;
+
+  virtual std::string Serialize() const = 0;      // extractor.pb; equal plans give equal bytes
+  // What was understood, for a person: format, columns with types and operations; several lines.
+  virtual std::string Describe() const = 0;
+  // A parser of this format. Immutable, may be shared by threads.
+  virtual std::unique_ptr<RowParser> MakeParser() const = 0;
+};
+
+// Hex XXH3-128 of the serialized plan.
+std::string ExtractorDigest(const std::string& serialized);
+
+}  // namespace ps

@@ -1,0 +1,76 @@
+// The sparse table of one shard: key -> optimiser state, exact 64-bit keys, in memory.
+//
+// Each slot (top bits of the key) has an open-addressing table of its own, made of buckets that hold a few
+// keys and their state side by side: one cache line a bucket for one-lane FTRL, so one DRAM access a key.
+// A bucket's index is multiply-shift of the key's bits below the slot, so a slot's capacity is any number;
+// slots grow by about 1.25x, each at its own phase, so that at any size of the table the mean load is the same
+// and nothing rehashes as a whole.
+//
+// Threads: one. A shard's core owns its table; nothing here locks.
+// Batched calls prefetch; give them at least a few dozen keys at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "kernels/optimizer.h"
+#include "ps/base/key.h"
+#include "ps/table/entry_layout.h"
+
+namespace ps {
+
+class AdmissionFilter;
+
+class SlotTable {
+ public:
+  struct Options {
+    int slot_bits = kDefaultSlotBits;
+    EntryLayout layout;
+    OptimizerParams optimizer;
+    int min_count = 1;               // a key enters on its min_count-th push; 1: at once
+  };
+  explicit SlotTable(const Options& options);
+  ~SlotTable();
+  SlotTable(const SlotTable&) = delete;
+  SlotTable& operator=(const SlotTable&) = delete;
+
+  // weights[i] = weight of keys[i] in lane 0; 0 for absent keys. Never inserts.
+  void Pull(absl::Span<const Key> keys, absl::Span<float> weights) const;
+
+  // Applies gradients[i] to keys[i] (distinct, non-zero keys), inserting what is absent and admitted.
+  void Push(absl::Span<const Key> keys, absl::Span<const float> gradients);
+
+  // As Push, for keys counted several times at once: admission sees counts[i] appearances.
+  void Push(absl::Span<const Key> keys, absl::Span<const float> gradients,
+            absl::Span<const std::uint8_t> counts);
+
+  // State of one key, or nullptr. Valid until the next insertion into its slot.
+  const float* Find(Key key) const;
+  // Inserts the key (zero state) if absent, bypassing admission: warm start, restore, copies.
+  float* FindOrInsert(Key key);
+  bool Erase(Key key);
+
+  // Calls visit(key, state) for all entries of a slot, in unspecified order.
+  void ForEachInSlot(SlotIndex slot, const std::function<void(Key, float*)>& visit);
+  void ForEachInSlot(SlotIndex slot, const std::function<void(Key, const float*)>& visit) const;
+
+  // Drops the entries of a slot whose weight is zero in every lane; returns how many.
+  std::size_t ShrinkSlot(SlotIndex slot);
+  void ClearSlot(SlotIndex slot);
+
+  std::size_t size() const { return size_; }
+  std::size_t slot_size(SlotIndex slot) const;
+  std::uint32_t slots() const { return 1u << options_.slot_bits; }
+  std::size_t memory_bytes() const;   // buckets, metadata and filter
+  const Options& options() const { return options_; }
+
+ private:
+  Options options_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace ps
