@@ -1,0 +1,153 @@
+// The bytes of a MetricState:
+//
+//   u8 version (1) | 8 x f64 sums | varint bins in use | bins by ascending index
+//   bin: varint (gap << 1 | fractional) | positives, negatives | f64 prediction
+//
+// gap is the index less the previous bin's index less 1 (the first: the index itself). Counts are
+// varints, or f64 when `fractional` (rows with weights). Numbers are little-endian.
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "models/metrics/metrics.h"
+
+namespace ps {
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+
+constexpr char kVersion = 1;
+constexpr double kLargestCount = 9007199254740992.0;  // 2^53: below it a double counts exactly
+
+bool IsCount(double value) { return value < kLargestCount && value == std::floor(value); }
+
+void AppendVarint(std::uint64_t value, std::string* out) {
+  for (; value >= 0x80; value >>= 7) out->push_back(static_cast<char>(value | 0x80));
+  out->push_back(static_cast<char>(value));
+}
+
+void AppendDouble(double value, std::string* out) {
+  char bytes[sizeof(value)];
+  std::memcpy(bytes, &value, sizeof(value));
+  out->append(bytes, sizeof(bytes));
+}
+
+// Takes values off the front; after the first failure everything fails.
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+
+  std::optional<std::uint64_t> Varint() {
+    std::uint64_t value = 0;
+    for (int shift = 0; shift < 63 && !bytes_.empty(); shift += 7) {
+      const std::uint8_t byte = bytes_.front();
+      bytes_.remove_prefix(1);
+      value |= std::uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) return value;
+    }
+    bytes_ = {};
+    return std::nullopt;
+  }
+
+  std::optional<double> Double() {
+    double value;
+    if (bytes_.size() < sizeof(value)) {
+      bytes_ = {};
+      return std::nullopt;
+    }
+    std::memcpy(&value, bytes_.data(), sizeof(value));
+    bytes_.remove_prefix(sizeof(value));
+    return value;
+  }
+
+  // A weight: finite and not negative.
+  std::optional<double> Weight(bool fractional) {
+    std::optional<double> weight;
+    if (fractional) {
+      weight = Double();
+    } else if (const std::optional<std::uint64_t> count = Varint()) {
+      weight = static_cast<double>(*count);
+    }
+    if (weight && !(*weight >= 0 && std::isfinite(*weight))) return std::nullopt;
+    return weight;
+  }
+
+  std::size_t size() const { return bytes_.size(); }
+
+ private:
+  std::string_view bytes_;
+};
+
+}  // namespace
+
+std::string MetricState::Serialize() const {
+  std::string out(1, kVersion);
+  for (const double sum :
+       {sums_.rows, sums_.positives, sums_.prediction, sums_.loss, sums_.loss_compensation,
+        sums_.loss_square, sums_.weighted_loss, sums_.weight_square}) {
+    AppendDouble(sum, &out);
+  }
+  const auto in_use = [](const Bin& bin) {
+    return bin.positives != 0 || bin.negatives != 0 || bin.prediction != 0;
+  };
+  std::uint64_t used = 0;
+  for (const Bin& bin : bins_) used += in_use(bin);
+  AppendVarint(used, &out);
+  std::uint64_t next = 0;
+  for (std::uint64_t b = 0; b < bins_.size(); ++b) {
+    const Bin& bin = bins_[b];
+    if (!in_use(bin)) continue;
+    const bool fractional = !IsCount(bin.positives) || !IsCount(bin.negatives);
+    AppendVarint((b - next) << 1 | static_cast<std::uint64_t>(fractional), &out);
+    next = b + 1;
+    for (const double weight : {bin.positives, bin.negatives}) {
+      if (fractional) {
+        AppendDouble(weight, &out);
+      } else {
+        AppendVarint(static_cast<std::uint64_t>(weight), &out);
+      }
+    }
+    AppendDouble(bin.prediction, &out);
+  }
+  return out;
+}
+
+bool MetricState::Parse(std::string_view bytes) {
+  if (bytes.empty() || bytes.front() != kVersion) return false;
+  bytes.remove_prefix(1);
+  Reader reader(bytes);
+  MetricState parsed;
+  Sums& s = parsed.sums_;
+  for (double* sum : {&s.rows, &s.positives, &s.prediction, &s.loss, &s.loss_compensation,
+                      &s.loss_square, &s.weighted_loss, &s.weight_square}) {
+    const std::optional<double> value = reader.Double();
+    if (!value) return false;
+    *sum = *value;
+  }
+  if (!(s.rows >= 0 && s.positives >= 0 && s.weight_square >= 0) || !std::isfinite(s.rows) ||
+      !std::isfinite(s.positives) || !std::isfinite(s.weight_square)) {
+    return false;
+  }
+  const std::optional<std::uint64_t> used = reader.Varint();
+  if (!used || *used > kBins || (*used == 0 && s.rows != 0)) return false;
+  if (*used > 0) parsed.bins_.resize(kBins);
+  std::uint64_t index = 0;
+  for (std::uint64_t i = 0; i < *used; ++i) {
+    const std::optional<std::uint64_t> head = reader.Varint();
+    if (!head || (*head >> 1) >= kBins - index) return false;
+    index += *head >> 1;
+    const bool fractional = *head & 1;
+    const std::optional<double> positives = reader.Weight(fractional);
+    const std::optional<double> negatives = reader.Weight(fractional);
+    const std::optional<double> prediction = reader.Double();
+    if (!positives || !negatives || !prediction) return false;
+    parsed.bins_[index] = {*positives, *negatives, *prediction};
+    ++index;
+  }
+  if (reader.size() != 0) return false;
+  *this = std::move(parsed);
+  return true;
+}
+
+}  // namespace ps
