@@ -17,6 +17,7 @@ struct TransportStats {
   std::uint64_t frames_in = 0, frames_out = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;
   std::uint64_t bad_frames = 0;      // refused by the decoder; each got an Error reply
+  std::uint64_t dropped = 0;         // not sent: unknown peer, full queue, or larger than a frame may be
 };
 
 class Transport {
@@ -35,8 +36,9 @@ class Transport {
   virtual TransportStats stats() const = 0;
 };
 
-// Runs a machine on a transport until it is finished or `deadline_idle` passes without any message
-// (DeadlineExceeded, naming the peers waited for is the machine's business).
+// Runs a machine on a transport until it is finished or `deadline_idle` passes without any message and
+// without work (DeadlineExceeded; naming the peers waited for is the machine's business). Zero: no deadline.
+// Messages sent in the last call are handed to the transport, whose destructor gives them time to leave.
 absl::Status RunMachine(Machine& machine, Transport& transport, MonotonicTime deadline_idle);
 
 }  // namespace ps
