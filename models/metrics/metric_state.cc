@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/base/attributes.h"
 #include "models/metrics/logistic_loss.h"
 #include "models/metrics/metrics.h"
 
@@ -38,14 +39,17 @@ double Sigmoid(double margin) {
   return (margin < 0 ? e : 1.0) / (1 + e);
 }
 
-// Free of branches: neither the label nor the sign of the margin can be predicted well.
-inline void MetricState::AddRow(const Row& row, Bin* bins, Sums* sums) {
-  const LogisticTable::Value value = LogisticTable::Get().At(std::fabs(row.margin));
+// Free of branches: neither the label nor the sign of the margin can be predicted well. Inlined by
+// force: the sums stay in registers only then, which halves the time of a row.
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void MetricState::AddRow(const LogisticTable& table,
+                                                             const Row& row, Bin* bins,
+                                                             Sums* sums) {
+  const LogisticTable::Value value = table.At(std::fabs(row.margin));
   const double wrong_side = std::copysign(1.0, 0.5 - row.label) * row.margin;
-  const double loss = value.softplus + (wrong_side < 0 ? 0.0 : wrong_side);  // a NaN stays
+  const double loss = value.softplus + std::max(wrong_side, 0.0);  // a NaN stays
   const double weight = row.weight;
   const double probability = weight * (0.5 + std::copysign(0.5 - value.sigmoid, row.margin));
-  const double positive = row.label > 0.5f ? weight : 0.0;
+  const double positive = weight * row.label;
 
   Bin& bin = bins[BinOf(row.margin)];
   bin.positives += positive;
@@ -64,7 +68,7 @@ inline void MetricState::AddRow(const Row& row, Bin* bins, Sums* sums) {
 
 void MetricState::Add(double margin, float label, float weight) {
   if (bins_.empty()) bins_.resize(kBins);
-  AddRow({margin, label, weight}, bins_.data(), &sums_);
+  AddRow(LogisticTable::Get(), {margin, label, weight}, bins_.data(), &sums_);
 }
 
 void MetricState::AddRows(absl::Span<const float> margins, absl::Span<const float> labels,
@@ -72,8 +76,10 @@ void MetricState::AddRows(absl::Span<const float> margins, absl::Span<const floa
   if (margins.empty()) return;
   if (bins_.empty()) bins_.resize(kBins);
   Sums sums = sums_;  // in registers for the loop
+  const LogisticTable& table = LogisticTable::Get();
+  Bin* const bins = bins_.data();
   for (std::size_t i = 0; i < margins.size(); ++i) {
-    AddRow({margins[i], labels[i], weights.empty() ? 1.0f : weights[i]}, bins_.data(), &sums);
+    AddRow(table, {margins[i], labels[i], weights.empty() ? 1.0f : weights[i]}, bins, &sums);
   }
   sums_ = sums;
 }

@@ -3,7 +3,7 @@
 // Merging is exact and commutative for counts; the compensated log loss sums are merged in the
 // caller's order.
 //
-// Labels are 0 or 1 (above 0.5 is 1), weights are finite and not negative. A margin beyond +-kRange
+// Labels are exactly 0 or 1, weights are finite and not negative. A margin beyond +-kRange
 // shares the outermost bin; its log loss is exact. A NaN margin makes the log loss NaN (training
 // has diverged).
 #pragma once
@@ -16,6 +16,8 @@
 #include "absl/types/span.h"
 
 namespace ps {
+
+class LogisticTable;
 
 // The object of metrics.json. What one class only or no rows at all leave undefined is NaN, which
 // JSON shows as null: auc, auc_bound, auc_stderr, ks, normalized_entropy and pr_auc without both
@@ -106,7 +108,7 @@ class MetricState {
     float label;
     float weight;
   };
-  static void AddRow(const Row& row, Bin* bins, Sums* sums);
+  static void AddRow(const LogisticTable& table, const Row& row, Bin* bins, Sums* sums);
 
   std::vector<Bin> bins_;
   Sums sums_;
