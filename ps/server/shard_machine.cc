@@ -1,0 +1,149 @@
+#include "ps/server/shard_machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+
+namespace ps {
+
+void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime now,
+                             Outbox& outbox) {
+  if (finished_) return;
+  const wire::Body& body = message.body;
+  switch (body.kind_case()) {
+    case wire::Body::kWelcome:
+      OnWelcome(body.welcome());
+      break;
+    case wire::Body::kRouting:
+      OnRouting(body.epoch(), body.routing());
+      break;
+    case wire::Body::kDone:
+      if (shard_ != nullptr) shard_->MarkDone(body.done());
+      break;
+    case wire::Body::kHeartbeat:
+      break;
+    case wire::Body::kStop:
+      OnStop(body.stop(), outbox);
+      return;
+    case wire::Body::kError:
+      // An answer to nothing this machine waits for; and errors are not answered with errors.
+      if (body.error().code() == wire::Error::REFUSED && shard_ == nullptr) {
+        finished_ = true;
+        status_ = absl::FailedPreconditionError(body.error().message());
+      }
+      break;
+    case wire::Body::kExport:
+    case wire::Body::kImport:
+      last_heard_ = now;
+      [[fallthrough]];
+    default:
+      if (shard_ == nullptr || !shard_->Handle(from, message, now, outbox)) {
+        Message reply;
+        reply.body.set_request(body.request());
+        reply.body.mutable_error()->set_code(shard_ == nullptr ? wire::Error::MOVED
+                                                               : wire::Error::MALFORMED);
+        reply.body.mutable_error()->set_message("not a request that this shard answers now");
+        outbox.Send(from, std::move(reply));
+      }
+      return;
+  }
+  last_heard_ = now;
+}
+
+void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
+  if (shard_ != nullptr) return;
+  const wire::Plan& plan = welcome.plan();
+  if (plan.slot_bits() < 1 || plan.slot_bits() > kMaxSlotBits ||
+      plan.optimizer() > static_cast<std::uint32_t>(Optimizer::kSgd)) {
+    finished_ = true;
+    status_ = absl::InvalidArgumentError("the scheduler's plan has an impossible slot_bits or optimizer");
+    return;
+  }
+  Shard::Options options;
+  options.key_cache_bytes = options_.key_cache_bytes;
+  options.stepped = plan.staleness() == 0;
+  options.table.slot_bits = static_cast<int>(plan.slot_bits());
+  options.table.optimizer = {.type = static_cast<Optimizer>(plan.optimizer()),
+                             .alpha = plan.alpha(),
+                             .beta = plan.beta(),
+                             .l1 = plan.l1(),
+                             .l2 = plan.l2()};
+  options.table.layout = EntryLayout::For(options.table.optimizer.type);
+  options.table.min_count = std::max(1, static_cast<int>(plan.min_count()));
+  shard_ = std::make_unique<Shard>(options);
+  node_ = welcome.node();
+  heartbeat_interval_ = std::chrono::milliseconds(std::max(1u, welcome.heartbeat_ms()));
+}
+
+void ShardMachine::OnRouting(std::uint64_t epoch, const wire::Routing& routing) {
+  if (shard_ == nullptr || epoch <= epoch_) return;
+  absl::StatusOr<RoutingTable> table = RoutingTable::FromWire(epoch, routing);
+  if (!table.ok()) {
+    LOG(ERROR) << "routing table refused: " << table.status();
+    return;
+  }
+  const absl::StatusOr<ShardIndex> self = table->ShardOfNode(node_);
+  if (!self.ok() || table->slot_bits() != shard_->table().options().slot_bits) {
+    LOG(ERROR) << "routing table of epoch " << epoch << " does not fit node " << node_;
+    return;
+  }
+  epoch_ = epoch;
+  shard_->SetRouting(*std::move(table), *self);
+}
+
+void ShardMachine::OnStop(const wire::Stop& stop, Outbox& outbox) {
+  Message reply;
+  reply.body.mutable_stopped();
+  outbox.Send(options_.scheduler, std::move(reply));
+  finished_ = true;
+  if (stop.failed()) status_ = absl::AbortedError(stop.reason());
+}
+
+void ShardMachine::OnTick(MonotonicTime now, Outbox& outbox) {
+  if (finished_) return;
+  if (last_heard_ < MonotonicTime::zero()) last_heard_ = now;
+  if (now - last_heard_ > options_.scheduler_timeout) {
+    finished_ = true;
+    status_ = absl::UnavailableError(
+        absl::StrCat("nothing heard from the scheduler ", options_.scheduler, " for ",
+                     std::chrono::duration_cast<std::chrono::seconds>(now - last_heard_).count(),
+                     " s"));
+    return;
+  }
+  if (shard_ != nullptr) shard_->OnTick(now, outbox);
+  if (now < next_heartbeat_) return;
+  next_heartbeat_ = now + heartbeat_interval_;
+  if (shard_ == nullptr) {
+    SendHello(outbox);
+  } else {
+    SendHeartbeat(outbox);
+  }
+}
+
+void ShardMachine::SendHello(Outbox& outbox) {
+  Message message;
+  wire::Hello& hello = *message.body.mutable_hello();
+  hello.set_role(wire::SERVER);
+  hello.set_incarnation(options_.incarnation);
+  hello.set_endpoint(options_.endpoint);
+  hello.set_host(options_.host);
+  hello.set_pid(options_.pid);
+  outbox.Send(options_.scheduler, std::move(message));
+}
+
+void ShardMachine::SendHeartbeat(Outbox& outbox) {
+  Message message;
+  message.body.set_epoch(epoch_);
+  wire::Heartbeat& beat = *message.body.mutable_heartbeat();
+  beat.set_incarnation(options_.incarnation);
+  beat.set_entries(shard_->table().size());
+  beat.set_table_bytes(shard_->table().memory_bytes());
+  beat.set_bad_frames(shard_->refused());
+  beat.set_done_pass(shard_->ledger().done_pass());
+  beat.set_done_chunks(shard_->ledger().done_chunks());
+  outbox.Send(options_.scheduler, std::move(message));
+}
+
+}  // namespace ps

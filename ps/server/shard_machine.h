@@ -1,0 +1,56 @@
+// A shard as a node of the cluster: says Hello until it is welcomed, owns the slots that the routing table gives
+// it, beats, serves, and leaves when the scheduler says Stop or has been silent too long.
+//
+// A Machine: one thread, no socket, clock or file of its own. status() is final once finished() is true.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "ps/server/shard.h"
+#include "ps/wire/machine.h"
+
+namespace ps {
+
+class ShardMachine : public Machine {
+ public:
+  struct Options {
+    Address scheduler;
+    std::string endpoint;                // where workers reach this shard
+    std::string host;
+    std::uint32_t pid = 0;
+    std::uint64_t incarnation = 0;       // random
+    MonotonicTime scheduler_timeout = std::chrono::seconds(30);
+    std::size_t key_cache_bytes = std::size_t{256} << 20;
+  };
+  explicit ShardMachine(Options options) : options_(std::move(options)) {}
+
+  void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override;
+  void OnTick(MonotonicTime now, Outbox& outbox) override;
+  bool finished() const override { return finished_; }
+
+  // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went silent.
+  const absl::Status& status() const { return status_; }
+  const Shard* shard() const { return shard_.get(); }   // null until welcomed
+
+ private:
+  void OnWelcome(const wire::Welcome& welcome);
+  void OnRouting(std::uint64_t epoch, const wire::Routing& routing);
+  void OnStop(const wire::Stop& stop, Outbox& outbox);
+  void SendHello(Outbox& outbox);
+  void SendHeartbeat(Outbox& outbox);
+
+  const Options options_;
+  std::unique_ptr<Shard> shard_;
+  std::uint32_t node_ = 0;
+  std::uint64_t epoch_ = 0;
+  MonotonicTime heartbeat_interval_ = std::chrono::milliseconds(100);  // of Hello, until welcomed
+  MonotonicTime next_heartbeat_{0};
+  MonotonicTime last_heard_{-1};                                       // negative: not started
+  bool finished_ = false;
+  absl::Status status_;
+};
+
+}  // namespace ps

@@ -1,0 +1,19 @@
+// What a worker computes from a batch and the weights it pulled. Behind an interface so that a test can count
+// instead of learning.
+#pragma once
+
+#include <vector>
+
+#include "worker/batch.h"
+
+namespace ps {
+
+class GradientModel {
+ public:
+  virtual ~GradientModel() = default;
+  // Reads batch->weight, fills batch->gradient (both by id) with sums over the rows in row order, and sets
+  // *margins (one a row) to the predictions made with the pulled weights. No result may depend on vector width.
+  virtual void Compute(Batch* batch, std::vector<float>* margins) const = 0;
+};
+
+}  // namespace ps
