@@ -1,5 +1,5 @@
-// A job, as declared in its YAML file, after validation. Plain data; names are those of the file, and
-// the schema in models/config/schema.cc is the single list of keys, defaults and ranges.
+// A job, as declared in its YAML file, after validation. Plain data; names are those of the file,
+// and the schema in models/config/schema.cc is the single list of keys, defaults and ranges.
 #pragma once
 
 #include <cstdint>
@@ -11,106 +11,119 @@ namespace ps {
 
 enum class DataFormat { kLibsvm, kCsv, kTsv, kCriteo, kVw };
 
-struct ColumnRef {       // a column by header name or by 0-based position
+struct ColumnRef {  // a column by header name or by 0-based position
   std::string name;
   int index = -1;
   bool set() const { return index >= 0 || !name.empty(); }
+  bool operator==(const ColumnRef&) const = default;
 };
 
 struct LabelConfig {
-  ColumnRef column;        // csv and tsv; default: the column called "label", else column 0
-  std::string positive;    // text of the positive class; empty: "1" (and "+1")
+  ColumnRef column;      // csv and tsv; default: the column called "label", else column 0
+  std::string positive;  // text of the positive class; empty: "1" (and "+1")
+  bool operator==(const LabelConfig&) const = default;
 };
 
 struct DataPart {
   std::vector<std::string> files;
   bool set() const { return !files.empty(); }
+  bool operator==(const DataPart&) const = default;
 };
 
-struct SplitConfig {       // by: ratio. A row's part is decided by a hash of (seed, file, offset).
+struct SplitConfig {  // by: ratio. A row's part is decided by a hash of (seed, file, offset).
   double valid = 0;
   double test = 0;
+  bool operator==(const SplitConfig&) const = default;
 };
 
 struct DataConfig {
   DataPart train, valid, test;
   DataFormat format = DataFormat::kLibsvm;
-  bool header = false;                   // csv, tsv
-  std::vector<std::string> columns;      // names when there is no header
-  std::string quote = "\"";              // csv; empty: no quoting
+  bool header = false;                                 // csv, tsv
+  std::vector<std::string> columns;                    // names when there is no header
+  std::string quote = "\"";                            // csv; empty: no quoting
   std::vector<std::string> missing = {"", "NA", "?"};  // texts that mean "missing"
-  int index_base = 1;                    // libsvm: smallest legal index
+  int index_base = 1;                                  // libsvm: smallest legal index
   LabelConfig label;
-  ColumnRef weight;                      // importance weight column (csv, tsv)
+  ColumnRef weight;  // importance weight column (csv, tsv)
   SplitConfig split;
-  double keep_negatives = 1.0;           // negative down-sampling rate r, by row hash
-  double max_bad_rows = 0.001;           // fraction of rows; above it the job stops, exit 3
+  double keep_negatives = 1.0;  // negative down-sampling rate r, by row hash
+  double max_bad_rows = 0.001;  // fraction of rows; above it the job stops, exit 3
+  bool operator==(const DataConfig&) const = default;
 };
 
 enum class FeatureOp { kNumeric, kBucket, kLog, kRaw, kHash, kCross, kIgnore };
 
 struct FeatureConfig {
   FeatureOp op = FeatureOp::kHash;
-  ColumnRef column;                      // all but cross
-  std::vector<ColumnRef> of;             // cross
-  int buckets = 32;                      // bucket
-  int min_count = 1;                     // admission threshold of the field
+  ColumnRef column;           // all but cross
+  std::vector<ColumnRef> of;  // cross
+  int buckets = 32;           // bucket
+  int min_count = 1;          // admission threshold of the field
+  bool operator==(const FeatureConfig&) const = default;
 };
 
 enum class OptimizerType { kFtrl, kAdaGrad, kSgd };
 
 struct OptimizerConfig {
   OptimizerType type = OptimizerType::kFtrl;
-  double alpha = 0.1;   // learning rate
+  double alpha = 0.1;  // learning rate
   double beta = 1.0;
   double l1 = 0.0;
   double l2 = 0.0;
+  bool operator==(const OptimizerConfig&) const = default;
 };
 
 struct ModelConfig {
   std::string type = "lr";
   OptimizerConfig optimizer;
   bool bias = true;
-  int min_count = 1;                     // a key enters the table on its min_count-th appearance
-  std::string warm_start;                // bundle directory; empty: from zero
+  int min_count = 1;       // a key enters the table on its min_count-th appearance
+  std::string warm_start;  // bundle directory; empty: from zero
+  bool operator==(const ModelConfig&) const = default;
 };
 
 struct EarlyStoppingConfig {
-  int patience = 1;                      // passes without improvement before stopping
-  double min_delta = 0.0;                // of validation log loss
+  int patience = 1;        // passes without improvement before stopping
+  double min_delta = 0.0;  // of validation log loss
+  bool operator==(const EarlyStoppingConfig&) const = default;
 };
 
 struct TrainConfig {
   int passes = 1;
-  int batch_rows = 0;                    // 0: auto
-  std::optional<int> staleness;          // unset: row by row embedded, 4 in a cluster; -1: unbounded
-  int threads = 0;                       // 0: all that the container grants
+  int batch_rows = 0;            // 0: auto
+  std::optional<int> staleness;  // unset: row by row embedded, 4 in a cluster; -1: unbounded
+  int threads = 0;               // 0: all that the container grants
   std::uint64_t seed = 1;
   std::optional<EarlyStoppingConfig> early_stopping;  // needs a validation part
-  std::string row_cache;                 // directory of the row cache; empty: the output directory
-  int chunks_per_round = 8;              // G of staleness 0
+  std::string row_cache;     // directory of the row cache; empty: the output directory
+  int chunks_per_round = 8;  // G of staleness 0
+  bool operator==(const TrainConfig&) const = default;
 };
 
 struct ClusterConfig {
-  int servers = 0;                       // 0: embedded
+  int servers = 0;  // 0: embedded
   int workers = 0;
   int replicas = 1;
   int slot_bits = 12;
-  std::string values = "f32";            // on the wire: f32, bf16, int8
+  std::string values = "f32";  // on the wire: f32, bf16, int8
+  bool operator==(const ClusterConfig&) const = default;
 };
 
 struct OutputConfig {
   std::string dir = "out";
+  bool operator==(const OutputConfig&) const = default;
 };
 
 struct JobConfig {
   std::string job = "job";
   DataConfig data;
-  std::vector<FeatureConfig> features;   // empty: every column, types inferred
+  std::vector<FeatureConfig> features;  // empty: every column, types inferred
   ModelConfig model;
   TrainConfig train;
   ClusterConfig cluster;
   OutputConfig output;
+  bool operator==(const JobConfig&) const = default;
 };
 
 }  // namespace ps

@@ -1,0 +1,222 @@
+#include "models/config/checks.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace ps {
+namespace {
+
+std::string Shown(const ColumnRef& column) {
+  return column.index >= 0 ? absl::StrCat(column.index) : column.name;
+}
+
+class JobChecker {
+ public:
+  JobChecker(const JobConfig& config, const GivenKeys& given, ConfigErrors* errors)
+      : config_(config), given_(given), errors_(errors) {}
+
+  void Check() {
+    CheckParts();
+    CheckFormatKeys();
+    CheckColumnNames();
+    CheckColumns();
+    for (std::size_t i = 0; i < config_.features.size(); ++i) CheckFeature(i);
+    CheckTrain();
+    CheckCluster();
+  }
+
+ private:
+  bool IsGiven(const std::string& path) const { return given_.count(path) > 0; }
+
+  // The place of a key, or of the nearest section above it that the file has.
+  Place PlaceOf(std::string path) const {
+    for (;;) {
+      const auto found = given_.find(path);
+      if (found != given_.end()) return found->second;
+      const std::size_t dot = path.rfind('.');
+      if (dot == std::string::npos) return {};
+      path.resize(dot);
+    }
+  }
+
+  void Add(const std::string& path, const std::string& what) {
+    errors_->Add(PlaceOf(path), absl::StrCat(path, ": ", what));
+  }
+
+  bool IsDelimited() const {
+    return config_.data.format == DataFormat::kCsv || config_.data.format == DataFormat::kTsv;
+  }
+
+  void CheckParts() {
+    const DataConfig& data = config_.data;
+    if (!data.train.set()) Add("data.train.files", "required: name at least one training file");
+    CheckFiles("data.train.files", data.train);
+    CheckFiles("data.valid.files", data.valid);
+    CheckFiles("data.test.files", data.test);
+    if (data.valid.set() && data.split.valid > 0) {
+      Add("data.split.valid", "data.valid.files already names the validation rows; give one");
+    }
+    if (data.test.set() && data.split.test > 0) {
+      Add("data.split.test", "data.test.files already names the test rows; give one");
+    }
+    if (data.split.valid + data.split.test >= 1) {
+      Add("data.split",
+          absl::StrFormat("valid and test take %g of the rows; none are left to train",
+                          data.split.valid + data.split.test));
+    }
+  }
+
+  void CheckFiles(const std::string& path, const DataPart& part) {
+    for (const std::string& file : part.files) {
+      if (file.empty()) Add(path, "an empty file name");
+    }
+    if (IsGiven(path) && !part.set() && path != "data.train.files") Add(path, "an empty list");
+  }
+
+  // A key that the format ignores is a mistake about the format.
+  void CheckFormatKeys() {
+    const DataConfig& data = config_.data;
+    if (!IsDelimited()) {
+      if (data.header) Add("data.header", "only csv and tsv files have a header");
+      for (const char* key : {"data.columns", "data.label.column", "data.weight"}) {
+        if (IsGiven(key)) Add(key, "only for format csv or tsv");
+      }
+    }
+    if (IsGiven("data.quote") && data.format != DataFormat::kCsv) {
+      Add("data.quote", "only for format csv");
+    }
+    if (IsGiven("data.missing") && !IsDelimited() && data.format != DataFormat::kCriteo) {
+      Add("data.missing", "only for format csv, tsv or criteo");
+    }
+    if (IsGiven("data.index_base") && data.format != DataFormat::kLibsvm) {
+      Add("data.index_base", "only for format libsvm");
+    }
+    const bool rows_name_features =
+        data.format == DataFormat::kLibsvm || data.format == DataFormat::kVw;
+    if (IsGiven("features") && rows_name_features) {
+      Add("features", "rows of format libsvm and vw name their own features; leave this out");
+    }
+    if (data.quote.size() > 1 || data.quote == "," || data.quote == "\n" || data.quote == "\r") {
+      Add("data.quote",
+          "expected one character other than a comma or a line end, or an empty text");
+    }
+  }
+
+  void CheckColumnNames() {
+    const DataConfig& data = config_.data;
+    if (data.header && !data.columns.empty()) {
+      Add("data.columns", "the header already names the columns; give one");
+    }
+    std::set<std::string> seen;
+    for (const std::string& name : data.columns) {
+      if (name.empty()) Add("data.columns", "an empty name");
+      if (!seen.insert(name).second) Add("data.columns", absl::StrCat("\"", name, "\" twice"));
+    }
+  }
+
+  // A column that is named must be one of the names known so far; a header is not read yet.
+  void CheckColumn(const std::string& path, const ColumnRef& column) {
+    const DataConfig& data = config_.data;
+    if (!column.set() || !IsDelimited() || data.header) return;
+    if (data.columns.empty()) {
+      if (column.index < 0) {
+        Add(path, absl::StrCat("\"", column.name,
+                               "\" is a name, but the files have no header: set "
+                               "data.header or data.columns, or give the position"));
+      }
+    } else if (column.index >= 0 && column.index >= static_cast<int>(data.columns.size())) {
+      Add(path, absl::StrCat("column ", column.index, " of ", data.columns.size(),
+                             "; positions count from 0"));
+    } else if (column.index < 0 && std::find(data.columns.begin(), data.columns.end(),
+                                             column.name) == data.columns.end()) {
+      Add(path, absl::StrCat("no column \"", column.name, "\"; data.columns has ",
+                             absl::StrJoin(data.columns, ", ")));
+    }
+  }
+
+  void CheckColumns() {
+    const DataConfig& data = config_.data;
+    CheckColumn("data.label.column", data.label.column);
+    CheckColumn("data.weight", data.weight);
+    if (data.weight.set() && data.weight == data.label.column) {
+      Add("data.weight", "the same column as the label");
+    }
+  }
+
+  void CheckInput(const std::string& path, const ColumnRef& column) {
+    CheckColumn(path, column);
+    if (column.set() && column == config_.data.label.column) {
+      Add(path, absl::StrCat("column ", Shown(column), " is the label"));
+    }
+  }
+
+  void CheckFeature(std::size_t index) {
+    const FeatureConfig& feature = config_.features[index];
+    const std::string path = absl::StrCat("features[", index, "]");
+    if (!IsGiven(path + ".op")) {
+      Add(path + ".op", "required: numeric, bucket, log, raw, hash, cross or ignore");
+      return;
+    }
+    const bool cross = feature.op == FeatureOp::kCross;
+    if (cross) {
+      if (feature.column.set()) Add(path + ".column", "a cross names its columns in of");
+      if (feature.of.size() < 2) Add(path + ".of", "a cross needs two or more columns");
+    } else {
+      if (!feature.column.set()) Add(path + ".column", "required, except for op: cross");
+      if (IsGiven(path + ".of")) Add(path + ".of", "only for op: cross");
+    }
+    if (IsGiven(path + ".buckets") && feature.op != FeatureOp::kBucket) {
+      Add(path + ".buckets", "only for op: bucket");
+    }
+    if (IsGiven(path + ".min_count") && feature.op == FeatureOp::kIgnore) {
+      Add(path + ".min_count", "has no meaning for a column that is ignored");
+    }
+    if (feature.op != FeatureOp::kIgnore) CheckInput(path + ".column", feature.column);
+    for (std::size_t i = 0; i < feature.of.size(); ++i) {
+      CheckInput(path + ".of", feature.of[i]);
+      if (std::count(feature.of.begin(), feature.of.begin() + i, feature.of[i]) > 0) {
+        Add(path + ".of", absl::StrCat("column ", Shown(feature.of[i]), " twice"));
+      }
+    }
+    for (std::size_t other = 0; other < index; ++other) {
+      const FeatureConfig& before = config_.features[other];
+      if (before.op == feature.op && before.column == feature.column && before.of == feature.of) {
+        Add(path, absl::StrCat("the same as features[", other, "]"));
+      }
+    }
+  }
+
+  void CheckTrain() {
+    const bool has_validation = config_.data.valid.set() || config_.data.split.valid > 0;
+    if (config_.train.early_stopping && !has_validation) {
+      Add("train.early_stopping",
+          "needs validation rows: set data.valid.files or data.split.valid");
+    }
+    if (config_.output.dir.empty()) Add("output.dir", "an empty name");
+  }
+
+  void CheckCluster() {
+    const ClusterConfig& cluster = config_.cluster;
+    if ((cluster.servers > 0) != (cluster.workers > 0)) {
+      Add(cluster.servers > 0 ? "cluster.workers" : "cluster.servers",
+          "servers and workers come together: set both, or neither to train in this process");
+    }
+    if (cluster.replicas > 1) Add("cluster.replicas", "not available in this version; set 1");
+  }
+
+  const JobConfig& config_;
+  const GivenKeys& given_;
+  ConfigErrors* const errors_;
+};
+
+}  // namespace
+
+void CheckJob(const JobConfig& config, const GivenKeys& given, ConfigErrors* errors) {
+  JobChecker(config, given, errors).Check();
+}
+
+}  // namespace ps

@@ -1,0 +1,287 @@
+#include "models/config/schema.h"
+
+#include "ps/base/key.h"
+
+namespace ps {
+namespace {
+
+using V = Value;
+
+constexpr Bounds AtLeast(double min) { return {.min = min}; }
+constexpr Bounds Above(double min) { return {.min = min, .min_included = false}; }
+constexpr Bounds Between(double min, double max) { return {.min = min, .max = max}; }
+
+template <typename Word>
+constexpr std::int64_t N(Word word) {
+  return static_cast<std::int64_t>(word);
+}
+
+constexpr double kMaxCount = std::numeric_limits<int>::max();
+constexpr double kMaxSeed = 9007199254740991;  // 2^53 - 1: exact in every JSON reader
+
+std::vector<SchemaRow> DataRows() {
+  return {
+      {"data.train.files", ValueType::kTextList, nullptr,
+       "Training files or globs; plain, gzip or zstd, recognised by content. Required.",
+       [](JobConfig* c, const V& v) { c->data.train.files = v.texts; }},
+      {"data.valid.files", ValueType::kTextList, nullptr,
+       "Validation files; metrics are reported for them and early stopping watches them.",
+       [](JobConfig* c, const V& v) { c->data.valid.files = v.texts; }},
+      {"data.test.files", ValueType::kTextList, nullptr,
+       "Test files, evaluated once when training has ended.",
+       [](JobConfig* c, const V& v) { c->data.test.files = v.texts; }},
+      {"data.format",
+       ValueType::kWord,
+       "libsvm",
+       "Layout of all data files. May also be written in data.train, as may header and index_base.",
+       [](JobConfig* c, const V& v) { c->data.format = static_cast<DataFormat>(v.integer); },
+       {},
+       {{"libsvm", N(DataFormat::kLibsvm)},
+        {"csv", N(DataFormat::kCsv)},
+        {"tsv", N(DataFormat::kTsv)},
+        {"criteo", N(DataFormat::kCriteo)},
+        {"vw", N(DataFormat::kVw)}}},
+      {"data.header", ValueType::kFlag, "false",
+       "csv, tsv: the first line of every file names the columns.",
+       [](JobConfig* c, const V& v) { c->data.header = v.flag; }},
+      {"data.columns", ValueType::kTextList, nullptr,
+       "csv, tsv: names of the columns when there is no header.",
+       [](JobConfig* c, const V& v) { c->data.columns = v.texts; }},
+      {"data.quote", ValueType::kText, "'\"'", "csv: the quote character; empty for no quoting.",
+       [](JobConfig* c, const V& v) { c->data.quote = v.text; }},
+      {"data.missing", ValueType::kTextList, "['', NA, '?']",
+       "csv, tsv: texts of a field that mean a missing value.",
+       [](JobConfig* c, const V& v) { c->data.missing = v.texts; }},
+      {"data.index_base", ValueType::kInteger, "1",
+       "libsvm: the smallest legal feature index, 0 or 1; a smaller one is a bad row.",
+       [](JobConfig* c, const V& v) { c->data.index_base = static_cast<int>(v.integer); },
+       Between(0, 1)},
+      {"data.label.column", ValueType::kColumn, nullptr,
+       "csv, tsv: the label; without it the column called \"label\", else column 0.",
+       [](JobConfig* c, const V& v) { c->data.label.column = v.columns.front(); }},
+      {"data.label.positive", ValueType::kText, "''",
+       "Text of the positive class; empty means 1 or +1.",
+       [](JobConfig* c, const V& v) { c->data.label.positive = v.text; }},
+      {"data.weight", ValueType::kColumn, nullptr,
+       "csv, tsv: column of the importance weight, a number >= 0; without it every row weighs 1.",
+       [](JobConfig* c, const V& v) { c->data.weight = v.columns.front(); }},
+      {"data.split.by",
+       ValueType::kWord,
+       "ratio",
+       "How rows of data.train are set aside: at random, by a hash of the row's position and the "
+       "seed.",
+       [](JobConfig*, const V&) {},
+       {},
+       {{"ratio", 0}}},
+      {"data.split.valid",
+       ValueType::kReal,
+       "0",
+       "Fraction of the rows kept for validation.",
+       [](JobConfig* c, const V& v) { c->data.split.valid = v.real; },
+       {.min = 0, .max = 1, .max_included = false}},
+      {"data.split.test",
+       ValueType::kReal,
+       "0",
+       "Fraction of the rows kept for the test.",
+       [](JobConfig* c, const V& v) { c->data.split.test = v.real; },
+       {.min = 0, .max = 1, .max_included = false}},
+      {"data.keep_negatives",
+       ValueType::kReal,
+       "1",
+       "Fraction of the negative rows learnt from; predicted probabilities are corrected for it.",
+       [](JobConfig* c, const V& v) { c->data.keep_negatives = v.real; },
+       {.min = 0, .max = 1, .min_included = false}},
+      {"data.max_bad_rows", ValueType::kReal, "0.001",
+       "Malformed rows allowed, as a fraction; above it the job stops with exit code 3.",
+       [](JobConfig* c, const V& v) { c->data.max_bad_rows = v.real; }, Between(0, 1)},
+  };
+}
+
+std::vector<SchemaRow> FeatureRows() {
+  return {
+      {"features[].op",
+       ValueType::kWord,
+       nullptr,
+       "What becomes of the column (bucket: quantiles; log: sgn(x) log(1 + |x|); hash: a category; "
+       "cross: pairs of the columns in `of`; ignore: nothing). Required.",
+       [](JobConfig* c, const V& v) { c->features.back().op = static_cast<FeatureOp>(v.integer); },
+       {},
+       {{"numeric", N(FeatureOp::kNumeric)},
+        {"bucket", N(FeatureOp::kBucket)},
+        {"log", N(FeatureOp::kLog)},
+        {"raw", N(FeatureOp::kRaw)},
+        {"hash", N(FeatureOp::kHash)},
+        {"cross", N(FeatureOp::kCross)},
+        {"ignore", N(FeatureOp::kIgnore)}}},
+      {"features[].column", ValueType::kColumn, nullptr, "The column; required but for cross.",
+       [](JobConfig* c, const V& v) { c->features.back().column = v.columns.front(); }},
+      {"features[].of", ValueType::kColumnList, nullptr, "cross: the two or more columns crossed.",
+       [](JobConfig* c, const V& v) { c->features.back().of = v.columns; }},
+      {"features[].buckets", ValueType::kInteger, "32", "bucket: how many quantile buckets.",
+       [](JobConfig* c, const V& v) { c->features.back().buckets = static_cast<int>(v.integer); },
+       Between(2, 65536)},
+      {"features[].min_count", ValueType::kInteger, "1",
+       "A value of the column becomes a feature on its min_count-th appearance.",
+       [](JobConfig* c, const V& v) { c->features.back().min_count = static_cast<int>(v.integer); },
+       Between(1, kMaxCount)},
+  };
+}
+
+std::vector<SchemaRow> ModelRows() {
+  return {
+      {"model.type",
+       ValueType::kWord,
+       "lr",
+       "lr: logistic regression.",
+       [](JobConfig* c, const V&) { c->model.type = "lr"; },
+       {},
+       {{"lr", 0}}},
+      {"model.optimizer.type",
+       ValueType::kWord,
+       "ftrl",
+       "The update rule.",
+       [](JobConfig* c, const V& v) {
+         c->model.optimizer.type = static_cast<OptimizerType>(v.integer);
+       },
+       {},
+       {{"ftrl", N(OptimizerType::kFtrl)},
+        {"adagrad", N(OptimizerType::kAdaGrad)},
+        {"sgd", N(OptimizerType::kSgd)}}},
+      {"model.optimizer.alpha", ValueType::kReal, "0.1", "Learning rate.",
+       [](JobConfig* c, const V& v) { c->model.optimizer.alpha = v.real; }, Above(0)},
+      {"model.optimizer.beta", ValueType::kReal, "1",
+       "ftrl, adagrad: added to the root of the summed squared gradients.",
+       [](JobConfig* c, const V& v) { c->model.optimizer.beta = v.real; }, AtLeast(0)},
+      {"model.optimizer.l1", ValueType::kReal, "0",
+       "L1 penalty; makes weights exactly zero (ftrl).",
+       [](JobConfig* c, const V& v) { c->model.optimizer.l1 = v.real; }, AtLeast(0)},
+      {"model.optimizer.l2", ValueType::kReal, "0", "L2 penalty.",
+       [](JobConfig* c, const V& v) { c->model.optimizer.l2 = v.real; }, AtLeast(0)},
+      {"model.bias", ValueType::kFlag, "true", "Learn an intercept.",
+       [](JobConfig* c, const V& v) { c->model.bias = v.flag; }},
+      {"model.min_count", ValueType::kInteger, "1",
+       "A feature enters the table on its min_count-th appearance.",
+       [](JobConfig* c, const V& v) { c->model.min_count = static_cast<int>(v.integer); },
+       Between(1, kMaxCount)},
+      {"model.warm_start", ValueType::kText, "''",
+       "Directory of a model to start from; empty starts from zero.",
+       [](JobConfig* c, const V& v) { c->model.warm_start = v.text; }},
+  };
+}
+
+EarlyStoppingConfig& EarlyStopping(JobConfig* config) {
+  if (!config->train.early_stopping) config->train.early_stopping.emplace();
+  return *config->train.early_stopping;
+}
+
+std::vector<SchemaRow> TrainRows() {
+  return {
+      {"train.passes", ValueType::kInteger, "1", "Passes over the training rows.",
+       [](JobConfig* c, const V& v) { c->train.passes = static_cast<int>(v.integer); },
+       Between(1, kMaxCount)},
+      {"train.batch_rows",
+       ValueType::kInteger,
+       "auto",
+       "Rows between two pushes of gradients; auto follows the size of the data.",
+       [](JobConfig* c, const V& v) { c->train.batch_rows = static_cast<int>(v.integer); },
+       Between(1, kMaxCount),
+       {{"auto", 0}}},
+      {"train.staleness",
+       ValueType::kInteger,
+       nullptr,
+       "Rounds a worker may run ahead; 0 gives the same bytes for any number of workers. "
+       "Left out: row by row in order when embedded, 4 in a cluster.",
+       [](JobConfig* c, const V& v) { c->train.staleness = static_cast<int>(v.integer); },
+       Between(0, kMaxCount),
+       {{"unbounded", -1}}},
+      {"train.threads",
+       ValueType::kInteger,
+       "auto",
+       "Threads of this process; auto takes the processors that the container grants.",
+       [](JobConfig* c, const V& v) { c->train.threads = static_cast<int>(v.integer); },
+       Between(1, 4096),
+       {{"auto", 0}}},
+      {"train.seed", ValueType::kInteger, "1", "Seed of every random choice of the job.",
+       [](JobConfig* c, const V& v) { c->train.seed = static_cast<std::uint64_t>(v.integer); },
+       Between(0, kMaxSeed)},
+      {"train.early_stopping", ValueType::kSection, nullptr,
+       "Stop when the validation log loss no longer improves, and keep the best pass.",
+       [](JobConfig* c, const V&) { EarlyStopping(c); }},
+      {"train.early_stopping.patience", ValueType::kInteger, "1",
+       "Passes without improvement before stopping.",
+       [](JobConfig* c, const V& v) { EarlyStopping(c).patience = static_cast<int>(v.integer); },
+       Between(1, kMaxCount)},
+      {"train.early_stopping.min_delta", ValueType::kReal, "0",
+       "Smallest fall of the validation log loss that counts as improvement.",
+       [](JobConfig* c, const V& v) { EarlyStopping(c).min_delta = v.real; }, AtLeast(0)},
+      {"train.row_cache", ValueType::kText, "''",
+       "Directory of the binary row cache of later passes; empty: inside the output directory.",
+       [](JobConfig* c, const V& v) { c->train.row_cache = v.text; }},
+      {"train.chunks_per_round", ValueType::kInteger, "8",
+       "Chunks of rows in one round of staleness 0; part of what decides the resulting bytes.",
+       [](JobConfig* c, const V& v) { c->train.chunks_per_round = static_cast<int>(v.integer); },
+       Between(1, 65536)},
+  };
+}
+
+std::vector<SchemaRow> ClusterRows() {
+  return {
+      {"cluster.servers", ValueType::kInteger, "0",
+       "Server processes; 0 trains embedded in one process.",
+       [](JobConfig* c, const V& v) { c->cluster.servers = static_cast<int>(v.integer); },
+       Between(0, 4096)},
+      {"cluster.workers", ValueType::kInteger, "0", "Worker processes; 0 trains embedded.",
+       [](JobConfig* c, const V& v) { c->cluster.workers = static_cast<int>(v.integer); },
+       Between(0, 4096)},
+      {"cluster.replicas", ValueType::kInteger, "1", "Copies of every slot; 1 in this version.",
+       [](JobConfig* c, const V& v) { c->cluster.replicas = static_cast<int>(v.integer); },
+       Between(1, 16)},
+      {"cluster.slot_bits", ValueType::kInteger, "12",
+       "The key space is parted into 2^slot_bits slots, the unit that servers own.",
+       [](JobConfig* c, const V& v) { c->cluster.slot_bits = static_cast<int>(v.integer); },
+       Between(1, kMaxSlotBits)},
+      {"cluster.values",
+       ValueType::kWord,
+       "f32",
+       "How weights and gradients travel.",
+       [](JobConfig* c, const V& v) {
+         static constexpr const char* kNames[] = {"f32", "bf16", "int8"};
+         c->cluster.values = kNames[v.integer];
+       },
+       {},
+       {{"f32", 0}, {"bf16", 1}, {"int8", 2}}},
+  };
+}
+
+}  // namespace
+
+const std::vector<SchemaRow>& JobSchema() {
+  static const auto* const schema = [] {
+    auto* rows = new std::vector<SchemaRow>{{"job", ValueType::kText, "job",
+                                             "Name of the job, in reports and in the model.",
+                                             [](JobConfig* c, const V& v) { c->job = v.text; }}};
+    for (auto part : {DataRows, FeatureRows, ModelRows, TrainRows, ClusterRows}) {
+      for (SchemaRow& row : part()) rows->push_back(std::move(row));
+    }
+    rows->push_back({"output.dir", ValueType::kText, "out",
+                     "Directory of the model and of metrics.json; made, or replaced at the end.",
+                     [](JobConfig* c, const V& v) { c->output.dir = v.text; }});
+    return rows;
+  }();
+  return *schema;
+}
+
+const std::vector<LaterKey>& LaterKeys() {
+  static const std::vector<LaterKey> keys = {
+      {"checkpoint",
+       "remove the section; a stopped job starts again from its model with "
+       "model.warm_start"},
+      {"data.train.sql", "export the rows to files and name them in data.train.files"},
+      {"data.valid.sql", "export the rows to files and name them in data.valid.files"},
+      {"data.test.sql", "export the rows to files and name them in data.test.files"},
+      {"model.tune", "set model.optimizer.alpha and l1"},
+  };
+  return keys;
+}
+
+}  // namespace ps
