@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "kernels/optimizer.h"
 #include "ps/base/key.h"
+#include "ps/table/bucket_array.h"
 #include "ps/table/entry_layout.h"
 
 namespace ps {
@@ -52,7 +53,6 @@ class SlotTable {
   const float* Find(Key key) const;
   // Inserts the key (zero state) if absent, bypassing admission: warm start, restore, copies.
   float* FindOrInsert(Key key);
-  bool Erase(Key key);
 
   // Calls visit(key, state) for all entries of a slot, in unspecified order.
   void ForEachInSlot(SlotIndex slot, const std::function<void(Key, float*)>& visit);
@@ -69,7 +69,12 @@ class SlotTable {
   const Options& options() const { return options_; }
 
  private:
+  // State of the key, inserted when it is absent and admitted; null otherwise.
+  float* Admit(Key key, unsigned count, bool* grew);
+
   Options options_;
+  BucketArray buckets_;
+  std::unique_ptr<AdmissionFilter> filter_;   // null when every key is admitted at once
   std::size_t size_ = 0;
 };
 

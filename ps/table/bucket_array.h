@@ -1,0 +1,258 @@
+// The memory of a sparse table: slots of buckets of (key, payload) cells. Shared by the optimiser's table
+// (payload: state) and by the concurrent key index (payload: a dense id).
+//
+// A slot is an open-addressing table of n buckets. Key k of the slot has home bucket floor(h * n / 2^64),
+// h being the key's bits below the slot number. What does not fit goes to the home's sibling (the other line of
+// the 128-byte pair), then to further pairs by rehashing: at a load of 0.87 linear probing visits 5 buckets for
+// an absent key, this 2. Cells of a bucket fill from the front and are never emptied one by one, so a bucket
+// whose last cell is free ends a probe.
+//
+// A slot grows in place by one segment at a time. Its first four segments have S buckets each, the next four 2S,
+// then 4S and so on, so growth is by 1.15x to 1.3x and nothing is ever freed or left as a hole; S is 8..15 and
+// differs between slots, which spreads their growth: at any size of the table the mean load is the same.
+// Growing copies the slot's cells out, clears, and inserts them again in hash order, which is sequential.
+//
+// Threads: none of its own; see the users.
+#pragma once
+
+#include <immintrin.h>
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ps/base/key.h"
+#include "ps/table/huge_arena.h"
+
+namespace ps {
+
+class BucketArray {
+ public:
+  // Geometry of a bucket: `cells` keys, then `cells` payloads.
+  BucketArray(int slot_bits, int payload_bytes);
+
+  struct Head {
+    std::atomic<std::uint32_t> buckets{0};
+    std::uint32_t size = 0;                  // cells in use
+    std::uint32_t limit = 0;                 // size at which the slot grows
+    std::atomic<std::uint32_t> version{0};   // odd while the slot is being rebuilt; for optimistic readers
+  };
+
+  SlotIndex SlotOf(Key key) const { return static_cast<SlotIndex>(key >> slot_shift_); }
+  std::uint32_t slots() const { return 1u << slot_bits_; }
+  int slot_bits() const { return slot_bits_; }
+  int cells_per_bucket() const { return cells_; }
+  int payload_bytes() const { return payload_bytes_; }
+  Head& head(SlotIndex slot) { return heads_[slot]; }
+  const Head& head(SlotIndex slot) const { return heads_[slot]; }
+
+  // Home bucket of the key in a slot of `buckets` buckets. With 0 buckets: 0, which is a bucket that is
+  // always empty.
+  std::uint32_t Home(Key key, std::uint32_t buckets) const {
+    return static_cast<std::uint32_t>(
+        (static_cast<unsigned __int128>(key << slot_bits_) * buckets) >> 64);
+  }
+  std::byte* BucketAt(SlotIndex slot, std::uint32_t bucket) const {
+    const std::uint32_t unit =
+        static_cast<std::uint32_t>((static_cast<std::uint64_t>(bucket) * reciprocal_[slot & 7]) >> 32);
+    const std::uint32_t x = unit + 4;
+    const int octave = std::bit_width(x) - 3;
+    const std::uint32_t segment = 4u * octave + ((x >> octave) & 3u);
+    const std::uint32_t base =
+        std::atomic_ref<std::uint32_t>(segments_[slot * kMaxSegments + segment])
+            .load(std::memory_order_relaxed);
+    return base_ + static_cast<std::uint64_t>(base + bucket) * bucket_bytes_;
+  }
+  std::byte* HomeBucket(SlotIndex slot, Key key) const {
+    return BucketAt(slot, Home(key, heads_[slot].buckets.load(std::memory_order_acquire)));
+  }
+
+  std::uint64_t* KeysOf(std::byte* bucket) const {
+    return reinterpret_cast<std::uint64_t*>(bucket);
+  }
+  std::byte* PayloadOf(std::byte* bucket, int cell) const {
+    return bucket + 8 * cells_ + cell * payload_bytes_;
+  }
+  // Index of the cell that holds the key, or -1.
+  int Match(const std::byte* bucket, Key key) const {
+#ifdef __SANITIZE_THREAD__
+    // The sanitizer must see what the vector load below amounts to: a hint that readers confirm.
+    auto* keys = const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(bucket));
+    unsigned mask = 0;
+    for (int i = 0; i < cells_; ++i) {
+      mask |= unsigned{std::atomic_ref<std::uint64_t>(keys[i]).load(std::memory_order_acquire) == key} << i;
+    }
+#else
+    const auto* keys = reinterpret_cast<const std::uint64_t*>(bucket);
+    const __m256i four = _mm256_load_si256(reinterpret_cast<const __m256i*>(keys));
+    const __m256i equal = _mm256_cmpeq_epi64(four, _mm256_set1_epi64x(static_cast<long long>(key)));
+    unsigned mask = static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(equal)));
+    if (cells_ == 5) mask |= static_cast<unsigned>(keys[4] == key) << 4;
+#endif
+    return mask == 0 ? -1 : std::countr_zero(mask);
+  }
+  bool Full(const std::byte* bucket) const {
+    auto* last = const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(bucket)) + cells_ - 1;
+    return std::atomic_ref<std::uint64_t>(*last).load(std::memory_order_relaxed) != kEmptyKey;
+  }
+
+  // Payload of the key or nullptr. One thread at a time with writers.
+  std::byte* Find(Key key) const {
+    const SlotIndex slot = SlotOf(key);
+    return FindFrom(slot, HomeBucket(slot, key), key);
+  }
+  // As Find, with the home bucket at hand.
+  std::byte* FindFrom(SlotIndex slot, std::byte* home, Key key) const {
+    const int cell = Match(home, key);
+    if (cell >= 0) return PayloadOf(home, cell);
+    if (!Full(home)) return nullptr;
+    return FindOverflow(slot, key);
+  }
+
+  struct Inserted {
+    std::byte* payload;  // valid until the slot's next insertion
+    bool grew;           // bucket addresses of the slot taken before are stale
+  };
+  // Inserts an absent key with a zero payload. Writers of one slot exclude each other.
+  Inserted Insert(Key key);
+
+  // Looks up many keys with their cache misses overlapped: calls visit(i, payload) in order of i, payload
+  // being null for absent keys. Visit may insert keys[i] and must then return Inserted::grew; else false.
+  // Keys are distinct where visit inserts.
+  template <typename Visit>
+  void VisitBatch(const Key* keys, std::size_t count, Visit visit) const;
+
+  // Keeps the cells for which keep(key, payload) is true; rebuilds in place.
+  template <typename Keep>
+  std::size_t Filter(SlotIndex slot, Keep keep);
+  template <typename Visit>
+  void ForEach(SlotIndex slot, Visit visit) const;
+  void ClearSlot(SlotIndex slot);
+
+  // Bytes committed for cells, and metadata.
+  std::uint64_t memory_bytes() const;
+
+ private:
+  static constexpr int kMaxSegments = 64;
+  static constexpr double kMaxLoad = 0.87;
+
+  std::uint32_t SegmentUnit(SlotIndex slot) const { return 8 + (slot & 7); }
+  // The buckets that a key visits after its home.
+  struct Probe {
+    std::uint64_t mixed;
+    std::uint32_t bucket;
+    std::uint32_t step = 0;
+    void Next(std::uint32_t buckets) {
+      ++step;
+      if ((step & 1) != 0 && (bucket ^ 1) < buckets) {
+        bucket ^= 1;
+      } else if (step < 64) {
+        mixed = (mixed ^ (mixed >> 32)) * 0xd6e8feb86659fd93u;
+        bucket = static_cast<std::uint32_t>((static_cast<unsigned __int128>(mixed) * buckets) >> 64);
+      } else {  // keys made to collide: still find the free cell that is there
+        if (++bucket == buckets) bucket = 0;
+      }
+    }
+  };
+  static constexpr std::size_t kGroup = 32;
+  // A group of keys on its way through VisitBatch.
+  struct Group {
+    std::size_t begin = 0, count = 0;
+    SlotIndex slot[kGroup];
+    std::byte* bucket[kGroup];
+    std::byte* payload[kGroup];       // null: not found yet
+    std::uint64_t open = 0;           // bit i: key i's probe goes on at bucket[i]
+  };
+  void StartGroup(const Key* keys, Group* group) const;
+  void StartKey(Key key, std::size_t i, Group* group) const;
+  void ProbeGroup(const Key* keys, Group* group) const;
+  std::byte* FindOverflow(SlotIndex slot, Key key) const;
+  void AddSegment(SlotIndex slot);
+  void Grow(SlotIndex slot);
+  // First cell that is free on the key's probe path, claimed for it.
+  std::byte* Place(SlotIndex slot, Key key, const std::byte* payload);
+  void CopyOutAndClear(SlotIndex slot, std::vector<std::byte>* cells);
+  void PlaceAll(SlotIndex slot, const std::vector<std::byte>& cells);
+
+  const int slot_bits_;
+  const int slot_shift_;
+  const int payload_bytes_;
+  const int cells_;
+  const std::uint32_t bucket_bytes_;
+  std::uint64_t reciprocal_[8];
+  HugeArena arena_;
+  std::byte* const base_;
+  std::unique_ptr<Head[]> heads_;
+  // First bucket of each segment in the arena, less the segment's first bucket number in its slot (modulo 2^32).
+  std::unique_ptr<std::uint32_t[]> segments_;
+  std::unique_ptr<std::uint8_t[]> segment_count_;
+};
+
+template <typename Visit>
+void BucketArray::VisitBatch(const Key* keys, std::size_t count, Visit visit) const {
+  // Three groups in flight: one whose home buckets are being fetched, one whose overflow buckets are, and
+  // the one being visited, whose lines are in the first-level cache.
+  Group groups[3];
+  const std::size_t all = (count + kGroup - 1) / kGroup;
+  for (std::size_t g = 0; g < all + 2; ++g) {
+    if (g < all) {
+      Group& started = groups[g % 3];
+      started.begin = g * kGroup;
+      started.count = count - started.begin < kGroup ? count - started.begin : kGroup;
+      StartGroup(keys, &started);
+    }
+    if (g >= 1 && g - 1 < all) ProbeGroup(keys, &groups[(g - 1) % 3]);
+    if (g < 2) continue;
+    Group& group = groups[(g - 2) % 3];
+    for (std::size_t i = 0; i < group.count; ++i) {
+      const Key key = keys[group.begin + i];
+      std::byte* payload = group.payload[i];
+      if (((group.open >> i) & 1) != 0) payload = FindFrom(group.slot[i], group.bucket[i], key);
+      if (!visit(group.begin + i, payload)) continue;
+      // The slot was rebuilt: what is known of its keys that are still to come is stale.
+      for (Group& other : groups) {
+        const std::size_t first = &other == &group ? i + 1 : 0;
+        if (other.begin + first <= group.begin + i) continue;
+        for (std::size_t j = first; j < other.count; ++j) {
+          if (other.slot[j] == group.slot[i]) StartKey(keys[other.begin + j], j, &other);
+        }
+      }
+    }
+  }
+}
+
+template <typename Visit>
+void BucketArray::ForEach(SlotIndex slot, Visit visit) const {
+  const std::uint32_t buckets = heads_[slot].buckets.load(std::memory_order_relaxed);
+  for (std::uint32_t b = 0; b < buckets; ++b) {
+    std::byte* bucket = BucketAt(slot, b);
+    for (int cell = 0; cell < cells_ && KeysOf(bucket)[cell] != kEmptyKey; ++cell) {
+      visit(KeysOf(bucket)[cell], PayloadOf(bucket, cell));
+    }
+  }
+}
+
+template <typename Keep>
+std::size_t BucketArray::Filter(SlotIndex slot, Keep keep) {
+  std::vector<std::byte> cells;
+  CopyOutAndClear(slot, &cells);
+  const std::size_t cell_bytes = 8 + payload_bytes_;
+  std::size_t kept = 0, all = cells.size() / cell_bytes;
+  for (std::size_t i = 0; i < all; ++i) {
+    std::byte* cell = cells.data() + i * cell_bytes;
+    Key key;
+    std::memcpy(&key, cell, 8);
+    if (!keep(key, cell + 8)) continue;
+    if (kept != i) std::memcpy(cells.data() + kept * cell_bytes, cell, cell_bytes);
+    ++kept;
+  }
+  cells.resize(kept * cell_bytes);
+  heads_[slot].size = static_cast<std::uint32_t>(kept);
+  PlaceAll(slot, cells);
+  return all - kept;
+}
+
+}  // namespace ps

@@ -1,0 +1,166 @@
+// The table against std::map, through growth, overflow, admission and shrinking.
+#include "ps/table/slot_table.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+namespace ps {
+namespace {
+
+struct State {
+  float z = 0, n = 0;
+};
+
+class SlotTableProperty : public ::testing::TestWithParam<std::tuple<int, Optimizer>> {};
+
+TEST_P(SlotTableProperty, EqualsMap) {
+  const auto [slot_bits, optimizer] = GetParam();
+  SlotTable::Options options;
+  options.slot_bits = slot_bits;
+  options.optimizer.type = optimizer;
+  options.optimizer.l1 = 0.5f;
+  options.layout = EntryLayout::For(optimizer);
+  SlotTable table(options);
+  std::map<Key, State> expected;
+  std::mt19937_64 random(7);
+  std::vector<Key> universe;
+  for (int i = 0; i < 60'000; ++i) universe.push_back(IndexKey(i));
+  for (int round = 0; round < 200; ++round) {
+    std::map<Key, float> batch;
+    for (int i = 0; i < 1'000; ++i) {
+      batch[universe[random() % (300 * (round + 1))]] = static_cast<float>(random() % 64) / 16 - 2;
+    }
+    std::vector<Key> keys;
+    std::vector<float> gradients;
+    for (const auto& [key, gradient] : batch) {
+      keys.push_back(key);
+      gradients.push_back(gradient);
+    }
+    if (round % 2 == 1) {  // unsorted order is as good
+      std::reverse(keys.begin(), keys.end());
+      std::reverse(gradients.begin(), gradients.end());
+    }
+    table.Push(keys, gradients);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      ApplyGradient(options.optimizer, gradients[i], &expected[keys[i]].z);
+    }
+    if (round % 20 == 19) {
+      std::vector<float> weights(universe.size());
+      table.Pull(universe, absl::MakeSpan(weights));
+      for (std::size_t i = 0; i < universe.size(); ++i) {
+        const auto found = expected.find(universe[i]);
+        const float weight =
+            found == expected.end() ? 0.0f : WeightOf(options.optimizer, &found->second.z);
+        ASSERT_EQ(weights[i], weight) << "key " << universe[i];
+      }
+    }
+  }
+  ASSERT_EQ(table.size(), expected.size());
+  std::size_t visited = 0;
+  for (SlotIndex slot = 0; slot < table.slots(); ++slot) {
+    table.ForEachInSlot(slot, [&](Key key, const float* state) {
+      EXPECT_EQ(SlotOf(key, slot_bits), slot);
+      EXPECT_EQ(state[0], expected.at(key).z);
+      ++visited;
+    });
+  }
+  EXPECT_EQ(visited, expected.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SlotTableProperty,
+                         ::testing::Combine(::testing::Values(1, 6, 12),
+                                            ::testing::Values(Optimizer::kFtrl, Optimizer::kAdaGrad,
+                                                              Optimizer::kSgd)));
+
+TEST(SlotTable, KeysOfOneSlotThatCollideInEveryBit) {
+  // Keys that differ in the lowest bits only share a home bucket at any size: the longest probes there are.
+  SlotTable::Options options;
+  SlotTable table(options);
+  for (Key key = 1; key <= 500; ++key) *table.FindOrInsert(key) = static_cast<float>(key);
+  for (Key key = 1; key <= 500; ++key) {
+    ASSERT_NE(table.Find(key), nullptr);
+    EXPECT_EQ(*table.Find(key), static_cast<float>(key));
+  }
+  EXPECT_EQ(table.Find(501), nullptr);
+  EXPECT_EQ(table.Find(~Key{0}), nullptr);
+  EXPECT_EQ(table.slot_size(0), 500u);
+}
+
+TEST(SlotTable, ManyLanes) {
+  for (int lanes : {2, 4, 8, 16}) {
+    SlotTable::Options options;
+    options.layout = EntryLayout::For(Optimizer::kFtrl, lanes);
+    SlotTable table(options);
+    for (int i = 0; i < 50'000; ++i) {
+      float* state = table.FindOrInsert(IndexKey(i));
+      for (int j = 0; j < 2 * lanes; ++j) EXPECT_EQ(state[j], 0.0f);
+      for (int j = 0; j < 2 * lanes; ++j) state[j] = static_cast<float>(i * 100 + j);
+    }
+    for (int i = 0; i < 50'000; ++i) {
+      const float* state = table.Find(IndexKey(i));
+      ASSERT_NE(state, nullptr);
+      for (int j = 0; j < 2 * lanes; ++j) ASSERT_EQ(state[j], static_cast<float>(i * 100 + j));
+    }
+  }
+}
+
+TEST(SlotTable, AdmissionIsNeverLateAndSeldomEarly) {
+  SlotTable::Options options;
+  options.min_count = 3;
+  SlotTable table(options);
+  constexpr int kKeys = 400'000;
+  std::vector<Key> keys;
+  for (int i = 0; i < kKeys; ++i) keys.push_back(IndexKey(i));
+  const std::vector<float> gradients(kKeys, 1.0f);
+  table.Push(keys, gradients);
+  table.Push(keys, gradients);
+  EXPECT_LT(table.size(), kKeys / 5) << "admitted before the third appearance";
+  table.Push(keys, gradients);
+  EXPECT_EQ(table.size(), kKeys);
+}
+
+TEST(SlotTable, AdmissionCountsAppearancesWithinABatch) {
+  SlotTable::Options options;
+  options.min_count = 5;
+  SlotTable table(options);
+  table.Push({1000, 2000}, {1.0f, 1.0f}, {4, 5});
+  EXPECT_EQ(table.Find(1000), nullptr);
+  EXPECT_NE(table.Find(2000), nullptr);
+}
+
+TEST(SlotTable, ShrinkDropsZeroWeightsOnly) {
+  SlotTable::Options options;
+  options.optimizer.l1 = 1.0f;
+  SlotTable table(options);
+  std::size_t alive = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    const Key key = IndexKey(i);
+    table.Push({key}, {i % 3 == 0 ? 2.0f : 0.5f});  // |z| = .5 stays below l1
+    alive += i % 3 == 0;
+  }
+  std::size_t dropped = 0;
+  for (SlotIndex slot = 0; slot < table.slots(); ++slot) dropped += table.ShrinkSlot(slot);
+  EXPECT_EQ(table.size(), alive);
+  EXPECT_EQ(dropped, 100'000 - alive);
+  for (int i = 0; i < 100'000; ++i) ASSERT_EQ(table.Find(IndexKey(i)) != nullptr, i % 3 == 0);
+  table.ClearSlot(5);
+  EXPECT_EQ(table.slot_size(5), 0u);
+}
+
+TEST(SlotTable, MeanMemoryPerKeyHoldsAtEverySize) {
+  SlotTable::Options options;
+  SlotTable table(options);
+  std::size_t next = 3'000'000;
+  for (std::size_t i = 0; i < 4'000'000; ++i) {
+    table.FindOrInsert(IndexKey(i));
+    if (table.size() == next) {
+      EXPECT_LE(static_cast<double>(table.memory_bytes()) / table.size(), 21.2) << table.size();
+      next += 250'000;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ps
