@@ -1,0 +1,85 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "models/features/plan.h"
+
+namespace ps {
+namespace {
+
+using features::Feature;
+using features::Plan;
+
+std::string DescribeOp(const Feature& feature) {
+  std::string text(OpName(feature.op()));
+  if (feature.level_size() > 0) {
+    absl::StrAppend(&text, " (");
+    for (int i = 0; i < feature.level_size(); ++i) {
+      absl::StrAppend(&text, i == 0 ? "" : " + ", feature.level(i).first_leaf_size());
+    }
+    absl::StrAppend(&text, " buckets)");
+  }
+  if (feature.op() == Feature::RAW) {
+    absl::StrAppendFormat(&text, " (mean %.6g, deviation %.6g)", feature.mean(),
+                          feature.deviation());
+  }
+  if (feature.min_count() > 1) absl::StrAppend(&text, ", min_count ", feature.min_count());
+  return text;
+}
+
+// The operations on one column, as a person would list them.
+std::string OpsOfColumn(const Plan& plan, std::uint32_t column) {
+  std::string ops;
+  if (column == plan.label_column()) {
+    ops = plan.positive().empty() ? "label (1 is positive)"
+                                  : absl::StrCat("label (\"", plan.positive(), "\" is positive)");
+  }
+  if (plan.weighted() && column == plan.weight_column()) {
+    absl::StrAppend(&ops, ops.empty() ? "" : "; ", "weight");
+  }
+  for (const Feature& feature : plan.feature()) {
+    if (feature.op() == Feature::CROSS || feature.column() != column) continue;
+    absl::StrAppend(&ops, ops.empty() ? "" : "; ", DescribeOp(feature));
+  }
+  return ops.empty() ? "ignored" : ops;
+}
+
+}  // namespace
+
+std::string DescribePlan(const Plan& plan) {
+  std::string text = absl::StrCat("format ", plan.format());
+  if (plan.column_size() == 0) {
+    if (plan.format() == "libsvm") absl::StrAppend(&text, ", indices from ", plan.index_base());
+    return text + "\n";
+  }
+  absl::StrAppend(&text, plan.header() ? ", header" : ", no header", ", ", plan.column_size(),
+                  " columns; types and cuts from a sample of ", plan.sample_rows(), " rows\n");
+  std::size_t width = 6;
+  for (const features::Column& column : plan.column()) {
+    width = std::max(width, std::min<std::size_t>(column.name().size(), 40));
+  }
+  absl::StrAppendFormat(&text, "  %-*s  %-8s  %9s  %8s  %s\n", static_cast<int>(width), "column",
+                        "type", "distinct", "missing", "use");
+  for (int i = 0; i < plan.column_size(); ++i) {
+    const features::Column& column = plan.column(i);
+    const double missing =
+        plan.sample_rows() == 0 ? 0 : 100.0 * column.missing() / plan.sample_rows();
+    absl::StrAppendFormat(&text, "  %-*s  %-8s  %9d  %7.2f%%  %s\n", static_cast<int>(width),
+                          column.name(), column.numeric() ? "number" : "category",
+                          column.distinct(), missing, OpsOfColumn(plan, i));
+  }
+  for (const Feature& feature : plan.feature()) {
+    if (feature.op() != Feature::CROSS) continue;
+    absl::StrAppend(&text, "  cross of ");
+    for (int i = 0; i < feature.member_size(); ++i) {
+      const Feature& member = feature.member(i);
+      absl::StrAppend(&text, i == 0 ? "" : " x ",
+                      plan.column(static_cast<int>(member.column())).name(), " ",
+                      DescribeOp(member));
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  return text;
+}
+
+}  // namespace ps

@@ -1,0 +1,62 @@
+// Text to number, exactly the same on every machine: decimal notation only ("12", "-0.5", "+3e4"),
+// finite, the whole text. Pure; any thread.
+#pragma once
+
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace ps {
+
+inline std::uint64_t Load8(const char* at) {
+  std::uint64_t bytes;
+  std::memcpy(&bytes, at, sizeof bytes);
+  return bytes;
+}
+
+// The first `size` (0..8) bytes at `at`, zero-extended. Eight bytes must be readable there.
+inline std::uint64_t LoadPrefix(const char* at, std::size_t size) {
+  // Shifting twice keeps size 0 defined; the compiler turns the mask into one BZHI.
+  return size >= 8 ? Load8(at) : Load8(at) & ((std::uint64_t{1} << (8 * size)) - 1);
+}
+
+// Decimal digits of `size` (1..8) bytes at `at`, of which eight must be readable. False when any is
+// not a digit. Eight digits at once: Lemire, "Quickly parsing eight digits" (2018).
+inline bool ParseDigits(const char* at, std::size_t size, std::uint32_t* number) {
+  const unsigned shift = static_cast<unsigned>(64 - 8 * size) & 63;
+  // Leading zeros are put before the digits: the text's first digit is the lowest byte.
+  const std::uint64_t zeros = 0x3030303030303030u & ((std::uint64_t{1} << shift) - 1);
+  std::uint64_t x = (Load8(at) << shift) | zeros;
+  constexpr std::uint64_t kHigh = 0xf0f0f0f0f0f0f0f0u;
+  const std::uint64_t wrong =
+      ((x & kHigh) ^ 0x3030303030303030u) | (((x + 0x0606060606060606u) & kHigh) ^ 0x3030303030303030u);
+  x -= 0x3030303030303030u;
+  x = x * 10 + (x >> 8);
+  x = ((x & 0x000000ff000000ffu) * 0x000f424000000064u +
+       ((x >> 16) & 0x000000ff000000ffu) * 0x0000271000000001u) >>
+      32;
+  *number = static_cast<std::uint32_t>(x);
+  return wrong == 0;
+}
+
+// Any finite decimal. Reads only `text`. -0 becomes 0.
+inline bool ParseNumber(std::string_view text, double* number) {
+  if (text.empty()) return false;
+  const char* first = text.data();
+  const char* const last = first + text.size();
+  if (*first == '+') {
+    ++first;
+    if (first == last || *first == '-') return false;
+  }
+  // from_chars also knows "inf" and "nan", which are not numbers here.
+  const char digit = first[*first == '-' && last - first > 1];
+  if (digit != '.' && (digit < '0' || digit > '9')) return false;
+  const auto [end, error] = std::from_chars(first, last, *number);
+  if (error != std::errc() || end != last || !std::isfinite(*number)) return false;
+  *number += 0.0;
+  return true;
+}
+
+}  // namespace ps
