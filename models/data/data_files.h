@@ -31,22 +31,26 @@ struct FileRange {
 
 class DataFiles {
  public:
-  // Resolves globs (each pattern must match something; "-" is not a file). NotFound names the pattern.
-  // An empty file is kept (it has no rows); a directory or unreadable file is an error that names it.
+  // Resolves globs (each pattern must match something; "-" is not a file). NotFound names the
+  // pattern. A file that two patterns name is InvalidArgument: its rows would count twice. An empty
+  // file is kept (it has no rows); a directory or unreadable file is an error that names it.
   static absl::StatusOr<DataFiles> Open(const std::vector<std::string>& patterns);
 
   const std::vector<DataFile>& files() const { return files_; }
   std::uint64_t stored_bytes() const;
 
-  // Decompressed length of a file. Plain: stat. zstd with content sizes, single-member gzip: read
-  // from the file where trustworthy, otherwise found by decompressing it once.
+  // Decompressed length of a file. Plain: stat. gzip and zstd: found by decompressing the file once
+  // and kept (a gzip trailer gives the length of its last member only, modulo 2^32). Thread-safe.
   absl::StatusOr<std::uint64_t> DecompressedBytes(std::uint32_t file) const;
 
   // Cuts all files into ranges of about `range_bytes`, in order.
   absl::StatusOr<std::vector<FileRange>> PlanRanges(std::uint64_t range_bytes) const;
 
  private:
+  struct SizeCache;
+
   std::vector<DataFile> files_;
+  std::shared_ptr<SizeCache> sizes_;  // shared by copies
 };
 
 // Reads the rows of ranges as text. One reader belongs to one thread.
@@ -65,16 +69,17 @@ class RangeReader {
                             std::uint64_t* first_offset) = 0;
 };
 
-// Hands out consecutive pieces of all files, in order, to many threads: what a streaming pass over the
-// data uses. Plain files are cut by arithmetic and read by the calling threads in parallel; a compressed
-// file is decompressed by one caller at a time (under a lock), the others meanwhile parse.
+// Hands out consecutive pieces of all files, in order, to many threads: what a streaming pass over
+// the data uses. Plain files are cut by arithmetic and read by the calling threads in parallel; a
+// compressed file is decompressed by one caller at a time (under a lock), the others meanwhile
+// parse.
 class BlockStream {
  public:
   struct Block {
-    std::uint64_t sequence = 0;   // 0, 1, 2, ... without gaps, in data order
+    std::uint64_t sequence = 0;  // 0, 1, 2, ... without gaps, in data order
     std::uint32_t file = 0;
-    std::uint64_t offset = 0;     // of text's first byte in the decompressed stream
-    std::string text;             // whole lines
+    std::uint64_t offset = 0;  // of text's first byte in the decompressed stream
+    std::string text;          // whole lines
   };
 
   static std::unique_ptr<BlockStream> Create(const DataFiles& files, std::uint64_t block_bytes);

@@ -1,5 +1,5 @@
-// A block of parsed rows in compressed sparse row form: what every parser produces and every learner
-// consumes. Plain data, no synchronisation; a block belongs to one thread at a time.
+// A block of parsed rows in compressed sparse row form: what every parser produces and every
+// learner consumes. Plain data, no synchronisation; a block belongs to one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -13,11 +13,11 @@ namespace ps {
 
 // A line that could not be used: counted and quoted, never skipped silently.
 struct BadRow {
-  std::uint32_t file = 0;       // index into the data set's file list
-  std::uint64_t offset = 0;     // of the line's first byte in the decompressed stream
-  std::uint32_t column = 0;     // 1-based byte column of the offence in the line
-  std::string what;             // e.g. "expected a number, found 'abc'"
-  std::string text;             // the line, cut to 120 bytes
+  std::uint32_t file = 0;    // index into the data set's file list
+  std::uint64_t offset = 0;  // of the line's first byte in the decompressed stream
+  std::uint32_t column = 0;  // 1-based byte column of the offence in the line
+  std::string what;          // e.g. "expected a number, found 'abc'"
+  std::string text;          // the line, cut to 120 bytes
 };
 
 struct RowBlock {
@@ -29,11 +29,11 @@ struct RowBlock {
   std::vector<std::uint32_t> row_begin{0};
   // One element a feature. The keys of a row are distinct. The intercept is not among them.
   std::vector<Key> key;
-  std::vector<float> value;               // empty when every value is 1
+  std::vector<float> value;  // empty when every value is 1
 
-  std::uint32_t file = 0;                 // all rows of a block are of one file
-  std::uint64_t lines = 0;                // lines seen: rows, bad rows, and lines that hold no row
-  std::vector<BadRow> bad;                // at most kMaxQuoted are kept; bad_rows counts all
+  std::uint32_t file = 0;   // all rows of a block are of one file
+  std::uint64_t lines = 0;  // lines seen: rows, bad rows, and lines that hold no row
+  std::vector<BadRow> bad;  // at most kMaxQuoted are kept; bad_rows counts all
   std::uint64_t bad_rows = 0;
 
   static constexpr std::size_t kMaxQuoted = 10;

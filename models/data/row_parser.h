@@ -20,9 +20,9 @@ class RowParser {
   virtual ~RowParser() = default;
 
   // Appends the rows of `text`, which holds whole lines (the last may lack its newline), to *block.
-  // A malformed line adds to block->bad_rows (and is quoted while there is room) and to nothing else.
-  // Sets block->file. Thread-safe: a parser is immutable after construction.
-  // A header line (at offset 0 of a file, where the format declares one) is skipped here.
+  // A malformed line adds to block->bad_rows (and is quoted while there is room) and to nothing
+  // else. Sets block->file. Thread-safe: a parser is immutable after construction. A header line
+  // (at offset 0 of a file, where the format declares one) is skipped here.
   virtual void Parse(std::string_view text, TextOrigin origin, RowBlock* block) const = 0;
 };
 

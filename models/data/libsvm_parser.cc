@@ -1,0 +1,226 @@
+#include "models/data/libsvm_parser.h"
+
+#include <cstring>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "models/data/bad_rows.h"
+#include "models/data/digit_scan.h"
+#include "models/data/feature_writer.h"
+#include "models/data/float_text.h"
+
+namespace ps {
+namespace {
+
+bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') <= 9; }
+
+// One call of Parse. The text ends in a newline, so scans stop there and need no other bound.
+class LineParser {
+ public:
+  LineParser(std::string_view text, TextOrigin origin, int index_base, RowBlock* block)
+      : begin_(text.data()),
+        end_(text.data() + text.size()),
+        origin_(origin),
+        index_base_(static_cast<std::uint64_t>(index_base)),
+        block_(*block),
+        writer_(block) {}
+
+  void ParseAll() {
+    for (const char* line = begin_; line < end_;) line = ParseLine(line);
+    writer_.Finish();
+  }
+
+ private:
+  // Returns the begin of the next line.
+  const char* ParseLine(const char* line) {
+    ++block_.lines;
+    const char* p = line;
+    while (IsBlank(*p)) ++p;
+    if (IsRowEnd(p)) return NextLine(p);
+    what_.clear();
+    float label = 0;
+    writer_.BeginRow();
+    unordered_ = false;
+    next_index_ = index_base_;
+    if (!ParseLabel(&p, &label) || !ParseFeatures(&p) || !FinishRow(line, &p)) {
+      writer_.DropRow();
+      QuoteBadRow({line, static_cast<std::size_t>(end_ - line)}, OriginOf(line),
+                  static_cast<std::uint32_t>(p - line + 1), std::move(what_), &block_);
+      return NextLine(p);
+    }
+    block_.label.push_back(label);
+    if (!block_.weight.empty()) block_.weight.push_back(1.0f);
+    block_.row_offset.push_back(OriginOf(line).offset);
+    writer_.EndRow();
+    return NextLine(p);
+  }
+
+  bool ParseLabel(const char** p, float* label) {
+    const char* text = *p;
+    if ((text[0] == '1' || text[0] == '0') && text[1] == ' ') {
+      *label = static_cast<float>(text[0] - '0');
+      *p = text + 1;
+      return true;
+    }
+    const ParsedFloat parsed = ParseFloat(text, end_);
+    if (parsed.result == FloatText::kNotANumber || !IsTokenEnd(parsed.end)) {
+      what_ = absl::StrCat("expected a label, found '", Token(text), "'");
+      return false;
+    }
+    if (parsed.result != FloatText::kOk ||
+        (parsed.value != 0 && parsed.value != 1 && parsed.value != -1)) {
+      what_ = absl::StrCat("a label must be 0, 1 or -1, found '", Token(text), "'");
+      return false;
+    }
+    *label = parsed.value == 1 ? 1.0f : 0.0f;
+    *p = parsed.end;
+    return true;
+  }
+
+  // Leaves *p at the end of the row, or at the offence.
+  bool ParseFeatures(const char** p) {
+    while (true) {
+      while (IsBlank(**p)) ++*p;
+      if (static_cast<std::size_t>(end_ - *p) >= kDigitScanBytes &&
+          *p - begin_ >= kDigitScanBefore) {
+        Key* room = writer_.Room(kDigitScanFeatures);
+        DigitScan scan = ScanOnes(*p, next_index_, room);
+        writer_.Advance(scan.features);
+        next_index_ = scan.next_index;
+        unordered_ |= scan.unordered;
+        *p += scan.bytes;
+        if (scan.features > 0 && (scan.whole || IsBlank(**p))) continue;
+      }
+      if (IsRowEnd(*p)) return true;
+      if (!ParseFeature(p)) return false;
+    }
+  }
+
+  bool ParseFeature(const char** p) {
+    const char* text = *p;
+    std::uint64_t index = 0;
+    bool overflow = false;
+    while (IsDigit(*text)) {
+      const std::uint64_t digit = static_cast<std::uint64_t>(*text++ - '0');
+      overflow |= __builtin_mul_overflow(index, 10, &index);
+      overflow |= __builtin_add_overflow(index, digit, &index);
+    }
+    if (text == *p || *text != ':') {
+      if (std::string_view(*p, 4) == "qid:") return SkipQueryId(p);
+      what_ = absl::StrCat("expected index:value, found '", Token(*p), "'");
+      return false;
+    }
+    if (overflow) {
+      what_ = absl::StrCat("index above 2^64 - 1: '", Token(*p), "'");
+      return false;
+    }
+    if (index < index_base_) {
+      what_ = absl::StrCat("index ", index, " in a file declared ", index_base_,
+                           "-based: set data.index_base: 0");
+      return false;
+    }
+    *p = text + 1;
+    const ParsedFloat parsed = ParseFloat(*p, end_);
+    if (parsed.result == FloatText::kNotANumber || !IsTokenEnd(parsed.end)) {
+      what_ = absl::StrCat("expected a number, found '", Token(*p), "'");
+      return false;
+    }
+    if (parsed.result == FloatText::kOutOfRange) {
+      what_ = absl::StrCat("number out of range: '", Token(*p), "'");
+      return false;
+    }
+    unordered_ |= index < next_index_ || index == ~std::uint64_t{0};
+    next_index_ = index + 1;
+    if (parsed.value != 0) writer_.Add(IndexKey(index), parsed.value);
+    *p = parsed.end;
+    return true;
+  }
+
+  bool SkipQueryId(const char** p) {
+    while (!IsTokenEnd(*p)) ++*p;
+    return true;
+  }
+
+  // Checks what the scan left open: indices that do not ascend may be doubles or below the base.
+  bool FinishRow(const char* line, const char** p) {
+    if (!unordered_) return true;
+    const Key* keys = writer_.row_keys();
+    const std::size_t count = writer_.row_features();
+    if (index_base_ > 0) {
+      const Key below_base = IndexKey(0);
+      for (std::size_t i = 0; i < count; ++i) {
+        if (keys[i] == below_base) return FindIndexZero(line, p);
+      }
+    }
+    if (distinct_.AllDistinct(keys, count) || writer_.MergeRow()) return true;
+    *p = line;
+    what_ = "the values of an index that occurs more than once add up to no finite number";
+    return false;
+  }
+
+  // Says where in a row with an index 0 it is. Always returns false.
+  bool FindIndexZero(const char* line, const char** p) {
+    for (const char* at = line; *at != '\n'; ++at) {
+      if (!IsBlank(*at)) continue;
+      const char* digit = at + 1;
+      while (*digit == '0') ++digit;
+      if (digit > at + 1 && *digit == ':') {
+        *p = at + 1;
+        break;
+      }
+    }
+    what_ = "index 0 in a file declared 1-based: set data.index_base: 0";
+    return false;
+  }
+
+  bool IsRowEnd(const char* p) const {
+    return *p == '\n' || *p == '#' || (*p == '\r' && p[1] == '\n');
+  }
+  bool IsTokenEnd(const char* p) const { return IsBlank(*p) || IsRowEnd(p); }
+
+  const char* NextLine(const char* p) const {
+    if (*p == '\n') return p + 1;
+    return static_cast<const char*>(std::memchr(p, '\n', static_cast<std::size_t>(end_ - p))) + 1;
+  }
+
+  // The token at p, short enough to be quoted.
+  absl::string_view Token(const char* p) const {
+    constexpr std::size_t kQuotedBytes = 40;
+    const char* stop = p;
+    while (!IsTokenEnd(stop) && stop - p < kQuotedBytes) ++stop;
+    return {p, static_cast<std::size_t>(stop - p)};
+  }
+
+  TextOrigin OriginOf(const char* line) const {
+    return {origin_.file, origin_.offset + static_cast<std::uint64_t>(line - begin_)};
+  }
+
+  const char* const begin_;
+  const char* const end_;
+  const TextOrigin origin_;
+  const std::uint64_t index_base_;
+  RowBlock& block_;
+  FeatureWriter writer_;
+  DistinctCheck distinct_;
+
+  // Of the current row.
+  std::uint64_t next_index_ = 0;  // the smallest that keeps the indices ascending
+  bool unordered_ = false;
+  std::string what_;  // is wrong with it
+};
+
+}  // namespace
+
+void LibsvmParser::Parse(std::string_view text, TextOrigin origin, RowBlock* block) const {
+  block->file = origin.file;
+  const std::size_t whole = text.rfind('\n') + 1;  // 0 when there is no newline
+  LineParser(text.substr(0, whole), origin, index_base_, block).ParseAll();
+  if (whole == text.size()) return;
+  std::string last(text.substr(whole));
+  last.push_back('\n');
+  LineParser(last, {origin.file, origin.offset + whole}, index_base_, block).ParseAll();
+}
+
+}  // namespace ps
