@@ -38,15 +38,18 @@ absl::Status RunMachine(Machine& machine, Transport& transport, MonotonicTime de
       work_pending = machine.work_pending();
     }
     now = Now();
+    MonotonicTime wake = next_tick;
+    if (deadline_idle > MonotonicTime::zero()) wake = std::min(wake, last_active + deadline_idle);
     const MonotonicTime wait =
-        work_pending ? MonotonicTime::zero() : std::max(MonotonicTime::zero(), next_tick - now);
+        work_pending ? MonotonicTime::zero() : std::max(MonotonicTime::zero(), wake - now);
     std::optional<Transport::Inbound> inbound = transport.Receive(wait);
     now = Now();
     if (inbound.has_value()) {
       last_active = now;
       machine.OnMessage(inbound->from, std::move(inbound->message), now, outbox);
       Flush(outbox, transport);
-    } else if (deadline_idle > MonotonicTime::zero() && now - last_active > deadline_idle) {
+    } else if (deadline_idle > MonotonicTime::zero() && now - last_active >= deadline_idle &&
+               !machine.work_pending()) {
       return absl::DeadlineExceededError(absl::StrCat(
           transport.endpoint(), ": no message for ",
           std::chrono::duration_cast<std::chrono::milliseconds>(deadline_idle).count(), " ms"));
