@@ -13,8 +13,8 @@ std::uint32_t BucketBytes(int payload_bytes) {
   return static_cast<std::uint32_t>((bytes + 31) / 32 * 32);  // keys are loaded as an aligned vector
 }
 
-// Payloads are read by optimistic readers while a slot is rebuilt: word-sized atomic stores, which cost
-// nothing here. A null source stores zeros.
+// Cells are read by optimistic readers while a slot is rebuilt, so they are written by word-sized atomic
+// stores, which cost nothing here. A null source stores zeros.
 void StorePayload(std::byte* to, const std::byte* from, int bytes) {
   for (int at = 0; at < bytes; at += 4) {
     std::uint32_t word = 0;
@@ -22,6 +22,10 @@ void StorePayload(std::byte* to, const std::byte* from, int bytes) {
     std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(to + at))
         .store(word, std::memory_order_release);
   }
+}
+
+void StoreKey(std::uint64_t* to, Key key) {
+  std::atomic_ref<std::uint64_t>(*to).store(key, std::memory_order_release);
 }
 
 }  // namespace
@@ -47,8 +51,10 @@ BucketArray::BucketArray(int slot_bits, int payload_bytes)
 
 void BucketArray::StartKey(Key key, std::size_t i, Group* group) const {
   const SlotIndex slot = SlotOf(key);
+  const std::uint32_t home = Home(key, heads_[slot].buckets.load(std::memory_order_acquire));
   group->slot[i] = slot;
-  group->bucket[i] = HomeBucket(slot, key);
+  group->probe[i] = Probe{.mixed = key, .bucket = home};
+  group->bucket[i] = BucketAt(slot, home);
   group->payload[i] = nullptr;
   group->open |= std::uint64_t{1} << i;
 }
@@ -62,39 +68,43 @@ void BucketArray::StartGroup(const Key* keys, Group* group) const {
 }
 
 void BucketArray::ProbeGroup(const Key* keys, Group* group) const {
-  std::uint64_t open = 0;
-  for (std::size_t i = 0; i < group->count; ++i) {
-    const Key key = keys[group->begin + i];
-    const int cell = Match(group->bucket[i], key);
-    if (cell >= 0) {
-      group->payload[i] = PayloadOf(group->bucket[i], cell);
-    } else if (Full(group->bucket[i])) {
-      open |= std::uint64_t{1} << i;
+  for (std::uint64_t rest = group->open; rest != 0; rest &= rest - 1) {
+    const int i = std::countr_zero(rest);
+    const int cell = Match(group->bucket[i], keys[group->begin + i]);
+    if (cell < 0 && Full(group->bucket[i])) {
       const SlotIndex slot = group->slot[i];
-      const std::uint32_t buckets = heads_[slot].buckets.load(std::memory_order_acquire);
-      Probe probe{.mixed = key, .bucket = Home(key, buckets)};
-      probe.Next(buckets);
-      __builtin_prefetch(BucketAt(slot, probe.bucket));
+      group->probe[i].Next(heads_[slot].buckets.load(std::memory_order_acquire));
+      group->bucket[i] = BucketAt(slot, group->probe[i].bucket);
+      __builtin_prefetch(group->bucket[i]);
+      continue;
     }
+    if (cell >= 0) group->payload[i] = PayloadOf(group->bucket[i], cell);
+    group->open &= ~(std::uint64_t{1} << i);
   }
-  group->open = open;
 }
 
 std::byte* BucketArray::FindOverflow(SlotIndex slot, Key key) const {
   const std::uint32_t buckets = heads_[slot].buckets.load(std::memory_order_acquire);
+  if (buckets == 0) return nullptr;
   Probe probe{.mixed = key, .bucket = Home(key, buckets)};
+  probe.Next(buckets);
+  return FollowProbe(slot, probe, key);
+}
+
+std::byte* BucketArray::FollowProbe(SlotIndex slot, Probe probe, Key key) const {
+  const std::uint32_t buckets = heads_[slot].buckets.load(std::memory_order_acquire);
   // The bound only matters to a reader that meets a rebuild: a free cell ends every other probe.
   while (probe.step < buckets + 64) {
-    probe.Next(buckets);
     std::byte* bucket = BucketAt(slot, probe.bucket);
     const int cell = Match(bucket, key);
     if (cell >= 0) return PayloadOf(bucket, cell);
     if (!Full(bucket)) return nullptr;
+    probe.Next(buckets);
   }
   return nullptr;
 }
 
-std::byte* BucketArray::Place(SlotIndex slot, Key key, const std::byte* payload) {
+std::byte* BucketArray::Place(SlotIndex slot, Key key) {
   const std::uint32_t buckets = heads_[slot].buckets.load(std::memory_order_relaxed);
   Probe probe{.mixed = key, .bucket = Home(key, buckets)};
   std::byte* bucket = BucketAt(slot, probe.bucket);
@@ -103,11 +113,11 @@ std::byte* BucketArray::Place(SlotIndex slot, Key key, const std::byte* payload)
     bucket = BucketAt(slot, probe.bucket);
   }
   const int empty = Match(bucket, kEmptyKey);
-  std::byte* cell = PayloadOf(bucket, empty);
-  if (payload != nullptr) StorePayload(cell, payload, payload_bytes_);
+  std::byte* payload = PayloadOf(bucket, empty);
+  StorePayload(payload, nullptr, payload_bytes_);
   // The key last: an optimistic reader that sees it sees its payload.
-  std::atomic_ref<std::uint64_t>(KeysOf(bucket)[empty]).store(key, std::memory_order_release);
-  return cell;
+  StoreKey(KeysOf(bucket) + empty, key);
+  return payload;
 }
 
 BucketArray::Inserted BucketArray::Insert(Key key) {
@@ -119,7 +129,7 @@ BucketArray::Inserted BucketArray::Insert(Key key) {
     grew = true;
   }
   ++head.size;
-  return {Place(slot, key, nullptr), grew};
+  return {Place(slot, key), grew};
 }
 
 void BucketArray::AddSegment(SlotIndex slot) {
@@ -140,31 +150,39 @@ void BucketArray::AddSegment(SlotIndex slot) {
   head.buckets.store(first + count, std::memory_order_release);
 }
 
-void BucketArray::CopyOutAndClear(SlotIndex slot, std::vector<std::byte>* cells) {
-  const std::size_t cell_bytes = 8 + payload_bytes_;
-  cells->resize(heads_[slot].size * cell_bytes);
-  std::byte* out = cells->data();
+void BucketArray::CopyOut(SlotIndex slot, Cells* cells) const {
+  const std::uint32_t size = heads_[slot].size;
   const std::uint32_t buckets = heads_[slot].buckets.load(std::memory_order_relaxed);
+  cells->keys.resize(size);
+  cells->payloads.resize(static_cast<std::size_t>(size) * payload_bytes_);
+  std::size_t at = 0;
   for (std::uint32_t b = 0; b < buckets; ++b) {
     std::byte* bucket = BucketAt(slot, b);
-    for (int cell = 0; cell < cells_ && KeysOf(bucket)[cell] != kEmptyKey; ++cell) {
-      std::memcpy(out, &KeysOf(bucket)[cell], 8);
-      std::memcpy(out + 8, PayloadOf(bucket, cell), payload_bytes_);
-      out += cell_bytes;
-    }
-    for (int cell = 0; cell < cells_; ++cell) {
-      std::atomic_ref<std::uint64_t>(KeysOf(bucket)[cell]).store(kEmptyKey, std::memory_order_release);
-    }
-    StorePayload(PayloadOf(bucket, 0), nullptr, cells_ * payload_bytes_);
+    int used = 0;
+    while (used < cells_ && KeysOf(bucket)[used] != kEmptyKey) cells->keys[at + used++] = KeysOf(bucket)[used];
+    std::memcpy(cells->payloads.data() + at * payload_bytes_, PayloadOf(bucket, 0),
+                static_cast<std::size_t>(used) * payload_bytes_);
+    at += used;
   }
 }
 
-void BucketArray::PlaceAll(SlotIndex slot, const std::vector<std::byte>& cells) {
-  const std::size_t cell_bytes = 8 + payload_bytes_;
-  for (std::size_t at = 0; at < cells.size(); at += cell_bytes) {
-    Key key;
-    std::memcpy(&key, cells.data() + at, 8);
-    Place(slot, key, cells.data() + at + 8);
+void BucketArray::Rebuild(SlotIndex slot, Cells* cells) {
+  const std::uint32_t buckets = heads_[slot].buckets.load(std::memory_order_relaxed);
+  cells->used.assign(buckets, 0);
+  // Cells come out in the order of their old homes, so the new ones are visited almost in sequence.
+  const std::byte* payload = cells->payloads.data();
+  for (const Key key : cells->keys) {
+    Probe probe{.mixed = key, .bucket = Home(key, buckets)};
+    while (cells->used[probe.bucket] == cells_) probe.Next(buckets);
+    const int cell = cells->used[probe.bucket]++;
+    std::byte* bucket = BucketAt(slot, probe.bucket);
+    StorePayload(PayloadOf(bucket, cell), payload, payload_bytes_);
+    StoreKey(KeysOf(bucket) + cell, key);
+    payload += payload_bytes_;
+  }
+  for (std::uint32_t b = 0; b < buckets; ++b) {
+    std::byte* bucket = BucketAt(slot, b);
+    for (int cell = cells->used[b]; cell < cells_; ++cell) StoreKey(KeysOf(bucket) + cell, kEmptyKey);
   }
 }
 
@@ -175,18 +193,18 @@ void BucketArray::Grow(SlotIndex slot) {
     return;
   }
   // Kept between calls: the largest slot's size, once a thread.
-  static thread_local std::vector<std::byte> cells;
+  static thread_local Cells cells;
   head.version.fetch_add(1, std::memory_order_acq_rel);
-  CopyOutAndClear(slot, &cells);
+  CopyOut(slot, &cells);
   AddSegment(slot);
-  PlaceAll(slot, cells);
+  Rebuild(slot, &cells);
   head.version.fetch_add(1, std::memory_order_acq_rel);
 }
 
 void BucketArray::ClearSlot(SlotIndex slot) {
-  std::vector<std::byte> cells;
-  CopyOutAndClear(slot, &cells);
   heads_[slot].size = 0;
+  Cells none;
+  Rebuild(slot, &none);
 }
 
 std::uint64_t BucketArray::memory_bytes() const {

@@ -162,20 +162,32 @@ class BucketArray {
   struct Group {
     std::size_t begin = 0, count = 0;
     SlotIndex slot[kGroup];
-    std::byte* bucket[kGroup];
-    std::byte* payload[kGroup];       // null: not found yet
+    Probe probe[kGroup];
+    std::byte* bucket[kGroup];        // the next one to look into, prefetched
+    std::byte* payload[kGroup];       // null: not found
     std::uint64_t open = 0;           // bit i: key i's probe goes on at bucket[i]
   };
+  static constexpr std::size_t kRounds = 4;  // of probing with prefetch; what is open then is rare
   void StartGroup(const Key* keys, Group* group) const;
   void StartKey(Key key, std::size_t i, Group* group) const;
   void ProbeGroup(const Key* keys, Group* group) const;
   std::byte* FindOverflow(SlotIndex slot, Key key) const;
+  // Looks into probe.bucket and on.
+  std::byte* FollowProbe(SlotIndex slot, Probe probe, Key key) const;
   void AddSegment(SlotIndex slot);
   void Grow(SlotIndex slot);
-  // First cell that is free on the key's probe path, claimed for it.
-  std::byte* Place(SlotIndex slot, Key key, const std::byte* payload);
-  void CopyOutAndClear(SlotIndex slot, std::vector<std::byte>* cells);
-  void PlaceAll(SlotIndex slot, const std::vector<std::byte>& cells);
+  // The first free cell on the key's probe path.
+  std::byte* Place(SlotIndex slot, Key key);
+
+  // A slot's cells outside of their buckets, while it is rebuilt.
+  struct Cells {
+    std::vector<Key> keys;
+    std::vector<std::byte> payloads;
+    std::vector<std::uint8_t> used;   // cells filled so far of each bucket
+  };
+  void CopyOut(SlotIndex slot, Cells* cells) const;
+  // Replaces the slot's contents by the cells.
+  void Rebuild(SlotIndex slot, Cells* cells);
 
   const int slot_bits_;
   const int slot_shift_;
@@ -193,24 +205,27 @@ class BucketArray {
 
 template <typename Visit>
 void BucketArray::VisitBatch(const Key* keys, std::size_t count, Visit visit) const {
-  // Three groups in flight: one whose home buckets are being fetched, one whose overflow buckets are, and
-  // the one being visited, whose lines are in the first-level cache.
-  Group groups[3];
+  // Groups in flight: one whose home buckets are being fetched, some whose overflow buckets are, and the one
+  // being visited, whose lines are in the first-level cache.
+  constexpr std::size_t kInFlight = kRounds + 2;
+  Group groups[kInFlight];
   const std::size_t all = (count + kGroup - 1) / kGroup;
-  for (std::size_t g = 0; g < all + 2; ++g) {
+  for (std::size_t g = 0; g < all + kInFlight - 1; ++g) {
     if (g < all) {
-      Group& started = groups[g % 3];
+      Group& started = groups[g % kInFlight];
       started.begin = g * kGroup;
       started.count = count - started.begin < kGroup ? count - started.begin : kGroup;
       StartGroup(keys, &started);
     }
-    if (g >= 1 && g - 1 < all) ProbeGroup(keys, &groups[(g - 1) % 3]);
-    if (g < 2) continue;
-    Group& group = groups[(g - 2) % 3];
+    for (std::size_t round = 1; round <= kRounds; ++round) {
+      if (g >= round && g - round < all) ProbeGroup(keys, &groups[(g - round) % kInFlight]);
+    }
+    if (g < kInFlight - 1) continue;
+    Group& group = groups[(g - (kInFlight - 1)) % kInFlight];
     for (std::size_t i = 0; i < group.count; ++i) {
       const Key key = keys[group.begin + i];
       std::byte* payload = group.payload[i];
-      if (((group.open >> i) & 1) != 0) payload = FindFrom(group.slot[i], group.bucket[i], key);
+      if (((group.open >> i) & 1) != 0) payload = FollowProbe(group.slot[i], group.probe[i], key);
       if (!visit(group.begin + i, payload)) continue;
       // The slot was rebuilt: what is known of its keys that are still to come is stale.
       for (Group& other : groups) {
@@ -237,22 +252,21 @@ void BucketArray::ForEach(SlotIndex slot, Visit visit) const {
 
 template <typename Keep>
 std::size_t BucketArray::Filter(SlotIndex slot, Keep keep) {
-  std::vector<std::byte> cells;
-  CopyOutAndClear(slot, &cells);
-  const std::size_t cell_bytes = 8 + payload_bytes_;
-  std::size_t kept = 0, all = cells.size() / cell_bytes;
-  for (std::size_t i = 0; i < all; ++i) {
-    std::byte* cell = cells.data() + i * cell_bytes;
-    Key key;
-    std::memcpy(&key, cell, 8);
-    if (!keep(key, cell + 8)) continue;
-    if (kept != i) std::memcpy(cells.data() + kept * cell_bytes, cell, cell_bytes);
+  Cells cells;
+  CopyOut(slot, &cells);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < cells.keys.size(); ++i) {
+    if (!keep(cells.keys[i], cells.payloads.data() + i * payload_bytes_)) continue;
+    cells.keys[kept] = cells.keys[i];
+    std::memmove(cells.payloads.data() + kept * payload_bytes_,
+                 cells.payloads.data() + i * payload_bytes_, payload_bytes_);
     ++kept;
   }
-  cells.resize(kept * cell_bytes);
+  const std::size_t dropped = cells.keys.size() - kept;
+  cells.keys.resize(kept);
   heads_[slot].size = static_cast<std::uint32_t>(kept);
-  PlaceAll(slot, cells);
-  return all - kept;
+  Rebuild(slot, &cells);
+  return dropped;
 }
 
 }  // namespace ps
