@@ -1,12 +1,16 @@
 // A model bundle: the directory a job leaves behind.
 //
 //   manifest.json   format version, counts, digests of the other files, what a reader must know
-//   weights.bin     sorted keys and weights with a slot index, mmap-able, CRC32C (docs/bundle_format.md)
+//   weights.bin     sorted keys and weights with a slot index, mmap-able, CRC32C
 //   extractor.pb    the compiled feature plan and data format: what turns a raw row into keys
 //   job.yaml        the configuration as run
 //   metrics.json    evaluation
 //
-// Writing goes to a temporary sibling directory and ends with one rename, so that a bundle is whole or absent.
+// docs/bundle_format.md is the normative description.
+//
+// Writing goes to a temporary sibling directory that takes the bundle's place in one step
+// (bundle_directory.h), so that a bundle is whole or absent, and a crash leaves the old one. The
+// writer belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -25,25 +29,29 @@ namespace ps {
 struct BundleInfo {
   std::string model_type = "lr";
   std::string job_name;
-  bool complete = true;              // false: training was stopped early (SIGTERM)
+  bool complete = true;  // false: training was stopped early (SIGTERM)
   std::uint64_t rows_learnt = 0;
-  std::uint64_t features = 0;        // weights stored (non-zero, without the bias)
-  double bias = 0;                   // weight of kBiasKey
-  double margin_offset = 0;          // added to every margin: corrects negative down-sampling
-  std::string optimizer;             // as text, e.g. "ftrl alpha=0.1 beta=1 l1=0 l2=0"
-  std::string extractor_digest;      // hex XXH3-128 of extractor.pb; filled by the writer
+  std::uint64_t features = 0;    // weights stored (non-zero, without the bias)
+  double bias = 0;               // weight of kBiasKey
+  double margin_offset = 0;      // added to every margin: corrects negative down-sampling
+  std::string optimizer;         // as text, e.g. "ftrl alpha=0.1 beta=1 l1=0 l2=0"
+  std::string extractor_digest;  // hex XXH3-128 of extractor.pb; filled by the writer
 };
 
 class BundleWriter {
  public:
-  // `dir` may exist if it is a bundle or empty (it is replaced at Finish); anything else is refused.
+  // `dir` may exist if it is a bundle or empty (it is replaced at Finish); anything else is refused
+  // with FailedPrecondition, a bundle directory with further files in it included: they would be
+  // lost. Unavailable: another process is writing the same bundle.
   static absl::StatusOr<std::unique_ptr<BundleWriter>> Create(std::string dir);
   ~BundleWriter();  // without Finish: removes the temporary directory
 
-  // Appends weights in strictly ascending key order over all calls. kBiasKey must not be among them.
+  // Appends weights in strictly ascending key order over all calls. kBiasKey must not be among
+  // them, nor a weight that is not finite. Zero weights are left out.
   absl::Status AppendWeights(absl::Span<const Key> keys, absl::Span<const float> weights);
   // Further files, by name: extractor.pb, job.yaml, metrics.json.
   absl::Status AddFile(const std::string& name, const std::string& content);
+  // Once, as the last call. Text in `info` must be UTF-8.
   absl::Status Finish(BundleInfo info);
 
  private:
@@ -61,7 +69,7 @@ class Bundle {
 
   const BundleInfo& info() const { return info_; }
   const std::string& dir() const { return dir_; }
-  absl::Span<const Key> keys() const { return keys_; }        // ascending
+  absl::Span<const Key> keys() const { return keys_; }  // ascending
   absl::Span<const float> weights() const { return weights_; }
   absl::StatusOr<std::string> ReadFile(const std::string& name) const;
 
