@@ -59,13 +59,18 @@ class JobReader {
   const std::set<const YamlNode*>& defaults() const { return defaults_; }
 
  private:
+  // The line of the key, unless an override replaced what stands there.
+  static Place PlaceOf(const YamlEntry& entry) {
+    return entry.value.place.override_index >= 0 ? entry.value.place : entry.place;
+  }
+
   void ReadEntry(const YamlEntry& entry, const KeyPath& key) {
     if (const LaterKey* later = FindLaterKey(key.schema)) {
       errors_->Add(entry.place,
                    absl::StrCat(key.shown, ": not available in this version; ", later->instead));
       return;
     }
-    given_.emplace(key.shown, entry.place);
+    given_.emplace(key.shown, PlaceOf(entry));
     const SchemaRow* row = FindSchemaRow(key.schema);
     if (row != nullptr) ReadLeaf(*row, entry.value, key);
     if (IsSchemaSection(key.schema)) {
@@ -136,19 +141,14 @@ YamlNode WithoutDefaults(const YamlNode& node, const std::string& path,
   return kept;
 }
 
-absl::StatusOr<YamlNode> ParseNamed(const std::string& text, const std::string& file_name) {
-  absl::StatusOr<YamlNode> root = ParseYaml(text);
-  if (root.ok()) return root;
-  return absl::InvalidArgumentError(absl::StrCat(file_name, ": ", root.status().message()));
-}
-
 }  // namespace
 
 absl::StatusOr<LoadedJob> ParseJob(const std::string& yaml_text,
                                    const std::string& file_name_for_errors,
                                    const Overrides& overrides) {
-  PS_ASSIGN_OR_RETURN(YamlNode root, ParseNamed(yaml_text, file_name_for_errors));
+  PS_ASSIGN_OR_RETURN(YamlNode root, ParseYaml(yaml_text, file_name_for_errors));
   ConfigErrors errors(file_name_for_errors, overrides);
+  HoistPartFormats(&root, &errors);
   ApplyOverrides(overrides, &root, &errors);
   HoistPartFormats(&root, &errors);
   JobReader reader(&errors);

@@ -41,9 +41,9 @@ void ApplyOverride(const std::string& text, Place place, YamlNode* root, ConfigE
     errors->Add(place, "expected key=value, as in train.passes=3");
     return;
   }
-  absl::StatusOr<YamlNode> value = ParseYaml(text.substr(equals + 1));
+  absl::StatusOr<YamlNode> value = ParseYaml(text.substr(equals + 1), "value");
   if (!value.ok()) {
-    errors->Add(place, absl::StrCat("the value is not YAML: ", value.status().message()));
+    errors->Add(place, absl::StrCat("not YAML: ", value.status().message()));
     return;
   }
   SetPlace(place, &*value);
@@ -64,7 +64,7 @@ void ApplyOverride(const std::string& text, Place place, YamlNode* root, ConfigE
   *node = *std::move(value);
 }
 
-// Removes the entry and returns its value; a null node when there is none.
+// Moves the entry of that key out of the map; false when there is none.
 bool Take(const std::string& key, YamlNode* map, YamlEntry* taken) {
   for (auto entry = map->entries.begin(); entry != map->entries.end(); ++entry) {
     if (entry->key != key) continue;
@@ -92,9 +92,11 @@ void HoistPartFormats(YamlNode* root, ConfigErrors* errors) {
       YamlNode* part = data->Find(part_name);
       YamlEntry own;
       if (part == nullptr || !Take(key, part, &own)) continue;
-      const YamlNode* shared = data->Find(key);
+      YamlNode* shared = data->Find(key);
       if (shared == nullptr) {
         data->entries.push_back(std::move(own));  // may move the parts: looked up again each time
+      } else if (shared->place.override_index != own.place.override_index) {
+        if (own.place.override_index > shared->place.override_index) *shared = std::move(own.value);
       } else if (shared->kind != own.value.kind || shared->text != own.value.text) {
         errors->Add(own.place, absl::StrCat("data.", part_name, ".", key, ": differs from data.",
                                             key, "; in this version all parts have one format"));

@@ -18,7 +18,8 @@ void ApplyOverrides(const std::vector<std::string>& overrides, YamlNode* root,
 
 // A job may say its format beside its files: data.train: {files: [...], format: tsv, header:
 // false}. All parts of a job share one format in this version, so format, header and index_base of
-// a part become those of `data`; two different values are an error.
+// a part become those of `data`; two different values are an error, unless the later one is an
+// override. Called for the file alone and again after the overrides, which may use either place.
 void HoistPartFormats(YamlNode* root, ConfigErrors* errors);
 
 }  // namespace ps

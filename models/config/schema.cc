@@ -16,7 +16,7 @@ constexpr std::int64_t N(Word word) {
   return static_cast<std::int64_t>(word);
 }
 
-constexpr double kMaxCount = std::numeric_limits<int>::max();
+constexpr double kMaxCount = 1e9;
 constexpr double kMaxSeed = 9007199254740991;  // 2^53 - 1: exact in every JSON reader
 
 std::vector<SchemaRow> DataRows() {
@@ -72,7 +72,8 @@ std::vector<SchemaRow> DataRows() {
        "seed.",
        [](JobConfig*, const V&) {},
        {},
-       {{"ratio", 0}}},
+       {{"ratio", 0}},
+       {"rule"}},
       {"data.split.valid",
        ValueType::kReal,
        "0",

@@ -53,6 +53,7 @@ struct SchemaRow {
   void (*set)(JobConfig*, const Value&);  // rows of features[] set the last entry of the list
   Bounds bounds = {};
   std::vector<std::pair<const char*, std::int64_t>> words = {};
+  std::vector<const char*> later_words = {};  // named by the design, not in this version
 };
 
 const std::vector<SchemaRow>& JobSchema();
@@ -68,7 +69,8 @@ struct LaterKey {
 const std::vector<LaterKey>& LaterKeys();
 const LaterKey* FindLaterKey(const std::string& path);
 
-// "(0, 1]", "at least 1", "ftrl, adagrad or sgd"; empty when everything of the type is allowed.
+// "above 0", "1 to 16, or auto", "ftrl, adagrad or sgd"; empty when everything of the type is
+// allowed.
 std::string DescribeAllowed(const SchemaRow& row);
 
 // The key nearest to an unknown one, or "": a known key a few edits away, or one of the same last

@@ -11,19 +11,21 @@
 namespace ps {
 namespace {
 
+// Insertions, deletions, replacements and swaps of neighbours, each counting one.
 std::size_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) cost[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+      cost[i][j] = std::min(
+          {cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
     }
   }
-  return row[b.size()];
+  return cost[a.size()][b.size()];
 }
 
 std::string LastWord(const std::string& path) { return path.substr(path.rfind('.') + 1); }
@@ -51,6 +53,9 @@ std::string DescribeBounds(const Bounds& bounds) {
   if (bounds.min == -kInfinity) return "";
   if (bounds.max == kInfinity) {
     return absl::StrFormat("%s %.16g", bounds.min_included ? "at least" : "above", bounds.min);
+  }
+  if (bounds.min_included && bounds.max_included) {
+    return absl::StrFormat("%.16g to %.16g", bounds.min, bounds.max);
   }
   return absl::StrFormat("%s %.16g and %s %.16g", bounds.min_included ? "at least" : "above",
                          bounds.min, bounds.max_included ? "at most" : "below", bounds.max);

@@ -44,8 +44,7 @@ class ValueReader {
       case ValueType::kFlag:
         return ReadFlag(node, &value->flag);
       case ValueType::kWord:
-        if (FindWord(node, &value->integer)) return true;
-        return Expected(node, DescribeAllowed(row_));
+        return ReadWord(node, &value->integer);
       case ValueType::kTextList:
         return ReadTextList(node, &value->texts);
       case ValueType::kColumn:
@@ -69,6 +68,11 @@ class ValueReader {
     return node.kind == YamlNode::Kind::kScalar && !node.quoted;
   }
 
+  // The number parsers skip blanks around a number; a plain scalar may hold a carriage return.
+  static bool IsPlainNumber(const YamlNode& node) {
+    return IsPlain(node) && node.text.find_first_of(" \t\n\v\f\r") == std::string::npos;
+  }
+
   bool FindWord(const YamlNode& node, std::int64_t* number) const {
     if (node.kind != YamlNode::Kind::kScalar) return false;
     for (const auto& [word, meaning] : row_.words) {
@@ -78,6 +82,17 @@ class ValueReader {
       }
     }
     return false;
+  }
+
+  bool ReadWord(const YamlNode& node, std::int64_t* number) {
+    if (FindWord(node, number)) return true;
+    for (const char* later : row_.later_words) {
+      if (node.kind != YamlNode::Kind::kScalar || node.text != later) continue;
+      errors_->Add(node.place,
+                   absl::StrCat(path_, ": ", later, " is not available in this version"));
+      return false;
+    }
+    return Expected(node, DescribeAllowed(row_));
   }
 
   bool IsInBounds(double number) const {
@@ -111,7 +126,7 @@ class ValueReader {
     if (FindWord(node, integer)) return true;
     const std::string digits =
         IsPlain(node) && absl::StartsWith(node.text, "+") ? node.text.substr(1) : node.text;
-    if (!IsPlain(node) || !absl::SimpleAtoi(digits, integer)) {
+    if (!IsPlainNumber(node) || !absl::SimpleAtoi(digits, integer)) {
       const std::string allowed = DescribeAllowed(row_);
       return Expected(node, allowed.empty() ? "a whole number" : "a whole number, " + allowed);
     }
@@ -119,7 +134,7 @@ class ValueReader {
   }
 
   bool ReadReal(const YamlNode& node, double* real) {
-    if (!IsPlain(node) || !absl::SimpleAtod(node.text, real) || !std::isfinite(*real)) {
+    if (!IsPlainNumber(node) || !absl::SimpleAtod(node.text, real) || !std::isfinite(*real)) {
       return Expected(node, "a number");
     }
     return IsInBounds(*real) || OutOfBounds(node);
@@ -176,7 +191,7 @@ bool ReadValue(const SchemaRow& row, const YamlNode& node, const std::string& sh
 
 bool ReadDefault(const SchemaRow& row, Value* value) {
   if (row.default_text == nullptr) return false;
-  absl::StatusOr<YamlNode> node = ParseYaml(row.default_text);
+  absl::StatusOr<YamlNode> node = ParseYaml(row.default_text, row.path);
   ConfigErrors errors(row.path, {});
   return node.ok() && ReadValue(row, *node, row.path, &errors, value);
 }

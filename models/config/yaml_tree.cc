@@ -16,14 +16,16 @@ namespace {
 
 constexpr std::size_t kMaxDocumentBytes = 1 << 20;
 
-absl::Status ErrorAtLine(int line, const std::string& what) {
-  return absl::InvalidArgumentError(absl::StrCat("line ", line, ": ", what));
+absl::Status ErrorAtLine(const std::string& name, int line, const std::string& what) {
+  return absl::InvalidArgumentError(absl::StrCat(name, ":", line, ": ", what));
 }
 
 // Builds the tree from the parser's events. Nodes under construction are on a stack; a finished
 // node is moved into its parent.
 class TreeBuilder : public YAML::EventHandler {
  public:
+  explicit TreeBuilder(const std::string& name) : name_(name) {}
+
   absl::Status error() const { return error_; }
   YamlNode TakeRoot() { return std::move(root_); }
 
@@ -78,7 +80,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void Fail(const YAML::Mark& mark, const std::string& what) {
-    if (error_.ok()) error_ = ErrorAtLine(mark.line + 1, what);
+    if (error_.ok()) error_ = ErrorAtLine(name_, mark.line + 1, what);
   }
 
   void CheckTag(const YAML::Mark& mark, const std::string& tag) {
@@ -103,7 +105,7 @@ class TreeBuilder : public YAML::EventHandler {
       parent.node.items.push_back(std::move(node));
     } else if (!parent.has_key) {
       if (node.kind != YamlNode::Kind::kScalar && error_.ok()) {
-        error_ = ErrorAtLine(node.place.line, "a key must be a plain word");
+        error_ = ErrorAtLine(name_, node.place.line, "a key must be a plain word");
       }
       parent.key = std::move(node);
       parent.has_key = true;
@@ -114,6 +116,7 @@ class TreeBuilder : public YAML::EventHandler {
     }
   }
 
+  const std::string& name_;
   std::vector<OpenNode> open_;
   YamlNode root_;
   absl::Status error_;
@@ -132,26 +135,27 @@ YamlNode* YamlNode::Find(const std::string& key) {
   return const_cast<YamlNode*>(std::as_const(*this).Find(key));
 }
 
-absl::StatusOr<YamlNode> ParseYaml(const std::string& text) {
+absl::StatusOr<YamlNode> ParseYaml(const std::string& text, const std::string& name) {
   if (text.size() > kMaxDocumentBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "the document has ", text.size(), " bytes; at most ", kMaxDocumentBytes, " are allowed"));
+        name, ": has ", text.size(), " bytes; a job file has at most ", kMaxDocumentBytes));
   }
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    TreeBuilder builder;
+    TreeBuilder builder(name);
     if (!parser.HandleNextDocument(builder)) return YamlNode();
     if (!builder.error().ok()) return builder.error();
-    TreeBuilder second;
+    TreeBuilder second(name);
     if (parser.HandleNextDocument(second)) {
-      return absl::InvalidArgumentError("line 1: a job file holds one document, this has several");
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": holds several documents; a job file is one"));
     }
     return builder.TakeRoot();
   } catch (const YAML::Exception& exception) {
-    return ErrorAtLine(exception.mark.line + 1, exception.msg);
+    return ErrorAtLine(name, exception.mark.line + 1, exception.msg);
   } catch (const std::exception& exception) {
-    return absl::InvalidArgumentError(absl::StrCat("not YAML: ", exception.what()));
+    return absl::InvalidArgumentError(absl::StrCat(name, ": not YAML: ", exception.what()));
   }
 }
 

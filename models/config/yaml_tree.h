@@ -40,10 +40,10 @@ struct YamlEntry {
   YamlNode value;
 };
 
-// Reads one document. InvalidArgument with "line N: what is wrong" for text that is not YAML, for a
-// second document, for aliases and for tags (neither of which a job file needs). An empty document
-// is a null node. At most 1 MiB.
-absl::StatusOr<YamlNode> ParseYaml(const std::string& text);
+// Reads one document. InvalidArgument with "<name>:<line>: what is wrong" for text that is not
+// YAML, for a second document, for aliases and for tags (neither of which a job file needs). An
+// empty document is a null node. At most 1 MiB.
+absl::StatusOr<YamlNode> ParseYaml(const std::string& text, const std::string& name);
 
 // Block style, two spaces, sequences of scalars on one line; parses back to the same tree but for
 // places. The node must be a map or a sequence.

@@ -14,11 +14,10 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::string ErrorOf(const std::string& yaml, const Overrides& overrides = {}) {
+JobConfig Parse(const std::string& yaml, const Overrides& overrides = {}) {
   absl::StatusOr<JobConfig> config = ParseJobConfig(yaml, "job.yaml", overrides);
-  if (config.ok()) return "no error";
-  EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
-  return std::string(config.status().message());
+  EXPECT_TRUE(config.ok()) << config.status();
+  return config.ok() ? *config : JobConfig();
 }
 
 constexpr char kMinimal[] = "data: {train: {files: [a.svm]}}\n";
@@ -125,6 +124,129 @@ TEST(LoadTest, DefaultsOfTheSchemaAreThoseOfTheStructs) {
     if (std::string(row.path).find("early_stopping") != std::string::npos) continue;
     row.set(&config, value);
     EXPECT_EQ(config, untouched) << row.path;
+  }
+}
+
+TEST(LoadTest, TextsNeedNoQuotesAndColumnsKeepTheirKind) {
+  const JobConfig config = Parse(
+      "data: {train: {files: a.csv}, format: csv, header: true, label: {column: \"3\", positive: "
+      "1}, "
+      "weight: 7}\njob: 12\n");
+  EXPECT_EQ(config.job, "12");
+  EXPECT_THAT(config.data.train.files, ElementsAre("a.csv"));
+  EXPECT_EQ(config.data.label.positive, "1");
+  EXPECT_EQ(config.data.label.column.name, "3");  // quoted: a name
+  EXPECT_EQ(config.data.label.column.index, -1);
+  EXPECT_EQ(config.data.weight.index, 7);
+}
+
+TEST(LoadTest, WordsStandForNumbers) {
+  EXPECT_EQ(Parse(kMinimal).train.staleness, std::nullopt);
+  EXPECT_EQ(Parse(kMinimal, {"train.staleness=0"}).train.staleness, 0);
+  EXPECT_EQ(Parse(kMinimal, {"train.staleness=unbounded"}).train.staleness, -1);
+  EXPECT_EQ(Parse(kMinimal, {"train.batch_rows=auto"}).train.batch_rows, 0);
+  EXPECT_EQ(Parse(kMinimal, {"train.threads=auto"}).train.threads, 0);
+}
+
+TEST(LoadTest, EarlyStoppingIsOnWhenItsSectionIsThere) {
+  const Overrides valid = {"data.split.valid=0.1"};
+  EXPECT_FALSE(Parse(kMinimal, valid).train.early_stopping);
+  const std::string yaml = std::string(kMinimal) + "train: {early_stopping: {}}\n";
+  EXPECT_EQ(Parse(yaml, valid).train.early_stopping, EarlyStoppingConfig{});
+  const std::string bare = std::string(kMinimal) + "train:\n  early_stopping:\n";
+  EXPECT_EQ(Parse(bare, valid).train.early_stopping, EarlyStoppingConfig{});
+}
+
+TEST(LoadTest, AFormatBesideTheFilesIsTheFormatOfTheData) {
+  const JobConfig config = Parse(
+      "data:\n  train: {files: [a], format: tsv, header: true}\n  test: {files: [b], format: "
+      "tsv}\n");
+  EXPECT_EQ(config.data.format, DataFormat::kTsv);
+  EXPECT_TRUE(config.data.header);
+  EXPECT_EQ(Parse("data: {train: {files: [a], index_base: 0}}\n").data.index_base, 0);
+}
+
+TEST(OverrideTest, ReplacesAddsAndLaterOnesWin) {
+  const JobConfig config =
+      Parse(kFull, {"train.passes=5", "train.passes=6", "output.dir=elsewhere",
+                    "data.train.files=[x, y.gz]", "features.1.min_count=9", "job=\"a: b\"",
+                    "data.valid.files=v.tsv", "data.split.valid=0"});
+  EXPECT_EQ(config.train.passes, 6);
+  EXPECT_EQ(config.output.dir, "elsewhere");
+  EXPECT_THAT(config.data.train.files, ElementsAre("x", "y.gz"));
+  EXPECT_EQ(config.features[1].min_count, 9);
+  EXPECT_EQ(config.job, "a: b");
+  EXPECT_THAT(config.data.valid.files, ElementsAre("v.tsv"));
+}
+
+TEST(OverrideTest, AFormatMayBeReplacedInEitherPlace) {
+  for (const char* file :
+       {"data: {train: {files: [a], format: vw}}\n", "data: {train: {files: [a]}, format: vw}\n"}) {
+    for (const char* set : {"data.format=tsv", "data.train.format=tsv"}) {
+      EXPECT_EQ(Parse(file, {set}).data.format, DataFormat::kTsv) << file << set;
+    }
+  }
+  EXPECT_EQ(Parse(kMinimal, {"data.train.format=vw", "data.format=tsv"}).data.format,
+            DataFormat::kTsv);
+}
+
+TEST(OverrideTest, AFileMayLeaveEverythingToOverrides) {
+  EXPECT_THAT(Parse("", {"data.train.files=[x]"}).data.train.files, ElementsAre("x"));
+}
+
+TEST(OverrideTest, WholeSectionsCanBeGiven) {
+  const JobConfig config = Parse(kMinimal, {"model={optimizer: {type: sgd, alpha: 0.5}}"});
+  EXPECT_EQ(config.model.optimizer.type, OptimizerType::kSgd);
+  EXPECT_EQ(config.model.optimizer.alpha, 0.5);
+}
+
+TEST(EnvironmentTest, TextsAreTakenFromItAndStayUnexpandedInTheEffectiveYaml) {
+  ::setenv("PS_LOAD_TEST_FILE", "secret-name.svm", 1);
+  const std::string yaml = "data: {train: {files: [\"env:PS_LOAD_TEST_FILE\"]}}\n";
+  absl::StatusOr<LoadedJob> job = ParseJob(yaml, "job.yaml", {});
+  ASSERT_TRUE(job.ok()) << job.status();
+  EXPECT_THAT(job->config.data.train.files, ElementsAre("secret-name.svm"));
+  EXPECT_EQ(job->effective_yaml.find("secret-name"), std::string::npos);
+  EXPECT_NE(job->effective_yaml.find("env:PS_LOAD_TEST_FILE"), std::string::npos);
+  ::unsetenv("PS_LOAD_TEST_FILE");
+  EXPECT_EQ(ParseJobConfig(yaml, "job.yaml", {}).status().message(),
+            "job.yaml:1: data.train.files: the environment has no variable "
+            "\"PS_LOAD_TEST_FILE\", which env: asks for");
+}
+
+TEST(EffectiveYamlTest, LeavesDefaultsOutAndAppliesOverrides) {
+  absl::StatusOr<std::string> yaml = EffectiveYaml(
+      "# a comment\n"
+      "job: job\n"
+      "data:\n"
+      "  train: {files: [a b.svm, \"c\\td\"], index_base: 1}\n"
+      "train: {passes: 1, threads: auto, staleness: 0}\n"
+      "model: {optimizer: {alpha: 0.10, l1: 0.0}}\n",
+      "job.yaml", {"output.dir=out/x", "data.keep_negatives=0.5"});
+  ASSERT_TRUE(yaml.ok()) << yaml.status();
+  EXPECT_EQ(*yaml,
+            "data:\n"
+            "  train:\n"
+            "    files: [\"a b.svm\", \"c\\x09d\"]\n"
+            "  keep_negatives: 0.5\n"
+            "train:\n"
+            "  staleness: 0\n"
+            "output:\n"
+            "  dir: out/x\n");
+}
+
+TEST(EffectiveYamlTest, ReparsesToTheSameJobAndIsItsOwnEffectiveYaml) {
+  for (const Overrides& overrides :
+       {Overrides{}, Overrides{"train.early_stopping={}"},
+        Overrides{"train.early_stopping={patience: 1}", "job='quo\"te'"},
+        Overrides{"data.missing=['', \"null\", '~', \"\\\\\"]", "data.format=csv", "data.quote=''"},
+        Overrides{"features=[]", "cluster={}", "output.dir='-'"}}) {
+    absl::StatusOr<LoadedJob> first = ParseJob(kFull, "job.yaml", overrides);
+    ASSERT_TRUE(first.ok()) << first.status();
+    absl::StatusOr<LoadedJob> second = ParseJob(first->effective_yaml, "effective", {});
+    ASSERT_TRUE(second.ok()) << second.status() << "\n" << first->effective_yaml;
+    EXPECT_EQ(second->config, first->config) << first->effective_yaml;
+    EXPECT_EQ(second->effective_yaml, first->effective_yaml);
   }
 }
 
