@@ -1,8 +1,67 @@
 #include "models/data/bad_rows.h"
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "models/data/byte_stream.h"
+#include "models/data/input_file.h"
+#include "ps/base/status_macros.h"
+
 namespace ps {
+namespace {
+
+constexpr std::size_t kReadBytes = 256 << 10;
+
+auto DataOrder(const BadRow& row) { return std::tie(row.file, row.offset); }
+
+// Counts the newlines of the first `bytes` bytes; read(offset, buffer, count) fills the buffer.
+template <typename Read>
+absl::StatusOr<std::uint64_t> CountNewlines(std::uint64_t bytes, const Read& read) {
+  std::vector<char> buffer(kReadBytes);
+  std::uint64_t newlines = 0;
+  for (std::uint64_t at = 0; at < bytes;) {
+    const std::size_t want = std::min<std::uint64_t>(bytes - at, buffer.size());
+    PS_ASSIGN_OR_RETURN(const std::size_t got, read(at, buffer.data(), want));
+    newlines += static_cast<std::uint64_t>(std::count(buffer.begin(), buffer.begin() + got, '\n'));
+    if (got < want) break;
+    at += got;
+  }
+  return newlines;
+}
+
+// Bytes of the well-formed UTF-8 character at the front of `text`; 0 when there is none.
+std::size_t CharacterBytes(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  if (first < 0x80) return 1;
+  const std::size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || bytes > text.size()) return 0;
+  for (std::size_t i = 1; i < bytes; ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
+  }
+  return bytes;
+}
+
+// Data may hold anything; a message is read on a terminal and travels as UTF-8.
+std::string Printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const auto first = static_cast<unsigned char>(text[0]);
+    const std::size_t bytes = CharacterBytes(text);
+    if (bytes == 0 || first < 0x20 || first == 0x7f) {
+      absl::StrAppendFormat(&out, "\\x%02x", first);
+      text.remove_prefix(1);
+    } else {
+      out.append(text.substr(0, bytes));
+      text.remove_prefix(bytes);
+    }
+  }
+  return out;
+}
+
+}  // namespace
 
 void QuoteBadRow(std::string_view line, TextOrigin origin, std::uint32_t column, std::string what,
                  RowBlock* block) {
@@ -13,6 +72,74 @@ void QuoteBadRow(std::string_view line, TextOrigin origin, std::uint32_t column,
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   block->bad.push_back({origin.file, origin.offset, column, std::move(what),
                         std::string(line.substr(0, kQuotedBytes))});
+}
+
+absl::StatusOr<std::uint64_t> LineNumber(const DataFile& file, std::uint64_t offset) {
+  std::uint64_t newlines = 0;
+  if (file.compression == Compression::kNone) {
+    PS_ASSIGN_OR_RETURN(const InputFile input, InputFile::Open(file.path));
+    PS_ASSIGN_OR_RETURN(newlines,
+                        CountNewlines(offset, [&](std::uint64_t at, char* out, std::size_t bytes) {
+                          return input.ReadAt(at, out, bytes);
+                        }));
+  } else {
+    PS_ASSIGN_OR_RETURN(const std::unique_ptr<ByteStream> stream, ByteStream::Open(file));
+    PS_ASSIGN_OR_RETURN(newlines,
+                        CountNewlines(offset, [&](std::uint64_t, char* out, std::size_t bytes) {
+                          return stream->Read(out, bytes);
+                        }));
+  }
+  return newlines + 1;
+}
+
+void BadRows::Add(const RowBlock& block) {
+  rows_.fetch_add(block.rows(), std::memory_order_relaxed);
+  if (block.bad_rows == 0) return;
+  bad_rows_.fetch_add(block.bad_rows, std::memory_order_relaxed);
+  absl::MutexLock lock(&mutex_);
+  for (const BadRow& row : block.bad) {
+    const auto place = std::lower_bound(
+        first_.begin(), first_.end(), row,
+        [](const BadRow& a, const BadRow& b) { return DataOrder(a) < DataOrder(b); });
+    first_.insert(place, row);
+    if (first_.size() > RowBlock::kMaxQuoted) first_.pop_back();
+  }
+}
+
+absl::Status BadRows::Check(bool at_end) const {
+  const std::uint64_t bad = bad_rows();
+  const std::uint64_t all = rows() + bad;
+  if (bad == 0) return absl::OkStatus();
+  const bool judged = at_end || all >= kMinRows || max_fraction_ <= 0;
+  if (!judged || static_cast<double>(bad) <= max_fraction_ * static_cast<double>(all)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "%d of %d rows%s are malformed (%.3g %%); data.max_bad_rows allows %.3g %%. The first of "
+      "them:\n"
+      "%sCorrect them, or set data.max_bad_rows to the fraction of rows that may be left out.",
+      bad, all, at_end ? "" : " so far",
+      100.0 * static_cast<double>(bad) / static_cast<double>(all), 100.0 * max_fraction_,
+      Describe()));
+}
+
+std::string BadRows::Describe() const {
+  std::vector<BadRow> rows;
+  {
+    absl::MutexLock lock(&mutex_);
+    rows = first_;
+  }
+  std::string text;
+  for (const BadRow& row : rows) {
+    const DataFile& file = files_.files()[row.file];
+    const absl::StatusOr<std::uint64_t> line = LineNumber(file, row.offset);
+    // A file that can no longer be read still gets its row quoted.
+    const std::string where =
+        line.ok() ? absl::StrCat(*line) : absl::StrCat("(byte ", row.offset, ")");
+    absl::StrAppend(&text, "  ", file.path, ":", where, ": column ", row.column, ": ",
+                    Printable(row.what), ": '", Printable(row.text), "'\n");
+  }
+  return text;
 }
 
 }  // namespace ps

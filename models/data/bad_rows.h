@@ -2,14 +2,15 @@
 // job's limit. Nothing is skipped silently.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "models/data/data_files.h"
 #include "models/data/row_block.h"
@@ -18,8 +19,46 @@
 namespace ps {
 
 // Counts a malformed line of `block` and quotes it while there is room. `origin` is that of the
-// line's first byte; `line` may end in its newline; `column` is 1-based.
+// line's first byte; `line` may go on behind its newline; `column` is 1-based.
 void QuoteBadRow(std::string_view line, TextOrigin origin, std::uint32_t column, std::string what,
                  RowBlock* block);
+
+// The 1-based number of the line that begins at `offset` of the file's decompressed stream, found
+// by reading the file up to there.
+absl::StatusOr<std::uint64_t> LineNumber(const DataFile& file, std::uint64_t offset);
+
+// Gathers the blocks of one reading of the data. Thread-safe. `files` must outlive it.
+class BadRows {
+ public:
+  // max_fraction: of all rows, data.max_bad_rows; 0 allows none.
+  BadRows(const DataFiles* files, double max_fraction)
+      : files_(*files), max_fraction_(max_fraction) {}
+
+  // Adds a parsed block: its rows and its bad rows. Costs two additions when none is bad.
+  void Add(const RowBlock& block);
+
+  std::uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }  // good ones
+  std::uint64_t bad_rows() const { return bad_rows_.load(std::memory_order_relaxed); }
+
+  // InvalidArgument when more rows are bad than allowed; the message quotes the first of them and
+  // says what to do. Before the end of the data a fraction is judged from kMinRows rows on.
+  absl::Status Check(bool at_end) const;
+
+  // `file:line: column N: what: 'text'`, a line each for the first bad rows in data order; empty
+  // when there is none. Line numbers cost reading the files up to those rows.
+  std::string Describe() const;
+
+  static constexpr std::uint64_t kMinRows = 1000;
+
+ private:
+  const DataFiles& files_;
+  const double max_fraction_;
+  std::atomic<std::uint64_t> rows_ = 0;
+  std::atomic<std::uint64_t> bad_rows_ = 0;
+
+  mutable absl::Mutex mutex_;
+  // The first kMaxQuoted in data order of those that the blocks quote.
+  std::vector<BadRow> first_ ABSL_GUARDED_BY(mutex_);
+};
 
 }  // namespace ps

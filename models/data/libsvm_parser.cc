@@ -1,20 +1,16 @@
 #include "models/data/libsvm_parser.h"
 
-#include <cstring>
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "models/data/bad_rows.h"
 #include "models/data/digit_scan.h"
 #include "models/data/feature_writer.h"
 #include "models/data/float_text.h"
+#include "models/data/row_text.h"
 
 namespace ps {
 namespace {
-
-bool IsBlank(char c) { return c == ' ' || c == '\t'; }
-bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') <= 9; }
 
 // One call of Parse. The text ends in a newline, so scans stop there and need no other bound.
 class LineParser {
@@ -38,7 +34,7 @@ class LineParser {
     ++block_.lines;
     const char* p = line;
     while (IsBlank(*p)) ++p;
-    if (IsRowEnd(p)) return NextLine(p);
+    if (IsRowEnd(p)) return NextLine(p, end_);
     what_.clear();
     float label = 0;
     writer_.BeginRow();
@@ -48,13 +44,13 @@ class LineParser {
       writer_.DropRow();
       QuoteBadRow({line, static_cast<std::size_t>(end_ - line)}, OriginOf(line),
                   static_cast<std::uint32_t>(p - line + 1), std::move(what_), &block_);
-      return NextLine(p);
+      return NextLine(p, end_);
     }
     block_.label.push_back(label);
     if (!block_.weight.empty()) block_.weight.push_back(1.0f);
     block_.row_offset.push_back(OriginOf(line).offset);
     writer_.EndRow();
-    return NextLine(p);
+    return NextLine(p, end_);
   }
 
   bool ParseLabel(const char** p, float* label) {
@@ -66,12 +62,12 @@ class LineParser {
     }
     const ParsedFloat parsed = ParseFloat(text, end_);
     if (parsed.result == FloatText::kNotANumber || !IsTokenEnd(parsed.end)) {
-      what_ = absl::StrCat("expected a label, found '", Token(text), "'");
+      what_ = absl::StrCat("expected a label, found '", QuotableToken(text), "'");
       return false;
     }
     if (parsed.result != FloatText::kOk ||
         (parsed.value != 0 && parsed.value != 1 && parsed.value != -1)) {
-      what_ = absl::StrCat("a label must be 0, 1 or -1, found '", Token(text), "'");
+      what_ = absl::StrCat("a label must be 0, 1 or -1, found '", QuotableToken(text), "'");
       return false;
     }
     *label = parsed.value == 1 ? 1.0f : 0.0f;
@@ -109,11 +105,11 @@ class LineParser {
     }
     if (text == *p || *text != ':') {
       if (std::string_view(*p, 4) == "qid:") return SkipQueryId(p);
-      what_ = absl::StrCat("expected index:value, found '", Token(*p), "'");
+      what_ = absl::StrCat("expected index:value, found '", QuotableToken(*p), "'");
       return false;
     }
     if (overflow) {
-      what_ = absl::StrCat("index above 2^64 - 1: '", Token(*p), "'");
+      what_ = absl::StrCat("index above 2^64 - 1: '", QuotableToken(*p), "'");
       return false;
     }
     if (index < index_base_) {
@@ -124,11 +120,11 @@ class LineParser {
     *p = text + 1;
     const ParsedFloat parsed = ParseFloat(*p, end_);
     if (parsed.result == FloatText::kNotANumber || !IsTokenEnd(parsed.end)) {
-      what_ = absl::StrCat("expected a number, found '", Token(*p), "'");
+      what_ = absl::StrCat("expected a number, found '", QuotableToken(*p), "'");
       return false;
     }
     if (parsed.result == FloatText::kOutOfRange) {
-      what_ = absl::StrCat("number out of range: '", Token(*p), "'");
+      what_ = absl::StrCat("number out of range: '", QuotableToken(*p), "'");
       return false;
     }
     unordered_ |= index < next_index_ || index == ~std::uint64_t{0};
@@ -175,23 +171,8 @@ class LineParser {
     return false;
   }
 
-  bool IsRowEnd(const char* p) const {
-    return *p == '\n' || *p == '#' || (*p == '\r' && p[1] == '\n');
-  }
-  bool IsTokenEnd(const char* p) const { return IsBlank(*p) || IsRowEnd(p); }
-
-  const char* NextLine(const char* p) const {
-    if (*p == '\n') return p + 1;
-    return static_cast<const char*>(std::memchr(p, '\n', static_cast<std::size_t>(end_ - p))) + 1;
-  }
-
-  // The token at p, short enough to be quoted.
-  absl::string_view Token(const char* p) const {
-    constexpr std::size_t kQuotedBytes = 40;
-    const char* stop = p;
-    while (!IsTokenEnd(stop) && stop - p < kQuotedBytes) ++stop;
-    return {p, static_cast<std::size_t>(stop - p)};
-  }
+  static bool IsRowEnd(const char* p) { return IsLineEnd(p) || *p == '#'; }
+  static bool IsTokenEnd(const char* p) { return IsBlank(*p) || IsRowEnd(p); }
 
   TextOrigin OriginOf(const char* line) const {
     return {origin_.file, origin_.offset + static_cast<std::uint64_t>(line - begin_)};
@@ -215,12 +196,9 @@ class LineParser {
 
 void LibsvmParser::Parse(std::string_view text, TextOrigin origin, RowBlock* block) const {
   block->file = origin.file;
-  const std::size_t whole = text.rfind('\n') + 1;  // 0 when there is no newline
-  LineParser(text.substr(0, whole), origin, index_base_, block).ParseAll();
-  if (whole == text.size()) return;
-  std::string last(text.substr(whole));
-  last.push_back('\n');
-  LineParser(last, {origin.file, origin.offset + whole}, index_base_, block).ParseAll();
+  TerminatedLines(text, origin, [&](std::string_view lines, TextOrigin of_lines) {
+    LineParser(lines, of_lines, index_base_, block).ParseAll();
+  });
 }
 
 }  // namespace ps

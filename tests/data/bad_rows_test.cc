@@ -1,0 +1,164 @@
+#include "models/data/bad_rows.h"
+
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "models/data/libsvm_parser.h"
+#include "tests/data/compressed_text.h"
+
+namespace ps {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class BadRowsTest : public ::testing::Test {
+ protected:
+  // Opens a data set of these files, one bad row in each hundred of every file.
+  void Open(const std::vector<std::string>& stored) {
+    std::vector<std::string> paths;
+    for (const std::string& bytes : stored) {
+      paths.push_back(WriteFile(
+          "bad_rows_" + std::to_string(::getpid()) + "_" + std::to_string(paths.size()), bytes));
+    }
+    auto opened = DataFiles::Open(paths);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    files_ = *std::move(opened);
+  }
+
+  void AddAll(BadRows* rows, std::uint64_t block_bytes, int threads) {
+    auto stream = BlockStream::Create(files_, block_bytes);
+    std::vector<std::thread> workers;
+    for (int t = 0; t < threads; ++t) {
+      workers.emplace_back([&] {
+        BlockStream::Block text;
+        RowBlock block;
+        while (true) {
+          const auto more = stream->Next(&text);
+          ASSERT_TRUE(more.ok());
+          if (!*more) return;
+          block.Clear();
+          LibsvmParser(1).Parse(text.text, {text.file, text.offset}, &block);
+          rows->Add(block);
+        }
+      });
+    }
+    for (std::thread& worker : workers) worker.join();
+  }
+
+  DataFiles files_;
+};
+
+std::string HundredLinesEach(int hundreds) {
+  std::string text;
+  for (int line = 1; line <= hundreds * 100; ++line) {
+    text += line % 100 == 42 ? "1 5:one" + std::to_string(line) + "\n" : "1 5:1\n";
+  }
+  return text;
+}
+
+TEST_F(BadRowsTest, QuotesTheFirstOnesWithTheirLineNumbers) {
+  const std::string text = HundredLinesEach(12);
+  for (const std::string& stored : {text, Gzip(text), Zstd(text)}) {
+    Open({stored, stored});
+    for (const int threads : {1, 3}) {
+      BadRows rows(&files_, 0.001);
+      AddAll(&rows, 500, threads);
+      EXPECT_EQ(rows.rows(), 2 * 1188);
+      EXPECT_EQ(rows.bad_rows(), 24);
+      const absl::Status status = rows.Check(true);
+      ASSERT_TRUE(absl::IsInvalidArgument(status));
+      const std::string message(status.message());
+      EXPECT_THAT(message, HasSubstr("24 of 2400 rows are malformed (1 %)"));
+      for (int hundred = 0; hundred < 10; ++hundred) {
+        const std::string line = std::to_string(hundred * 100 + 42);
+        EXPECT_THAT(message, HasSubstr(files_.files()[0].path + ":" + line +
+                                       ": column 5: expected a number, found 'one" + line +
+                                       "': '1 5:one" + line + "'\n"));
+      }
+      EXPECT_THAT(message, Not(HasSubstr(files_.files()[1].path)));
+      EXPECT_THAT(message, HasSubstr("data.max_bad_rows"));
+    }
+  }
+}
+
+RowBlock Counted(std::uint64_t good, std::uint64_t bad) {
+  RowBlock block;
+  block.label.resize(good);
+  block.bad_rows = bad;
+  return block;
+}
+
+TEST_F(BadRowsTest, TheLimitIsJudgedFromAThousandRowsOn) {
+  Open({"1\n"});
+  BadRows rows(&files_, 0.01);
+  rows.Add(Counted(900, 90));
+  EXPECT_TRUE(rows.Check(false).ok());
+  EXPECT_FALSE(rows.Check(true).ok());
+  rows.Add(Counted(10, 0));
+  EXPECT_FALSE(rows.Check(false).ok());
+  EXPECT_THAT(std::string(rows.Check(false).message()), HasSubstr("90 of 1000 rows so far"));
+  rows.Add(Counted(8000, 0));
+  EXPECT_TRUE(rows.Check(false).ok());  // 1 % of 9000 is allowed
+  rows.Add(Counted(0, 1));
+  EXPECT_FALSE(rows.Check(true).ok());
+}
+
+TEST_F(BadRowsTest, ZeroAllowsNoneAndOneAllowsAll) {
+  Open({"1\n"});
+  BadRows none(&files_, 0);
+  EXPECT_TRUE(none.Check(true).ok());
+  none.Add(Counted(10, 0));
+  EXPECT_TRUE(none.Check(true).ok());
+  none.Add(Counted(0, 1));
+  EXPECT_FALSE(none.Check(false).ok());
+  BadRows all(&files_, 1);
+  all.Add(Counted(0, 5000));
+  EXPECT_TRUE(all.Check(true).ok());
+}
+
+TEST_F(BadRowsTest, LineNumbersOfEveryLine) {
+  const std::string text = "a\n\nbb\n\n\nc";
+  for (const std::string& stored : {text, Gzip(text), Zstd(text)}) {
+    Open({stored});
+    std::uint64_t line = 1;
+    for (std::size_t offset = 0; offset < text.size(); ++offset) {
+      if (offset == 0 || text[offset - 1] == '\n') {
+        const auto number = LineNumber(files_.files()[0], offset);
+        ASSERT_TRUE(number.ok());
+        EXPECT_EQ(*number, line++);
+      }
+    }
+  }
+}
+
+TEST_F(BadRowsTest, MessagesArePrintable) {
+  const std::string text = "1 \x01\x1b[31m\xff \xe4\xbd\xa0\xe5\xa5\xbd\n";
+  Open({text});
+  RowBlock block;
+  LibsvmParser(1).Parse(text, {0, 0}, &block);
+  BadRows rows(&files_, 0);
+  rows.Add(block);
+  EXPECT_THAT(rows.Describe(), EndsWith("found '\\x01\\x1b[31m\\xff': '1 \\x01\\x1b[31m\\xff "
+                                        "\xe4\xbd\xa0\xe5\xa5\xbd'\n"));
+}
+
+TEST_F(BadRowsTest, AFileThatIsGoneIsStillQuoted) {
+  const std::string text = "1 1:1\nbad\n";
+  Open({text});
+  RowBlock block;
+  LibsvmParser(1).Parse(text, {0, 0}, &block);
+  BadRows rows(&files_, 0);
+  rows.Add(block);
+  ::unlink(files_.files()[0].path.c_str());
+  EXPECT_THAT(rows.Describe(), HasSubstr(":(byte 6): column 1: expected a label"));
+}
+
+}  // namespace
+}  // namespace ps

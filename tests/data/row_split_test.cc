@@ -1,0 +1,121 @@
+#include "models/data/row_split.h"
+
+#include <map>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace ps {
+namespace {
+
+RowBlock RandomBlock(std::mt19937_64* random, int rows, bool weights, bool values) {
+  auto& r = *random;
+  RowBlock block;
+  block.file = 2;
+  for (int row = 0; row < rows; ++row) {
+    block.label.push_back(static_cast<float>(r() % 2));
+    block.row_offset.push_back(static_cast<std::uint64_t>(row) * 50 + r() % 50);
+    if (weights) block.weight.push_back(static_cast<float>(r() % 10));
+    for (int f = static_cast<int>(r() % 6); f > 0; --f) {
+      block.key.push_back(IndexKey(r()));
+      if (values) block.value.push_back(static_cast<float>(r() % 100));
+    }
+    block.row_begin.push_back(static_cast<std::uint32_t>(block.key.size()));
+  }
+  block.lines = rows + 3;
+  block.bad_rows = 2;
+  return block;
+}
+
+TEST(RowSplitTest, PartsHoldEveryRowOnceAsItWas) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 60; ++round) {
+    const bool weights = round % 2 == 0;
+    const bool values = round % 3 == 0;
+    const RowBlock in = RandomBlock(&random, static_cast<int>(random() % 200), weights, values);
+    const RowSplit split(7, {0.2, 0.3}, 0.5);
+    std::map<std::uint64_t, std::size_t> row_at;
+    for (std::size_t row = 0; row < in.rows(); ++row) row_at[in.row_offset[row]] = row;
+    std::size_t total = 0;
+    for (const Part part : {Part::kTrain, Part::kValid, Part::kTest, Part::kDropped}) {
+      RowBlock out = in;  // not empty: must be replaced
+      split.TakePart(in, part, &out);
+      total += out.rows();
+      ASSERT_EQ(out.file, in.file);
+      ASSERT_EQ(out.bad_rows, 0);
+      ASSERT_EQ(out.row_begin.size(), out.rows() + 1);
+      ASSERT_EQ(out.row_begin.back(), out.features());
+      ASSERT_EQ(out.weight.size(), weights ? out.rows() : 0);
+      ASSERT_EQ(out.value.size(), values ? out.features() : 0);
+      for (std::size_t row = 0; row < out.rows(); ++row) {
+        const std::size_t from = row_at.at(out.row_offset[row]);
+        if (row > 0) {
+          ASSERT_LT(out.row_offset[row - 1], out.row_offset[row]);
+        }
+        ASSERT_EQ(split.PartOf({in.file, out.row_offset[row]}, out.label[row]), part);
+        ASSERT_EQ(out.label[row], in.label[from]);
+        if (weights) {
+          ASSERT_EQ(out.weight[row], in.weight[from]);
+        }
+        const std::uint32_t count = out.row_begin[row + 1] - out.row_begin[row];
+        ASSERT_EQ(count, in.row_begin[from + 1] - in.row_begin[from]);
+        for (std::uint32_t f = 0; f < count; ++f) {
+          ASSERT_EQ(out.key[out.row_begin[row] + f], in.key[in.row_begin[from] + f]);
+          if (values) {
+            ASSERT_EQ(out.value[out.row_begin[row] + f], in.value[in.row_begin[from] + f]);
+          }
+        }
+      }
+    }
+    ASSERT_EQ(total, in.rows());
+  }
+}
+
+TEST(RowSplitTest, FractionsAreMetAndOnlyNegativesAreDropped) {
+  const RowSplit split(1, {0.1, 0.2}, 0.25);
+  constexpr int kRows = 200000;
+  for (const float label : {0.0f, 1.0f}) {
+    std::map<Part, int> count;
+    for (int row = 0; row < kRows; ++row) {
+      ++count[split.PartOf({0, static_cast<std::uint64_t>(row) * 37}, label)];
+    }
+    EXPECT_NEAR(count[Part::kValid], kRows * 0.1, kRows * 0.005);
+    EXPECT_NEAR(count[Part::kTest], kRows * 0.2, kRows * 0.005);
+    if (label == 1.0f) {
+      EXPECT_EQ(count[Part::kDropped], 0);
+    } else {
+      EXPECT_NEAR(count[Part::kTrain], kRows * 0.7 * 0.25, kRows * 0.005);
+    }
+  }
+}
+
+TEST(RowSplitTest, SeedAndFileMatterLabelDoesNotForValidAndTest) {
+  const RowSplit one(1, {0.5, 0}, 0.1);
+  const RowSplit two(2, {0.5, 0}, 0.1);
+  int same_seed = 0;
+  int same_file = 0;
+  for (std::uint64_t offset = 0; offset < 2000; ++offset) {
+    const Part part = one.PartOf({0, offset}, 1);
+    same_seed += part == two.PartOf({0, offset}, 1);
+    same_file += part == one.PartOf({1, offset}, 1);
+    EXPECT_EQ(part == Part::kValid, one.PartOf({0, offset}, 0) == Part::kValid);
+  }
+  EXPECT_NEAR(same_seed, 1000, 150);
+  EXPECT_NEAR(same_file, 1000, 150);
+}
+
+TEST(RowSplitTest, NothingToSplit) {
+  const RowSplit split(9, {}, 1.0);
+  EXPECT_FALSE(split.splits());
+  EXPECT_EQ(split.PartOf({0, 12}, 0), Part::kTrain);
+  EXPECT_TRUE(RowSplit(9, {0.1, 0}, 1.0).splits());
+  EXPECT_TRUE(RowSplit(9, {}, 0.9).splits());
+  const RowSplit all_valid(9, {1.0, 0}, 1.0);
+  for (std::uint64_t offset = 0; offset < 1000; ++offset) {
+    ASSERT_EQ(all_valid.PartOf({0, offset}, 0), Part::kValid);
+  }
+}
+
+}  // namespace
+}  // namespace ps
