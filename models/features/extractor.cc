@@ -7,9 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
 #include "models/data/libsvm_parser.h"
-#if __has_include("models/data/vw_parser.h")
 #include "models/data/vw_parser.h"
-#endif
 #include "models/features/plan.h"
 #include "models/features/plan_compiler.h"
 #include "models/features/table_parser.h"
@@ -27,9 +25,7 @@ class PlanExtractor final : public Extractor {
 
   std::unique_ptr<RowParser> MakeParser() const override {
     if (plan_.format() == "libsvm") return std::make_unique<LibsvmParser>(plan_.index_base());
-#if __has_include("models/data/vw_parser.h")
     if (plan_.format() == "vw") return std::make_unique<VwParser>();
-#endif
     return MakeTableParser(plan_);
   }
 

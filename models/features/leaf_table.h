@@ -1,7 +1,10 @@
-// Which leaf of a numeric column a number falls into: small integers by a table, others by a binary
-// search without branches. Immutable; any thread.
+// Which leaf of a numeric column a number falls into, without a branch that data decide: the leading bits
+// of the double choose a cell, the cell knows the first leaf in it, and the few cuts inside the cell are
+// compared one by one. Immutable; any thread.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -12,38 +15,55 @@ namespace ps {
 
 class LeafTable {
  public:
-  // `cuts` ascend; leaf i holds cuts[i - 1] <= x < cuts[i].
-  explicit LeafTable(absl::Span<const double> cuts) {
-    std::size_t padded = 1;
-    while (padded <= cuts.size()) padded *= 2;
-    half_ = static_cast<std::uint32_t>(padded / 2);
-    cuts_.assign(padded, std::numeric_limits<double>::infinity());
-    std::copy(cuts.begin(), cuts.end(), cuts_.begin());
-    small_.resize(kSmall);
-    for (int i = 0; i < kSmall; ++i) {
-      small_[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(Search(i - kNegative));
+  // `cuts` are finite and ascend; leaf i holds cuts[i - 1] <= x < cuts[i].
+  explicit LeafTable(absl::Span<const double> cuts) : cuts_(cuts.begin(), cuts.end()) {
+    // Cells are fine near the origin, which therefore lies a little below the cuts.
+    if (!cuts.empty() && cuts[0] <= 0) {
+      origin_ = cuts[0] - (cuts.size() > 1 ? cuts[1] - cuts[0] : 1.0);
     }
+    if (!cuts.empty()) first_ = BitsOf(cuts[0]);
+    const std::int64_t highest = cuts.empty() ? 0 : BitsOf(cuts.back());
+    while (((highest >> shift_) - (first_ >> shift_)) + 3 > kMaxCells) ++shift_;
+    first_ = (first_ >> shift_) - 1;
+    last_ = (highest >> shift_) - first_ + 1;
+    cells_.resize(static_cast<std::size_t>(last_) + 1);
+    std::uint32_t leaf = 0;
+    for (std::int64_t cell = 0; cell <= last_; ++cell) {
+      cells_[static_cast<std::size_t>(cell)] = static_cast<std::uint16_t>(leaf);
+      const std::uint32_t before = leaf;
+      while (leaf < cuts_.size() && CellOf(cuts_[leaf]) <= cell) ++leaf;
+      steps_ = std::max(steps_, leaf - before);
+    }
+    cuts_.insert(cuts_.end(), 2, std::numeric_limits<double>::infinity());
   }
 
   // Any finite number.
-  std::uint32_t Search(double x) const {
-    const double* base = cuts_.data();
-    for (std::uint32_t step = half_; step > 0; step /= 2) base += base[step - 1] <= x ? step : 0;
-    return static_cast<std::uint32_t>(base - cuts_.data());
-  }
-
-  std::uint32_t OfInteger(std::int64_t x) const {
-    const auto index = static_cast<std::uint64_t>(x + kNegative);
-    return index < kSmall ? small_[index] : Search(static_cast<double>(x));
+  std::uint32_t LeafOf(double x) const {
+    const std::uint32_t leaf = cells_[static_cast<std::size_t>(CellOf(x))];
+    const double* const cuts = cuts_.data() + leaf;
+    if (steps_ > 2) [[unlikely]] {
+      const double* const end = std::min(cuts + steps_, cuts_.data() + cuts_.size());
+      return static_cast<std::uint32_t>(std::upper_bound(cuts, end, x) - cuts_.data());
+    }
+    return leaf + (cuts[0] <= x) + (cuts[1] <= x);
   }
 
  private:
-  static constexpr int kNegative = 16;
-  static constexpr int kSmall = 1024 + kNegative;
+  static constexpr std::int64_t kMaxCells = 2048;
 
-  std::vector<double> cuts_;  // padded by infinity to a power of two
-  std::uint32_t half_ = 0;
-  std::vector<std::uint16_t> small_;
+  // Ascends with x above the origin, and is negative below it.
+  std::int64_t BitsOf(double x) const { return std::bit_cast<std::int64_t>(x - origin_); }
+  std::int64_t CellOf(double x) const {
+    return std::clamp((BitsOf(x) >> shift_) - first_, std::int64_t{0}, last_);
+  }
+
+  std::vector<double> cuts_;           // and two infinities
+  std::vector<std::uint16_t> cells_;   // the leaf of the cell's least number
+  double origin_ = 0;
+  std::int64_t first_ = 0;             // leading bits of cell 0
+  std::int64_t last_ = 0;              // the highest cell
+  int shift_ = 40;
+  std::uint32_t steps_ = 0;            // the most cuts in one cell
 };
 
 }  // namespace ps

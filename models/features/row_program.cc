@@ -1,12 +1,14 @@
 #include "models/features/row_program.h"
 
 #define XXH_INLINE_ALL  // the keys are the same; a call for each of them would not be
+#include <immintrin.h>
 #include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "models/features/leaf_table.h"
+#include "models/features/mix_keys.h"
 #include "models/features/number.h"
 #include "models/features/plan.h"
 
@@ -14,7 +16,8 @@ namespace ps {
 namespace {
 
 constexpr int kStride = 4;  // keys a leaf has room for: one 32-byte copy moves them all
-static_assert(kMaxLevels <= kStride && kStride <= RowProgram::kSlack);
+static_assert(kMaxLevels <= kStride && kStride <= RowProgram::kSlack &&
+              kMixSlack <= RowProgram::kSlack);
 
 // A standardised number beyond this is a recording error more often than a signal, and one such row
 // would undo the learning of thousands.
@@ -30,16 +33,19 @@ inline std::string_view FieldOf(const RowText& row, std::uint32_t column) {
   return field;
 }
 
-// The same key as CategoryKey, of up to eight bytes with eight readable.
-inline Key ShortCategoryKey(std::uint64_t seed, std::uint64_t packed, std::size_t size) {
-  return NonZeroKey(Mix64((seed + size) ^ packed));
-}
-
 }  // namespace
 
 struct RowProgram::Numbers {
   LeafTable leaves;
   std::vector<Key> keys;  // kStride of each leaf
+};
+
+// What the loop over categories reads: small, so that all of a row's columns stay in the cache.
+struct RowProgram::Category {
+  std::uint64_t seed;
+  std::uint64_t empty;    // the finaliser makes the key of an empty text of it,
+  std::uint64_t missing;  // and of a missing one of this
+  std::uint32_t column;
 };
 
 struct RowProgram::Operation {
@@ -51,6 +57,7 @@ struct RowProgram::Operation {
   bool empty_is_key = false;        // an empty text makes empty_key, of a number nothing else
   bool text_is_value = false;
   Key missing_key = 0;
+  Category category = {};           // HASH
   alignas(32) Key empty_key[kStride] = {};
   std::shared_ptr<const Numbers> numbers;  // shared: operations are copied while compiling
   double mean = 0;
@@ -60,15 +67,19 @@ struct RowProgram::Operation {
 
 struct RowProgram::Batch {
   features::Feature::Op op;
-  std::uint32_t begin, end;
+  std::uint32_t begin, end;      // operations
+  std::uint32_t first_category;  // HASH: the same operations among the categories
 };
 
 RowProgram::~RowProgram() = default;
 
 RowProgram::RowProgram(const features::Plan& plan) {
   for (const std::string& text : plan.missing()) {
-    missing_sizes_ |= std::uint64_t{1} << std::min<std::size_t>(text.size(), 63);
-    if (text.empty()) empty_is_missing_ = true;
+    if (text.empty()) {
+      empty_is_missing_ = true;
+    } else {
+      rare_sizes_ |= std::uint64_t{1} << std::min<std::size_t>(text.size(), 63);
+    }
     double number;
     if (ParseNumber(text, &number)) missing_is_number_ = true;
     missing_.push_back(text);
@@ -79,9 +90,13 @@ RowProgram::RowProgram(const features::Plan& plan) {
     max_keys_ += operations_.back().levels;
     has_values_ |= feature.op() == features::Feature::RAW;
     if (batches_.empty() || batches_.back().op != feature.op()) {
-      batches_.push_back({feature.op(), index, index});
+      const auto categories = static_cast<std::uint32_t>(categories_.size());
+      batches_.push_back({feature.op(), index, index, categories});
     }
     batches_.back().end = index + 1;
+    if (feature.op() == features::Feature::HASH) {
+      categories_.push_back(operations_.back().category);
+    }
   }
 }
 
@@ -93,7 +108,8 @@ RowProgram::Operation RowProgram::Compile(const features::Plan& plan,
   op.column = feature.column();
   op.seed = FieldSeed(name);
   op.text_seed = FieldSeed(TextName(name));
-  op.missing_key = BucketKey(FieldSeed(MissingName(name)), 0);
+  const std::uint64_t missing_seed = FieldSeed(MissingName(name));
+  op.missing_key = BucketKey(missing_seed, 0);
   op.text_is_value = feature.text_is_value();
   const bool is_hash = feature.op() == features::Feature::HASH;
   op.empty_is_key = empty_is_missing_ || op.text_is_value || is_hash;
@@ -116,6 +132,8 @@ RowProgram::Operation RowProgram::Compile(const features::Plan& plan,
     }
     op.numbers = std::move(numbers);
   }
+  // BucketKey(seed, 0) and CategoryKey(seed, "") are the finaliser of the seed itself.
+  op.category = {op.seed, empty_is_missing_ ? missing_seed : op.seed, missing_seed, op.column};
   op.mean = feature.mean();
   if (feature.op() == features::Feature::RAW) op.inverse_deviation = 1 / feature.deviation();
   for (const features::Feature& member : feature.member()) {
@@ -125,28 +143,30 @@ RowProgram::Operation RowProgram::Compile(const features::Plan& plan,
 }
 
 bool RowProgram::IsMissing(std::string_view text) const {
-  if ((missing_sizes_ >> std::min<std::size_t>(text.size(), 63) & 1) == 0) return false;
+  if (text.empty()) return empty_is_missing_;
+  if ((rare_sizes_ >> std::min<std::size_t>(text.size(), 63) & 1) == 0) return false;
   return std::find(missing_.begin(), missing_.end(), text) != missing_.end();
 }
 
-[[gnu::noinline]] Key RowProgram::LongHash(const Operation& op, std::string_view text) const {
-  if (IsMissing(text)) return op.missing_key;
-  if (text.size() <= 8) {
-    return ShortCategoryKey(op.seed, LoadPrefix(text.data(), text.size()), text.size());
-  }
-  return NonZeroKey(Mix64(XXH3_64bits_withSeed(text.data(), text.size(), op.seed)));
+// A text that is long or may be a missing one.
+[[gnu::noinline]] std::uint64_t RowProgram::RareCategory(const Category& category,
+                                                         std::string_view text) const {
+  if (IsMissing(text)) return category.missing;
+  if (text.size() > 8) return XXH3_64bits_withSeed(text.data(), text.size(), category.seed);
+  return (category.seed + text.size()) ^ LoadPrefix(text.data(), text.size());
 }
 
+// What the finaliser makes the category's key of (CategoryKey, or the key of a missing value).
 template <bool kTrim>
-inline Key RowProgram::HashOne(const Operation& op, const RowText& row) const {
-  const std::string_view text = FieldOf<kTrim>(row, op.column);
+inline std::uint64_t RowProgram::Unmixed(const Category& category, const RowText& row) const {
+  const std::string_view text = FieldOf<kTrim>(row, category.column);
   const std::size_t size = text.size();
-  // An empty field goes the common way: its key is computed and dropped, which costs less than a branch
-  // that is often predicted wrongly.
-  const bool is_rare = size > 8 || (missing_sizes_ >> size & ~std::uint64_t{size == 0} & 1) != 0;
-  if (is_rare) [[unlikely]] return LongHash(op, text);
-  const Key key = ShortCategoryKey(op.seed, LoadPrefix(text.data(), size), size);
-  return size == 0 ? op.empty_key[0] : key;
+  if ((size > 8) | (rare_sizes_ >> (size & 63) & 1)) [[unlikely]] {
+    return RareCategory(category, text);
+  }
+  // An empty field goes the common way, which costs less than a branch that is often mispredicted.
+  const std::uint64_t unmixed = (category.seed + size) ^ LoadPrefix(text.data(), size);
+  return size == 0 ? category.empty : unmixed;
 }
 
 // A number that is not a short integer. kKey: the text is missing or a value of its own.
@@ -163,54 +183,47 @@ inline Key RowProgram::HashOne(const Operation& op, const RowText& row) const {
   return NumberText::kKey;
 }
 
-// Integers of up to eight digits; false for every other text.
-static inline bool ShortInteger(std::string_view text, std::int64_t* number) {
+// Integers of up to eight digits; false, with any number, for every other text.
+static inline bool ShortInteger(std::string_view text, double* number) {
   const std::size_t negative = *text.data() == '-';
+  const std::size_t size = text.size() - negative;
   std::uint32_t digits;
-  const bool is_integer = ParseDigits(text.data() + negative, text.size() - negative, &digits);
-  *number = negative ? -static_cast<std::int64_t>(digits) : static_cast<std::int64_t>(digits);
-  return is_integer && text.size() - negative - 1 < 8;
+  const bool is_integer = ParseDigits(text.data() + negative, size, &digits) & (size - 1 < 8);
+  const std::int64_t sign = -static_cast<std::int64_t>(negative);
+  *number = static_cast<double>((static_cast<std::int64_t>(digits) ^ sign) - sign);
+  return is_integer;
 }
 
 template <bool kTrim>
 inline int RowProgram::BucketKeys(const Operation& op, const RowText& row, Key* out) const {
   const std::string_view text = FieldOf<kTrim>(row, op.column);
-  std::int64_t integer;
-  const bool is_integer = ShortInteger(text, &integer);
+  double number;
+  const bool is_integer = ShortInteger(text, &number) & !missing_is_number_;
   const bool is_empty = text.empty() & op.empty_is_key;
-  const Key* from = op.empty_key;
-  if (is_integer & !missing_is_number_) [[likely]] {
-    from = op.numbers->keys.data() + op.numbers->leaves.OfInteger(integer) * kStride;
-  } else if (!is_empty) {
-    double number;
-    switch (SlowNumber(op, text, &number, out)) {
-      case NumberText::kKey:
-        return 1;
-      case NumberText::kBad:
-        return 0;
-      case NumberText::kNumber:
-        from = op.numbers->keys.data() + op.numbers->leaves.Search(number) * kStride;
-    }
+  if (!(is_integer | is_empty)) [[unlikely]] {
+    const NumberText kind = SlowNumber(op, text, &number, out);
+    if (kind != NumberText::kNumber) return kind == NumberText::kKey;
   }
-  std::memcpy(out, from, kStride * sizeof(Key));
+  // An empty field goes the common way too and drops what it finds there.
+  const Key* from = op.numbers->keys.data() + op.numbers->leaves.LeafOf(number) * kStride;
+  if (is_empty) from = op.empty_key;
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   return is_empty ? 1 : static_cast<int>(op.levels);
 }
 
 template <bool kTrim>
 inline int RowProgram::LogKey(const Operation& op, const RowText& row, Key* out) const {
   const std::string_view text = FieldOf<kTrim>(row, op.column);
-  std::int64_t integer;
   double number;
-  if (ShortInteger(text, &integer) & !missing_is_number_) [[likely]] {
-    number = static_cast<double>(integer);
-  } else if (text.empty() & op.empty_is_key) {
-    *out = op.empty_key[0];
-    return 1;
-  } else {
+  const bool is_integer = ShortInteger(text, &number) & !missing_is_number_;
+  const bool is_empty = text.empty() & op.empty_is_key;
+  if (!(is_integer | is_empty)) [[unlikely]] {
     const NumberText kind = SlowNumber(op, text, &number, out);
     if (kind != NumberText::kNumber) return kind == NumberText::kKey;
   }
-  *out = BucketKey(op.seed, LogCell(number));
+  const Key key = BucketKey(op.seed, LogCell(number));
+  *out = is_empty ? op.empty_key[0] : key;
   return 1;
 }
 
@@ -234,7 +247,7 @@ int RowProgram::CrossKeys(const Operation& op, const RowText& row, Key* out,
     Key key[kStride];
     int made = 1;
     if (member.op == features::Feature::HASH) {
-      key[0] = HashOne<kTrim>(member, row);
+      key[0] = NonZeroKey(Mix64(Unmixed<kTrim>(member.category, row)));
     } else if (member.op == features::Feature::LOG) {
       made = LogKey<kTrim>(member, row, key);
     } else {
@@ -259,7 +272,11 @@ int RowProgram::RunRow(const RowText& row, Key* keys, float* values,
     const Operation* op = operations_.data() + batch.begin;
     const Operation* const end = operations_.data() + batch.end;
     if (batch.op == Feature::HASH) {
-      for (; op != end; ++op) *out++ = HashOne<kTrim>(*op, row);
+      const Category* const category = categories_.data() + batch.first_category;
+      const std::uint32_t count = batch.end - batch.begin;
+      for (std::uint32_t i = 0; i < count; ++i) out[i] = Unmixed<kTrim>(category[i], row);
+      MixKeys(out, count);
+      out += count;
       continue;
     }
     for (; op != end; ++op) {

@@ -33,7 +33,7 @@ class RowProgram {
 
   // No row makes more keys; Run may write up to kSlack keys more.
   std::size_t max_keys() const { return max_keys_; }
-  static constexpr std::size_t kSlack = 4;
+  static constexpr std::size_t kSlack = 8;
   // Some keys have values other than 1.
   bool has_values() const { return has_values_; }
 
@@ -46,6 +46,7 @@ class RowProgram {
 
  private:
   struct Numbers;
+  struct Category;
   struct Operation;
   struct Batch;  // neighbouring operations of one kind
 
@@ -54,7 +55,7 @@ class RowProgram {
 
   Operation Compile(const features::Plan& plan, const features::Feature& feature);
   template <bool kTrim>
-  Key HashOne(const Operation& op, const RowText& row) const;
+  std::uint64_t Unmixed(const Category& category, const RowText& row) const;
   template <bool kTrim>
   int BucketKeys(const Operation& op, const RowText& row, Key* out) const;
   template <bool kTrim>
@@ -63,15 +64,16 @@ class RowProgram {
   int RawKey(const Operation& op, const RowText& row, Key* out, float* value) const;
   template <bool kTrim>
   int CrossKeys(const Operation& op, const RowText& row, Key* out, std::uint32_t* bad_column) const;
-  Key LongHash(const Operation& op, std::string_view text) const;
+  std::uint64_t RareCategory(const Category& category, std::string_view text) const;
   enum class NumberText { kNumber, kKey, kBad };
   NumberText SlowNumber(const Operation& op, std::string_view text, double* number, Key* key) const;
 
   std::vector<std::string> missing_;
-  std::uint64_t missing_sizes_ = 0;          // bit min(size, 63) of every missing text
+  std::uint64_t rare_sizes_ = 0;             // bit min(size, 63) of every missing text but the empty one
   bool empty_is_missing_ = false;
   bool missing_is_number_ = false;           // some missing text would parse as a number
   std::vector<Operation> operations_;
+  std::vector<Category> categories_;         // of the HASH operations, in order
   std::vector<Batch> batches_;
   std::size_t max_keys_ = 0;
   bool has_values_ = false;
