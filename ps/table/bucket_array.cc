@@ -51,8 +51,9 @@ BucketArray::BucketArray(int slot_bits, int payload_bytes)
 
 void BucketArray::StartKey(Key key, std::size_t i, Group* group) const {
   const SlotIndex slot = SlotOf(key);
-  const std::uint32_t home = Home(key, heads_[slot].buckets.load(std::memory_order_acquire));
   group->slot[i] = slot;
+  group->version[i] = heads_[slot].version.load(std::memory_order_acquire);
+  const std::uint32_t home = Home(key, heads_[slot].buckets.load(std::memory_order_acquire));
   group->probe[i] = Probe{.mixed = key, .bucket = home};
   group->bucket[i] = BucketAt(slot, home);
   group->payload[i] = nullptr;
@@ -159,7 +160,9 @@ void BucketArray::CopyOut(SlotIndex slot, Cells* cells) const {
   for (std::uint32_t b = 0; b < buckets; ++b) {
     std::byte* bucket = BucketAt(slot, b);
     int used = 0;
-    while (used < cells_ && KeysOf(bucket)[used] != kEmptyKey) cells->keys[at + used++] = KeysOf(bucket)[used];
+    for (; used < cells_ && KeysOf(bucket)[used] != kEmptyKey; ++used) {
+      cells->keys[at + used] = KeysOf(bucket)[used];
+    }
     std::memcpy(cells->payloads.data() + at * payload_bytes_, PayloadOf(bucket, 0),
                 static_cast<std::size_t>(used) * payload_bytes_);
     at += used;

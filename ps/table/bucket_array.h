@@ -119,9 +119,10 @@ class BucketArray {
   // Inserts an absent key with a zero payload. Writers of one slot exclude each other.
   Inserted Insert(Key key);
 
-  // Looks up many keys with their cache misses overlapped: calls visit(i, payload) in order of i, payload
-  // being null for absent keys. Visit may insert keys[i] and must then return Inserted::grew; else false.
-  // Keys are distinct where visit inserts.
+  // Looks up many keys with their cache misses overlapped: calls visit(i, payload, version) in order of i.
+  // Payload is null for absent keys; version is that of the slot when its look-up began, odd or different from
+  // the present one if a rebuild came between (of interest to optimistic readers only). Visit may insert keys[i]
+  // and must then return Inserted::grew; else false. Keys are distinct where visit inserts.
   template <typename Visit>
   void VisitBatch(const Key* keys, std::size_t count, Visit visit) const;
 
@@ -162,6 +163,7 @@ class BucketArray {
   struct Group {
     std::size_t begin = 0, count = 0;
     SlotIndex slot[kGroup];
+    std::uint32_t version[kGroup];
     Probe probe[kGroup];
     std::byte* bucket[kGroup];        // the next one to look into, prefetched
     std::byte* payload[kGroup];       // null: not found
@@ -226,7 +228,7 @@ void BucketArray::VisitBatch(const Key* keys, std::size_t count, Visit visit) co
       const Key key = keys[group.begin + i];
       std::byte* payload = group.payload[i];
       if (((group.open >> i) & 1) != 0) payload = FollowProbe(group.slot[i], group.probe[i], key);
-      if (!visit(group.begin + i, payload)) continue;
+      if (!visit(group.begin + i, payload, group.version[i])) continue;
       // The slot was rebuilt: what is known of its keys that are still to come is stale.
       for (Group& other : groups) {
         const std::size_t first = &other == &group ? i + 1 : 0;

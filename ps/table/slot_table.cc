@@ -20,7 +20,7 @@ void SlotTable::Pull(absl::Span<const Key> keys, absl::Span<float> weights) cons
   CHECK_EQ(keys.size(), weights.size());
   const OptimizerParams params = options_.optimizer;
   const int lanes = options_.layout.lanes;
-  buckets_.VisitBatch(keys.data(), keys.size(), [&](std::size_t i, const std::byte* payload) {
+  buckets_.VisitBatch(keys.data(), keys.size(), [&](std::size_t i, const std::byte* payload, std::uint32_t) {
     weights[i] = 0;
     if (payload != nullptr) {
       const auto* floats = reinterpret_cast<const float*>(payload);
@@ -48,7 +48,7 @@ void SlotTable::Push(absl::Span<const Key> keys, absl::Span<const float> gradien
   CHECK_EQ(keys.size(), gradients.size());
   CHECK(counts.empty() || counts.size() == keys.size());
   const OptimizerParams params = options_.optimizer;
-  buckets_.VisitBatch(keys.data(), keys.size(), [&](std::size_t i, std::byte* payload) {
+  buckets_.VisitBatch(keys.data(), keys.size(), [&](std::size_t i, std::byte* payload, std::uint32_t) {
     auto* state = reinterpret_cast<float*>(payload);
     bool grew = false;
     if (state == nullptr) state = Admit(keys[i], counts.empty() ? 1 : counts[i], &grew);

@@ -1,0 +1,95 @@
+#include "ps/table/key_index.h"
+
+#include <glog/logging.h>
+#include <sched.h>
+
+namespace ps {
+namespace {
+
+std::atomic_ref<std::uint32_t> IdAt(std::byte* payload) {
+  return std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(payload));
+}
+
+}  // namespace
+
+class KeyIndex::SlotLock {
+ public:
+  explicit SlotLock(std::atomic<std::uint8_t>& flag) : flag_(flag) {
+    // Held for a few hundred nanoseconds, rarely for a rebuild of some microseconds: spin a little, then let the
+    // holder run, which matters where threads outnumber processors.
+    for (int spins = 0; flag_.exchange(1, std::memory_order_acquire) != 0; ++spins) {
+      if (spins < 64) {
+        _mm_pause();
+      } else {
+        sched_yield();
+      }
+    }
+  }
+  ~SlotLock() { flag_.store(0, std::memory_order_release); }
+  SlotLock(const SlotLock&) = delete;
+  SlotLock& operator=(const SlotLock&) = delete;
+
+ private:
+  std::atomic<std::uint8_t>& flag_;
+};
+
+KeyIndex::KeyIndex(int slot_bits, std::uint32_t first_id)
+    : buckets_(slot_bits, sizeof(std::uint32_t)),
+      locks_(new std::atomic<std::uint8_t>[std::size_t{1} << slot_bits]()),
+      next_id_(first_id) {
+  CHECK_GE(first_id, 1u);
+}
+
+std::uint32_t KeyIndex::Confirm(SlotIndex slot, const std::byte* payload,
+                                std::uint32_t version) const {
+  if (payload == nullptr) return kUnknown;
+  const std::uint32_t id = IdAt(const_cast<std::byte*>(payload)).load(std::memory_order_acquire);
+  // Nothing was rebuilt from before the bucket was looked up until now, so the cell is the key's. An id that
+  // its inserter has yet to store reads as kUnknown.
+  const std::uint32_t now = buckets_.head(slot).version.load(std::memory_order_relaxed);
+  return (version & 1) == 0 && now == version ? id : kUnknown;
+}
+
+std::uint32_t KeyIndex::FindOrAdd(Key key) {
+  const SlotIndex slot = buckets_.SlotOf(key);
+  SlotLock lock(locks_[slot]);
+  if (std::byte* payload = buckets_.Find(key); payload != nullptr) {
+    return IdAt(payload).load(std::memory_order_relaxed);
+  }
+  std::byte* payload = buckets_.Insert(key).payload;
+  const std::uint32_t id = next_id_.fetch_add(1, std::memory_order_acq_rel);
+  CHECK_LT(id, 0xffffffffu) << "more than 2^32 features in one process: use servers";
+  IdAt(payload).store(id, std::memory_order_release);
+  return id;
+}
+
+std::uint32_t KeyIndex::FindLocked(Key key) const {
+  SlotLock lock(locks_[buckets_.SlotOf(key)]);
+  std::byte* payload = buckets_.Find(key);
+  return payload == nullptr ? kUnknown : IdAt(payload).load(std::memory_order_relaxed);
+}
+
+void KeyIndex::Resolve(absl::Span<const Key> keys, std::uint32_t* ids) {
+  buckets_.VisitBatch(keys.data(), keys.size(),
+                      [&](std::size_t i, const std::byte* payload, std::uint32_t version) {
+                        ids[i] = Confirm(buckets_.SlotOf(keys[i]), payload, version);
+                        if (ids[i] == kUnknown) ids[i] = FindOrAdd(keys[i]);
+                        return false;
+                      });
+}
+
+void KeyIndex::Find(absl::Span<const Key> keys, std::uint32_t* ids) const {
+  buckets_.VisitBatch(keys.data(), keys.size(),
+                      [&](std::size_t i, const std::byte* payload, std::uint32_t version) {
+                        const SlotIndex slot = buckets_.SlotOf(keys[i]);
+                        ids[i] = Confirm(slot, payload, version);
+                        // A miss is certain where nothing was rebuilt meanwhile.
+                        const bool certain =
+                            (version & 1) == 0 &&
+                            buckets_.head(slot).version.load(std::memory_order_relaxed) == version;
+                        if (ids[i] == kUnknown && !certain) ids[i] = FindLocked(keys[i]);
+                        return false;
+                      });
+}
+
+}  // namespace ps

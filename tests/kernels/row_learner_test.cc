@@ -1,0 +1,104 @@
+// The vector kernel gives the bits of the plain definition, on rows of every shape.
+#include "kernels/row_learner.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+#include <vector>
+
+namespace ps {
+namespace {
+
+struct Rows {
+  std::vector<std::uint32_t> ids, row_begin{0};
+  std::vector<float> values, labels, weights;
+  ResolvedRows View(bool with_values, bool with_weights) const {
+    return {ids.data(), with_values ? values.data() : nullptr, row_begin.data(), labels.data(),
+            with_weights ? weights.data() : nullptr, labels.size()};
+  }
+};
+
+Rows RandomRows(unsigned seed, std::size_t rows, std::uint32_t features, std::size_t longest) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  Rows result;
+  for (std::size_t r = 0; r < rows; ++r) {
+    std::set<std::uint32_t> row;
+    const std::size_t count = random() % (longest + 1);
+    while (row.size() < count) row.insert(1 + random() % features);
+    for (std::uint32_t id : row) {
+      result.ids.push_back(id);
+      result.values.push_back(normal(random));
+    }
+    while (result.ids.size() % kGroup != 0) {
+      result.ids.push_back(kPaddingId);
+      result.values.push_back(0);
+    }
+    result.row_begin.push_back(static_cast<std::uint32_t>(result.ids.size()));
+    result.labels.push_back(random() % 4 == 0 ? 1.0f : 0.0f);
+    result.weights.push_back(0.25f * (1 + random() % 8));
+  }
+  return result;
+}
+
+class RowLearner : public ::testing::TestWithParam<OptimizerParams> {};
+
+TEST_P(RowLearner, VectorAndPlainGiveTheSameBits) {
+  const OptimizerParams params = GetParam();
+  for (unsigned seed = 0; seed < 40; ++seed) {
+    const std::size_t longest = seed % 5 == 4 ? 700 : 45;
+    const std::uint32_t features = 1000;
+    const Rows rows = RandomRows(seed, seed == 0 ? 0 : 60, features, longest);
+    const ResolvedRows view = rows.View(seed % 2 == 1, seed % 3 == 1);
+    std::vector<float> plain_state((features + 1) * 2), state((features + 1) * 2);
+    std::vector<float> plain_margins(rows.labels.size()), margins(rows.labels.size());
+    for (int pass = 0; pass < 3; ++pass) {
+      LearnRowsPlain(params, view, plain_state.data(), plain_margins.data());
+      LearnRows(params, view, state.data(), margins.data());
+      ASSERT_EQ(margins, plain_margins);
+      ASSERT_EQ(state, plain_state);
+    }
+    ASSERT_EQ(state[0], 0.0f) << "padding must stay zero";
+    std::vector<float> scored(rows.labels.size());
+    RowMargins(params, view, state.data(), scored.data());
+    for (std::size_t r = 0; r < scored.size(); ++r) {
+      ResolvedRows row = rows.View(seed % 2 == 1, false);
+      row.row_begin += r;
+      row.labels += r;
+      row.rows = 1;
+      std::vector<float> copy = state;
+      float margin = 0;
+      LearnRows(params, row, copy.data(), &margin);
+      ASSERT_EQ(scored[r], margin);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Optimizers, RowLearner,
+    ::testing::Values(OptimizerParams{Optimizer::kFtrl, 0.1f, 1, 0, 0},
+                      OptimizerParams{Optimizer::kFtrl, 0.05f, 1, 0.7f, 0.3f},
+                      OptimizerParams{Optimizer::kFtrl, 3.0f, 0.1f, 0.01f, 0},
+                      OptimizerParams{Optimizer::kAdaGrad, 0.1f, 1, 0, 0.1f},
+                      OptimizerParams{Optimizer::kSgd, 0.05f, 1, 0, 0.1f}));
+
+TEST(RowLearner, LearnsASeparableProblem) {
+  const OptimizerParams params{Optimizer::kFtrl, 0.5f, 1, 0, 0};
+  Rows rows = RandomRows(3, 2000, 50, 10);
+  for (std::size_t r = 0; r < rows.labels.size(); ++r) {
+    bool positive = false;
+    for (auto i = rows.row_begin[r]; i < rows.row_begin[r + 1]; ++i) positive |= rows.ids[i] == 7;
+    rows.labels[r] = positive;
+  }
+  std::vector<float> state(51 * 2), margins(rows.labels.size());
+  for (int pass = 0; pass < 20; ++pass) LearnRows(params, rows.View(false, false), state.data(), margins.data());
+  for (std::size_t r = 0; r < rows.labels.size(); ++r) {
+    if (rows.labels[r] == 1) {
+      EXPECT_GT(margins[r], 0) << r;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ps

@@ -1,0 +1,76 @@
+// The index shared by threads: every key has one id, whoever asks, through growth of every slot.
+#include "ps/table/key_index.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+namespace ps {
+namespace {
+
+TEST(KeyIndex, ThreadsAgreeOnIds) {
+  for (int slot_bits : {1, 8, 12}) {
+    KeyIndex index(slot_bits, 2);
+    constexpr int kThreads = 3, kRounds = 150, kBatch = 1'000, kUniverse = 60'000;
+    std::vector<std::unordered_map<Key, std::uint32_t>> seen(kThreads);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        std::mt19937_64 random(t);
+        std::vector<Key> keys(kBatch);
+        std::vector<std::uint32_t> ids(kBatch);
+        for (int round = 0; round < kRounds; ++round) {
+          for (Key& key : keys) key = IndexKey(random() % (kUniverse * (round + 1) / kRounds + 1));
+          index.Resolve(keys, ids.data());
+          for (int i = 0; i < kBatch; ++i) {
+            const auto [at, fresh] = seen[t].emplace(keys[i], ids[i]);
+            ASSERT_EQ(at->second, ids[i]) << "the id of a key changed";
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    std::unordered_map<Key, std::uint32_t> all;
+    for (const auto& map : seen) {
+      for (const auto& [key, id] : map) {
+        const auto [at, fresh] = all.emplace(key, id);
+        ASSERT_EQ(at->second, id) << "two threads have different ids for a key";
+      }
+    }
+    std::vector<bool> used(all.size() + 2, false);
+    for (const auto& [key, id] : all) {
+      ASSERT_GE(id, 2u);
+      ASSERT_LT(id, used.size());
+      ASSERT_FALSE(used[id]) << "two keys share an id";
+      used[id] = true;
+    }
+    EXPECT_EQ(index.end_id(), all.size() + 2);
+    std::size_t visited = 0;
+    for (SlotIndex slot = 0; slot < index.slots(); ++slot) {
+      index.ForEachInSlot(slot, [&](Key key, std::uint32_t id) {
+        EXPECT_EQ(all.at(key), id);
+        ++visited;
+      });
+    }
+    EXPECT_EQ(visited, all.size());
+  }
+}
+
+TEST(KeyIndex, FindNeverAdds) {
+  KeyIndex index(12, 1);
+  std::vector<Key> keys;
+  for (int i = 0; i < 10'000; ++i) keys.push_back(IndexKey(i));
+  std::vector<std::uint32_t> ids(keys.size()), found(keys.size());
+  index.Find(keys, found.data());
+  for (std::uint32_t id : found) ASSERT_EQ(id, KeyIndex::kUnknown);
+  EXPECT_EQ(index.end_id(), 1u);
+  index.Resolve(keys, ids.data());
+  index.Find(keys, found.data());
+  EXPECT_EQ(found, ids);
+}
+
+}  // namespace
+}  // namespace ps
