@@ -156,7 +156,12 @@ std::vector<RoutingTable::Part> RoutingTable::Split(absl::Span<const Key> sorted
     }
     Part& part = parts[part_of[shard]];
     part.keys += end - i;
-    part.ranges.push_back({i, end});
+    // Another shard's slots may lie between two runs without a key of the list in them.
+    if (!part.ranges.empty() && part.ranges.back().end == i) {
+      part.ranges.back().end = end;
+    } else {
+      part.ranges.push_back({i, end});
+    }
     i = end;
   }
   return parts;

@@ -16,6 +16,7 @@ namespace {
 
 enum Packing : unsigned char { kDense = 0, kBitmap = 1 };
 
+constexpr std::uint32_t kSignMask = 0x80000000u;
 constexpr std::uint32_t kExponentMask = 0x7f800000u;
 constexpr std::uint16_t kLargestBf16 = 0x7f7f;
 constexpr float kInt8Largest = 127.0f;
@@ -62,12 +63,14 @@ void DecodeBf16(const char* in, std::size_t count, float* values) {
 }
 
 void EncodeInt8Block(const float* values, std::size_t count, char* out) {
-  float largest = 0;
-  for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(values[i]));
-  float scale = largest / kInt8Largest;
+  // Magnitudes compare as integers do, and those that are not finite come last.
+  std::uint32_t largest_bits = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    largest_bits = std::max(largest_bits, std::bit_cast<std::uint32_t>(values[i]) & ~kSignMask);
+  }
+  float scale = std::bit_cast<float>(largest_bits) / kInt8Largest;
   if (scale * kInt8Largest > std::numeric_limits<float>::max()) scale = std::nextafter(scale, 0.0f);
-  // max() passes over a NaN, so look for it; such a block gets a scale that no decoder takes.
-  if (!AllFinite(values, count)) scale = std::numeric_limits<float>::quiet_NaN();
+  if (largest_bits >= kExponentMask) scale = std::numeric_limits<float>::quiet_NaN();  // refused
   std::memcpy(out, &scale, sizeof scale);
   out += sizeof scale;
   const float divisor = scale > 0 ? scale : 1.0f;
@@ -159,14 +162,21 @@ std::string EncodeBitmap(wire::ValueFormat format, absl::Span<const float> value
   const std::size_t bitmap_bytes = (values.size() + 7) / 8;
   std::string section(1 + bitmap_bytes + PayloadBytes(format, non_zero), '\0');
   section[0] = kBitmap;
-  std::vector<float> kept;
-  kept.reserve(non_zero);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (values[i] == 0) continue;
-    section[1 + i / 8] = static_cast<char>(section[1 + i / 8] | (1 << (i % 8)));
-    kept.push_back(values[i]);
+  std::vector<float> kept(non_zero + 1);  // every value is written, and then kept or written over
+  std::size_t next = 0;
+  for (std::size_t byte = 0; byte < bitmap_bytes; ++byte) {
+    const std::size_t begin = byte * 8;
+    const std::size_t bits = std::min<std::size_t>(8, values.size() - begin);
+    unsigned set = 0;
+    for (std::size_t i = 0; i < bits; ++i) {
+      const float value = values[begin + i];
+      kept[next] = value;
+      next += value != 0;
+      set |= static_cast<unsigned>(value != 0) << i;
+    }
+    section[1 + byte] = static_cast<char>(set);
   }
-  EncodePayload(format, kept.data(), kept.size(), section.data() + 1 + bitmap_bytes);
+  EncodePayload(format, kept.data(), non_zero, section.data() + 1 + bitmap_bytes);
   return section;
 }
 
@@ -187,12 +197,13 @@ absl::Status DecodeBitmap(wire::ValueFormat format, std::string_view payload,
     return Malformed(payload.size() - bitmap_bytes, " bytes for ", non_zero,
                      " values that are kept");
   }
-  std::vector<float> kept(non_zero);
+  std::vector<float> kept(non_zero + 1);  // one more, which is read but not used
   PS_RETURN_IF_ERROR(DecodePayload(format, payload.data() + bitmap_bytes, non_zero, kept.data()));
   std::size_t next = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const bool set = (static_cast<unsigned char>(bitmap[i / 8]) >> (i % 8)) & 1;
-    values[i] = set ? kept[next++] : 0.0f;
+    const std::uint32_t set = (static_cast<unsigned char>(bitmap[i / 8]) >> (i % 8)) & 1;
+    values[i] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(kept[next]) & -set);
+    next += set;
   }
   return absl::OkStatus();
 }
