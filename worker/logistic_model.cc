@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/metrics/logistic_loss.h"
+
 namespace ps {
 namespace {
 
-// e^-|m| never overflows; margins beyond +-40 give 0 or 1 to the last bit of a float anyway.
-inline float Probability(float margin) {
-  const float e = std::exp(-std::fabs(margin));
-  return margin >= 0 ? 1.0f / (1.0f + e) : e / (1.0f + e);
+inline float Probability(const LogisticTable& table, float margin) {
+  const double tail = table.At(std::fabs(margin)).sigmoid;
+  return static_cast<float>(margin >= 0 ? 1.0 - tail : tail);
 }
 
 }  // namespace
@@ -21,6 +22,7 @@ void LogisticModel::Compute(Batch* batch, std::vector<float>* margins) const {
   float* gradient = batch->gradient.data();
   std::fill(batch->gradient.begin(), batch->gradient.end(), 0.0f);
   margins->resize(batch->rows.size());
+  const LogisticTable& table = LogisticTable::Get();
   const bool has_values = !block.value.empty();
   float bias_gradient = 0;
   for (std::size_t row = batch->rows.begin; row < batch->rows.end; ++row) {
@@ -32,7 +34,7 @@ void LogisticModel::Compute(Batch* batch, std::vector<float>* margins) const {
       margin += has_values ? weight[id[i]] * value[i] : weight[id[i]];
     }
     (*margins)[row - batch->rows.begin] = margin;
-    float error = Probability(margin) - block.label[row];
+    float error = Probability(table, margin) - block.label[row];
     if (!block.weight.empty()) error *= block.weight[row];
     for (std::size_t i = 0; i < count; ++i) {
       gradient[id[i]] += has_values ? error * value[i] : error;

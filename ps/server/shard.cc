@@ -15,10 +15,6 @@ Message ReplyTo(const Message& request) {
   return reply;
 }
 
-bool IsStepped(const Message& message) {
-  return message.body.has_pull() ? message.body.pull().stepped() : message.body.push().stepped();
-}
-
 Step StepOf(const wire::Name& name, std::uint32_t round) {
   return {name.pass(), round, name.batch()};
 }
@@ -144,6 +140,7 @@ Message Shard::Push(const Message& message) {
     }
     counts_.assign(section.begin(), section.end());
   }
+  pushed_ = true;
   return push.stepped() ? ApplyStepped(message, keys) : ApplyNow(message, keys);
 }
 

@@ -76,6 +76,7 @@ class Shard {
   ShardIndex self_ = 0;
   std::vector<Parked> parked_;
   bool step_committed_ = false;        // since AnswerParked
+  bool pushed_ = false;                // any push was taken: training has begun
   std::uint64_t refused_ = 0;
   // Scratch of one request, kept for its memory.
   std::vector<float> values_;

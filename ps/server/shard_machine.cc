@@ -53,7 +53,7 @@ void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime
 }
 
 void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
-  if (shard_ != nullptr) return;
+  if (shard_ != nullptr || welcome.incarnation() != options_.incarnation) return;
   const wire::Plan& plan = welcome.plan();
   if (plan.slot_bits() < 1 || plan.slot_bits() > kMaxSlotBits ||
       plan.optimizer() > static_cast<std::uint32_t>(Optimizer::kSgd)) {

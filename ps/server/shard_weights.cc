@@ -78,7 +78,8 @@ Message Shard::Import(const Message& message) {
   if (!routing_.has_value() || !routing_->OwnsAll(self_, keys)) {
     return Refuse(message, wire::Error::MOVED, "import: a slot is not of this shard");
   }
-  for (std::size_t i = 0; i < keys.size(); ++i) {
+  // Once there are pushes, every import has been acknowledged: this one is a late copy.
+  for (std::size_t i = 0; i < keys.size() && !pushed_; ++i) {
     if (values_[i] != 0) SetState(options_.table.optimizer, values_[i], table_.FindOrInsert(keys[i]));
   }
   Message reply;

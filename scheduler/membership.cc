@@ -1,0 +1,83 @@
+#include "scheduler/membership.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace ps {
+
+std::string Member::Name() const {
+  return absl::StrCat(role == wire::SERVER ? "shard " : "worker ", node, " (", host, ", pid ", pid,
+                      endpoint.empty() ? "" : ", ", endpoint, ")");
+}
+
+Member* Membership::Admit(const wire::Hello& hello, const Address& from, MonotonicTime now) {
+  for (Member& member : members_) {
+    if (member.incarnation != hello.incarnation()) continue;
+    if (!member.alive) return nullptr;
+    member.last_heard = now;
+    member.address = from;
+    return &member;
+  }
+  for (Member& member : members_) {
+    // The process that was at this address is gone: FindDead reports it at the next occasion.
+    if (member.address == from) member.last_heard = MonotonicTime::min();
+  }
+  Member member;
+  member.node = static_cast<NodeId>(members_.size()) + 1;
+  member.role = hello.role();
+  member.incarnation = hello.incarnation();
+  member.address = from;
+  member.endpoint = hello.endpoint();
+  member.host = hello.host();
+  member.pid = hello.pid();
+  member.last_heard = now;
+  members_.push_back(std::move(member));
+  return &members_.back();
+}
+
+Member* Membership::Heard(const Address& from, MonotonicTime now) {
+  for (Member& member : members_) {
+    if (member.address != from || member.last_heard == MonotonicTime::min()) continue;
+    member.last_heard = now;
+    return &member;
+  }
+  return nullptr;
+}
+
+Member* Membership::HeardBeat(const wire::Heartbeat& beat, const Address& from, MonotonicTime now) {
+  for (Member& member : members_) {
+    if (member.incarnation != beat.incarnation()) continue;
+    if (member.last_heard == MonotonicTime::min()) return nullptr;  // its place was taken
+    member.last_heard = now;
+    member.address = from;
+    member.alive = true;
+    member.beat = beat;
+    return &member;
+  }
+  return nullptr;
+}
+
+std::vector<Member*> Membership::FindDead(MonotonicTime now, MonotonicTime limit) {
+  std::vector<Member*> dead;
+  for (Member& member : members_) {
+    if (!member.alive || member.stopped) continue;
+    const bool replaced = member.last_heard == MonotonicTime::min();
+    if (!replaced && now - member.last_heard <= limit) continue;
+    member.alive = false;
+    dead.push_back(&member);
+  }
+  return dead;
+}
+
+std::size_t Membership::alive(wire::Role role) const {
+  return std::count_if(members_.begin(), members_.end(), [&](const Member& member) {
+    return member.alive && member.role == role;
+  });
+}
+
+Member* Membership::ByNode(NodeId node) {
+  return node >= 1 && node <= members_.size() ? &members_[node - 1] : nullptr;
+}
+
+}  // namespace ps

@@ -1,0 +1,201 @@
+#include "scheduler/scheduler_machine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "glog/logging.h"
+
+namespace ps {
+namespace {
+
+// How long a worker's request for a lease may wait for something to be leased.
+constexpr MonotonicTime kLeaseWait = std::chrono::milliseconds(800);
+
+}  // namespace
+
+SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
+    : options_(std::move(options)),
+      events_(events),
+      ledger_({.chunks = static_cast<std::uint32_t>(options_.chunks.size()),
+               .round_chunks = options_.plan.staleness() == 0 ? options_.plan.chunks_per_round() : 0,
+               .lease_limit = options_.lease_limit}) {}
+
+void SchedulerMachine::OnMessage(const Address& from, Message message, MonotonicTime now,
+                                 Outbox& outbox) {
+  if (finished()) return;
+  const wire::Body& body = message.body;
+  changed_ |= body.has_hello() || body.has_import_ack() || body.has_export_reply() || body.has_stopped();
+  if (body.has_hello()) return OnHello(from, body.hello(), now, outbox);
+  if (body.has_heartbeat()) return OnHeartbeat(from, message, now, outbox);
+  Member* member = membership_.Heard(from, now);
+  if (member == nullptr) return;  // a stranger makes itself known by Hello or a heartbeat
+  switch (body.kind_case()) {
+    case wire::Body::kLeaseRequest:
+      OnLeaseRequest(*member, std::move(message), now, outbox);
+      return;
+    case wire::Body::kProgress:
+      OnProgress(*member, message, now, outbox);
+      return;
+    case wire::Body::kImportAck:
+      if (importer_.has_value()) importer_->OnReply(message, now);
+      return;
+    case wire::Body::kExportReply:
+      if (exporter_.has_value()) exporter_->OnReply(message, now);
+      return;
+    case wire::Body::kStopped:
+      member->stopped = true;
+      return;
+    case wire::Body::kFailure:
+      Fail(absl::Status(static_cast<absl::StatusCode>(body.failure().status_code()),
+                        absl::StrCat(member->Name(), ": ", body.failure().message())));
+      return;
+    default:
+      return;
+  }
+}
+
+void SchedulerMachine::OnHello(const Address& from, const wire::Hello& hello, MonotonicTime now,
+                               Outbox& outbox) {
+  const bool full = hello.role() == wire::SERVER && routing_.has_value();
+  const std::size_t before = membership_.members().size();
+  Member* member = membership_.Admit(hello, from, now);
+  if (member == nullptr) return;
+  if (membership_.members().size() > before) {
+    LOG(INFO) << member->Name() << " has come";
+    if (full) LOG(WARNING) << member->Name() << " is one shard too many and gets no slots";
+  }
+  Message message;
+  wire::Welcome& welcome = *message.body.mutable_welcome();
+  welcome.set_node(member->node);
+  *welcome.mutable_plan() = options_.plan;
+  welcome.set_heartbeat_ms(static_cast<std::uint32_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat).count()));
+  welcome.set_incarnation(member->incarnation);
+  outbox.Send(member->address, std::move(message));
+  if (routing_.has_value()) SendRouting(*member, outbox);
+}
+
+void SchedulerMachine::OnHeartbeat(const Address& from, const Message& message, MonotonicTime now,
+                                   Outbox& outbox) {
+  const wire::Heartbeat& beat = message.body.heartbeat();
+  Member* member = membership_.HeardBeat(beat, from, now);
+  if (member == nullptr) return;
+  Message reply;
+  reply.body.mutable_heartbeat()->set_incarnation(beat.incarnation());
+  outbox.Send(from, std::move(reply));
+  if (!routing_.has_value()) return;
+  if (message.body.epoch() != routing_->epoch()) SendRouting(*member, outbox);
+  const bool behind = beat.done_pass() != ledger_.pass() || beat.done_chunks() != ledger_.done();
+  if (member->role == wire::SERVER && behind) SendDone(*member, outbox);
+}
+
+void SchedulerMachine::SendRouting(const Member& member, Outbox& outbox) const {
+  Message message;
+  message.body.set_epoch(routing_->epoch());
+  *message.body.mutable_routing() = routing_->ToWire();
+  outbox.Send(member.address, std::move(message));
+}
+
+void SchedulerMachine::SendDone(const Member& member, Outbox& outbox) const {
+  Message message;
+  wire::Done& done = *message.body.mutable_done();
+  done.set_pass(ledger_.pass());
+  for (const auto& [first, last] : ledger_.DoneIntervals()) {
+    wire::Done::Interval& interval = *done.add_chunks();
+    interval.set_first(first);
+    interval.set_last(last);
+  }
+  outbox.Send(member.address, std::move(message));
+}
+
+SendToShard SchedulerMachine::ShardSender(Outbox& outbox) {
+  return [this, &outbox](ShardIndex shard, Message message) {
+    outbox.Send(membership_.ByNode(routing_->shards()[shard].node)->address, std::move(message));
+  };
+}
+
+void SchedulerMachine::OnLeaseRequest(Member& member, Message message, MonotonicTime now,
+                                      Outbox& outbox) {
+  if (!member.alive || member.role != wire::WORKER) return;
+  if (TryLease(member, message, now, outbox)) {
+    waiting_.erase(member.node);
+  } else {
+    waiting_[member.node] = {std::move(message), now + kLeaseWait};
+  }
+}
+
+bool SchedulerMachine::TryLease(Member& member, const Message& request, MonotonicTime now,
+                                Outbox& outbox) {
+  if (phase_ != Phase::kTraining || interrupted_) return false;
+  std::set<std::uint32_t> holding;
+  for (const wire::LeaseRequest::Held& held : request.body.lease_request().holding()) {
+    if (held.pass() == ledger_.pass()) holding.insert(held.chunk());
+  }
+  const std::vector<std::uint32_t> granted =
+      ledger_.Lease(member.node, holding, request.body.lease_request().want(),
+                    membership_.alive(wire::WORKER), now);
+  if (granted.empty()) return false;
+  Message message;
+  message.body.set_request(request.body.request());
+  wire::Lease& lease = *message.body.mutable_lease();
+  for (std::uint32_t index : granted) {
+    wire::Lease::Chunk& chunk = *lease.add_chunks();
+    chunk.set_pass(ledger_.pass());
+    chunk.set_chunk(index);
+    chunk.set_file(options_.chunks[index].file);
+    chunk.set_begin(options_.chunks[index].begin);
+    chunk.set_end(options_.chunks[index].end);
+    chunk.set_done_mask(ledger_.mask(index));
+    chunk.set_round_chunks(ledger_.RoundChunks(index));
+  }
+  outbox.Send(member.address, std::move(message));
+  return true;
+}
+
+void SchedulerMachine::AnswerWaiting(MonotonicTime now, Outbox& outbox) {
+  std::erase_if(waiting_, [&](const auto& entry) {
+    Member* member = membership_.ByNode(entry.first);
+    if (!member->alive || TryLease(*member, entry.second.request, now, outbox)) return true;
+    if (now < entry.second.deadline) return false;
+    Message message;
+    message.body.set_request(entry.second.request.body.request());
+    message.body.mutable_lease();
+    outbox.Send(member->address, std::move(message));
+    return true;
+  });
+}
+
+void SchedulerMachine::OnProgress(Member& member, const Message& message, MonotonicTime now,
+                                  Outbox& outbox) {
+  const wire::Progress& progress = message.body.progress();
+  std::uint64_t known = ~std::uint64_t{0};  // of an earlier pass: all of it is done
+  if (progress.pass() == ledger_.pass() && progress.chunk() < ledger_.chunks()) {
+    std::uint64_t with_stats = 0;  // a batch is counted with its rows or not at all
+    for (const wire::Progress::BatchStats& stats : progress.stats()) {
+      if (stats.batch() < 64) with_stats |= std::uint64_t{1} << stats.batch();
+    }
+    const bool new_chunk = ledger_.mask(progress.chunk()) == 0;
+    const std::uint64_t fresh =
+        ledger_.Report(member.node, progress.chunk(), progress.mask() & with_stats,
+                       progress.batches(), now);
+    for (const wire::Progress::BatchStats& stats : progress.stats()) {
+      if (((fresh >> (stats.batch() & 63)) & 1) == 0) continue;
+      if (!CountBatch(stats)) LOG(ERROR) << member.Name() << " reports a malformed batch";
+    }
+    if (new_chunk && fresh != 0) CountRows(progress.rows());
+    known = ledger_.mask(progress.chunk());
+    done_changed_ |= fresh != 0;
+    changed_ |= ledger_.PassDone();
+  }
+  Message reply;
+  wire::ProgressAck& ack = *reply.body.mutable_progress_ack();
+  ack.set_pass(progress.pass());
+  ack.set_chunk(progress.chunk());
+  ack.set_mask(known);
+  outbox.Send(member.address, std::move(reply));
+  AnswerWaiting(now, outbox);
+}
+
+}  // namespace ps

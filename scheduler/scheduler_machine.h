@@ -1,0 +1,120 @@
+// Runs a job: waits for its nodes, hands out chunks pass by pass, collects progress, moves whole weights in and
+// out, and ends everything.
+//
+//   gathering -> importing -> training <-> exporting -> stopping -> finished
+//
+// Each concern is a type of its own: Membership (who), ChunkLedger (what is done), WeightExporter and
+// WeightImporter (weights), PassReport (counts and metrics). This machine only connects them to messages.
+// Every wait has a limit, and running over it is an error that names the peer: nothing hangs.
+// A Machine: one thread. status() is final once finished() is true.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "models/data/data_files.h"
+#include "ps/wire/machine.h"
+#include "ps/wire/routing_table.h"
+#include "scheduler/chunk_ledger.h"
+#include "scheduler/job_events.h"
+#include "scheduler/membership.h"
+#include "scheduler/weight_transfer.h"
+
+namespace ps {
+
+class SchedulerMachine : public Machine {
+ public:
+  struct Options {
+    wire::Plan plan;
+    std::uint32_t shards = 1;
+    std::uint32_t workers = 1;
+    std::vector<FileRange> chunks;              // of every pass, in order
+    std::uint32_t passes = 1;
+    bool export_every_pass = false;             // before OnPassEnd; the last pass's weights always are
+    double max_bad_rows = 1.0;                  // fraction of lines
+    MonotonicTime gather_limit = std::chrono::seconds(60);
+    MonotonicTime dead_after = std::chrono::seconds(10);      // of silence
+    MonotonicTime lease_limit = std::chrono::seconds(20);     // without progress
+    MonotonicTime no_workers_limit = std::chrono::seconds(60);
+    MonotonicTime interrupt_limit = std::chrono::seconds(10);  // for leased chunks to be finished
+    MonotonicTime stop_limit = std::chrono::seconds(2);        // for nodes to say Stopped
+    MonotonicTime heartbeat = std::chrono::milliseconds(500);
+    std::function<bool()> stop_requested;       // polled; true: finish what is leased, export, and end
+  };
+  // `events` is not owned.
+  SchedulerMachine(Options options, JobEvents* events);
+
+  void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override;
+  void OnTick(MonotonicTime now, Outbox& outbox) override;
+  bool work_pending() const override { return changed_; }
+  bool finished() const override { return phase_ == Phase::kFinished; }
+
+  // Unavailable: a node was away too long (exit 75). DataLoss: too many bad rows, or a worker could not read
+  // its data. Otherwise what a worker reported.
+  const absl::Status& status() const { return status_; }
+  // Stopped before its last pass was done; the weights were exported all the same.
+  bool interrupted() const { return interrupted_; }
+  std::uint32_t passes_done() const { return passes_done_; }
+
+ private:
+  enum class Phase { kGathering, kImporting, kTraining, kExporting, kStopping, kFinished };
+  struct WaitingWorker {                        // for a lease
+    Message request;
+    MonotonicTime deadline;
+  };
+
+  void OnHello(const Address& from, const wire::Hello& hello, MonotonicTime now, Outbox& outbox);
+  void OnHeartbeat(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
+  void OnLeaseRequest(Member& member, Message message, MonotonicTime now, Outbox& outbox);
+  void OnProgress(Member& member, const Message& message, MonotonicTime now, Outbox& outbox);
+
+  void Gather(MonotonicTime now, Outbox& outbox);
+  void Start(MonotonicTime now, Outbox& outbox);
+  void Train(MonotonicTime now, Outbox& outbox);
+  void EndPass();                               // all chunks of the pass are done
+  void BeginExport();
+  void AfterExport(Outbox& outbox);
+  void CheckMembers(MonotonicTime now);
+  void CheckBadRows();
+  void Stop(MonotonicTime now, Outbox& outbox);
+  void Fail(absl::Status status);
+
+  // False when there was nothing to grant.
+  bool TryLease(Member& member, const Message& request, MonotonicTime now, Outbox& outbox);
+  void AnswerWaiting(MonotonicTime now, Outbox& outbox);
+  bool CountBatch(const wire::Progress::BatchStats& stats);
+  void CountRows(const wire::ChunkRows& rows);
+  void SendRouting(const Member& member, Outbox& outbox) const;
+  void SendDone(const Member& member, Outbox& outbox) const;
+  SendToShard ShardSender(Outbox& outbox);
+
+  const Options options_;
+  JobEvents* const events_;
+  Phase phase_ = Phase::kGathering;
+  Membership membership_;
+  ChunkLedger ledger_;
+  std::optional<RoutingTable> routing_;
+  std::optional<WeightImporter> importer_;
+  std::optional<WeightExporter> exporter_;
+  std::uint64_t next_transfer_request_ = 1;
+  PassReport report_;                           // of the running pass
+  bool report_pending_ = false;                 // the pass is over, OnPassEnd was not called
+  bool exported_ = false;                       // the weights as they are now
+  std::uint32_t passes_done_ = 0;
+  std::map<NodeId, WaitingWorker> waiting_;
+  bool done_changed_ = false;                   // since SendDone went to all shards
+  bool changed_ = false;                        // by a message: a phase may be over
+  bool interrupted_ = false;
+  MonotonicTime interrupted_at_{0};
+  MonotonicTime phase_began_{-1};               // negative: at the next tick
+  MonotonicTime workers_seen_{0};               // when a worker was last alive
+  MonotonicTime next_stop_{0};
+  absl::Status status_;
+};
+
+}  // namespace ps

@@ -1,0 +1,254 @@
+// The phases of a job and what ends each of them.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "glog/logging.h"
+#include "scheduler/scheduler_machine.h"
+
+namespace ps {
+namespace {
+
+std::int64_t Seconds(MonotonicTime time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time).count();
+}
+
+}  // namespace
+
+void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
+  if (finished()) return;
+  changed_ = false;
+  if (phase_began_ < MonotonicTime::zero()) phase_began_ = now;
+  if (!interrupted_ && options_.stop_requested && options_.stop_requested()) {
+    LOG(INFO) << "asked to stop: finishing what is leased";
+    interrupted_ = true;
+    interrupted_at_ = now;
+  }
+  if (phase_ != Phase::kStopping) CheckMembers(now);
+  switch (phase_) {
+    case Phase::kGathering:
+      Gather(now, outbox);
+      break;
+    case Phase::kImporting:
+      importer_->OnTick(now, ShardSender(outbox));
+      if (importer_->finished()) phase_ = Phase::kTraining;
+      break;
+    case Phase::kTraining:
+      Train(now, outbox);
+      break;
+    case Phase::kExporting:
+      exporter_->OnTick(now, ShardSender(outbox));
+      if (exporter_->finished()) AfterExport(outbox);
+      break;
+    case Phase::kStopping:
+      Stop(now, outbox);
+      break;
+    case Phase::kFinished:
+      break;
+  }
+}
+
+void SchedulerMachine::Fail(absl::Status status) {
+  if (phase_ == Phase::kStopping) return;
+  LOG(ERROR) << "the job fails: " << status;
+  status_ = std::move(status);
+  phase_ = Phase::kStopping;
+  phase_began_ = MonotonicTime(-1);
+}
+
+void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
+  const std::size_t shards = membership_.alive(wire::SERVER);
+  const std::size_t workers = membership_.alive(wire::WORKER);
+  if (interrupted_) return Fail(absl::CancelledError("stopped before training began"));
+  if (shards >= options_.shards && workers >= options_.workers) return Start(now, outbox);
+  if (now - phase_began_ <= options_.gather_limit) return;
+  std::vector<std::string> names;
+  for (const Member& member : membership_.members()) {
+    if (member.alive) names.push_back(member.Name());
+  }
+  Fail(absl::UnavailableError(absl::StrCat(
+      "after ", Seconds(options_.gather_limit), " s only ", shards, " of ", options_.shards,
+      " shards and ", workers, " of ", options_.workers, " workers have come: ",
+      names.empty() ? "none" : absl::StrJoin(names, ", "))));
+}
+
+void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
+  std::vector<RoutingTable::Shard> shards;
+  for (const Member& member : membership_.members()) {
+    if (member.role != wire::SERVER || !member.alive || shards.size() == options_.shards) continue;
+    shards.push_back({member.node, member.endpoint});
+  }
+  absl::StatusOr<RoutingTable> routing =
+      RoutingTable::Even(1, static_cast<int>(options_.plan.slot_bits()), std::move(shards));
+  if (!routing.ok()) return Fail(routing.status());
+  routing_ = *std::move(routing);
+  for (const Member& member : membership_.members()) {
+    if (member.alive) SendRouting(member, outbox);
+  }
+  importer_.emplace(
+      *routing_,
+      [this](std::vector<Key>* keys, std::vector<float>* weights) {
+        return events_->NextStartWeights(keys, weights);
+      },
+      next_transfer_request_);
+  next_transfer_request_ += std::uint64_t{1} << 32;
+  workers_seen_ = now;
+  phase_ = Phase::kImporting;
+  importer_->OnTick(now, ShardSender(outbox));
+  if (importer_->finished()) phase_ = Phase::kTraining;
+  events_->OnStarted();
+}
+
+void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
+  ledger_.ReleaseOverdue(now);
+  AnswerWaiting(now, outbox);
+  if (std::exchange(done_changed_, false)) {
+    for (const Member& member : membership_.members()) {
+      if (member.alive && member.role == wire::SERVER) SendDone(member, outbox);
+    }
+  }
+  if (!status_.ok()) return;
+  if (ledger_.PassDone()) return EndPass();
+  const bool settled = !ledger_.AnyLeased() || now - interrupted_at_ > options_.interrupt_limit;
+  if (interrupted_ && settled) {
+    report_pending_ = true;
+    BeginExport();
+  }
+}
+
+void SchedulerMachine::EndPass() {
+  CheckBadRows();
+  if (!status_.ok()) return;
+  ++passes_done_;
+  report_pending_ = true;
+  exported_ = false;
+  if (options_.export_every_pass || passes_done_ == options_.passes || interrupted_) {
+    BeginExport();
+    return;
+  }
+  report_pending_ = false;
+  const bool go_on = events_->OnPassEnd(report_);
+  if (!go_on) return BeginExport();
+  ledger_.BeginPass(ledger_.pass() + 1);
+  report_ = PassReport{.pass = ledger_.pass()};
+}
+
+void SchedulerMachine::BeginExport() {
+  phase_ = Phase::kExporting;
+  exporter_.emplace(
+      *routing_,
+      [this](absl::Span<const Key> keys, absl::Span<const float> weights) {
+        events_->OnWeights(keys, weights);
+      },
+      next_transfer_request_);
+  next_transfer_request_ += std::uint64_t{1} << 32;
+}
+
+void SchedulerMachine::AfterExport(Outbox&) {
+  report_.entries = exporter_->entries();
+  bool go_on = false;
+  if (std::exchange(report_pending_, false)) {
+    go_on = events_->OnPassEnd(report_) && passes_done_ < options_.passes && !interrupted_;
+  }
+  if (!go_on) {
+    interrupted_ = interrupted_ && passes_done_ < options_.passes;
+    phase_ = Phase::kStopping;
+    phase_began_ = MonotonicTime(-1);
+    return;
+  }
+  phase_ = Phase::kTraining;
+  ledger_.BeginPass(ledger_.pass() + 1);
+  report_ = PassReport{.pass = ledger_.pass()};
+}
+
+void SchedulerMachine::CheckMembers(MonotonicTime now) {
+  for (Member* member : membership_.FindDead(now, options_.dead_after)) {
+    LOG(WARNING) << member->Name() << " is gone";
+    if (member->role == wire::WORKER) {
+      ledger_.Release(member->node);
+      waiting_.erase(member->node);
+    } else if (routing_.has_value() && routing_->ShardOfNode(member->node).ok()) {
+      Fail(absl::UnavailableError(absl::StrCat(
+          member->Name(), " has not been heard of for ", Seconds(options_.dead_after),
+          " s; its part of the model is lost")));
+    }
+  }
+  if (membership_.alive(wire::WORKER) > 0) workers_seen_ = now;
+  if (phase_ == Phase::kTraining && now - workers_seen_ > options_.no_workers_limit) {
+    Fail(absl::UnavailableError(
+        absl::StrCat("no worker has been alive for ", Seconds(options_.no_workers_limit), " s")));
+  }
+}
+
+bool SchedulerMachine::CountBatch(const wire::Progress::BatchStats& stats) {
+  const std::size_t rows = stats.labels().size();
+  const bool weighted = !stats.weights().empty();
+  if (stats.margins().size() != rows * 4 || (weighted && stats.weights().size() != rows * 4)) {
+    return false;
+  }
+  std::vector<float> margins(rows);
+  std::vector<float> weights(weighted ? rows : 0);
+  if (rows > 0) std::memcpy(margins.data(), stats.margins().data(), rows * 4);
+  if (weighted) std::memcpy(weights.data(), stats.weights().data(), rows * 4);
+  const auto* labels = reinterpret_cast<const std::uint8_t*>(stats.labels().data());
+  for (std::size_t i = 0; i < rows; ++i) {
+    report_.progressive.Add(margins[i], labels[i], weighted ? weights[i] : 1.0f);
+  }
+  report_.counts.learnt += rows;
+  events_->OnLearnt({report_.pass, margins, absl::MakeConstSpan(labels, rows), weights});
+  return true;
+}
+
+void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {
+  PassCounts& counts = report_.counts;
+  counts.lines += rows.lines();
+  counts.rows += rows.rows();
+  counts.held_out += rows.held_out();
+  counts.dropped += rows.dropped();
+  counts.bad += rows.bad();
+  for (const wire::ChunkRows::BadExample& bad : rows.bad_examples()) {
+    if (counts.bad_examples.size() >= RowBlock::kMaxQuoted) break;
+    counts.bad_examples.push_back({bad.file(), bad.offset(), bad.column(), bad.what(), bad.text()});
+  }
+  constexpr std::uint64_t kLinesForAVerdict = 10000;
+  if (counts.lines >= kLinesForAVerdict) CheckBadRows();
+}
+
+void SchedulerMachine::CheckBadRows() {
+  const PassCounts& counts = report_.counts;
+  if (static_cast<double>(counts.bad) <= options_.max_bad_rows * static_cast<double>(counts.lines)) return;
+  std::string first;
+  if (!counts.bad_examples.empty()) {
+    const BadRow& bad = counts.bad_examples.front();
+    const bool known = bad.file < static_cast<std::uint32_t>(options_.plan.files_size());
+    first = absl::StrCat("; the first: ", known ? options_.plan.files(bad.file) : "file", ", byte ",
+                         bad.offset, ", column ", bad.column, ": ", bad.what, " in \"", bad.text, "\"");
+  }
+  Fail(absl::DataLossError(absl::StrCat(counts.bad, " of ", counts.lines,
+                                        " lines are malformed, more than data.max_bad_rows allows",
+                                        first)));
+}
+
+void SchedulerMachine::Stop(MonotonicTime now, Outbox& outbox) {
+  bool all_stopped = true;
+  for (const Member& member : membership_.members()) {
+    all_stopped &= member.stopped || !member.alive;
+  }
+  if (all_stopped || now - phase_began_ > options_.stop_limit) {
+    phase_ = Phase::kFinished;
+    return;
+  }
+  if (now < next_stop_) return;
+  next_stop_ = now + std::chrono::milliseconds(200);
+  for (const Member& member : membership_.members()) {
+    if (member.stopped || !member.alive) continue;
+    Message message;
+    message.body.mutable_stop()->set_failed(!status_.ok());
+    message.body.mutable_stop()->set_reason(std::string(status_.message()));
+    outbox.Send(member.address, std::move(message));
+  }
+}
+
+}  // namespace ps

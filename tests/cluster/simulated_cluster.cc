@@ -1,0 +1,199 @@
+#include "tests/cluster/simulated_cluster.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace ps {
+namespace {
+
+class MadeSource : public ChunkSource {
+ public:
+  explicit MadeSource(const MadeData& data) : data_(data) {}
+  absl::Status Read(const FileRange& range, ChunkRows* chunk) override {
+    *chunk = ChunkRows();
+    chunk->block = data_.chunks.at(range.begin);
+    chunk->rows = chunk->block.rows();
+    return absl::OkStatus();
+  }
+
+ private:
+  const MadeData& data_;
+};
+
+// Everything of one run that must outlive the network.
+class Cluster {
+ public:
+  Cluster(const SimulatedJob& job, const MadeData& data, SimulatedResult* result);
+  absl::Status Run();
+
+ private:
+  void AddShard(int index);
+  void AddWorker(const Address& address);
+  void PlanKills();
+
+  const SimulatedJob& job_;
+  const MadeData& data_;
+  std::mt19937_64 random_;
+  SchedulerMachine scheduler_;
+  std::vector<std::unique_ptr<ShardMachine>> shards_;
+  std::vector<std::unique_ptr<WorkerMachine>> workers_;  // the dead too
+  SimulatedNetwork network_;
+};
+
+SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeData& data) {
+  SchedulerMachine::Options options;
+  wire::Plan& plan = options.plan;
+  plan.set_slot_bits(5);
+  plan.set_optimizer(static_cast<std::uint32_t>(job.count ? Optimizer::kSgd : Optimizer::kFtrl));
+  plan.set_alpha(job.count ? -1.0f : 0.1f);
+  plan.set_beta(1);
+  plan.set_l1(job.count ? 0.0f : 0.05f);
+  plan.set_min_count(job.min_count);
+  plan.set_batch_rows(job.batch_rows);
+  plan.set_staleness(job.staleness);
+  plan.set_chunks_per_round(job.chunks_per_round);
+  plan.set_bias(true);
+  options.shards = job.shards;
+  options.workers = job.workers;
+  options.passes = job.passes;
+  options.lease_limit = job.lease_limit;
+  options.gather_limit = std::chrono::seconds(300);
+  options.dead_after = std::chrono::seconds(25);
+  for (std::uint64_t c = 0; c < data.chunks.size(); ++c) options.chunks.push_back({0, c, c + 1});
+  return options;
+}
+
+Cluster::Cluster(const SimulatedJob& job, const MadeData& data, SimulatedResult* result)
+    : job_(job),
+      data_(data),
+      random_(job.seed * 7919 + 1),
+      scheduler_(SchedulerOptions(job, data), result),
+      network_(job.seed, job.faults) {
+  network_.AddNode("scheduler", &scheduler_);
+  for (int i = 0; i < job.shards; ++i) AddShard(i);
+  for (int i = 0; i < job.workers; ++i) AddWorker(absl::StrCat("worker", i));
+  PlanKills();
+}
+
+void Cluster::AddShard(int index) {
+  ShardMachine::Options options;
+  options.scheduler = "scheduler";
+  options.endpoint = absl::StrCat("shard", index);
+  options.incarnation = random_() | 1;
+  options.scheduler_timeout = std::chrono::seconds(60);
+  if (job_.tiny_key_cache) options.key_cache_bytes = 1200;
+  shards_.push_back(std::make_unique<ShardMachine>(options));
+  network_.AddNode(options.endpoint, shards_.back().get());
+}
+
+void Cluster::AddWorker(const Address& address) {
+  WorkerMachine::Options options;
+  options.scheduler = "scheduler";
+  options.host = address;
+  options.incarnation = random_() | 1;
+  options.scheduler_timeout = std::chrono::seconds(60);
+  std::unique_ptr<GradientModel> model;
+  if (job_.count) {
+    model = std::make_unique<CountingModel>();
+  } else {
+    model = std::make_unique<LogisticModel>();
+  }
+  workers_.push_back(std::make_unique<WorkerMachine>(
+      options,
+      [this](const wire::Plan&) -> absl::StatusOr<std::unique_ptr<ChunkSource>> {
+        return std::make_unique<MadeSource>(data_);
+      },
+      std::move(model)));
+  network_.AddNode(address, workers_.back().get());
+}
+
+void Cluster::PlanKills() {
+  for (int i = 0; i < job_.kills; ++i) {
+    const Address victim = absl::StrCat("worker", random_() % job_.workers);
+    const MonotonicTime death(random_() % 400000);
+    const MonotonicTime pause(random_() % 3000000);
+    network_.At(death, [this, victim] { network_.RemoveNode(victim); });
+    network_.At(death + pause, [this, victim] {
+      network_.RemoveNode(victim);
+      if (!scheduler_.finished()) AddWorker(victim);
+    });
+  }
+}
+
+absl::Status Cluster::Run() {
+  // Nodes that are left when the scheduler has finished would wait for it in vain for their whole timeout.
+  const bool done = network_.RunUntil([&] { return scheduler_.finished(); }, std::chrono::seconds(3000));
+  if (!done) return absl::DeadlineExceededError(network_.Describe());
+  return scheduler_.status();
+}
+
+}  // namespace
+
+MadeData MadeData::Make(std::uint64_t seed, std::uint32_t chunks, std::size_t most_rows,
+                        std::uint64_t keys) {
+  std::mt19937_64 random(seed);
+  MadeData data;
+  data.chunks.resize(chunks);
+  for (RowBlock& block : data.chunks) {
+    const std::size_t rows = random() % (most_rows + 1);  // sometimes none
+    for (std::size_t r = 0; r < rows; ++r) {
+      std::vector<std::uint64_t> indices;
+      const std::size_t features = random() % 6;
+      for (std::size_t f = 0; f < features; ++f) {
+        const double u = static_cast<double>(random() >> 11) * 0x1p-53;
+        indices.push_back(static_cast<std::uint64_t>(u * u * static_cast<double>(keys)));
+      }
+      std::sort(indices.begin(), indices.end());
+      indices.erase(std::unique(indices.begin(), indices.end()), indices.end());
+      bool odd = false;
+      for (std::uint64_t index : indices) {
+        block.key.push_back(IndexKey(index));
+        odd ^= (index & 1) != 0;
+      }
+      block.label.push_back(odd || random() % 8 == 0 ? 1.0f : 0.0f);
+      block.row_offset.push_back(r);
+      block.row_begin.push_back(static_cast<std::uint32_t>(block.key.size()));
+    }
+    block.lines = rows;
+    data.rows += rows;
+  }
+  return data;
+}
+
+std::map<Key, double> MadeData::Frequencies() const {
+  std::map<Key, double> count;
+  for (const RowBlock& block : chunks) {
+    for (Key key : block.key) ++count[key];
+  }
+  if (rows > 0) count[kBiasKey] = static_cast<double>(rows);
+  return count;
+}
+
+void CountingModel::Compute(Batch* batch, std::vector<float>* margins) const {
+  std::fill(batch->gradient.begin(), batch->gradient.end(), 0.0f);
+  for (std::uint32_t id : batch->feature_id) batch->gradient[id] += 1;
+  if (batch->bias) batch->gradient[batch->bias_id] += static_cast<float>(batch->rows.size());
+  margins->assign(batch->rows.size(), 0.0f);
+}
+
+bool SimulatedResult::OnPassEnd(const PassReport& report) {
+  passes.push_back(report.counts);
+  return true;
+}
+
+void SimulatedResult::OnWeights(absl::Span<const Key> k, absl::Span<const float> w) {
+  keys.insert(keys.end(), k.begin(), k.end());
+  weights.insert(weights.end(), w.begin(), w.end());
+}
+
+SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
+  SimulatedResult result;
+  Cluster cluster(job, data, &result);
+  result.status = cluster.Run();
+  return result;
+}
+
+}  // namespace ps

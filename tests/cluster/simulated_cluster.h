@@ -1,0 +1,69 @@
+// A whole job in the simulated network: scheduler, shards and workers over rows made from a seed, with crashes and
+// restarts. Shared by the cluster's simulation tests. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "ps/server/shard_machine.h"
+#include "scheduler/scheduler_machine.h"
+#include "tests/wire/simulated_network.h"
+#include "worker/logistic_model.h"
+#include "worker/worker_machine.h"
+
+namespace ps {
+
+// Rows of all chunks; chunk c is FileRange{0, c, c + 1}.
+struct MadeData {
+  std::vector<RowBlock> chunks;
+  std::uint64_t rows = 0;
+
+  static MadeData Make(std::uint64_t seed, std::uint32_t chunks, std::size_t most_rows, std::uint64_t keys);
+  // How often each key occurs; the intercept once a row.
+  std::map<Key, double> Frequencies() const;
+};
+
+// Pushes 1 for every occurrence of a key. With SGD and alpha -1 the weights are then the counts.
+class CountingModel : public GradientModel {
+ public:
+  void Compute(Batch* batch, std::vector<float>* margins) const override;
+};
+
+struct SimulatedJob {
+  std::uint64_t seed = 1;
+  int shards = 1;
+  int workers = 1;
+  int staleness = 0;
+  std::uint32_t passes = 1;
+  std::uint32_t batch_rows = 4;
+  std::uint32_t chunks_per_round = 3;
+  std::uint32_t min_count = 1;
+  bool count = true;                     // CountingModel and SGD; otherwise logistic regression with FTRL
+  int kills = 0;                         // of workers, at random times; each is replaced
+  NetworkFaults faults;
+  MonotonicTime lease_limit = std::chrono::seconds(20);
+  bool tiny_key_cache = false;           // shards keep hardly any key list
+};
+
+struct SimulatedResult : JobEvents {
+  absl::Status status;
+  std::vector<Key> keys;                 // of the last export
+  std::vector<float> weights;
+  std::vector<PassCounts> passes;
+  std::uint64_t rows_told = 0;           // by OnLearnt
+  bool started = false;
+
+  void OnStarted() override { started = true; }
+  void OnLearnt(const LearntRows& rows) override { rows_told += rows.labels.size(); }
+  bool OnPassEnd(const PassReport& report) override;
+  void OnWeights(absl::Span<const Key> k, absl::Span<const float> w) override;
+};
+
+// Runs the job to its end; status is DeadlineExceeded when it hangs (in virtual time).
+SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data);
+
+}  // namespace ps

@@ -1,0 +1,122 @@
+// The batches of a worker: from a leased chunk to what is reported of it.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "worker/worker_machine.h"
+
+namespace ps {
+namespace {
+
+template <typename T>
+std::string BytesOf(absl::Span<const T> values) {
+  return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
+}
+
+// What the scheduler makes the progressive metrics of.
+wire::Progress::BatchStats StatsOf(const Flight& flight) {
+  wire::Progress::BatchStats stats;
+  const RowBlock& block = *flight.batch.block;
+  const RowRange rows = flight.batch.rows;
+  stats.set_batch(flight.index);
+  stats.set_margins(BytesOf<float>(flight.margins));
+  std::string labels(rows.size(), '\0');
+  for (std::size_t i = 0; i < rows.size(); ++i) labels[i] = block.label[rows.begin + i] > 0.5f;
+  stats.set_labels(std::move(labels));
+  if (!block.weight.empty()) {
+    stats.set_weights(BytesOf(absl::MakeConstSpan(block.weight).subspan(rows.begin, rows.size())));
+  }
+  return stats;
+}
+
+}  // namespace
+
+HeldChunk* WorkerMachine::NextChunk() const {
+  const bool stepped = plan_->staleness() == 0;
+  if (!stepped && flights_.size() >= window_) return nullptr;
+  for (const auto& held : leases_.held()) {
+    if (stepped && held->in_flight > 0) continue;  // the next step needs this one's weights
+    if (!held->read || held->HasBatchToStart()) return held.get();
+  }
+  return nullptr;
+}
+
+bool WorkerMachine::work_pending() const {
+  if (finished_ || !status_.ok() || !shards_.has_value() || !shards_->routing().has_value()) {
+    return false;
+  }
+  for (const auto& flight : flights_) {
+    if (flight->phase == Flight::Phase::kComputable) return true;
+  }
+  return NextChunk() != nullptr;
+}
+
+void WorkerMachine::Work(MonotonicTime now, Outbox& outbox) {
+  for (const auto& flight : flights_) {
+    if (flight->phase == Flight::Phase::kComputable) {
+      Compute(*flight, now, outbox);
+      Land(now);
+      return;
+    }
+  }
+  HeldChunk* next = NextChunk();
+  if (next == nullptr) return;
+  if (!next->read) {
+    ReadChunk(*next, now);
+    return;
+  }
+  for (const auto& held : leases_.held()) {
+    if (held.get() == next) {
+      StartBatch(held, now, outbox);
+      return;
+    }
+  }
+}
+
+void WorkerMachine::ReadChunk(HeldChunk& chunk, MonotonicTime now) {
+  const FileRange range{chunk.lease.file(), chunk.lease.begin(), chunk.lease.end()};
+  if (absl::Status status = source_->Read(range, &chunk.rows); !status.ok()) {
+    Fail(std::move(status), now);
+    return;
+  }
+  chunk.read = true;
+  chunk.batches = BatchesOf(chunk.rows.block.rows(), plan_->batch_rows());
+}
+
+void WorkerMachine::StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime now, Outbox& outbox) {
+  std::unique_ptr<Flight> flight;
+  if (spare_.empty()) {
+    flight = std::make_unique<Flight>();
+  } else {
+    flight = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  const RowBlock& block = chunk->rows.block;
+  flight->index = chunk->next_batch++;
+  ++chunk->in_flight;
+  flight->chunk = std::move(chunk);
+  builder_.Build(block, RowsOfBatch(block.rows(), plan_->batch_rows(), flight->index), plan_->bias(),
+                 &flight->batch);
+  if (plan_->min_count() > 1) BatchBuilder::CountRows(flight->batch, &flight->counts);
+  shards_->Pull(*flight, now, outbox);
+  flights_.push_back(std::move(flight));
+}
+
+void WorkerMachine::Compute(Flight& flight, MonotonicTime now, Outbox& outbox) {
+  model_->Compute(&flight.batch, &flight.margins);
+  shards_->Push(flight, now, outbox);
+}
+
+void WorkerMachine::Land(MonotonicTime now) {
+  for (auto& flight : flights_) {
+    if (flight->phase != Flight::Phase::kLanded) continue;
+    rows_ += flight->batch.rows.size();
+    --flight->chunk->in_flight;
+    leases_.Landed(*flight->chunk, StatsOf(*flight), now);
+    flight->chunk.reset();
+    spare_.push_back(std::move(flight));
+  }
+  std::erase(flights_, nullptr);
+}
+
+}  // namespace ps

@@ -1,0 +1,196 @@
+#include "worker/worker_machine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+
+namespace ps {
+
+WorkerMachine::WorkerMachine(Options options, OpenSource open, std::unique_ptr<GradientModel> model)
+    : options_(std::move(options)),
+      open_(std::move(open)),
+      model_(std::move(model)),
+      leases_(std::chrono::milliseconds(500), std::chrono::seconds(4), options_.incarnation),
+      next_lease_request_(Mix64(options_.incarnation + 3)),
+      lease_backoff_(std::chrono::milliseconds(1500), std::chrono::seconds(6),
+                     options_.incarnation + 1) {}
+
+void WorkerMachine::OnMessage(const Address& from, Message message, MonotonicTime now,
+                              Outbox& outbox) {
+  if (finished_) return;
+  const wire::Body& body = message.body;
+  switch (body.kind_case()) {
+    case wire::Body::kPullReply:
+    case wire::Body::kPushAck:
+    case wire::Body::kError:
+      if (shards_.has_value()) {
+        if (absl::Status status = shards_->OnReply(message, now, outbox); !status.ok()) {
+          Fail(std::move(status), now);
+        }
+        Land(now);
+      }
+      return;
+    case wire::Body::kWelcome:
+      OnWelcome(body.welcome());
+      break;
+    case wire::Body::kRouting:
+      OnRouting(body.epoch(), body.routing(), now, outbox);
+      break;
+    case wire::Body::kLease:
+      OnLease(message, now);
+      break;
+    case wire::Body::kProgressAck:
+      leases_.OnProgressAck(body.progress_ack(), now);
+      break;
+    case wire::Body::kHeartbeat:
+      break;
+    case wire::Body::kStop:
+      OnStop(body.stop(), outbox);
+      return;
+    default:
+      VLOG(1) << "unexpected message from " << from;
+      return;
+  }
+  last_heard_ = now;
+}
+
+void WorkerMachine::OnWelcome(const wire::Welcome& welcome) {
+  if (plan_.has_value() || welcome.incarnation() != options_.incarnation) return;
+  plan_ = welcome.plan();
+  heartbeat_interval_ = std::chrono::milliseconds(std::max(1u, welcome.heartbeat_ms()));
+  if (plan_->batch_rows() == 0 || (plan_->staleness() == 0 && plan_->chunks_per_round() == 0)) {
+    status_ = absl::InvalidArgumentError("the scheduler's plan has no batch_rows or chunks_per_round");
+    return;
+  }
+  window_ = plan_->staleness() < 0 ? options_.unbounded_window : plan_->staleness() + 1;
+  absl::StatusOr<std::unique_ptr<ChunkSource>> source = open_(*plan_);
+  if (!source.ok()) {
+    status_ = source.status();
+    return;
+  }
+  source_ = *std::move(source);
+  ShardClient::Options options;
+  options.stepped = plan_->staleness() == 0;
+  options.chunks_per_round = plan_->chunks_per_round();
+  options.send_counts = plan_->min_count() > 1;
+  options.values = plan_->values();
+  options.seed = options_.incarnation + 2;
+  shards_.emplace(options);
+}
+
+void WorkerMachine::OnRouting(std::uint64_t epoch, const wire::Routing& routing, MonotonicTime now,
+                              Outbox& outbox) {
+  if (!shards_.has_value()) return;
+  if (shards_->routing().has_value() && epoch <= shards_->routing()->epoch()) return;
+  absl::StatusOr<RoutingTable> table = RoutingTable::FromWire(epoch, routing);
+  if (!table.ok()) {
+    LOG(ERROR) << "routing table refused: " << table.status();
+    return;
+  }
+  shards_->SetRouting(*std::move(table), now, outbox);
+}
+
+void WorkerMachine::OnLease(const Message& message, MonotonicTime now) {
+  // An answer to an earlier request may grant what this worker has finished since; the scheduler sees from
+  // `holding` that its grant was not taken.
+  if (message.body.request() != lease_request_) return;
+  lease_request_ = 0;
+  lease_attempts_ = 0;
+  lease_deadline_ = now;
+  leases_.Add(message.body.lease());
+}
+
+void WorkerMachine::OnStop(const wire::Stop& stop, Outbox& outbox) {
+  Message reply;
+  reply.body.mutable_stopped();
+  outbox.Send(options_.scheduler, std::move(reply));
+  finished_ = true;
+  if (stop.failed() && status_.ok()) status_ = absl::AbortedError(stop.reason());
+}
+
+void WorkerMachine::Fail(absl::Status status, MonotonicTime now) {
+  if (!status_.ok()) return;
+  LOG(ERROR) << "cannot go on: " << status;
+  status_ = std::move(status);
+  next_heartbeat_ = now;
+}
+
+void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
+  if (finished_) return;
+  if (last_heard_ < MonotonicTime::zero()) last_heard_ = now;
+  if (now - last_heard_ > options_.scheduler_timeout) {
+    finished_ = true;
+    status_ = absl::UnavailableError(
+        absl::StrCat("nothing heard from the scheduler ", options_.scheduler, " for ",
+                     std::chrono::duration_cast<std::chrono::seconds>(now - last_heard_).count(),
+                     " s"));
+    return;
+  }
+  if (shards_.has_value() && shards_->TakeMoved()) next_heartbeat_ = std::min(next_heartbeat_, now);
+  if (now >= next_heartbeat_) {
+    next_heartbeat_ = now + heartbeat_interval_;
+    if (!plan_.has_value()) {
+      SendHello(outbox);
+    } else if (!status_.ok()) {
+      SendFailure(outbox);
+    } else {
+      SendHeartbeat(outbox);
+    }
+  }
+  if (!status_.ok() || !shards_.has_value() || !shards_->routing().has_value()) return;
+  shards_->OnTick(now, outbox);
+  Work(now, outbox);
+  RequestLease(now, outbox);
+  leases_.SendProgress(options_.scheduler, now, outbox);
+}
+
+void WorkerMachine::RequestLease(MonotonicTime now, Outbox& outbox) {
+  // In steps a worker may need any number of a round's chunks at once; they are asked for one by one, so that
+  // they spread over the workers.
+  const bool stepped = plan_->staleness() == 0;
+  const std::size_t startable = leases_.startable();
+  const std::size_t ahead = static_cast<std::size_t>(options_.chunks_ahead);
+  if (!stepped && startable >= ahead) return;
+  if (now < lease_deadline_) return;
+  if (lease_request_ == 0) lease_request_ = next_lease_request_++;
+  Message message;
+  message.body.set_request(lease_request_);
+  wire::LeaseRequest& request = *message.body.mutable_lease_request();
+  request.set_want(stepped ? 1 : static_cast<std::uint32_t>(ahead - startable));
+  leases_.ListHeld(&request);
+  outbox.Send(options_.scheduler, std::move(message));
+  lease_deadline_ = now + lease_backoff_.Wait(lease_attempts_++);
+}
+
+void WorkerMachine::SendHello(Outbox& outbox) {
+  Message message;
+  wire::Hello& hello = *message.body.mutable_hello();
+  hello.set_role(wire::WORKER);
+  hello.set_incarnation(options_.incarnation);
+  hello.set_host(options_.host);
+  hello.set_pid(options_.pid);
+  outbox.Send(options_.scheduler, std::move(message));
+}
+
+void WorkerMachine::SendHeartbeat(Outbox& outbox) {
+  Message message;
+  const bool routed = shards_.has_value() && shards_->routing().has_value();
+  message.body.set_epoch(routed ? shards_->routing()->epoch() : 0);
+  wire::Heartbeat& beat = *message.body.mutable_heartbeat();
+  beat.set_incarnation(options_.incarnation);
+  beat.set_rows(rows_);
+  outbox.Send(options_.scheduler, std::move(message));
+}
+
+void WorkerMachine::SendFailure(Outbox& outbox) {
+  Message message;
+  wire::Failure& failure = *message.body.mutable_failure();
+  failure.set_status_code(static_cast<std::uint32_t>(status_.code()));
+  failure.set_message(std::string(status_.message()));
+  outbox.Send(options_.scheduler, std::move(message));
+}
+
+}  // namespace ps
