@@ -37,6 +37,8 @@ class LeafTable {
     cuts_.insert(cuts_.end(), 2, std::numeric_limits<double>::infinity());
   }
 
+  std::uint32_t leaves() const { return static_cast<std::uint32_t>(cuts_.size()) - 1; }
+
   // Any finite number.
   std::uint32_t LeafOf(double x) const {
     const std::uint32_t leaf = cells_[static_cast<std::size_t>(CellOf(x))];

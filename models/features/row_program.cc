@@ -37,7 +37,7 @@ inline std::string_view FieldOf(const RowText& row, std::uint32_t column) {
 
 struct RowProgram::Numbers {
   LeafTable leaves;
-  std::vector<Key> keys;  // kStride of each leaf
+  std::vector<Key> keys;  // kStride of each leaf, then those of an empty text
 };
 
 // What the loop over categories reads: small, so that all of a row's columns stay in the cache.
@@ -54,11 +54,11 @@ struct RowProgram::Operation {
   std::uint64_t seed = 0;
   std::uint64_t text_seed = 0;      // numbers: keys of texts that are values
   std::uint32_t levels = 1;         // keys a number makes
-  bool empty_is_key = false;        // an empty text makes empty_key, of a number nothing else
+  bool empty_is_key = false;        // an empty text makes empty_key
   bool text_is_value = false;
   Key missing_key = 0;
   Category category = {};           // HASH
-  alignas(32) Key empty_key[kStride] = {};
+  Key empty_key = 0;
   std::shared_ptr<const Numbers> numbers;  // shared: operations are copied while compiling
   double mean = 0;
   double inverse_deviation = 1;
@@ -81,7 +81,7 @@ RowProgram::RowProgram(const features::Plan& plan) {
       rare_sizes_ |= std::uint64_t{1} << std::min<std::size_t>(text.size(), 63);
     }
     double number;
-    if (ParseNumber(text, &number)) missing_is_number_ = true;
+    if (ParseNumber(text, &number)) never_short_ = ~std::uint64_t{0};
     missing_.push_back(text);
   }
   for (const features::Feature& feature : plan.feature()) {
@@ -113,12 +113,13 @@ RowProgram::Operation RowProgram::Compile(const features::Plan& plan,
   op.text_is_value = feature.text_is_value();
   const bool is_hash = feature.op() == features::Feature::HASH;
   op.empty_is_key = empty_is_missing_ || op.text_is_value || is_hash;
-  op.empty_key[0] = empty_is_missing_ ? op.missing_key
+  op.empty_key = empty_is_missing_ ? op.missing_key
                                       : CategoryKey(is_hash ? op.seed : op.text_seed, "");
   if (feature.level_size() > 0) {
     const std::vector<double> cuts(feature.cut().begin(), feature.cut().end());
     auto numbers = std::make_shared<Numbers>(Numbers{LeafTable(cuts), {}});
-    numbers->keys.resize((cuts.size() + 1) * kStride);
+    numbers->keys.resize((cuts.size() + 2) * kStride);
+    numbers->keys[(cuts.size() + 1) * kStride] = op.empty_key;
     op.levels = static_cast<std::uint32_t>(feature.level_size());
     for (int l = 0; l < feature.level_size(); ++l) {
       const std::uint64_t seed = FieldSeed(LevelName(name, l));
@@ -183,47 +184,41 @@ inline std::uint64_t RowProgram::Unmixed(const Category& category, const RowText
   return NumberText::kKey;
 }
 
-// Integers of up to eight digits; false, with any number, for every other text.
-static inline bool ShortInteger(std::string_view text, double* number) {
-  const std::size_t negative = *text.data() == '-';
-  const std::size_t size = text.size() - negative;
-  std::uint32_t digits;
-  const bool is_integer = ParseDigits(text.data() + negative, size, &digits) & (size - 1 < 8);
-  const std::int64_t sign = -static_cast<std::int64_t>(negative);
-  *number = static_cast<double>((static_cast<std::int64_t>(digits) ^ sign) - sign);
-  return is_integer;
-}
-
 template <bool kTrim>
 inline int RowProgram::BucketKeys(const Operation& op, const RowText& row, Key* out) const {
   const std::string_view text = FieldOf<kTrim>(row, op.column);
   double number;
-  const bool is_integer = ShortInteger(text, &number) & !missing_is_number_;
-  const bool is_empty = text.empty() & op.empty_is_key;
-  if (!(is_integer | is_empty)) [[unlikely]] {
+  // Masks instead of conditions, which the compiler would turn into branches: whether a field is empty
+  // cannot be predicted.
+  const std::uint64_t empty = -static_cast<std::uint64_t>(text.empty() & op.empty_is_key);
+  const std::uint64_t wrong = ParseShortInteger(text, &number) | never_short_;
+  if ((wrong & ~empty) != 0) [[unlikely]] {
     const NumberText kind = SlowNumber(op, text, &number, out);
     if (kind != NumberText::kNumber) return kind == NumberText::kKey;
   }
-  // An empty field goes the common way too and drops what it finds there.
-  const Key* from = op.numbers->keys.data() + op.numbers->leaves.LeafOf(number) * kStride;
-  if (is_empty) from = op.empty_key;
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
-                      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-  return is_empty ? 1 : static_cast<int>(op.levels);
+  // An empty field goes the common way too, to the leaf behind the last.
+  std::uint64_t leaf = op.numbers->leaves.LeafOf(number);
+  leaf ^= (leaf ^ op.numbers->leaves.leaves()) & empty;
+  _mm256_storeu_si256(
+      reinterpret_cast<__m256i*>(out),
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(&op.numbers->keys[leaf * kStride])));
+  return static_cast<int>(op.levels - ((op.levels - 1) & static_cast<std::uint32_t>(empty)));
 }
 
 template <bool kTrim>
 inline int RowProgram::LogKey(const Operation& op, const RowText& row, Key* out) const {
   const std::string_view text = FieldOf<kTrim>(row, op.column);
   double number;
-  const bool is_integer = ShortInteger(text, &number) & !missing_is_number_;
-  const bool is_empty = text.empty() & op.empty_is_key;
-  if (!(is_integer | is_empty)) [[unlikely]] {
+  // Masks instead of conditions, which the compiler would turn into branches: whether a field is empty
+  // cannot be predicted.
+  const std::uint64_t empty = -static_cast<std::uint64_t>(text.empty() & op.empty_is_key);
+  const std::uint64_t wrong = ParseShortInteger(text, &number) | never_short_;
+  if ((wrong & ~empty) != 0) [[unlikely]] {
     const NumberText kind = SlowNumber(op, text, &number, out);
     if (kind != NumberText::kNumber) return kind == NumberText::kKey;
   }
   const Key key = BucketKey(op.seed, LogCell(number));
-  *out = is_empty ? op.empty_key[0] : key;
+  *out = key ^ ((key ^ op.empty_key) & empty);
   return 1;
 }
 

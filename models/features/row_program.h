@@ -71,7 +71,7 @@ class RowProgram {
   std::vector<std::string> missing_;
   std::uint64_t rare_sizes_ = 0;             // bit min(size, 63) of every missing text but the empty one
   bool empty_is_missing_ = false;
-  bool missing_is_number_ = false;           // some missing text would parse as a number
+  std::uint64_t never_short_ = 0;            // all ones when a missing text would parse as a number
   std::vector<Operation> operations_;
   std::vector<Category> categories_;         // of the HASH operations, in order
   std::vector<Batch> batches_;
