@@ -26,7 +26,9 @@ std::string Row(Values values, std::mt19937_64* random) {
   const int index_bits = values == kHashedOnes ? 40 : 24;
   std::vector<std::uint64_t> indices(kFeatures);
   for (std::uint64_t& index : indices) index = 1 + (r() >> (64 - index_bits)) / (1 + r() % 50);
-  if (values != kUnordered) std::sort(indices.begin(), indices.end());
+  std::sort(indices.begin(), indices.end());
+  for (int i = 1; i < kFeatures; ++i) indices[i] = std::max(indices[i], indices[i - 1] + 1);
+  if (values == kUnordered) std::shuffle(indices.begin(), indices.end(), r);
   std::string row = r() % 4 == 0 ? "1" : "0";
   for (const std::uint64_t index : indices) {
     char text[40] = "1";

@@ -61,7 +61,7 @@ class FeatureWriter {
   // Cells not written yet hold 1 in `value`, so that a key of value 1 needs no write there.
   void Grow(std::size_t count) {
     constexpr std::size_t kStride = 1024;
-    block_.key.resize(used_ + std::max(count, kStride));
+    block_.key.resize(used_ + count + kStride);
     if (has_values_) block_.value.resize(block_.key.size(), 1.0f);
   }
   void SetValue(std::size_t position, float value) {

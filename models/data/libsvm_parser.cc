@@ -1,10 +1,11 @@
 #include "models/data/libsvm_parser.h"
 
+#include <limits>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "models/data/bad_rows.h"
-#include "models/data/digit_scan.h"
+#include "models/data/feature_index.h"
 #include "models/data/feature_writer.h"
 #include "models/data/float_text.h"
 #include "models/data/row_text.h"
@@ -39,7 +40,7 @@ class LineParser {
     float label = 0;
     writer_.BeginRow();
     unordered_ = false;
-    next_index_ = index_base_;
+    last_index_ = static_cast<std::int64_t>(index_base_) - 1;
     if (!ParseLabel(&p, &label) || !ParseFeatures(&p) || !FinishRow(line, &p)) {
       writer_.DropRow();
       QuoteBadRow({line, static_cast<std::size_t>(end_ - line)}, OriginOf(line),
@@ -79,19 +80,26 @@ class LineParser {
   bool ParseFeatures(const char** p) {
     while (true) {
       while (IsBlank(**p)) ++*p;
-      if (static_cast<std::size_t>(end_ - *p) >= kDigitScanBytes &&
-          *p - begin_ >= kDigitScanBefore) {
-        Key* room = writer_.Room(kDigitScanFeatures);
-        DigitScan scan = ScanOnes(*p, next_index_, room);
-        writer_.Advance(scan.features);
-        next_index_ = scan.next_index;
-        unordered_ |= scan.unordered;
-        *p += scan.bytes;
-        if (scan.features > 0 && (scan.whole || IsBlank(**p))) continue;
-      }
       if (IsRowEnd(*p)) return true;
+      if (ReadRuns(p)) continue;
       if (!ParseFeature(p)) return false;
     }
+  }
+
+  // The fast way, for features of value 1. False when it does not apply to the one at *p.
+  bool ReadRuns(const char** p) {
+    constexpr std::ptrdiff_t kReadableBefore = 16;
+    if (*p - begin_ < kReadableBefore) return false;
+    if (!index_.Holds(*p)) index_.Build(*p, end_);
+    constexpr std::size_t kRoom = FeatureIndex::kWindowBytes / 4 + 8;
+    FeatureIndex::Run run = index_.ReadRun(p, &last_index_, writer_.Room(kRoom));
+    if (run.count == 0 && run.at_window_end && *p != index_.begin()) {
+      index_.Build(*p, end_);
+      run = index_.ReadRun(p, &last_index_, writer_.Room(kRoom));
+    }
+    writer_.Advance(run.count);
+    unordered_ |= !run.ascending;
+    return run.count > 0;
   }
 
   bool ParseFeature(const char** p) {
@@ -127,8 +135,10 @@ class LineParser {
       what_ = absl::StrCat("number out of range: '", QuotableToken(*p), "'");
       return false;
     }
-    unordered_ |= index < next_index_ || index == ~std::uint64_t{0};
-    next_index_ = index + 1;
+    // Indices above 2^63 - 1 turn negative and so count as out of order.
+    const auto signed_index = static_cast<std::int64_t>(index);
+    unordered_ |= signed_index <= last_index_;
+    last_index_ = signed_index < 0 ? std::numeric_limits<std::int64_t>::max() : signed_index;
     if (parsed.value != 0) writer_.Add(IndexKey(index), parsed.value);
     *p = parsed.end;
     return true;
@@ -185,9 +195,10 @@ class LineParser {
   RowBlock& block_;
   FeatureWriter writer_;
   DistinctCheck distinct_;
+  FeatureIndex index_;
 
   // Of the current row.
-  std::uint64_t next_index_ = 0;  // the smallest that keeps the indices ascending
+  std::int64_t last_index_ = 0;  // that of its last feature; base - 1 in front of the first
   bool unordered_ = false;
   std::string what_;  // is wrong with it
 };
