@@ -29,7 +29,8 @@ class Transport {
   };
   // Never blocks longer than it takes to hand the message over; a full queue drops it (and counts it).
   virtual void Send(const Address& to, Message message) = 0;
-  // Waits at most `timeout` for a message; nullopt when none came.
+  // Waits at most `timeout` for a message; nullopt when none came. A signal, or a frame that was refused,
+  // ends the wait early.
   virtual std::optional<Inbound> Receive(MonotonicTime timeout) = 0;
   // Where others reach this transport, e.g. "tcp://10.0.0.3:40123".
   virtual std::string endpoint() const = 0;

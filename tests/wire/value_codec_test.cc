@@ -53,8 +53,7 @@ float NaiveBf16(float value) {
   const float down = std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) & 0xffff0000u);
   const float up =
       std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) & 0xffff0000u) + 0x10000u);
-  if (!std::isfinite(up))
-    return down;  // saturates, and this is never more than half a step away...
+  if (!std::isfinite(up)) return down;  // there is nothing above: saturates
   const double below = std::fabs(static_cast<double>(value) - down);
   const double above = std::fabs(static_cast<double>(up) - value);
   if (below != above) return below < above ? down : up;
