@@ -96,7 +96,7 @@ TEST(FuzzTest, EveryMutatedOverrideGivesAJobOrAnError) {
   std::mt19937_64 random(7);
   const std::vector<std::string> seeds = {"train.passes=3", "data.train.files=[a, \"b\"]",
                                           "features.0.op=hash", "model={optimizer: {l1: 2}}"};
-  for (int round = 0; round < 20000; ++round) {
+  for (int round = 0; round < 4000; ++round) {
     const Overrides overrides = {Mutate(seeds[random() % seeds.size()], &random)};
     absl::StatusOr<LoadedJob> job = ParseJob(kSeeds[0], "job.yaml", overrides);
     if (job.ok()) continue;
