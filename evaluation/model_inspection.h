@@ -1,0 +1,30 @@
+// What ps_model prints about bundles. Text is a function of the bundles alone: no dates, no paths
+// but those given, ties in key order. Pure functions, any thread.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+
+#include "absl/status/status.h"
+#include "models/bundle/bundle.h"
+
+namespace ps {
+
+// Facts of the manifest, of the weights as a whole, and of the extractor.
+void InspectModel(const Bundle& bundle, std::ostream& out);
+
+enum class DumpOrder { kMagnitude, kKey };
+
+struct DumpOptions {
+  std::uint64_t top = 0;  // only the weights largest in magnitude; 0: all
+  DumpOrder order = DumpOrder::kMagnitude;
+};
+
+// Tab-separated with a heading: key (hex), the index behind the key where the data format is
+// libsvm, weight. The bias is the first line, its key is "bias".
+absl::Status DumpModel(const Bundle& bundle, const DumpOptions& options, std::ostream& out);
+
+// How `after` differs from `before`: counts, norms, cosine, and the `top` largest differences.
+void DiffModels(const Bundle& before, const Bundle& after, std::uint64_t top, std::ostream& out);
+
+}  // namespace ps

@@ -1,0 +1,37 @@
+// The predictions file: CSV with the columns row, label, margin, probability.
+//
+// row counts the well-formed rows of all files in order, from 0. Numbers have the fewest digits
+// that read back as the same float. One thread at a time; owns the file. Errors name the path.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+namespace ps {
+
+class PredictionWriter {
+ public:
+  static absl::StatusOr<std::unique_ptr<PredictionWriter>> Create(const std::string& path);
+  ~PredictionWriter();
+  PredictionWriter(const PredictionWriter&) = delete;
+  PredictionWriter& operator=(const PredictionWriter&) = delete;
+
+  absl::Status Append(absl::Span<const float> labels, absl::Span<const float> margins);
+  absl::Status Close();  // reports what buffering has hidden so far
+
+ private:
+  PredictionWriter(std::string path, std::FILE* file) : path_(std::move(path)), file_(file) {}
+
+  const std::string path_;
+  std::FILE* file_;
+  std::uint64_t rows_ = 0;
+  std::string text_;
+};
+
+}  // namespace ps

@@ -1,0 +1,139 @@
+// ps_eval: scores labelled data with a model bundle.
+#include <gflags/gflags.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "evaluation/evaluation.h"
+#include "evaluation/metrics_table.h"
+#include "models/bundle/bundle.h"
+#include "ps/base/cgroup.h"
+
+DEFINE_string(model, "", "directory of the model bundle");
+DEFINE_string(data, "", "files or globs, separated by commas; gzip and zstd are recognised");
+DEFINE_string(predictions, "", "CSV to write: row, label, margin, probability, in input order");
+DEFINE_int32(threads, 0, "0: all that the container grants");
+DEFINE_double(max_bad_rows, 0.001, "fraction of rows that may be malformed");
+DEFINE_bool(json, false, "print one JSON object instead of tables");
+DECLARE_bool(help);
+
+namespace google {
+extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
+}
+
+namespace {
+
+constexpr char kUsage[] =
+    "usage: ps_eval --model DIR --data FILE[,FILE...] [--predictions OUT.csv] [--threads N]\n"
+    "               [--max_bad_rows FRACTION] [--json]\n"
+    "\n"
+    "Scores labelled data, in the format that the model was trained on, and prints the metrics "
+    "beside those of\n"
+    "the constant prediction. FILE may be a glob; gzip and zstd are recognised by content.\n"
+    "\n"
+    "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 missing or bad data, a damaged "
+    "bundle\n";
+
+constexpr int kUsageError = 2;
+constexpr int kDataError = 3;
+constexpr int kMostThreads = 1024;
+
+int Usage(const std::string& what) {
+  std::cerr << "ps_eval: " << what << "\n\n" << kUsage;
+  return kUsageError;
+}
+
+int Fail(const absl::Status& status, int code) {
+  std::cerr << "ps_eval: " << status.message() << "\n";
+  return code;
+}
+
+// A path that is no bundle is the caller's mistake, a bundle that is damaged is not.
+int FailModel(const absl::Status& status) {
+  return Fail(status, absl::IsDataLoss(status) ? kDataError : kUsageError);
+}
+
+void PrintTables(const ps::Bundle& bundle, const ps::DataFiles& files, const ps::BadRows& bad_rows,
+                 const ps::Metrics& metrics) {
+  const ps::BundleInfo& info = bundle.info();
+  std::cout << "model  " << bundle.dir() << ": " << info.model_type << ", "
+            << ps::GroupedDigits(info.features) << " features, "
+            << ps::GroupedDigits(info.rows_learnt) << " rows learnt"
+            << (info.complete ? "" : " (training was stopped early)") << "\n"
+            << "data   " << files.files().size()
+            << (files.files().size() == 1 ? " file, " : " files, ")
+            << ps::GroupedDigits(bad_rows.rows()) << " rows, "
+            << ps::GroupedDigits(bad_rows.bad_rows()) << " malformed\n\n"
+            << ps::MetricsTable(metrics);
+}
+
+void PrintJson(const ps::BadRows& bad_rows, const ps::Metrics& metrics) {
+  std::cout << "{\"model\": " << ps::MetricsJson(metrics)
+            << ", \"constant\": " << ps::MetricsJson(ps::ConstantBaseline(metrics))
+            << ", \"rows_read\": " << bad_rows.rows() << ", \"bad_rows\": " << bad_rows.bad_rows()
+            << "}\n";
+}
+
+int Run() {
+  auto bundle = ps::Bundle::Open(FLAGS_model);
+  if (!bundle.ok()) return FailModel(bundle.status());
+  auto scorer = ps::Scorer::FromBundle(*std::move(bundle));
+  if (!scorer.ok()) return FailModel(scorer.status());
+  const auto files = ps::DataFiles::Open(absl::StrSplit(FLAGS_data, ',', absl::SkipEmpty()));
+  if (!files.ok()) return Fail(files.status(), kDataError);
+
+  ps::EvaluationOptions options;
+  options.threads = FLAGS_threads == 0 ? ps::EffectiveCpuCount() : FLAGS_threads;
+  std::unique_ptr<ps::PredictionWriter> predictions;
+  if (!FLAGS_predictions.empty()) {
+    auto created = ps::PredictionWriter::Create(FLAGS_predictions);
+    if (!created.ok()) return Fail(created.status(), kUsageError);
+    predictions = *std::move(created);
+    options.predictions = predictions.get();
+  }
+  ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows);
+  const auto state = ps::Evaluate(**scorer, *(*scorer)->parser(), *files, options, &bad_rows);
+  if (!state.ok()) return Fail(state.status(), kDataError);
+  if (predictions != nullptr) {
+    const absl::Status closed = predictions->Close();
+    if (!closed.ok()) return Fail(closed, kDataError);
+  }
+  if (bad_rows.bad_rows() > 0) std::cerr << bad_rows.Describe();
+  if (bad_rows.rows() == 0) {
+    return Fail(
+        absl::InvalidArgumentError(absl::StrCat(FLAGS_data, ": there are no rows to score")),
+        kDataError);
+  }
+  if (FLAGS_json) {
+    PrintJson(bad_rows, state->Finish());
+  } else {
+    PrintTables(*(*scorer)->bundle(), *files, bad_rows, state->Finish());
+  }
+  std::cout.flush();
+  return std::cout.good() ? 0 : kDataError;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  google::gflags_exitfunc = [](int) { std::exit(kUsageError); };
+  google::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
+  if (FLAGS_help) {
+    std::cout << kUsage;
+    return 0;
+  }
+  if (argc > 1) return Usage(absl::StrCat("unexpected argument \"", argv[1], "\""));
+  if (FLAGS_model.empty()) return Usage("--model is missing");
+  if (FLAGS_data.empty()) return Usage("--data is missing");
+  if (FLAGS_threads < 0 || FLAGS_threads > kMostThreads) return Usage("--threads is 0 to 1024");
+  if (!(FLAGS_max_bad_rows >= 0 && FLAGS_max_bad_rows <= 1)) {
+    return Usage("--max_bad_rows is a fraction from 0 to 1");
+  }
+  return Run();
+}
