@@ -226,7 +226,7 @@ class ZeroMqTransport : public Transport {
     Address from;
     if (i == 0) {
       from = absl::StrCat(std::string(kReplyPrefix), std::string(part.bytes()));
-      if (!part.more()) return Refuse(from, absl::InvalidArgumentError("frame: no parts"), 0);
+      if (!part.more()) return Refuse(from, absl::InvalidArgumentError("frame: no parts"), {});
       part.Receive(socket);
     } else {
       from = dealer_endpoints_[i - 1];
@@ -247,23 +247,25 @@ class ZeroMqTransport : public Transport {
       stats_.bytes_in += part.bytes().size();
       if (head.ok() && parts < kMaxSections) message.sections.emplace_back(part.bytes());
     }
-    if (!head.ok()) return Refuse(from, head.status(), 0);
+    if (!head.ok()) return Refuse(from, head.status(), {});
     if (parts > kMaxSections) {
       return Refuse(from,
                     absl::InvalidArgumentError(absl::StrCat("frame: ", parts, " sections came")),
-                    head->body.request());
+                    head->body);
     }
     if (absl::Status status = CheckSections(*head, message.sections); !status.ok()) {
-      return Refuse(from, status, head->body.request());
+      return Refuse(from, status, head->body);
     }
     message.body = std::move(head->body);
     inbox_.push_back({std::move(from), std::move(message)});
     return true;
   }
 
-  bool Refuse(const Address& from, const absl::Status& why, std::uint64_t request) {
+  // `body` is the refused frame's, as far as it could be read. An error is not answered with an
+  // error.
+  bool Refuse(const Address& from, const absl::Status& why, const wire::Body& body) {
     ++stats_.bad_frames;
-    Send(from, MalformedReply(why, request));
+    if (!body.has_error()) Send(from, MalformedReply(why, body.request()));
     return true;
   }
 

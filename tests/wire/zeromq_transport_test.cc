@@ -85,6 +85,14 @@ TEST(ZeroMqTransport, AnswersMalformedFrames) {
   std::string flipped = head;
   flipped[kFrameHeaderBytes + 1] ^= 1;
   expect({flipped, "abc", "defg"}, 0, "CRC32C of header and body");
+  // An error that is itself malformed is counted, but not answered: the next reply is another
+  // one's.
+  const std::uint64_t refused = server->stats().bad_frames;
+  peer.Send({Head(MalformedReply(absl::InternalError("why"), 43)), "a section"});
+  for (int i = 0; i < 400 && server->stats().bad_frames == refused; ++i) {
+    server->Receive(milliseconds(50));
+  }
+  EXPECT_EQ(server->stats().bad_frames, refused + 1);
   // The connection has suffered nothing.
   peer.Send({head, "abc", "defg"});
   const auto inbound = server->Receive(seconds(20));
