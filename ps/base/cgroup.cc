@@ -1,6 +1,7 @@
 #include "ps/base/cgroup.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -195,6 +196,12 @@ std::int64_t ResidentBytes() {
   std::int64_t pages;
   if (words.size() < 2 || !absl::SimpleAtoi(words[1], &pages)) return 0;
   return pages * std::int64_t{::sysconf(_SC_PAGESIZE)};
+}
+
+std::int64_t PeakResidentBytes() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace ps

@@ -29,4 +29,7 @@ MemoryLimits EffectiveMemory(const std::string& root = "");
 // Resident bytes of this process now; 0 where /proc is not mounted.
 std::int64_t ResidentBytes();
 
+// The most it has had so far.
+std::int64_t PeakResidentBytes();
+
 }  // namespace ps

@@ -1,8 +1,11 @@
 #include "ps/base/cgroup.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <string>
 
@@ -124,6 +127,18 @@ TEST(MachineTest, ThisMachineHasProcessorsAndMemory) {
   EXPECT_GT(memory.limit_bytes, 0);
   EXPECT_LE(memory.available_bytes, memory.limit_bytes);
   EXPECT_GT(ResidentBytes(), kMiB);
+}
+
+TEST(MachineTest, ThePeakStaysWhenMemoryIsGivenBack) {
+  const std::int64_t before = PeakResidentBytes();
+  constexpr std::size_t kSize = 64 << 20;
+  void* const block =
+      ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(block, MAP_FAILED);
+  std::memset(block, 1, kSize);
+  EXPECT_GT(ResidentBytes(), 60 * kMiB);
+  ASSERT_EQ(::munmap(block, kSize), 0);
+  EXPECT_GE(PeakResidentBytes(), std::max(before, 60 * kMiB));
 }
 
 }  // namespace
