@@ -5,8 +5,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "absl/base/attributes.h"
+#include "models/data/digit_text.h"
+
 namespace ps {
 namespace {
+
+constexpr std::ptrdiff_t kPrefetchBytes = 2048;  // ahead; beyond the text it does no harm
 
 struct SixtyFour {
   __m256i low, high;
@@ -34,11 +39,6 @@ std::uint64_t Digits(SixtyFour text) {
               _mm256_cmpeq_epi8(_mm256_min_epu8(high, nine), high));
 }
 
-// The sixteen bytes at kKeepLast + n keep the last n of sixteen.
-alignas(64) constexpr std::uint8_t kKeepLast[32] = {
-    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-
 __m256i LoadPair(const void* low, const void* high) {
   return _mm256_inserti128_si256(
       _mm256_castsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(low))),
@@ -46,7 +46,9 @@ __m256i LoadPair(const void* low, const void* high) {
 }
 
 // The digits in front of two colons, as four groups of four digits each: 8 x 32 bits.
-__m256i FourDigitGroups(const char* text, const std::uint32_t* colon, const std::uint32_t* digits) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline __m256i FourDigitGroups(const char* text,
+                                                            const std::uint32_t* colon,
+                                                            const std::uint32_t* digits) {
   const __m256i bytes = LoadPair(text + colon[0] - 16, text + colon[2] - 16);
   const __m256i keep = LoadPair(kKeepLast + digits[0], kKeepLast + digits[2]);
   const __m256i values = _mm256_and_si256(_mm256_sub_epi8(bytes, _mm256_set1_epi8('0')), keep);
@@ -54,7 +56,7 @@ __m256i FourDigitGroups(const char* text, const std::uint32_t* colon, const std:
   return _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x00010064));                 // 100, 1
 }
 
-__m256i Multiply64(__m256i a, std::uint64_t by) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline __m256i Multiply64(__m256i a, std::uint64_t by) {
   const __m256i low = _mm256_set1_epi64x(static_cast<std::int64_t>(by));
   const __m256i high = _mm256_set1_epi64x(static_cast<std::int64_t>(by >> 32));
   const __m256i cross =
@@ -63,7 +65,7 @@ __m256i Multiply64(__m256i a, std::uint64_t by) {
 }
 
 // IndexKey of four indices.
-__m256i IndexKeys(__m256i x) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline __m256i IndexKeys(__m256i x) {
   x = _mm256_add_epi64(x, _mm256_set1_epi64x(static_cast<std::int64_t>(0x9e3779b97f4a7c15u)));
   x = Multiply64(_mm256_xor_si256(x, _mm256_srli_epi64(x, 30)), 0xbf58476d1ce4e5b9u);
   x = Multiply64(_mm256_xor_si256(x, _mm256_srli_epi64(x, 27)), 0x94d049bb133111ebu);
@@ -86,6 +88,7 @@ void FeatureIndex::Build(const char* begin, const char* end) {
   char padded[64];
   for (std::size_t at = 0; at < bytes_; at += 64) {
     const char* source = begin + at;
+    _mm_prefetch(source + kPrefetchBytes, _MM_HINT_T0);
     if (bytes_ - at < 64) {
       std::memset(padded, '\n', sizeof(padded));
       std::memcpy(padded, source, bytes_ - at);
@@ -110,6 +113,7 @@ void FeatureIndex::Build(const char* begin, const char* end) {
     // Eight places are written whether or not there are as many, which saves a branch for each.
     const auto count = static_cast<std::size_t>(_mm_popcnt_u64(colons));
     for (std::size_t done = 0;;) {
+#pragma GCC unroll 8
       for (std::size_t i = 0; i < 8; ++i) {
         colon[done + i] = base + static_cast<std::uint32_t>(_tzcnt_u64(colons));
         colons = _blsr_u64(colons);

@@ -1,14 +1,45 @@
 #include "models/data/float_text.h"
 
+#include <immintrin.h>
+
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <system_error>
 
 #include "absl/strings/charconv.h"
+#include "models/data/digit_text.h"
 
 namespace ps {
+namespace {
 
-ParsedFloat ParseAnyFloat(const char* text, const char* end) {
+// Those that double holds exactly.
+constexpr double kPowerOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr int kMostExactPower = 22;
+
+bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') <= 9; }
+
+// digits * 10^exponent as a float, for digits < 10^15 and an exponent within kMostExactPower. Both
+// factors are exact doubles, so the product rounds once (Clinger, PLDI 1990). Rounding it again to
+// float does no harm unless it lies exactly between two floats: false then.
+bool ScaleExactly(std::uint64_t digits, int exponent, float* value) {
+  const auto whole = static_cast<double>(digits);
+  const double scaled =
+      exponent < 0 ? whole / kPowerOfTen[-exponent] : whole * kPowerOfTen[exponent];
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &scaled, sizeof(bits));
+  constexpr std::uint64_t kBitsBelowFloat = (std::uint64_t{1} << 29) - 1;
+  constexpr std::uint64_t kHalfway = std::uint64_t{1} << 28;
+  *value = static_cast<float>(scaled);
+  return (bits & kBitsBelowFloat) != kHalfway;
+}
+
+}  // namespace
+
+ParsedFloat ParseFloat(const char* text, const char* end) {
   const char* first = text;
   if (first < end && *first == '+') {
     ++first;  // std::from_chars takes no plus sign
@@ -26,6 +57,50 @@ ParsedFloat ParseAnyFloat(const char* text, const char* end) {
   if (std::isnan(value)) return {FloatText::kNotANumber, 0, text};
   if (std::isinf(value)) return {FloatText::kOutOfRange, 0, result.ptr};
   return {FloatText::kOk, value, result.ptr};
+}
+
+ParsedFloat ParseFloatInside(const char* text, const char* end) {
+  const char* p = text;
+  const bool negative = *p == '-';
+  p += negative;
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const auto points =
+      static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'))));
+  const std::uint32_t first_point = _blsi_u32(points);
+  const std::uint32_t length = _tzcnt_u32(~(DigitMask(p) | first_point) | 0x10000);
+  const std::uint32_t point = _bzhi_u32(first_point, length);
+  const bool has_point = point != 0;
+  const std::uint32_t count = length - has_point;
+  if (count == 0 || length == 16) return ParseFloat(text, end);
+  const std::uint32_t fraction = has_point ? length - 1 - _tzcnt_u32(point) : 0;
+
+  // The digits behind the point stay where they are, those in front of it close up.
+  const __m128i last = _mm_sub_epi8(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + length - 16)), _mm_set1_epi8('0'));
+  const __m128i stay = KeepLast(has_point ? fraction : 16);
+  const __m128i closed =
+      _mm_or_si128(_mm_and_si128(stay, last), _mm_andnot_si128(stay, _mm_slli_si128(last, 1)));
+  const std::uint64_t digits = NumberOf(_mm_and_si128(closed, KeepLast(count)));
+
+  p += length;
+  int exponent = -static_cast<int>(fraction);
+  if ((*p | 0x20) == 'e') {
+    const bool below = p[1] == '-';
+    const char* number = p + 1 + (below || p[1] == '+');
+    if (!IsDigit(number[0]) || (IsDigit(number[1]) && IsDigit(number[2]))) {
+      return ParseFloat(text, end);
+    }
+    int magnitude = number[0] - '0';
+    p = number + 1;
+    if (IsDigit(*p)) magnitude = magnitude * 10 + (*p++ - '0');
+    exponent += below ? -magnitude : magnitude;
+  }
+  float value = 0;
+  if (exponent < -kMostExactPower || exponent > kMostExactPower ||
+      !ScaleExactly(digits, exponent, &value)) {
+    return ParseFloat(text, end);
+  }
+  return {FloatText::kOk, negative ? -value : value, p};
 }
 
 }  // namespace ps

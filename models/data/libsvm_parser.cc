@@ -1,10 +1,12 @@
 #include "models/data/libsvm_parser.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "models/data/bad_rows.h"
+#include "models/data/digit_text.h"
 #include "models/data/feature_index.h"
 #include "models/data/feature_writer.h"
 #include "models/data/float_text.h"
@@ -61,7 +63,7 @@ class LineParser {
       *p = text + 1;
       return true;
     }
-    const ParsedFloat parsed = ParseFloat(text, end_);
+    const ParsedFloat parsed = ParseFloatAt(begin_, text, end_);
     if (parsed.result == FloatText::kNotANumber || !IsTokenEnd(parsed.end)) {
       what_ = absl::StrCat("expected a label, found '", QuotableToken(text), "'");
       return false;
@@ -88,8 +90,11 @@ class LineParser {
 
   // The fast way, for features of value 1. False when it does not apply to the one at *p.
   bool ReadRuns(const char** p) {
-    constexpr std::ptrdiff_t kReadableBefore = 16;
     if (*p - begin_ < kReadableBefore) return false;
+    if (slow_features_ > 0) {
+      --slow_features_;
+      return false;
+    }
     if (!index_.Holds(*p)) index_.Build(*p, end_);
     constexpr std::size_t kRoom = FeatureIndex::kWindowBytes / 4 + 8;
     FeatureIndex::Run run = index_.ReadRun(p, &last_index_, writer_.Room(kRoom));
@@ -99,18 +104,20 @@ class LineParser {
     }
     writer_.Advance(run.count);
     unordered_ |= !run.ascending;
+    // Where values other than 1 are the rule, looking for runs is not worth its while.
+    if (run.count >= kLongRun) {
+      patience_ = 0;
+    } else if (run.count == 0) {
+      patience_ = std::min(2 * patience_ + 1, kMostSlowFeatures);
+      slow_features_ = patience_;
+    }
     return run.count > 0;
   }
 
   bool ParseFeature(const char** p) {
-    const char* text = *p;
     std::uint64_t index = 0;
     bool overflow = false;
-    while (IsDigit(*text)) {
-      const std::uint64_t digit = static_cast<std::uint64_t>(*text++ - '0');
-      overflow |= __builtin_mul_overflow(index, 10, &index);
-      overflow |= __builtin_add_overflow(index, digit, &index);
-    }
+    const char* text = ReadIndex(*p, &index, &overflow);
     if (text == *p || *text != ':') {
       if (std::string_view(*p, 4) == "qid:") return SkipQueryId(p);
       what_ = absl::StrCat("expected index:value, found '", QuotableToken(*p), "'");
@@ -126,7 +133,7 @@ class LineParser {
       return false;
     }
     *p = text + 1;
-    const ParsedFloat parsed = ParseFloat(*p, end_);
+    const ParsedFloat parsed = ParseFloatAt(begin_, *p, end_);
     if (parsed.result == FloatText::kNotANumber || !IsTokenEnd(parsed.end)) {
       what_ = absl::StrCat("expected a number, found '", QuotableToken(*p), "'");
       return false;
@@ -142,6 +149,22 @@ class LineParser {
     if (parsed.value != 0) writer_.Add(IndexKey(index), parsed.value);
     *p = parsed.end;
     return true;
+  }
+
+  // Returns the end of the digits at p.
+  const char* ReadIndex(const char* p, std::uint64_t* index, bool* overflow) const {
+    if (p - begin_ >= kReadableBefore && end_ - p >= 16) {
+      const std::uint32_t digits = _tzcnt_u32(~DigitMask(p) | 0x10000);
+      if (digits < 16) {
+        *index = NumberBefore(p + digits, digits);
+        return p + digits;
+      }
+    }
+    for (; IsDigit(*p); ++p) {
+      *overflow |= __builtin_mul_overflow(*index, 10, index);
+      *overflow |= __builtin_add_overflow(*index, static_cast<std::uint64_t>(*p - '0'), index);
+    }
+    return p;
   }
 
   bool SkipQueryId(const char** p) {
@@ -188,6 +211,10 @@ class LineParser {
     return {origin_.file, origin_.offset + static_cast<std::uint64_t>(line - begin_)};
   }
 
+  static constexpr std::ptrdiff_t kReadableBefore = 16;  // what the vector code wants
+  static constexpr std::size_t kLongRun = 8;
+  static constexpr int kMostSlowFeatures = 63;
+
   const char* const begin_;
   const char* const end_;
   const TextOrigin origin_;
@@ -196,6 +223,8 @@ class LineParser {
   FeatureWriter writer_;
   DistinctCheck distinct_;
   FeatureIndex index_;
+  int slow_features_ = 0;  // that are read before a run is looked for again
+  int patience_ = 0;
 
   // Of the current row.
   std::int64_t last_index_ = 0;  // that of its last feature; base - 1 in front of the first

@@ -78,7 +78,7 @@ class ExampleParser {
         break;
       }
       if (count == 3) return Fail("expected '|' or a tag", *p);
-      const ParsedFloat parsed = ParseFloat(*p, end_);
+      const ParsedFloat parsed = ParseFloatAt(begin_, *p, end_);
       if (parsed.result != FloatText::kOk || parsed.end != stop) {
         return Fail(count == 0 ? "expected a label" : "expected a number", *p);
       }
@@ -135,7 +135,7 @@ class ExampleParser {
   // The number behind the colon at *p.
   bool ParseNumber(const char** p, float* number) {
     ++*p;
-    const ParsedFloat parsed = ParseFloat(*p, end_);
+    const ParsedFloat parsed = ParseFloatAt(begin_, *p, end_);
     if (parsed.result == FloatText::kOutOfRange) return Fail("number out of range", *p);
     const bool whole =
         parsed.result == FloatText::kOk && (EndsName(parsed.end) && *parsed.end != ':');

@@ -17,6 +17,17 @@ ParsedFloat ParseText(const std::string& text, std::size_t* used = nullptr) {
   const std::vector<char> exact(text.begin(), text.end());
   const ParsedFloat parsed = ParseFloat(exact.data(), exact.data() + exact.size());
   if (used != nullptr) *used = static_cast<std::size_t>(parsed.end - exact.data());
+  // The fast way gives the same in the middle of a longer text.
+  for (const char before : {'7', '.', ' '}) {
+    const std::string longer =
+        std::string(kFloatReadableBefore, before) + text + " " + std::string(40, '7');
+    const char* at = longer.data() + kFloatReadableBefore;
+    const ParsedFloat inside = ParseFloatAt(longer.data(), at, longer.data() + longer.size());
+    EXPECT_EQ(inside.result, parsed.result) << text;
+    EXPECT_EQ(inside.value, parsed.value) << text;
+    EXPECT_EQ(std::signbit(inside.value), std::signbit(parsed.value)) << text;
+    EXPECT_EQ(inside.end - at, parsed.end - exact.data()) << text;
+  }
   return parsed;
 }
 
