@@ -98,7 +98,7 @@ def many_passes(trainer, alphas, l2s, passes):
     metrics = trainer.try_all(settings)
     best = min(range(len(settings)), key=lambda i: metrics[i]["valid"]["logloss"])
     chosen = settings[best]
-    ended = metrics[best]["best_pass"]
+    ended = metrics[best]["best_pass"] or metrics[best]["passes"]  # 0: the last one
     final = trainer.train(chosen["alpha"], chosen["l2"], ended)
     return of(final, "test"), f"alpha {chosen['alpha']:g}, l2 {chosen['l2']:g}, {ended} passes"
 
