@@ -56,7 +56,8 @@ void ScanAvx2(const char* text, std::uint32_t bytes, char delimiter, char quote,
     marks.any = Equal(low, high, delimiters) | marks.newline;
     marks.quote = Equal(low, high, quotes);
     AddLines(at, bytes, &marks, scan);
-    // Sixteen positions are written without asking how many there are: cheaper than a branch for each.
+    // Sixteen positions are written without asking how many there are: cheaper than a branch for
+    // each.
     std::uint32_t* out = scan->ends + scan->count;
     scan->count += static_cast<std::uint32_t>(std::popcount(marks.any));
     std::uint64_t any = marks.any;

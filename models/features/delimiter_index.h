@@ -1,5 +1,5 @@
-// Finds the ends of fields and lines in a piece of text, 64 bytes a step with AVX2: the first stage of
-// parsing a table. One index belongs to one thread.
+// Finds the ends of fields and lines in a piece of text, 64 bytes a step with AVX2: the first stage
+// of parsing a table. One index belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,9 @@ class DelimiterIndex {
   // Fields of line i are numbered [first(i), last(i)].
   std::uint32_t first(std::uint32_t line) const { return line == 0 ? 0 : line_last_[line - 1] + 1; }
   std::uint32_t last(std::uint32_t line) const { return line_last_[line]; }
-  // The end of field f, where its delimiter stands; the field begins at end(f)[-1] + 1 (modulo 2^32 for
-  // the first), so a row is read as one array. Callers may move a line's last end for the time being.
+  // The end of field f, where its delimiter stands; the field begins at end(f)[-1] + 1 (modulo 2^32
+  // for the first), so a row is read as one array. Callers may move a line's last end for the time
+  // being.
   std::uint32_t* end(std::uint32_t field) { return ends_.get() + 1 + field; }
   const std::uint32_t* end(std::uint32_t field) const { return ends_.get() + 1 + field; }
   bool has_quote() const { return has_quote_; }

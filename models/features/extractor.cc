@@ -36,7 +36,7 @@ class PlanExtractor final : public Extractor {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Extractor>> Extractor::Compile(const JobConfig& config,
-                                                             const DataFiles& train) {
+                                                              const DataFiles& train) {
   PS_ASSIGN_OR_RETURN(features::Plan plan, CompilePlan(config, train));
   return std::make_unique<PlanExtractor>(std::move(plan));
 }

@@ -1,5 +1,5 @@
-// The one extractor: from a raw row to keys, compiled from the declared configuration into an immutable
-// plan with a digest. Training, evaluation and (later) serving run the same plan.
+// The one extractor: from a raw row to keys, compiled from the declared configuration into an
+// immutable plan with a digest. Training, evaluation and (later) serving run the same plan.
 #pragma once
 
 #include <memory>
@@ -14,15 +14,16 @@ namespace ps {
 
 class Extractor {
  public:
-  // Reads a bounded, deterministic sample of the training files where the configuration leaves something open
-  // (column names, types, quantile cuts); never reads anything for libsvm and VW text.
-  // InvalidArgument names the configuration path at fault; a missing column names the known ones.
+  // Reads a bounded, deterministic sample of the training files where the configuration leaves
+  // something open (column names, types, quantile cuts); never reads anything for libsvm and VW
+  // text. InvalidArgument names the configuration path at fault; a missing column names the known
+  // ones.
   static absl::StatusOr<std::unique_ptr<Extractor>> Compile(const JobConfig& config,
-                                                           const DataFiles& train);
+                                                            const DataFiles& train);
   static absl::StatusOr<std::unique_ptr<Extractor>> Parse(const std::string& serialized);
   virtual ~Extractor() = default;
 
-  virtual std::string Serialize() const = 0;      // extractor.pb; equal plans give equal bytes
+  virtual std::string Serialize() const = 0;  // extractor.pb; equal plans give equal bytes
   // What was understood, for a person: format, columns with types and operations; several lines.
   virtual std::string Describe() const = 0;
   // A parser of this format. Immutable, may be shared by threads.

@@ -1,6 +1,6 @@
-// Which leaf of a numeric column a number falls into, without a branch that data decide: the leading bits
-// of the double choose a cell, the cell knows the first leaf in it, and the few cuts inside the cell are
-// compared one by one. Immutable; any thread.
+// Which leaf of a numeric column a number falls into, without a branch that data decide: the
+// leading bits of the double choose a cell, the cell knows the first leaf in it, and the few cuts
+// inside the cell are compared one by one. Immutable; any thread.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,8 @@ class LeafTable {
   explicit LeafTable(absl::Span<const double> cuts) : cuts_(cuts.begin(), cuts.end()) {
     // Cells are fine near the origin, which therefore lies a little below the cuts.
     if (!cuts.empty() && cuts[0] <= 0) {
-      origin_ = cuts[0] - (cuts.size() > 1 ? cuts[1] - cuts[0] : 1.0);
+      constexpr double kFinite = 1e290;  // keeps the origin finite whatever the cuts
+      origin_ = cuts[0] - (cuts.size() > 1 ? std::min(cuts[1] - cuts[0], kFinite) : 1.0);
     }
     if (!cuts.empty()) first_ = BitsOf(cuts[0]);
     const std::int64_t highest = cuts.empty() ? 0 : BitsOf(cuts.back());
@@ -59,13 +60,13 @@ class LeafTable {
     return std::clamp((BitsOf(x) >> shift_) - first_, std::int64_t{0}, last_);
   }
 
-  std::vector<double> cuts_;           // and two infinities
-  std::vector<std::uint16_t> cells_;   // the leaf of the cell's least number
+  std::vector<double> cuts_;          // and two infinities
+  std::vector<std::uint16_t> cells_;  // the leaf of the cell's least number
   double origin_ = 0;
-  std::int64_t first_ = 0;             // leading bits of cell 0
-  std::int64_t last_ = 0;              // the highest cell
+  std::int64_t first_ = 0;  // leading bits of cell 0
+  std::int64_t last_ = 0;   // the highest cell
   int shift_ = 40;
-  std::uint32_t steps_ = 0;            // the most cuts in one cell
+  std::uint32_t steps_ = 0;  // the most cuts in one cell
 };
 
 }  // namespace ps

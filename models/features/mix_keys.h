@@ -1,5 +1,5 @@
-// The finaliser of keys over an array: a row's categories at once, because one at a time Mix64 costs more
-// than everything else about a short text. Pure; any thread.
+// The finaliser of keys over an array: a row's categories at once, because one at a time Mix64
+// costs more than everything else about a short text. Pure; any thread.
 #pragma once
 
 #include <cstddef>

@@ -31,8 +31,7 @@ inline std::uint64_t ParseShortInteger(std::string_view text, double* number) {
   const std::size_t negative = *text.data() == '-';
   const std::size_t size = text.size() - negative;
   // Shifting puts zeros before the digits: the text's first character is the lowest byte.
-  std::uint64_t x = (Load8(text.data() + negative) ^ 0x3030303030303030u)
-                    << ((64 - 8 * size) & 63);
+  std::uint64_t x = (Load8(text.data() + negative) ^ 0x3030303030303030u) << ((64 - 8 * size) & 63);
   const std::uint64_t wrong = (x | (x + 0x0606060606060606u)) & 0xf0f0f0f0f0f0f0f0u;
   x = x * 10 + (x >> 8);
   x = ((x & 0x000000ff000000ffu) * 0x000f424000000064u +
@@ -43,7 +42,7 @@ inline std::uint64_t ParseShortInteger(std::string_view text, double* number) {
   return wrong | (size - 1) >> 3;
 }
 
-// Any finite decimal. Reads only `text`. -0 becomes 0.
+// Any decimal within the range of double. Reads only `text`. -0 becomes 0.
 inline bool ParseNumber(std::string_view text, double* number) {
   if (text.empty()) return false;
   const char* first = text.data();
@@ -56,9 +55,15 @@ inline bool ParseNumber(std::string_view text, double* number) {
   const char digit = first[*first == '-' && last - first > 1];
   if (digit != '.' && (digit < '0' || digit > '9')) return false;
   const auto [end, error] = std::from_chars(first, last, *number);
-  if (error != std::errc() || end != last || !std::isfinite(*number)) return false;
+  if (end != last) return false;
+  if (error == std::errc::result_out_of_range) {
+    // Too small a number is 0, too large a one is none.
+    long double wide = 0;
+    if (std::from_chars(first, last, wide).ec != std::errc() || std::abs(wide) > 1) return false;
+    *number = 0;
+  }
   *number += 0.0;
-  return true;
+  return error == std::errc() || error == std::errc::result_out_of_range;
 }
 
 }  // namespace ps

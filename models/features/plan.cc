@@ -29,7 +29,8 @@ absl::Status ValidateLevels(const Feature& feature) {
   }
   for (const features::Level& level : feature.level()) {
     const int buckets = level.first_leaf_size();
-    if (buckets == 0 || level.first_leaf(0) != 0) return Malformed("a level does not begin at leaf 0");
+    if (buckets == 0 || level.first_leaf(0) != 0)
+      return Malformed("a level does not begin at leaf 0");
     for (int i = 1; i < buckets; ++i) {
       if (level.first_leaf(i) <= level.first_leaf(i - 1)) return Malformed("leaves do not ascend");
     }

@@ -1,5 +1,5 @@
-// What every part of the extractor agrees on about a plan (extractor.proto): names, key seeds, limits,
-// and the check that a plan from a file is safe to run. Pure; any thread.
+// What every part of the extractor agrees on about a plan (extractor.proto): names, key seeds,
+// limits, and the check that a plan from a file is safe to run. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ std::vector<std::string> CriteoColumns();
 
 const char* OpName(features::Feature::Op op);
 
-// Names whose FieldSeed a feature's keys are made of. Part of the key derivation: a change needs a new
-// kPlanVersion. A column name holds no newline, so the names of different features differ.
+// Names whose FieldSeed a feature's keys are made of. Part of the key derivation: a change needs a
+// new kPlanVersion. A column name holds no newline, so the names of different features differ.
 std::string FeatureName(const features::Plan& plan, const features::Feature& feature);
 std::string LevelName(const std::string& feature_name, int level);
 std::string MissingName(const std::string& feature_name);  // BucketKey(seed, 0)
@@ -47,8 +47,8 @@ inline std::uint64_t LogCell(double x) {
   return bits >> 49;
 }
 
-// InvalidArgument when the plan could not have come from Compile: an index out of range, cuts that do
-// not ascend, an unknown version or operation.
+// InvalidArgument when the plan could not have come from Compile: an index out of range, cuts that
+// do not ascend, an unknown version or operation.
 absl::Status ValidatePlan(const features::Plan& plan);
 
 // A table of what was understood, for a person.

@@ -153,9 +153,8 @@ class Compiler {
 
   absl::Status SetFeatures() {
     const std::vector<FeatureConfig>& declared = config_.features;
-    const bool only_ignores = std::all_of(declared.begin(), declared.end(), [](const auto& f) {
-      return f.op == FeatureOp::kIgnore;
-    });
+    const bool only_ignores = std::all_of(declared.begin(), declared.end(),
+                                          [](const auto& f) { return f.op == FeatureOp::kIgnore; });
     if (only_ignores) return SetAllColumns();
     std::set<std::string> seen;
     for (std::size_t i = 0; i < declared.size(); ++i) {
@@ -183,9 +182,9 @@ class Compiler {
     std::set<std::uint32_t> without = {label_};
     if (plan_.weighted()) without.insert(plan_.weight_column());
     for (std::size_t i = 0; i < config_.features.size(); ++i) {
-      PS_ASSIGN_OR_RETURN(const std::uint32_t column,
-                          Resolve(config_.features[i].column,
-                                  absl::StrCat("features[", i, "].column")));
+      PS_ASSIGN_OR_RETURN(
+          const std::uint32_t column,
+          Resolve(config_.features[i].column, absl::StrCat("features[", i, "].column")));
       without.insert(column);
     }
     for (std::uint32_t column = 0; column < names_.size(); ++column) {
@@ -221,8 +220,9 @@ class Compiler {
       return feature;
     }
     if (sample.numbers.empty() && sample.texts > 0) {
-      return Invalid(path, ".op: column \"", names_[column], "\" holds no numbers but texts like \"",
-                     sample.first_text, "\"; declare it as hash");
+      return Invalid(path, ".op: column \"", names_[column],
+                     "\" holds no numbers but texts like \"", sample.first_text,
+                     "\"; declare it as hash");
     }
     switch (config.op) {
       case FeatureOp::kNumeric:

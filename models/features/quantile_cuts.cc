@@ -6,7 +6,8 @@
 namespace ps {
 
 std::vector<std::uint32_t> EqualMassRuns(absl::Span<const std::uint64_t> mass, int buckets) {
-  const auto total = static_cast<double>(std::accumulate(mass.begin(), mass.end(), std::uint64_t{0}));
+  const auto total =
+      static_cast<double>(std::accumulate(mass.begin(), mass.end(), std::uint64_t{0}));
   const double heavy = total / buckets;
   int heavy_items = 0;
   double light_mass = 0;
@@ -19,8 +20,8 @@ std::vector<std::uint32_t> EqualMassRuns(absl::Span<const std::uint64_t> mass, i
   }
   const double target = light_mass / std::max(1, buckets - heavy_items);
   std::vector<std::uint32_t> first;
-  double open = 0;        // mass of the run being filled
-  bool is_open = false;   // false: the next item begins a run
+  double open = 0;       // mass of the run being filled
+  bool is_open = false;  // false: the next item begins a run
   for (std::uint32_t i = 0; i < mass.size(); ++i) {
     const auto m = static_cast<double>(mass[i]);
     // An item goes with the side on which it leaves the run nearer to its target.

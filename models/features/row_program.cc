@@ -52,17 +52,17 @@ struct RowProgram::Operation {
   features::Feature::Op op = features::Feature::UNKNOWN;
   std::uint32_t column = 0;
   std::uint64_t seed = 0;
-  std::uint64_t text_seed = 0;      // numbers: keys of texts that are values
-  std::uint32_t levels = 1;         // keys a number makes
-  bool empty_is_key = false;        // an empty text makes empty_key
+  std::uint64_t text_seed = 0;  // numbers: keys of texts that are values
+  std::uint32_t levels = 1;     // keys a number makes
+  bool empty_is_key = false;    // an empty text makes empty_key
   bool text_is_value = false;
   Key missing_key = 0;
-  Category category = {};           // HASH
+  Category category = {};  // HASH
   Key empty_key = 0;
   std::shared_ptr<const Numbers> numbers;  // shared: operations are copied while compiling
   double mean = 0;
   double inverse_deviation = 1;
-  std::vector<Operation> members;   // of a cross
+  std::vector<Operation> members;  // of a cross
 };
 
 struct RowProgram::Batch {
@@ -113,8 +113,8 @@ RowProgram::Operation RowProgram::Compile(const features::Plan& plan,
   op.text_is_value = feature.text_is_value();
   const bool is_hash = feature.op() == features::Feature::HASH;
   op.empty_is_key = empty_is_missing_ || op.text_is_value || is_hash;
-  op.empty_key = empty_is_missing_ ? op.missing_key
-                                      : CategoryKey(is_hash ? op.seed : op.text_seed, "");
+  op.empty_key =
+      empty_is_missing_ ? op.missing_key : CategoryKey(is_hash ? op.seed : op.text_seed, "");
   if (feature.level_size() > 0) {
     const std::vector<double> cuts(feature.cut().begin(), feature.cut().end());
     auto numbers = std::make_shared<Numbers>(Numbers{LeafTable(cuts), {}});
@@ -172,8 +172,8 @@ inline std::uint64_t RowProgram::Unmixed(const Category& category, const RowText
 
 // A number that is not a short integer. kKey: the text is missing or a value of its own.
 [[gnu::noinline]] RowProgram::NumberText RowProgram::SlowNumber(const Operation& op,
-                                                               std::string_view text,
-                                                               double* number, Key* key) const {
+                                                                std::string_view text,
+                                                                double* number, Key* key) const {
   if (IsMissing(text)) {
     *key = op.missing_key;
     return NumberText::kKey;
@@ -188,8 +188,8 @@ template <bool kTrim>
 inline int RowProgram::BucketKeys(const Operation& op, const RowText& row, Key* out) const {
   const std::string_view text = FieldOf<kTrim>(row, op.column);
   double number;
-  // Masks instead of conditions, which the compiler would turn into branches: whether a field is empty
-  // cannot be predicted.
+  // Masks instead of conditions, which the compiler would turn into branches: whether a field is
+  // empty cannot be predicted.
   const std::uint64_t empty = -static_cast<std::uint64_t>(text.empty() & op.empty_is_key);
   const std::uint64_t wrong = ParseShortInteger(text, &number) | never_short_;
   if ((wrong & ~empty) != 0) [[unlikely]] {
@@ -209,8 +209,8 @@ template <bool kTrim>
 inline int RowProgram::LogKey(const Operation& op, const RowText& row, Key* out) const {
   const std::string_view text = FieldOf<kTrim>(row, op.column);
   double number;
-  // Masks instead of conditions, which the compiler would turn into branches: whether a field is empty
-  // cannot be predicted.
+  // Masks instead of conditions, which the compiler would turn into branches: whether a field is
+  // empty cannot be predicted.
   const std::uint64_t empty = -static_cast<std::uint64_t>(text.empty() & op.empty_is_key);
   const std::uint64_t wrong = ParseShortInteger(text, &number) | never_short_;
   if ((wrong & ~empty) != 0) [[unlikely]] {
@@ -291,7 +291,8 @@ int RowProgram::RunRow(const RowText& row, Key* keys, float* values,
         default:
           made = CrossKeys<kTrim>(*op, row, out, bad_column);
       }
-      if (made == 0) [[unlikely]] return -1;
+      if (made == 0) [[unlikely]]
+        return -1;
       out += made;
     }
   }

@@ -1,5 +1,5 @@
-// A plan compiled for the hot path: a flat list of operations, run over the field ends of one row to
-// make its keys. Immutable after construction; any number of threads may run it.
+// A plan compiled for the hot path: a flat list of operations, run over the field ends of one row
+// to make its keys. Immutable after construction; any number of threads may run it.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace ps {
 
-// A row as a DelimiterIndex or a SplitRow gives it: field i ends at end[i] and begins after end[i - 1]
-// (modulo 2^32). At least 64 bytes behind the last field are readable.
+// A row as a DelimiterIndex or a SplitRow gives it: field i ends at end[i] and begins after end[i -
+// 1] (modulo 2^32). At least 64 bytes behind the last field are readable.
 struct RowText {
   const char* text = nullptr;
   const std::uint32_t* end = nullptr;
@@ -37,9 +37,9 @@ class RowProgram {
   // Some keys have values other than 1.
   bool has_values() const { return has_values_; }
 
-  // Writes the row's keys to `keys` and, where has_values(), the values that are not 1 to `values` at
-  // the same places. `trim`: spaces around a field are not part of it. Returns the number of keys, or -1
-  // when the text of column *bad_column had to be a number and is none.
+  // Writes the row's keys to `keys` and, where has_values(), the values that are not 1 to `values`
+  // at the same places. `trim`: spaces around a field are not part of it. Returns the number of
+  // keys, or -1 when the text of column *bad_column had to be a number and is none.
   int Run(const RowText& row, bool trim, Key* keys, float* values, std::uint32_t* bad_column) const;
 
   bool IsMissing(std::string_view text) const;
@@ -69,11 +69,11 @@ class RowProgram {
   NumberText SlowNumber(const Operation& op, std::string_view text, double* number, Key* key) const;
 
   std::vector<std::string> missing_;
-  std::uint64_t rare_sizes_ = 0;             // bit min(size, 63) of every missing text but the empty one
+  std::uint64_t rare_sizes_ = 0;  // bit min(size, 63) of every missing text but the empty one
   bool empty_is_missing_ = false;
-  std::uint64_t never_short_ = 0;            // all ones when a missing text would parse as a number
+  std::uint64_t never_short_ = 0;  // all ones when a missing text would parse as a number
   std::vector<Operation> operations_;
-  std::vector<Category> categories_;         // of the HASH operations, in order
+  std::vector<Category> categories_;  // of the HASH operations, in order
   std::vector<Batch> batches_;
   std::size_t max_keys_ = 0;
   bool has_values_ = false;

@@ -1,5 +1,6 @@
-// One line of a table to its fields, with quotes and trimming: the general way, for lines with quotes,
-// for headers and for the sample. Fields are copied, so that an unescaped field is contiguous.
+// One line of a table to its fields, with quotes and trimming: the general way, for lines with
+// quotes, for headers and for the sample. Fields are copied, so that an unescaped field is
+// contiguous.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +19,10 @@ struct TextLayout {
 // Reusable; belongs to one thread.
 class SplitRow {
  public:
-  // Replaces the row by the fields of `line`, without its line end. Quotes follow RFC 4180: a field that
-  // begins with a quote ends with one, and a doubled quote inside it is one quote; a quote elsewhere is
-  // an ordinary character. False when the line is malformed: problem() and problem_at() say how.
+  // Replaces the row by the fields of `line`, without its line end. Quotes follow RFC 4180: a field
+  // that begins with a quote ends with one, and a doubled quote inside it is one quote; a quote
+  // elsewhere is an ordinary character. False when the line is malformed: problem() and
+  // problem_at() say how.
   bool Split(std::string_view line, const TextLayout& layout);
 
   std::size_t fields() const { return ends_.size() - 1; }
@@ -28,7 +30,8 @@ class SplitRow {
     const std::uint32_t begin = ends_[i] + 1;
     return std::string_view(text_).substr(begin, ends_[i + 1] - begin);
   }
-  // The same form as a line of a DelimiterIndex: field i ends at ends()[i] and begins after ends()[i - 1].
+  // The same form as a line of a DelimiterIndex: field i ends at ends()[i] and begins after
+  // ends()[i - 1].
   const char* text() const { return text_.data(); }
   const std::uint32_t* ends() const { return ends_.data() + 1; }
 

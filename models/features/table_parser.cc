@@ -16,7 +16,8 @@
 namespace ps {
 namespace {
 
-// Text is indexed in windows that stay in the first-level cache; a longer line makes a longer window.
+// Text is indexed in windows that stay in the first-level cache; a longer line makes a longer
+// window.
 constexpr std::uint32_t kWindowBytes = 16 << 10;
 
 class TableParser final : public RowParser {
@@ -54,7 +55,7 @@ class TableParser final : public RowParser {
 // What one call of Parse carries along.
 struct TableParser::Work {
   RowBlock* block = nullptr;
-  TextOrigin origin;          // of the whole text
+  TextOrigin origin;  // of the whole text
   const char* window = nullptr;
   std::uint64_t window_offset = 0;  // of the window's first byte in the file
   DelimiterIndex index;
@@ -95,7 +96,8 @@ void TableParser::Parse(std::string_view text, TextOrigin origin, RowBlock* bloc
   // copied to where bytes behind them may be read, and get the newline that the last line may lack.
   const std::size_t near_end =
       text.size() > DelimiterIndex::kPadding ? text.size() - DelimiterIndex::kPadding : 0;
-  const std::size_t newline = near_end == 0 ? std::string_view::npos : text.rfind('\n', near_end - 1);
+  const std::size_t newline =
+      near_end == 0 ? std::string_view::npos : text.rfind('\n', near_end - 1);
   const std::size_t direct = newline == std::string_view::npos ? 0 : newline + 1;
   ParsePadded(text.data(), direct, &work);
   std::string rest(text.substr(direct));
@@ -159,8 +161,8 @@ void TableParser::ParseWindow(Work* work) const {
     } else if (index.has_quote() && line.find(layout_.quote) != std::string_view::npos) {
       ParseSplit(line, offset, work);
     } else if (index.last(l) - first + 1 != columns_) {
-      Quote(line, offset, 1, absl::StrCat("expected ", columns_, " columns, found ",
-                                          index.last(l) - first + 1),
+      Quote(line, offset, 1,
+            absl::StrCat("expected ", columns_, " columns, found ", index.last(l) - first + 1),
             work->origin.file, block);
     } else {
       AddRow({work->window, end}, layout_.trim, line, offset, work);
@@ -223,14 +225,15 @@ std::string TableParser::ReadLabel(std::string_view text, float* label) const {
 std::string TableParser::ReadWeight(std::string_view text, float* weight) const {
   double number;
   if (!ParseNumber(text, &number) || number < 0 || number > 1e30) {
-    return absl::StrCat("expected a weight of 0 or more, found '", std::string(text.substr(0, 40)), "'");
+    return absl::StrCat("expected a weight of 0 or more, found '", std::string(text.substr(0, 40)),
+                        "'");
   }
   *weight = static_cast<float>(number);
   return "";
 }
 
-void TableParser::AddRow(const RowText& row, bool trim, std::string_view line,
-                         std::uint64_t offset, Work* work) const {
+void TableParser::AddRow(const RowText& row, bool trim, std::string_view line, std::uint64_t offset,
+                         Work* work) const {
   RowBlock* const block = work->block;
   float label = 0;
   float weight = 1;

@@ -138,8 +138,8 @@ absl::Status ReadFilePieces(const DataFiles& files, std::uint32_t file, int piec
     const std::uint64_t begin = i * total / taken * kSamplePieceBytes;
     SamplePiece piece;
     piece.file = file;
-    PS_RETURN_IF_ERROR(reader->Read({file, begin, begin + kSamplePieceBytes}, &piece.text,
-                                    &piece.offset));
+    PS_RETURN_IF_ERROR(
+        reader->Read({file, begin, begin + kSamplePieceBytes}, &piece.text, &piece.offset));
     if (!piece.text.empty()) out->push_back(std::move(piece));
   }
   return absl::OkStatus();

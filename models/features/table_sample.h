@@ -1,6 +1,6 @@
-// The bounded, deterministic sample of a table from which a plan's open questions (column names, types,
-// quantile cuts) are answered: all of small files; of larger ones, 64 pieces spread over the files, of a
-// compressed file its head. One thread.
+// The bounded, deterministic sample of a table from which a plan's open questions (column names,
+// types, quantile cuts) are answered: all of small files; of larger ones, 64 pieces spread over the
+// files, of a compressed file its head. One thread.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct ColumnSample {
   std::vector<double> numbers;  // ascending once TableSample is complete
   std::uint64_t texts = 0;      // values that are neither missing nor numbers
   std::uint64_t missing = 0;
-  std::string first_text;       // of the texts
+  std::string first_text;                     // of the texts
   absl::flat_hash_set<std::uint64_t> values;  // hashes of the texts of all values but missing ones
 };
 
@@ -40,9 +40,9 @@ struct TableShape {
 };
 
 struct TableSample {
-  std::vector<std::string> header;    // of the first file that has one; empty without
-  std::size_t columns = 0;            // the commonest number of fields
-  std::uint64_t rows = 0;             // of that many fields
+  std::vector<std::string> header;  // of the first file that has one; empty without
+  std::size_t columns = 0;          // the commonest number of fields
+  std::uint64_t rows = 0;           // of that many fields
   std::vector<ColumnSample> column;
 };
 

@@ -1,0 +1,85 @@
+#include "models/features/number.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "models/features/mix_keys.h"
+#include "models/features/plan.h"
+
+namespace ps {
+namespace {
+
+double Parsed(const std::string& text) {
+  double number = std::nan("");
+  return ParseNumber(text, &number) ? number : std::nan("");
+}
+
+TEST(NumberTest, DecimalTexts) {
+  EXPECT_EQ(Parsed("0"), 0);
+  EXPECT_EQ(Parsed("+12.5"), 12.5);
+  EXPECT_EQ(Parsed("-.5e1"), -5);
+  EXPECT_EQ(Parsed("1e-400"), 0);
+  EXPECT_EQ(Parsed("0." + std::string(500, '0') + "1"), 0);
+  EXPECT_FALSE(std::signbit(Parsed("-0")));
+  for (const char* text :
+       {"",    "-",        "+",    "+-1",   "abc",     "1x",    " 1",  "1 ",  "nan", "inf", "-inf",
+        "NaN", "infinity", "0x10", "1e999", "1e99999", "1e-9x", "1,5", "--1", ".",   "e5"}) {
+    EXPECT_TRUE(std::isnan(Parsed(text))) << text;
+  }
+}
+
+TEST(NumberTest, ShortIntegersAgreeWithAnyNumber) {
+  std::mt19937_64 random(7);
+  const std::string alphabet = "0123456789-+. e/:";
+  int integers = 0;
+  for (int i = 0; i < 400'000; ++i) {
+    std::string text;
+    const std::size_t size = random() % 11;
+    // Mostly digits, or hardly any text of eight bytes would be a number.
+    while (text.size() < size)
+      text += alphabet[random() % (random() % 8 == 0 ? alphabet.size() : 10)];
+    if (random() % 3 == 0 && !text.empty()) text[0] = '-';
+    const std::string padded = text + "5678901234567890";
+    double number;
+    const bool is_short = ParseShortInteger({padded.data(), text.size()}, &number) == 0;
+    ASSERT_TRUE(std::isfinite(number));
+    const bool digits = !text.empty() &&
+                        text.find_first_not_of("0123456789", text[0] == '-') == std::string::npos &&
+                        text != "-" && text.size() - (text[0] == '-') <= 8;
+    ASSERT_EQ(is_short, digits) << text;
+    if (!is_short) continue;
+    ++integers;
+    ASSERT_EQ(number, Parsed(text)) << text;
+    ASSERT_FALSE(number == 0 && std::signbit(number));
+  }
+  EXPECT_GT(integers, 100'000);
+}
+
+TEST(NumberTest, LogCells) {
+  for (int i = 0; i < 16; ++i) EXPECT_LT(LogCell(i), LogCell(i + 1)) << i;
+  EXPECT_EQ(LogCell(16), LogCell(17));
+  EXPECT_NE(LogCell(16), LogCell(18));
+  EXPECT_NE(LogCell(-3), LogCell(3));
+  EXPECT_EQ(LogCell(1000), LogCell(1010));
+}
+
+TEST(NumberTest, MixedKeysAreThoseOfOneAtATime) {
+  std::mt19937_64 random(3);
+  for (std::size_t count = 0; count < 40; ++count) {
+    std::vector<Key> keys(count + kMixSlack);
+    for (Key& key : keys) key = random();
+    if (count > 2) keys[count - 2] = UnmixKey64(0);  // would become key 0
+    std::vector<Key> expected;
+    for (std::size_t i = 0; i < count; ++i) expected.push_back(NonZeroKey(Mix64(keys[i])));
+    MixKeys(keys.data(), count);
+    keys.resize(count);
+    EXPECT_EQ(keys, expected);
+  }
+}
+
+}  // namespace
+}  // namespace ps
