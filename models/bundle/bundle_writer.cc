@@ -15,15 +15,10 @@
 namespace ps {
 namespace {
 
-constexpr std::size_t kLongestName = 64;
-
 absl::Status CheckFileName(const std::string& name, const Manifest& manifest) {
-  bool plain = !name.empty() && name.size() <= kLongestName && name.front() != '.';
-  for (const char c : name) {
-    plain = plain && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '.' || c == '_' || c == '-');
+  if (!IsBundleFileName(name)) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", name, "\" is not a file name"));
   }
-  if (!plain) return absl::InvalidArgumentError(absl::StrCat("\"", name, "\" is not a file name"));
   if (name == kManifestName || name == kWeightsName || manifest.files.count(name) != 0) {
     return absl::InvalidArgumentError(absl::StrCat(name, " is in the bundle already"));
   }

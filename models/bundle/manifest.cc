@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ps/base/crc32c.h"
@@ -109,6 +110,16 @@ absl::Status CheckOwnChecksum(const std::string& path, std::string_view text) {
 
 }  // namespace
 
+bool IsBundleFileName(std::string_view name) {
+  constexpr std::size_t kLongest = 64;
+  bool plain = !name.empty() && name.size() <= kLongest && name.front() != '.';
+  for (const char c : name) {
+    plain = plain && (absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' ||
+                      c == '-');
+  }
+  return plain;
+}
+
 std::string JsonString(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -180,6 +191,9 @@ absl::StatusOr<Manifest> ParseManifest(const std::string& path, std::string_view
   const Struct* files = members.Object("files");
   PS_RETURN_IF_ERROR(members.status());
   for (const auto& [name, value] : files->fields()) {
+    if (!IsBundleFileName(name)) {
+      return absl::DataLossError(absl::StrCat(path, ": ", JsonString(name), " is not a file name"));
+    }
     Members file(path, value.struct_value());
     manifest.files[name] = {file.Count("bytes"), file.Checksum("crc32c")};
     PS_RETURN_IF_ERROR(file.status());

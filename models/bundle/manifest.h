@@ -34,6 +34,9 @@ std::string WriteManifest(const Manifest& manifest);
 // cannot read.
 absl::StatusOr<Manifest> ParseManifest(const std::string& path, std::string_view text);
 
+// Whether a file of a bundle may be called so: plain, and of the bundle's own directory.
+bool IsBundleFileName(std::string_view name);
+
 // JSON string literal of UTF-8 text.
 std::string JsonString(std::string_view text);
 

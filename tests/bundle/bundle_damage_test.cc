@@ -7,6 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "models/bundle/bundle.h"
+#include "models/bundle/manifest.h"
 #include "models/bundle/weights_format.h"
 #include "ps/base/crc32c.h"
 #include "tests/bundle/bundle_builder.h"
@@ -167,6 +168,39 @@ TEST_F(ForgedWeights, Structure) {
     ExpectForgeryRefused(forge);
   }
   EXPECT_TRUE(Bundle::Open(dir_).ok());
+}
+
+TEST(ForgedManifest, NamesTypesAndMembers) {
+  Manifest manifest;
+  manifest.info = SomeInfo();
+  manifest.files["weights.bin"] = {192, 7};
+  const std::string good = WriteManifest(manifest);
+  ASSERT_TRUE(ParseManifest("m", good).ok());
+  const auto forged = [&good](const std::string& from, const std::string& to) {
+    std::string text = good.substr(0, good.rfind("  \"crc32c\""));
+    EXPECT_NE(text.find(from), std::string::npos) << from;
+    text.replace(text.find(from), from.size(), to);
+    char tail[64];
+    std::snprintf(tail, sizeof(tail), "  \"crc32c\": \"%08x\"\n}\n", Crc32c(text));
+    return ParseManifest("m", text + tail).status();
+  };
+  EXPECT_TRUE(forged("\"bias\": -1.25", "\"bias\": -1.25, \"later\": [1]").ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(forged("\"version\": 1", "\"version\": 2")));
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"weights.bin", "../weights.bin"},
+           {"\"bias\": -1.25", "\"bias\": \"-1.25\""},
+           {"\"bias\"", "\"b\""},
+           {"\"complete\": false", "\"complete\": 0"},
+           {"\"bytes\": 192", "\"bytes\": -192"},
+           {"\"bytes\": 192", "\"bytes\": 1.5"},
+           {"\"00000007\"", "\"0000000g\""},
+           {"\"00000007\"", "\"7\""},
+           {"{\"bytes\": 192, \"crc32c\": \"00000007\"}", "7"},
+           {"hyperplane-bundle", "hyperplane"},
+           {"\"files\": {", "\"files\": [{"},
+           {"{\n  \"format\"", "\"format\""}}) {
+    EXPECT_TRUE(absl::IsDataLoss(forged(from, to))) << to << forged(from, to);
+  }
 }
 
 TEST_F(ForgedWeights, ALaterVersionIsNamed) {

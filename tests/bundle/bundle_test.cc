@@ -5,10 +5,12 @@
 #include <filesystem>
 #include <limits>
 
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "models/bundle/weights_format.h"
 #include "models/features/extractor.h"
 #include "tests/bundle/bundle_builder.h"
+#include "tests/bundle/program.h"
 #include "tests/bundle/scratch_directory.h"
 
 namespace ps {
@@ -183,6 +185,58 @@ TEST(Bundle, EqualContentGivesEqualBytes) {
         "cmp '" + (scratch / "a") + "/" + name + "' '" + (scratch / "b") + "/" + name + "'";
     EXPECT_EQ(std::system(command.c_str()), 0) << name;
   }
+}
+
+// The code block of a Markdown text that begins with `first_line`.
+std::string CodeBlock(const std::string& text, const std::string& first_line) {
+  const std::size_t begin = text.find("\n" + first_line) + 1;
+  return text.substr(begin, text.find("```", begin) - begin);
+}
+
+// The bytes of a `hexdump -C`: repeated lines are a star, the last line is the length.
+std::string BytesOfDump(const std::string& dump) {
+  std::string bytes;
+  bool repeat = false;
+  for (const absl::string_view line : absl::StrSplit(dump, '\n', absl::SkipEmpty())) {
+    if (line == "*") {
+      repeat = true;
+      continue;
+    }
+    const std::size_t offset = std::stoul(std::string(line.substr(0, 8)), nullptr, 16);
+    while (repeat && bytes.size() < offset) bytes += bytes.substr(bytes.size() - 16);
+    repeat = false;
+    if (line.size() == 8) break;
+    for (const absl::string_view byte :
+         absl::StrSplit(line.substr(8, line.find('|') - 8), ' ', absl::SkipEmpty())) {
+      bytes += static_cast<char>(std::stoi(std::string(byte), nullptr, 16));
+    }
+  }
+  return bytes;
+}
+
+TEST(Bundle, TheWorkedExampleOfTheFormatDocument) {
+  const char* source = std::getenv("PS_SOURCE_DIR");
+  const std::string path = std::string(source == nullptr ? "." : source) + "/docs/bundle_format.md";
+  const std::string document = ReadText(path);
+  ASSERT_NE(document, "") << path;
+  const ScratchDirectory scratch;
+  auto writer = BundleWriter::Create(scratch / "m");
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE((*writer)
+                  ->AppendWeights({0x1111111111111111, 0x8000000000000001, 0xf0f0f0f0f0f0f0f0},
+                                  {0.5f, -1.25f, 2.0f})
+                  .ok());
+  ASSERT_TRUE((*writer)->AddFile("job.yaml", "job: tiny\n").ok());
+  BundleInfo info;
+  info.job_name = "tiny";
+  info.rows_learnt = 42;
+  info.bias = -0.5;
+  info.optimizer = "ftrl alpha=0.1 beta=1 l1=0 l2=0";
+  ASSERT_TRUE((*writer)->Finish(info).ok());
+  EXPECT_EQ(ReadText(scratch / "m/manifest.json"),
+            CodeBlock(document, "{\n  \"format\": \"hyperplane-bundle\""));
+  EXPECT_TRUE(ReadText(scratch / "m/weights.bin") ==
+              BytesOfDump(CodeBlock(document, "00000000  ")));
 }
 
 TEST(Bundle, NotABundleIsNotFound) {
