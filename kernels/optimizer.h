@@ -62,4 +62,15 @@ inline void ApplyGradient(const OptimizerParams& p, float g, float* state) {
   }
 }
 
+// Sets the state that stands for a weight with no evidence behind it: a warm start.
+inline void SetStateToWeight(const OptimizerParams& p, float weight, float* state) {
+  if (p.type == Optimizer::kFtrl) {
+    const float sign = weight < 0 ? -1.0f : 1.0f;
+    state[0] = weight == 0 ? 0.0f : -weight * (p.beta * (1.0f / p.alpha) + p.l2) - sign * p.l1;
+  } else {
+    state[0] = weight;
+  }
+  if (p.type != Optimizer::kSgd) state[1] = 0.0f;
+}
+
 }  // namespace ps

@@ -13,8 +13,8 @@ float FoldPartialSums(const float* partial) {
 
 }  // namespace
 
-void RowMargins(const OptimizerParams& params, const ResolvedRows& rows, const float* state,
-                float* margins) {
+void RowMarginsPlain(const OptimizerParams& params, const ResolvedRows& rows, const float* state,
+                     float* margins) {
   const int floats = StateFloats(params.type);
   for (std::size_t r = 0; r < rows.rows; ++r) {
     float partial[kGroup] = {};
@@ -34,7 +34,7 @@ void LearnRowsPlain(const OptimizerParams& params, const ResolvedRows& rows, flo
     ResolvedRows row = rows;
     row.row_begin += r;
     row.rows = 1;
-    RowMargins(params, row, state, margins + r);
+    RowMarginsPlain(params, row, state, margins + r);
     const float weight = rows.weights != nullptr ? rows.weights[r] : 1.0f;
     const float gradient = (Logistic(margins[r]) - rows.labels[r]) * weight;
     for (std::uint32_t i = rows.row_begin[r]; i < rows.row_begin[r + 1]; ++i) {

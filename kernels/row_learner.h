@@ -36,5 +36,7 @@ void LearnRowsPlain(const OptimizerParams& params, const ResolvedRows& rows, flo
 // Margins only.
 void RowMargins(const OptimizerParams& params, const ResolvedRows& rows, const float* state,
                 float* margins);
+void RowMarginsPlain(const OptimizerParams& params, const ResolvedRows& rows, const float* state,
+                     float* margins);
 
 }  // namespace ps

@@ -82,29 +82,49 @@ struct Remembered {
   __m256 root, weight, value;
 };
 
+inline void PrefetchRow(const ResolvedRows& rows, std::size_t row, const float* state) {
+  if (row >= rows.rows) return;
+  for (std::uint32_t i = rows.row_begin[row]; i < rows.row_begin[row + 1]; ++i) {
+    __builtin_prefetch(state + std::size_t{rows.ids[i]} * 2, 1);
+  }
+}
+
+inline __m256 GroupValues(const ResolvedRows& rows, std::uint32_t at) {
+  return rows.values != nullptr ? _mm256_loadu_ps(rows.values + at) : OneWhereFeature(rows.ids + at);
+}
+
+void FtrlMargins(const OptimizerParams& params, const ResolvedRows& rows, const float* state,
+                 float* margins) {
+  const FtrlVector ftrl(params);
+  for (std::size_t r = 0; r < rows.rows; ++r) {
+    PrefetchRow(rows, r + kRowsAhead, state);
+    __m256 partial = _mm256_setzero_ps();
+    for (std::uint32_t at = rows.row_begin[r]; at < rows.row_begin[r + 1]; at += kGroup) {
+      const Lanes lanes = Gather(state, rows.ids + at);
+      const __m256 weight = ftrl.Weight(lanes.z, _mm256_sqrt_ps(lanes.n));
+      partial = _mm256_add_ps(partial, _mm256_mul_ps(weight, GroupValues(rows, at)));
+    }
+    margins[r] = Fold(partial);
+  }
+}
+
 void LearnFtrl(const OptimizerParams& params, const ResolvedRows& rows, float* state,
                float* margins) {
   const FtrlVector ftrl(params);
   std::vector<Remembered> remembered(8);
   const std::uint32_t* begin = rows.row_begin;
   for (std::size_t r = 0; r < rows.rows; ++r) {
-    if (r + kRowsAhead < rows.rows) {
-      for (std::uint32_t i = begin[r + kRowsAhead]; i < begin[r + kRowsAhead + 1]; ++i) {
-        __builtin_prefetch(state + std::size_t{rows.ids[i]} * 2, 1);
-      }
-    }
+    PrefetchRow(rows, r + kRowsAhead, state);
     const std::size_t groups = (begin[r + 1] - begin[r]) / kGroup;
     if (groups > remembered.size()) remembered.resize(groups);
     const std::uint32_t* ids = rows.ids + begin[r];
-    const float* values = rows.values != nullptr ? rows.values + begin[r] : nullptr;
     __m256 partial = _mm256_setzero_ps();
     for (std::size_t g = 0; g < groups; ++g) {
       Remembered& kept = remembered[g];
       kept.lanes = Gather(state, ids + g * kGroup);
       kept.root = _mm256_sqrt_ps(kept.lanes.n);
       kept.weight = ftrl.Weight(kept.lanes.z, kept.root);
-      kept.value = values != nullptr ? _mm256_loadu_ps(values + g * kGroup)
-                                     : OneWhereFeature(ids + g * kGroup);
+      kept.value = GroupValues(rows, begin[r] + g * kGroup);
       partial = _mm256_add_ps(partial, _mm256_mul_ps(kept.weight, kept.value));
     }
     margins[r] = Fold(partial);
@@ -125,6 +145,15 @@ void LearnFtrl(const OptimizerParams& params, const ResolvedRows& rows, float* s
 }
 
 }  // namespace
+
+void RowMargins(const OptimizerParams& params, const ResolvedRows& rows, const float* state,
+                float* margins) {
+  if (params.type == Optimizer::kFtrl) {
+    FtrlMargins(params, rows, state, margins);
+  } else {
+    RowMarginsPlain(params, rows, state, margins);
+  }
+}
 
 void LearnRows(const OptimizerParams& params, const ResolvedRows& rows, float* state,
                float* margins) {

@@ -76,6 +76,7 @@ class MetricState {
   void Clear();
   Metrics Finish() const;
   double rows() const { return sums_.rows; }
+  double loss_sum() const { return sums_.loss + sums_.loss_compensation; }  // weighted, in nats
 
   struct Bin {
     double positives = 0;

@@ -1,0 +1,69 @@
+#include "trainer/cluster/child_processes.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+
+namespace ps {
+
+ChildProcesses::~ChildProcesses() { Finish(0); }
+
+absl::Status ChildProcesses::Start(const std::vector<std::string>& argv) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  if (::access(arguments[0], X_OK) != 0) {
+    return absl::UnavailableError(absl::StrCat("cannot start ", argv[0], ": ", strerror(errno)));
+  }
+  const pid_t parent = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid < 0) {
+    return absl::UnavailableError(absl::StrCat("cannot start ", argv[0], ": ", strerror(errno)));
+  }
+  if (pid == 0) {
+    // Only async-signal-safe calls until execv. A terminal's Ctrl-C is the coordinator's to handle.
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(75);
+    ::execv(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  children_.push_back({pid, absl::StrCat(argv[0].substr(argv[0].rfind('/') + 1), " (pid ", pid, ")")});
+  return absl::OkStatus();
+}
+
+std::vector<std::string> ChildProcesses::Reap() {
+  std::vector<std::string> ended;
+  std::erase_if(children_, [&](const Child& child) {
+    int state = 0;
+    if (::waitpid(child.pid, &state, WNOHANG) != child.pid) return false;
+    if (WIFSIGNALED(state)) {
+      ended.push_back(absl::StrCat(child.name, " was killed by signal ", WTERMSIG(state)));
+    } else if (WEXITSTATUS(state) != 0) {
+      ended.push_back(absl::StrCat(child.name, " ended with exit code ", WEXITSTATUS(state)));
+    }
+    return true;
+  });
+  return ended;
+}
+
+void ChildProcesses::Finish(double seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (!children_.empty() && std::chrono::steady_clock::now() < end) {
+    (void)Reap();
+    if (!children_.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  for (const Child& child : children_) ::kill(child.pid, SIGKILL);
+  for (const Child& child : children_) ::waitpid(child.pid, nullptr, 0);
+  children_.clear();
+}
+
+}  // namespace ps

@@ -1,0 +1,35 @@
+// Processes started by this one, ended with it. One thread. They die with their parent (PR_SET_PDEATHSIG) even
+// where it is killed.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace ps {
+
+class ChildProcesses {
+ public:
+  ~ChildProcesses();  // kills and reaps what is left
+
+  // Starts argv[0] with the arguments. Unavailable where it cannot be started.
+  absl::Status Start(const std::vector<std::string>& argv);
+
+  // Reaps those that have ended since; a description of each that ended otherwise than by exit 0.
+  std::vector<std::string> Reap();
+
+  // Waits up to `seconds` for all to end of themselves, then kills and reaps the rest.
+  void Finish(double seconds);
+
+ private:
+  struct Child {
+    pid_t pid;
+    std::string name;
+  };
+  std::vector<Child> children_;
+};
+
+}  // namespace ps

@@ -1,0 +1,104 @@
+#include "trainer/cluster/cluster_plan.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/optimizer.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+namespace {
+
+constexpr std::uint64_t kSampleBytes = 256 << 10;
+// A chunk is read and parsed as a whole: this bounds a worker's memory.
+constexpr double kMostChunkBytes = 8 << 20;
+constexpr double kBatchesPerChunkWanted = 16;
+
+Optimizer OptimizerOf(OptimizerType type) {
+  switch (type) {
+    case OptimizerType::kAdaGrad:
+      return Optimizer::kAdaGrad;
+    case OptimizerType::kSgd:
+      return Optimizer::kSgd;
+    case OptimizerType::kFtrl:
+      break;
+  }
+  return Optimizer::kFtrl;
+}
+
+absl::StatusOr<wire::ValueFormat> ValueFormatOf(const std::string& name) {
+  if (name == "f32") return wire::F32;
+  if (name == "bf16") return wire::BF16;
+  if (name == "int8") return wire::INT8;
+  return absl::InvalidArgumentError(absl::StrCat("cluster.values: unknown format '", name, "'"));
+}
+
+}  // namespace
+
+absl::StatusOr<DataEstimate> EstimateData(const DataFiles& files) {
+  const std::unique_ptr<RangeReader> reader = RangeReader::Create(files);
+  DataEstimate estimate;
+  double bytes = 0;
+  bool sampled = false;
+  for (std::uint32_t file = 0; file < files.files().size(); ++file) {
+    PS_ASSIGN_OR_RETURN(const std::uint64_t length, files.DecompressedBytes(file));
+    bytes += static_cast<double>(length);
+    if (sampled || length == 0) continue;
+    std::string text;
+    std::uint64_t offset = 0;
+    PS_RETURN_IF_ERROR(reader->Read({file, 0, kSampleBytes}, &text, &offset));
+    const auto lines = std::max<std::ptrdiff_t>(1, std::count(text.begin(), text.end(), '\n'));
+    estimate.row_bytes = std::max(1.0, static_cast<double>(text.size()) / static_cast<double>(lines));
+    sampled = true;
+  }
+  estimate.rows = bytes / estimate.row_bytes;
+  return estimate;
+}
+
+std::uint32_t BatchRows(const TrainConfig& train, double rows) {
+  if (train.batch_rows > 0) return static_cast<std::uint32_t>(train.batch_rows);
+  constexpr double kBatches = 2000;
+  const bool stepped = train.staleness.value_or(4) == 0;
+  const double step = std::clamp(rows / kBatches, 64.0, 4096.0 * (stepped ? train.chunks_per_round : 1));
+  return static_cast<std::uint32_t>(stepped ? std::max(8.0, step / train.chunks_per_round) : step);
+}
+
+absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
+  const JobConfig& config = job.config;
+  PS_ASSIGN_OR_RETURN(const DataEstimate data, EstimateData(job.train));
+  SchedulerMachine::Options options;
+  wire::Plan& plan = options.plan;
+  const OptimizerConfig& optimizer = config.model.optimizer;
+  plan.set_slot_bits(config.cluster.slot_bits);
+  plan.set_optimizer(static_cast<std::uint32_t>(OptimizerOf(optimizer.type)));
+  plan.set_alpha(static_cast<float>(optimizer.alpha));
+  plan.set_beta(static_cast<float>(optimizer.beta));
+  plan.set_l1(static_cast<float>(optimizer.l1));
+  plan.set_l2(static_cast<float>(optimizer.l2));
+  plan.set_min_count(config.model.min_count);
+  plan.set_extractor(job.extractor);
+  for (const DataFile& file : job.train.files()) plan.add_files(file.path);
+  plan.set_batch_rows(BatchRows(config.train, data.rows));
+  plan.set_staleness(config.train.staleness.value_or(4));
+  plan.set_chunks_per_round(config.train.chunks_per_round);
+  plan.set_bias(config.model.bias);
+  PS_ASSIGN_OR_RETURN(const wire::ValueFormat values, ValueFormatOf(config.cluster.values));
+  plan.set_values(values);
+  plan.set_seed(config.train.seed);
+  plan.set_valid(config.data.split.valid);
+  plan.set_test(config.data.split.test);
+  plan.set_keep_negatives(config.data.keep_negatives);
+
+  const double batch_bytes = plan.batch_rows() * data.row_bytes;
+  const double chunk_bytes = std::min(batch_bytes * kBatchesPerChunkWanted,
+                                      std::max(kMostChunkBytes, batch_bytes));
+  PS_ASSIGN_OR_RETURN(options.chunks,
+                      job.train.PlanRanges(std::max<std::uint64_t>(1, static_cast<std::uint64_t>(chunk_bytes))));
+  options.passes = static_cast<std::uint32_t>(config.train.passes);
+  options.export_every_pass = config.train.early_stopping.has_value();
+  options.max_bad_rows = config.data.max_bad_rows;
+  return options;
+}
+
+}  // namespace ps

@@ -1,0 +1,76 @@
+// The cluster as threads: one for each shard and worker, over the in-process transport.
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "ps/base/status_macros.h"
+#include "ps/server/shard_machine.h"
+#include "ps/wire/in_process_transport.h"
+#include "trainer/cluster/cluster_run.h"
+#include "trainer/cluster/node_process.h"
+#include "worker/logistic_model.h"
+
+namespace ps {
+namespace {
+
+constexpr char kScheduler[] = "inproc://scheduler";
+
+struct Node {
+  std::unique_ptr<Machine> machine;
+  std::unique_ptr<Transport> transport;
+};
+
+absl::StatusOr<std::vector<Node>> MakeNodes(InProcessHub& hub, ClusterShape shape) {
+  std::vector<Node> nodes;
+  for (int i = 0; i < shape.servers; ++i) {
+    PS_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, hub.Open(absl::StrCat("shard", i)));
+    ShardMachine::Options options;
+    options.scheduler = kScheduler;
+    options.endpoint = transport->endpoint();
+    options.host = "thread";
+    options.incarnation = NewIncarnation();
+    nodes.push_back({std::make_unique<ShardMachine>(std::move(options)), std::move(transport)});
+  }
+  for (int i = 0; i < shape.workers; ++i) {
+    PS_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, hub.Open(absl::StrCat("worker", i)));
+    WorkerMachine::Options options;
+    options.scheduler = kScheduler;
+    options.host = "thread";
+    options.incarnation = NewIncarnation();
+    nodes.push_back({std::make_unique<WorkerMachine>(std::move(options), OpenPlannedData,
+                                                     std::make_unique<LogisticModel>()),
+                     std::move(transport)});
+  }
+  return nodes;
+}
+
+}  // namespace
+
+absl::StatusOr<ClusterResult> RunEmbeddedCluster(const ClusterJob& job, ClusterShape shape,
+                                                 const ClusterCallbacks& callbacks) {
+  PS_ASSIGN_OR_RETURN(SchedulerMachine::Options options, PlanCluster(job));
+  options.shards = static_cast<std::uint32_t>(shape.servers);
+  options.workers = static_cast<std::uint32_t>(shape.workers);
+  options.stop_requested = callbacks.stop_requested;
+  InProcessHub hub;
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, hub.Open("scheduler"));
+  PS_ASSIGN_OR_RETURN(std::vector<Node> nodes, MakeNodes(hub, shape));
+  SchedulerMachine scheduler(std::move(options), callbacks.events);
+  std::vector<std::thread> threads;
+  for (Node& node : nodes) {
+    // Without an idle limit RunMachine ends with its machine, which keeps its own status.
+    threads.emplace_back([&node] {
+      const absl::Status run = RunMachine(*node.machine, *node.transport, MonotonicTime::zero());
+      (void)run.ok();
+    });
+  }
+  absl::Status status = RunMachine(scheduler, *transport, MonotonicTime::zero());
+  for (std::thread& thread : threads) thread.join();
+  PS_RETURN_IF_ERROR(std::move(status));
+  PS_RETURN_IF_ERROR(scheduler.status());
+  return ClusterResult{scheduler.passes_done(), scheduler.interrupted()};
+}
+
+}  // namespace ps

@@ -1,0 +1,103 @@
+// The cluster as processes of this machine: ps_server and ps_worker, started, watched and reaped here; the
+// scheduler in this thread, all of them over ZeroMQ on the loopback interface.
+#include <limits.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "glog/logging.h"
+#include "ps/base/status_macros.h"
+#include "ps/wire/zeromq_transport.h"
+#include "trainer/cluster/child_processes.h"
+#include "trainer/cluster/cluster_run.h"
+
+namespace ps {
+namespace {
+
+absl::StatusOr<std::string> ThisProgramsDirectory() {
+  char path[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof(path));
+  if (length <= 0) return absl::UnavailableError("cannot read /proc/self/exe");
+  const std::string program(path, static_cast<std::size_t>(length));
+  return program.substr(0, program.rfind('/'));
+}
+
+// Drives the scheduler and, beside it, looks after the children: one that dies is news long before its silence is.
+class WatchedScheduler : public Machine {
+ public:
+  WatchedScheduler(SchedulerMachine& scheduler, ChildProcesses& children)
+      : scheduler_(scheduler), children_(children) {}
+
+  void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
+    scheduler_.OnMessage(from, std::move(message), now, outbox);
+  }
+  void OnTick(MonotonicTime now, Outbox& outbox) override {
+    for (const std::string& what : children_.Reap()) {
+      LOG(WARNING) << what;
+      deaths_.push_back(what);
+    }
+    scheduler_.OnTick(now, outbox);
+  }
+  MonotonicTime tick_interval() const override { return scheduler_.tick_interval(); }
+  bool work_pending() const override { return scheduler_.work_pending(); }
+  bool finished() const override { return scheduler_.finished(); }
+
+  const std::vector<std::string>& deaths() const { return deaths_; }
+
+ private:
+  SchedulerMachine& scheduler_;
+  ChildProcesses& children_;
+  std::vector<std::string> deaths_;
+};
+
+absl::Status StartNodes(const std::string& directory, ClusterShape shape, const std::string& scheduler,
+                        const LocalClusterOptions& options, ChildProcesses& children) {
+  const std::string silence = absl::StrCat(
+      "--silence_limit_s=",
+      std::chrono::duration_cast<std::chrono::seconds>(options.node_silence_limit).count());
+  for (int i = 0; i < shape.servers; ++i) {
+    PS_RETURN_IF_ERROR(children.Start({absl::StrCat(directory, "/ps_server"),
+                                       absl::StrCat("--scheduler=", scheduler), silence}));
+  }
+  for (int i = 0; i < shape.workers; ++i) {
+    PS_RETURN_IF_ERROR(children.Start({absl::StrCat(directory, "/ps_worker"),
+                                       absl::StrCat("--scheduler=", scheduler), silence}));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShape shape,
+                                              const ClusterCallbacks& callbacks,
+                                              const LocalClusterOptions& options) {
+  std::string directory = options.program_dir;
+  if (directory.empty()) {
+    PS_ASSIGN_OR_RETURN(directory, ThisProgramsDirectory());
+  }
+  PS_ASSIGN_OR_RETURN(SchedulerMachine::Options plan, PlanCluster(job));
+  plan.shards = static_cast<std::uint32_t>(shape.servers);
+  plan.workers = static_cast<std::uint32_t>(shape.workers);
+  plan.dead_after = options.dead_after;
+  plan.stop_requested = callbacks.stop_requested;
+  // ZeroMQ has threads by now; a child calls nothing but execv after fork, so it does not miss them.
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, OpenZeroMqTransport({}));
+  ChildProcesses children;
+  PS_RETURN_IF_ERROR(StartNodes(directory, shape, transport->endpoint(), options, children));
+  SchedulerMachine scheduler(std::move(plan), callbacks.events);
+  WatchedScheduler watched(scheduler, children);
+  PS_RETURN_IF_ERROR(RunMachine(watched, *transport, MonotonicTime::zero()));
+  children.Finish(scheduler.status().ok() ? 5.0 : 1.0);
+  if (!scheduler.status().ok()) {
+    const std::string deaths =
+        watched.deaths().empty() ? "" : absl::StrCat("; ", absl::StrJoin(watched.deaths(), "; "));
+    return absl::Status(scheduler.status().code(), absl::StrCat(scheduler.status().message(), deaths));
+  }
+  return ClusterResult{scheduler.passes_done(), scheduler.interrupted()};
+}
+
+}  // namespace ps

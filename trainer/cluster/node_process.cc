@@ -1,0 +1,117 @@
+#include "trainer/cluster/node_process.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "models/data/row_split.h"
+#include "models/features/extractor.h"
+#include "ps/base/status_macros.h"
+#include "ps/server/shard_machine.h"
+#include "ps/wire/zeromq_transport.h"
+#include "worker/logistic_model.h"
+
+namespace ps {
+namespace {
+
+std::string HostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
+
+// Paths are taken as they are, although DataFiles matches patterns.
+std::string QuotePattern(const std::string& path) {
+  std::string quoted;
+  for (char c : path) {
+    if (std::string_view("*?[]{}~\\").find(c) != std::string_view::npos) quoted += '\\';
+    quoted += c;
+  }
+  return quoted;
+}
+
+absl::Status RunShard(const ServerNodeOptions& options, std::unique_ptr<Transport> transport) {
+  ShardMachine machine({.scheduler = options.scheduler,
+                        .endpoint = transport->endpoint(),
+                        .host = HostName(),
+                        .pid = static_cast<std::uint32_t>(::getpid()),
+                        .incarnation = NewIncarnation(),
+                        .scheduler_timeout = options.silence_limit});
+  PS_RETURN_IF_ERROR(RunMachine(machine, *transport, MonotonicTime::zero()));
+  return machine.status();
+}
+
+}  // namespace
+
+std::uint64_t NewIncarnation() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32 | device()) | 1;
+}
+
+absl::Status RunServerNode(const ServerNodeOptions& options) {
+  auto context = std::make_shared<ZeroMqContext>();
+  std::vector<std::unique_ptr<Transport>> transports;
+  for (int shard = 0; shard < options.shards; ++shard) {
+    ZeroMqOptions zeromq;
+    zeromq.bind = options.bind;
+    zeromq.advertised_host = options.advertised_host;
+    zeromq.context = context;
+    PS_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, OpenZeroMqTransport(zeromq));
+    transports.push_back(std::move(transport));
+  }
+  std::vector<absl::Status> results(transports.size());
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < transports.size(); ++i) {
+    threads.emplace_back(
+        [&, i] { results[i] = RunShard(options, std::move(transports[i])); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (absl::Status& result : results) PS_RETURN_IF_ERROR(std::move(result));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<ChunkSource>> OpenPlannedData(const wire::Plan& plan) {
+  std::vector<std::string> patterns;
+  for (const std::string& path : plan.files()) patterns.push_back(QuotePattern(path));
+  PS_ASSIGN_OR_RETURN(const DataFiles files, DataFiles::Open(patterns));
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Extractor> extractor, Extractor::Parse(plan.extractor()));
+  const SplitConfig split{.valid = plan.valid(), .test = plan.test()};
+  return MakeTextChunkSource(files, extractor->MakeParser(),
+                             RowSplit(plan.seed(), split, plan.keep_negatives()));
+}
+
+absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
+  ZeroMqOptions zeromq;
+  zeromq.bind = options.bind;
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, OpenZeroMqTransport(zeromq));
+  WorkerMachine machine({.scheduler = options.scheduler,
+                         .host = HostName(),
+                         .pid = static_cast<std::uint32_t>(::getpid()),
+                         .incarnation = NewIncarnation(),
+                         .scheduler_timeout = options.silence_limit},
+                        OpenPlannedData, std::make_unique<LogisticModel>());
+  PS_RETURN_IF_ERROR(RunMachine(machine, *transport, MonotonicTime::zero()));
+  return machine.status();
+}
+
+int NodeExitCode(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return 0;
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return 75;
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kPermissionDenied:
+      return 3;
+    default:
+      return 1;
+  }
+}
+
+}  // namespace ps

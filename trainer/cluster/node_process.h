@@ -1,0 +1,39 @@
+// The processes of a cluster, as functions: what ps_server and ps_worker run once their flags are read. Each
+// blocks until the scheduler says Stop, or has been silent for `silence_limit`.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ps/wire/machine.h"
+#include "worker/worker_machine.h"
+
+namespace ps {
+
+struct ServerNodeOptions {
+  std::string scheduler;                 // tcp://HOST:PORT
+  int shards = 1;                        // each has a thread and a socket of its own
+  std::string bind = "tcp://127.0.0.1:0";
+  std::string advertised_host;           // what workers are told where `bind` is a wildcard
+  MonotonicTime silence_limit = std::chrono::seconds(30);
+};
+absl::Status RunServerNode(const ServerNodeOptions& options);
+
+struct WorkerNodeOptions {
+  std::string scheduler;
+  std::string bind = "tcp://127.0.0.1:0";
+  MonotonicTime silence_limit = std::chrono::seconds(30);
+};
+absl::Status RunWorkerNode(const WorkerNodeOptions& options);
+
+// Opens the plan's files and extractor: how every real worker gets its rows.
+absl::StatusOr<std::unique_ptr<ChunkSource>> OpenPlannedData(const wire::Plan& plan);
+
+// A random number for a node's incarnation.
+std::uint64_t NewIncarnation();
+
+// 0; 75 for a peer that was away too long; 3 for data; 1 otherwise.
+int NodeExitCode(const absl::Status& status);
+
+}  // namespace ps

@@ -1,0 +1,135 @@
+#include "trainer/embedded/dense_model.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace ps {
+namespace {
+
+constexpr std::uint32_t kReserveStep = 1u << 16;  // ids a step
+
+}  // namespace
+
+DenseModel::DenseModel(const Options& options)
+    : options_(options),
+      floats_(StateFloats(options.optimizer.type)),
+      index_(options.slot_bits, kFirstKeyId) {
+  ReserveState(kFirstKeyId);
+}
+
+void DenseModel::ReserveState(std::uint32_t ids) {
+  if (ids <= reserved_ids_.load(std::memory_order_acquire)) return;
+  std::lock_guard<std::mutex> lock(reserve_mutex_);
+  std::uint32_t reserved = reserved_ids_.load(std::memory_order_relaxed);
+  while (reserved < ids) {
+    const std::uint64_t begin = state_memory_.Allocate(std::uint64_t{kReserveStep} * floats_ * 4);
+    CHECK_EQ(begin, std::uint64_t{reserved} * floats_ * 4);
+    reserved += kReserveStep;
+  }
+  reserved_ids_.store(reserved, std::memory_order_release);
+}
+
+void DenseModel::Resolve(const RowBlock& block, std::vector<std::uint32_t>* scratch,
+                         ResolvedBlock* out) {
+  scratch->resize(block.features());
+  index_.Resolve(block.key, scratch->data());
+  ReserveState(index_.end_id());
+  Assemble(block, *scratch, out);
+}
+
+void DenseModel::Find(const RowBlock& block, std::vector<std::uint32_t>* scratch,
+                      ResolvedBlock* out) const {
+  scratch->resize(block.features());
+  index_.Find(block.key, scratch->data());
+  Assemble(block, *scratch, out);
+}
+
+void DenseModel::Assemble(const RowBlock& block, const std::vector<std::uint32_t>& ids,
+                          ResolvedBlock* out) const {
+  out->labels.assign(block.label.begin(), block.label.end());
+  out->weights.assign(block.weight.begin(), block.weight.end());
+  const std::size_t rows = block.rows();
+  const std::size_t most = block.features() + rows * kGroup;
+  const bool with_values = !block.value.empty();
+  // Sized to the upper bound first, so that the loop below only copies; old contents are overwritten.
+  if (out->ids.size() < most) out->ids.resize(most);
+  if (with_values && out->values.size() < most) out->values.resize(most);
+  if (!with_values) out->values.clear();
+  out->row_begin.resize(rows + 1);
+  std::uint32_t at = 0;
+  for (std::size_t r = 0; r < rows; ++r) {
+    out->row_begin[r] = at;
+    const std::uint32_t begin = block.row_begin[r], count = block.row_begin[r + 1] - begin;
+    if (options_.bias) {
+      out->ids[at] = kBiasId;
+      if (with_values) out->values[at] = 1.0f;
+      ++at;
+    }
+    if (count > 0) {
+      std::memcpy(&out->ids[at], &ids[begin], count * sizeof(std::uint32_t));
+      if (with_values) std::memcpy(&out->values[at], &block.value[begin], count * sizeof(float));
+      at += count;
+    }
+    for (; at % kGroup != 0; ++at) {
+      out->ids[at] = kPaddingId;
+      if (with_values) out->values[at] = 0.0f;
+    }
+  }
+  out->row_begin[rows] = at;
+  out->ids.resize(at);
+  if (with_values) out->values.resize(at);
+}
+
+void DenseModel::Learn(const ResolvedBlock& block, std::vector<float>* margins) {
+  margins->resize(block.rows());
+  LearnRows(options_.optimizer, block.View(), state(), margins->data());
+}
+
+void DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) const {
+  margins->resize(block.rows());
+  RowMargins(options_.optimizer, block.View(), state(), margins->data());
+}
+
+void DenseModel::SetWeight(Key key, float weight) {
+  std::uint32_t id = kBiasId;
+  if (key != kBiasKey) {
+    index_.Resolve({&key, 1}, &id);
+    ReserveState(index_.end_id());
+  }
+  SetStateToWeight(options_.optimizer, weight, state() + std::size_t{id} * floats_);
+}
+
+std::vector<float> DenseModel::CopyState() const {
+  return std::vector<float>(state(), state() + std::size_t{index_.end_id()} * floats_);
+}
+
+void DenseModel::RestoreState(const std::vector<float>& saved) {
+  const std::size_t all = std::size_t{index_.end_id()} * floats_;
+  CHECK_LE(saved.size(), all);
+  std::memcpy(state(), saved.data(), saved.size() * sizeof(float));
+  std::fill(state() + saved.size(), state() + all, 0.0f);
+}
+
+std::uint64_t DenseModel::memory_bytes() const {
+  return index_.memory_bytes() + state_memory_.used_bytes();
+}
+
+float DenseModel::bias() const { return options_.bias ? WeightAt(kBiasId) : 0.0f; }
+
+void DenseModel::SlotWeights(SlotIndex slot, std::vector<Key>* keys,
+                             std::vector<float>* weights) const {
+  std::vector<std::pair<Key, float>> found;
+  index_.ForEachInSlot(slot, [&](Key key, std::uint32_t id) {
+    const float weight = WeightAt(id);
+    if (weight != 0.0f) found.emplace_back(key, weight);
+  });
+  std::sort(found.begin(), found.end());
+  for (const auto& [key, weight] : found) {
+    keys->push_back(key);
+    weights->push_back(weight);
+  }
+}
+
+}  // namespace ps

@@ -1,0 +1,74 @@
+// The linear model of the embedded trainer: keys become dense ids in a shared index, and the optimiser's state
+// is one dense array in order of first appearance, so that frequent features share cache lines.
+//
+// Threads: Resolve and Find may be called from any thread at any time. Learn, and what changes or reads the
+// whole state, is for one thread at a time; Score may run beside Resolve but not beside Learn.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "kernels/optimizer.h"
+#include "models/data/row_block.h"
+#include "ps/table/huge_arena.h"
+#include "ps/table/key_index.h"
+#include "trainer/embedded/resolved_block.h"
+
+namespace ps {
+
+class DenseModel {
+ public:
+  struct Options {
+    OptimizerParams optimizer;
+    bool bias = true;
+    int slot_bits = kDefaultSlotBits;
+  };
+  explicit DenseModel(const Options& options);
+
+  // Replaces *out by the block's rows with ids, giving ids to new keys. Scratch is the caller's to reuse.
+  void Resolve(const RowBlock& block, std::vector<std::uint32_t>* scratch, ResolvedBlock* out);
+  // The same without new keys: those not seen weigh nothing.
+  void Find(const RowBlock& block, std::vector<std::uint32_t>* scratch, ResolvedBlock* out) const;
+
+  // Predicts, then learns row by row. margins gets one element a row.
+  void Learn(const ResolvedBlock& block, std::vector<float>* margins);
+  void Score(const ResolvedBlock& block, std::vector<float>* margins) const;
+
+  // Sets a weight to start from, with no evidence behind it (n = 0).
+  void SetWeight(Key key, float weight);
+
+  std::vector<float> CopyState() const;
+  void RestoreState(const std::vector<float>& state);
+
+  std::uint64_t features() const { return index_.end_id() - kFirstKeyId; }
+  std::uint64_t memory_bytes() const;
+  float bias() const;
+  std::uint32_t slots() const { return index_.slots(); }
+  // Appends the slot's non-zero weights in ascending key order. Any thread, while nobody learns or resolves.
+  void SlotWeights(SlotIndex slot, std::vector<Key>* keys, std::vector<float>* weights) const;
+
+ private:
+  static constexpr std::uint32_t kBiasId = 1;
+  static constexpr std::uint32_t kFirstKeyId = 2;
+
+  void Assemble(const RowBlock& block, const std::vector<std::uint32_t>& ids, ResolvedBlock* out) const;
+  void ReserveState(std::uint32_t ids);
+  float* state() const { return reinterpret_cast<float*>(state_memory_.base()); }
+  float WeightAt(std::uint32_t id) const {
+    return WeightOf(options_.optimizer, state() + std::size_t{id} * floats_);
+  }
+
+  const Options options_;
+  const int floats_;                       // of state an id
+  KeyIndex index_;
+  HugeArena state_memory_;                 // zeroed: an id's first state is the optimiser's start
+  std::mutex reserve_mutex_;
+  std::atomic<std::uint32_t> reserved_ids_{0};
+};
+
+}  // namespace ps

@@ -1,0 +1,61 @@
+#include "trainer/embedded/pass_log.h"
+
+#include <cmath>
+
+#include "ps/base/cgroup.h"
+
+namespace ps {
+namespace {
+
+constexpr double kLineEverySeconds = 10;  // between doublings, so that a long run is never silent
+
+}  // namespace
+
+PassLog::PassLog(ProgressReporter* reporter, int passes)
+    : reporter_(*reporter), start_(std::chrono::steady_clock::now()), meter_(kLineEverySeconds) {
+  totals_.passes = passes;
+}
+
+double PassLog::ElapsedSeconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void PassLog::BeginPass(int pass) {
+  totals_.pass = pass;
+  totals_.loss_sum = 0;
+  totals_.weight_sum = 0;
+  totals_.fraction_read = 0;
+  metrics_.Clear();
+}
+
+void PassLog::Add(const std::vector<float>& margins, const ResolvedBlock& block,
+                  double fraction_read) {
+  metrics_.AddRows(margins, block.labels, block.weights);
+  totals_.loss_sum = metrics_.loss_sum();
+  totals_.weight_sum = metrics_.rows();
+  totals_.rows += block.rows();
+  totals_.fraction_read = fraction_read;
+  // One margin that is not finite makes every later sum so; the sum is therefore enough to look at.
+  if (!std::isfinite(totals_.loss_sum)) diverged_ = true;
+}
+
+bool PassLog::IsDue() const { return meter_.IsDue(totals_.rows, ElapsedSeconds()); }
+
+void PassLog::SetValid(const Metrics& valid) {
+  totals_.valid_logloss = valid.logloss;
+  totals_.valid_auc = valid.auc;
+}
+
+void PassLog::Report(std::uint64_t features) {
+  totals_.features = features;
+  totals_.resident_bytes = ResidentBytes();
+  totals_.elapsed_seconds = ElapsedSeconds();
+  reporter_.Report(meter_.Take(totals_));
+}
+
+void PassLog::Final() {
+  totals_.elapsed_seconds = ElapsedSeconds();
+  reporter_.Final(meter_.Peek(totals_));
+}
+
+}  // namespace ps

@@ -1,0 +1,46 @@
+// What a pass predicted before it learnt (progressive validation), and the progress lines made of it.
+// One thread at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/metrics/metrics.h"
+#include "trainer/embedded/resolved_block.h"
+#include "trainer/progress/progress_meter.h"
+#include "trainer/progress/progress_reporter.h"
+
+namespace ps {
+
+class PassLog {
+ public:
+  PassLog(ProgressReporter* reporter, int passes);
+
+  void BeginPass(int pass);
+  // Margins of a block's rows before they were learnt; fraction of the pass's input read so far.
+  void Add(const std::vector<float>& margins, const ResolvedBlock& block, double fraction_read);
+  bool IsDue() const;
+  void SetValid(const Metrics& valid);
+  void Report(std::uint64_t features);
+  void Say(const std::string& text) { reporter_.Say(text); }
+  void Final();
+
+  // True once a prediction was not finite.
+  bool diverged() const { return diverged_; }
+  Metrics PassMetrics() const { return metrics_.Finish(); }
+
+ private:
+  double ElapsedSeconds() const;
+
+  ProgressReporter& reporter_;
+  const std::chrono::steady_clock::time_point start_;
+  ProgressMeter meter_;
+  ProgressTotals totals_;
+  MetricState metrics_;
+  bool diverged_ = false;
+};
+
+}  // namespace ps

@@ -1,0 +1,89 @@
+#include "trainer/embedded/text_pass.h"
+
+#include <mutex>
+#include <thread>
+
+#include "ps/base/status_macros.h"
+#include "trainer/embedded/in_order.h"
+
+namespace ps {
+namespace {
+
+// Keeps the first error of many threads.
+class FirstError {
+ public:
+  void Set(absl::Status status) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (status_.ok()) status_ = std::move(status);
+    failed_.store(true, std::memory_order_release);
+  }
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+  absl::Status Get() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return status_;
+  }
+
+ private:
+  std::mutex mutex_;
+  absl::Status status_;
+  std::atomic<bool> failed_{false};
+};
+
+}  // namespace
+
+absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, const RowSplit* split,
+                           BadRows* bad_rows, const Options& options, const Resolve& resolve,
+                           const Consume& consume) {
+  FirstError error;
+  InOrder<PassBlock> in_order(4 * static_cast<std::uint64_t>(options.threads) + 4, [&](PassBlock& block) {
+    if (error.failed()) return;
+    if (absl::Status status = consume(block); !status.ok()) error.Set(std::move(status));
+  });
+  const std::unique_ptr<BlockStream> stream = BlockStream::Create(files, options.block_bytes);
+  const bool parted = split != nullptr && split->splits();
+
+  const auto work = [&] {
+    BlockStream::Block text;
+    RowBlock rows, part;
+    std::vector<std::uint32_t> scratch;
+    while (!error.failed() && (options.stop == nullptr || !options.stop->load())) {
+      absl::StatusOr<bool> more = stream->Next(&text);
+      if (!more.ok()) return error.Set(more.status());
+      if (!*more) return;
+      rows.Clear();
+      parser.Parse(text.text, {text.file, text.offset}, &rows);
+      bad_rows->Add(rows);
+      if (rows.bad_rows > 0) {
+        if (absl::Status status = bad_rows->Check(false); !status.ok()) error.Set(std::move(status));
+      }
+      PassBlock block = in_order.Spare();
+      block.stored_bytes_read = stream->stored_bytes_read();
+      block.dropped_rows = 0;
+      if (!parted) {
+        resolve(rows, &scratch, &block.train);
+        block.valid.Clear();
+        block.test.Clear();
+      } else {
+        split->TakePart(rows, Part::kTrain, &part);
+        block.dropped_rows = rows.rows() - part.rows();
+        resolve(part, &scratch, &block.train);
+        split->TakePart(rows, Part::kValid, &part);
+        block.dropped_rows -= part.rows();
+        resolve(part, &scratch, &block.valid);
+        split->TakePart(rows, Part::kTest, &part);
+        block.dropped_rows -= part.rows();
+        resolve(part, &scratch, &block.test);
+      }
+      // Every number taken is offered, also after an error: others may wait for it.
+      in_order.Offer(text.sequence, std::move(block));
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int t = 1; t < options.threads; ++t) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  PS_RETURN_IF_ERROR(error.Get());
+  return bad_rows->Check(true);
+}
+
+}  // namespace ps

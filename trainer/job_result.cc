@@ -1,0 +1,83 @@
+#include "trainer/job_result.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "trainer/progress/json_log.h"
+#include "trainer/progress/progress_line.h"
+
+namespace ps {
+namespace {
+
+std::string Row(const char* name, const Metrics& m) {
+  const auto cell = [](double value) {
+    return std::isnan(value) ? std::string("      -") : absl::StrFormat("%7.5f", value);
+  };
+  return absl::StrFormat("  %-22s %s ±%.4f  %s  %s  %s  %s  %12s %12s\n", name, cell(m.auc),
+                         std::isnan(m.auc_stderr) ? 0.0 : m.auc_stderr, cell(m.logloss), cell(m.ks),
+                         cell(m.normalized_entropy), cell(m.calibration),
+                         FormatCount(static_cast<std::uint64_t>(m.rows)),
+                         FormatCount(static_cast<std::uint64_t>(m.positives)));
+}
+
+}  // namespace
+
+std::string JobResultJson(const JobResult& r) {
+  std::string json = "{\n";
+  const auto member = [&json](const char* name, const std::string& value, bool last = false) {
+    absl::StrAppend(&json, "  \"", name, "\": ", value, last ? "\n" : ",\n");
+  };
+  member("train", MetricsJson(r.train));
+  if (r.valid) member("valid", MetricsJson(*r.valid));
+  if (r.test) member("test", MetricsJson(*r.test));
+  member("rows_read", absl::StrCat(r.rows_read));
+  member("rows_learnt", absl::StrCat(r.rows_learnt));
+  member("rows_valid", absl::StrCat(r.rows_valid));
+  member("rows_test", absl::StrCat(r.rows_test));
+  member("rows_dropped", absl::StrCat(r.rows_dropped));
+  member("bad_rows", absl::StrCat(r.bad_rows));
+  member("passes", absl::StrCat(r.passes));
+  member("best_pass", absl::StrCat(r.best_pass));
+  member("features", absl::StrCat(r.features));
+  member("nonzero_weights", absl::StrCat(r.nonzero_weights));
+  member("table_bytes", absl::StrCat(r.table_bytes));
+  member("wall_seconds", JsonNumber(r.wall_seconds));
+  member("train_seconds", JsonNumber(r.train_seconds));
+  member("last_pass_seconds", JsonNumber(r.last_pass_seconds));
+  member("last_pass_rows_per_second",
+         JsonNumber(r.last_pass_seconds > 0 ? r.last_pass_rows / r.last_pass_seconds : 0));
+  member("rows_per_second", JsonNumber(r.train_seconds > 0 ? r.rows_learnt / r.train_seconds : 0));
+  member("peak_rss_bytes", absl::StrCat(r.peak_rss_bytes));
+  member("complete", r.complete ? "true" : "false", true);
+  return json + "}\n";
+}
+
+std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
+                          std::uint64_t bundle_bytes) {
+  std::string text =
+      "\n                             AUC            log loss       KS  norm.ent    calib          rows"
+      "    positives\n";
+  text += Row("train (progressive)", r.train);
+  if (r.valid) text += Row("valid", *r.valid);
+  if (r.test) text += Row("test", *r.test);
+  const Metrics& judged = r.test ? *r.test : r.valid ? *r.valid : r.train;
+  text += Row("constant prediction", ConstantBaseline(judged));
+  absl::StrAppendFormat(&text, "\nrows read %s = rows learnt %s (%d pass%s)", FormatCount(r.rows_read),
+                        FormatCount(r.rows_learnt), r.passes, r.passes == 1 ? "" : "es");
+  if (r.bad_rows > 0) absl::StrAppendFormat(&text, ", %s bad rows left out", FormatCount(r.bad_rows));
+  if (r.rows_dropped > 0) {
+    absl::StrAppendFormat(&text, ", %s negatives sampled away", FormatCount(r.rows_dropped));
+  }
+  absl::StrAppendFormat(&text, "\n%s features, %s with a weight; %s rows/s, %s in all, peak memory %s\n",
+                        FormatCount(r.features), FormatCount(r.nonzero_weights),
+                        FormatShort(r.train_seconds > 0 ? r.rows_learnt / r.train_seconds : 0),
+                        FormatDuration(r.wall_seconds), FormatBytes(r.peak_rss_bytes));
+  if (!r.complete) text += "stopped before the end of the data: the model is what was learnt so far\n";
+  absl::StrAppendFormat(&text, "model: %s (%s)\n  evaluate: ps_eval --model %s --data FILE\n  inspect:  ps_model inspect %s\n",
+                        bundle_dir, FormatBytes(static_cast<std::int64_t>(bundle_bytes)), bundle_dir,
+                        bundle_dir);
+  return text;
+}
+
+}  // namespace ps

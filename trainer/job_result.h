@@ -1,0 +1,39 @@
+// What a finished job reports: metrics.json, and the lines on standard output. Shared by the embedded trainer
+// and the cluster's coordinator. Plain data and pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "models/metrics/metrics.h"
+
+namespace ps {
+
+struct JobResult {
+  Metrics train;                       // progressive, of the first pass
+  std::optional<Metrics> valid, test;
+  std::uint64_t rows_read = 0;         // train rows over all passes; equals rows_learnt
+  std::uint64_t rows_learnt = 0;
+  std::uint64_t rows_valid = 0, rows_test = 0, rows_dropped = 0;
+  std::uint64_t bad_rows = 0;
+  int passes = 0;                      // completed
+  int best_pass = 0;                   // whose weights the model has (early stopping); 0: the last one
+  std::uint64_t features = 0;          // keys seen in training
+  std::uint64_t nonzero_weights = 0;
+  double wall_seconds = 0;
+  double train_seconds = 0;            // passes only: without start, final evaluation and writing
+  double last_pass_seconds = 0;
+  std::uint64_t last_pass_rows = 0;
+  std::int64_t peak_rss_bytes = 0;
+  std::uint64_t table_bytes = 0;
+  bool complete = true;                // false: ended by SIGTERM
+};
+
+std::string JobResultJson(const JobResult& result);
+
+// The closing lines for a person: metrics beside the constant prediction, counts, where the model is.
+std::string JobResultText(const JobResult& result, const std::string& bundle_dir,
+                          std::uint64_t bundle_bytes);
+
+}  // namespace ps

@@ -1,0 +1,132 @@
+#include "trainer/job_setup.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "models/data/bad_rows.h"
+#include "ps/base/cgroup.h"
+#include "ps/base/status_macros.h"
+#include "trainer/progress/progress_line.h"
+
+namespace ps {
+namespace {
+
+constexpr std::uint64_t kPieceBytes = 1 << 20;
+constexpr int kPieces = 24;                     // spread over each file
+constexpr std::uint64_t kExactBelow = 24 << 20;  // data this small is read whole
+
+// Embedded: a 12-byte index cell and two floats of state a feature, at the table's mean load.
+constexpr double kBytesPerFeature = 12.8 / 0.79 + 8;
+constexpr std::uint64_t kFixedBytes = 48u << 20;  // program, buffers of the threads, metrics
+
+// Distinct keys seen when the first half of the sample was read, and at its end: Heaps' law extrapolates.
+struct DistinctGrowth {
+  double half_rows = 0, half = 0, rows = 0, all = 0;
+  double At(double total_rows) const {
+    if (half < 1 || all <= half || total_rows <= rows) return all;
+    const double exponent = std::clamp(std::log(all / half) / std::log(rows / half_rows), 0.0, 1.0);
+    return all * std::pow(total_rows / rows, exponent);
+  }
+};
+
+}  // namespace
+
+absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded) {
+  PreparedJob job;
+  job.config = std::move(loaded.config);
+  job.effective_yaml = std::move(loaded.effective_yaml);
+  PS_ASSIGN_OR_RETURN(job.train, DataFiles::Open(job.config.data.train.files));
+  if (job.config.data.valid.set()) {
+    PS_ASSIGN_OR_RETURN(job.valid, DataFiles::Open(job.config.data.valid.files));
+  }
+  if (job.config.data.test.set()) {
+    PS_ASSIGN_OR_RETURN(job.test, DataFiles::Open(job.config.data.test.files));
+  }
+  PS_ASSIGN_OR_RETURN(job.extractor, Extractor::Compile(job.config, job.train));
+  job.threads = job.config.train.threads > 0 ? job.config.train.threads : EffectiveCpuCount();
+  return job;
+}
+
+absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
+  JobPlan plan;
+  plan.stored_bytes = job.train.stored_bytes();
+  plan.memory_limit = static_cast<std::uint64_t>(EffectiveMemory().limit_bytes);
+  const std::unique_ptr<RowParser> parser = job.extractor->MakeParser();
+  const std::unique_ptr<RangeReader> reader = RangeReader::Create(job.train);
+  PS_ASSIGN_OR_RETURN(const std::vector<FileRange> ranges, job.train.PlanRanges(kPieceBytes));
+  std::uint64_t all_bytes = 0, sampled_bytes = 0;
+  for (const FileRange& range : ranges) all_bytes += range.end - range.begin;
+  plan.exact = all_bytes <= kExactBelow;
+  const std::size_t step = plan.exact ? 1 : std::max<std::size_t>(1, ranges.size() / kPieces);
+  std::vector<FileRange> sample;
+  for (std::size_t i = 0; i < ranges.size(); i += step) sample.push_back(ranges[i]);
+  BadRows bad_rows(&job.train, job.config.data.max_bad_rows);
+  std::unordered_set<Key> distinct;
+  DistinctGrowth growth;
+  RowBlock rows;
+  std::string text;
+  double count = 0, positives = 0, features = 0;
+  for (std::size_t i = 0; i < sample.size(); ++i) {
+    std::uint64_t offset = 0;
+    PS_RETURN_IF_ERROR(reader->Read(sample[i], &text, &offset));
+    rows.Clear();
+    parser->Parse(text, {sample[i].file, offset}, &rows);
+    bad_rows.Add(rows);
+    sampled_bytes += sample[i].end - sample[i].begin;
+    count += static_cast<double>(rows.rows());
+    features += static_cast<double>(rows.features());
+    for (float label : rows.label) positives += label;
+    distinct.insert(rows.key.begin(), rows.key.end());
+    if (i + 1 <= (sample.size() + 1) / 2) {
+      growth.half_rows = count;
+      growth.half = static_cast<double>(distinct.size());
+    }
+  }
+  PS_RETURN_IF_ERROR(bad_rows.Check(true));
+  growth.rows = count;
+  growth.all = static_cast<double>(distinct.size());
+  if (count > 0) {
+    plan.rows = plan.exact ? count : count * static_cast<double>(all_bytes) / static_cast<double>(sampled_bytes);
+    plan.positives = positives / count;
+    plan.features_per_row = features / count;
+    plan.features = growth.At(plan.rows);
+  }
+  plan.memory_bytes = kFixedBytes + static_cast<std::uint64_t>(plan.features * kBytesPerFeature);
+  return plan;
+}
+
+std::string DescribePlan(const PreparedJob& job, const JobPlan& plan) {
+  const auto estimate = [&](double value) {
+    return plan.exact ? FormatCount(static_cast<std::uint64_t>(value))
+                      : absl::StrCat("about ", FormatShort(value));
+  };
+  std::string text = absl::StrFormat("job %s: %s\n", job.config.job,
+                                     job.config.cluster.servers > 0
+                                         ? absl::StrFormat("%d servers, %d workers", job.config.cluster.servers,
+                                                           job.config.cluster.workers)
+                                         : absl::StrFormat("embedded, %d threads", job.threads));
+  absl::StrAppendFormat(&text, "data: %d files, %s stored, %s rows, %.2f %% positive, %.1f features a row\n",
+                        job.train.files().size(), FormatBytes(static_cast<std::int64_t>(plan.stored_bytes)),
+                        estimate(plan.rows), 100 * plan.positives, plan.features_per_row);
+  text += job.extractor->Describe();
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  absl::StrAppendFormat(&text, "features: %s distinct\nmemory: %s needed, %s allowed\n", estimate(plan.features),
+                        FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)),
+                        FormatBytes(static_cast<std::int64_t>(plan.memory_limit)));
+  return text;
+}
+
+absl::Status CheckPlan(const JobPlan& plan) {
+  if (plan.memory_limit == 0 || plan.memory_bytes <= plan.memory_limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "the model needs about %s of memory for %s features, and this process may use %s: use more memory, "
+      "servers (cluster.servers), or model.min_count to leave rare features out",
+      FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)), FormatShort(plan.features),
+      FormatBytes(static_cast<std::int64_t>(plan.memory_limit))));
+}
+
+}  // namespace ps
