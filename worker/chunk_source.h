@@ -2,15 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "models/data/data_files.h"
 #include "models/data/row_block.h"
 #include "models/data/row_parser.h"
+#include "models/data/row_split.h"
 
 namespace ps {
 
@@ -28,13 +26,9 @@ class ChunkSource {
   virtual absl::Status Read(const FileRange& range, ChunkRows* chunk) = 0;
 };
 
-// What becomes of a row, decided by its identity alone.
-enum class RowUse { kLearn, kHeldOut, kDropped };
-using RowSelector = std::function<RowUse(std::uint32_t file, std::uint64_t offset, float label)>;
-
-// Text files, parsed. `select` may be empty: every row is learnt. One thread.
+// Text files, parsed. Rows that `split` gives to another part are left out. One thread.
 std::unique_ptr<ChunkSource> MakeTextChunkSource(const DataFiles& files,
                                                  std::unique_ptr<RowParser> parser,
-                                                 RowSelector select);
+                                                 const RowSplit& split);
 
 }  // namespace ps

@@ -1,20 +1,10 @@
 #include "worker/logistic_model.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "models/metrics/logistic_loss.h"
+#include "kernels/logistic.h"
 
 namespace ps {
-namespace {
-
-inline float Probability(const LogisticTable& table, float margin) {
-  const double tail = table.At(std::fabs(margin)).sigmoid;
-  return static_cast<float>(margin >= 0 ? 1.0 - tail : tail);
-}
-
-}  // namespace
-
 void LogisticModel::Compute(Batch* batch, std::vector<float>* margins) const {
   const RowBlock& block = *batch->block;
   const std::size_t first_feature = block.row_begin[batch->rows.begin];
@@ -22,7 +12,6 @@ void LogisticModel::Compute(Batch* batch, std::vector<float>* margins) const {
   float* gradient = batch->gradient.data();
   std::fill(batch->gradient.begin(), batch->gradient.end(), 0.0f);
   margins->resize(batch->rows.size());
-  const LogisticTable& table = LogisticTable::Get();
   const bool has_values = !block.value.empty();
   float bias_gradient = 0;
   for (std::size_t row = batch->rows.begin; row < batch->rows.end; ++row) {
@@ -34,7 +23,7 @@ void LogisticModel::Compute(Batch* batch, std::vector<float>* margins) const {
       margin += has_values ? weight[id[i]] * value[i] : weight[id[i]];
     }
     (*margins)[row - batch->rows.begin] = margin;
-    float error = Probability(table, margin) - block.label[row];
+    float error = Logistic(margin) - block.label[row];
     if (!block.weight.empty()) error *= block.weight[row];
     for (std::size_t i = 0; i < count; ++i) {
       gradient[id[i]] += has_values ? error * value[i] : error;

@@ -1,0 +1,29 @@
+// ps_worker: a process of a cluster that reads data and computes gradients. Ends when the scheduler says so.
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include <cstdio>
+
+#include "trainer/cluster/node_process.h"
+
+DEFINE_string(scheduler, "", "Where the scheduler is: tcp://HOST:PORT");
+DEFINE_string(bind, "tcp://127.0.0.1:0", "Where to listen; port 0 takes a free one");
+DEFINE_int32(silence_limit_s, 30, "Leave with exit code 75 when the scheduler is silent for this long");
+
+int main(int argc, char** argv) {
+  gflags::SetUsageMessage("a worker of a Hyperplane cluster");
+  FLAGS_logtostderr = true;
+  FLAGS_minloglevel = google::GLOG_WARNING;
+  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  google::InitGoogleLogging(argv[0]);
+  if (argc > 1 || FLAGS_scheduler.empty() || FLAGS_silence_limit_s < 1) {
+    std::fprintf(stderr, "ps_worker: --scheduler=tcp://HOST:PORT is needed\n");
+    return 2;
+  }
+  const absl::Status status =
+      ps::RunWorkerNode({.scheduler = FLAGS_scheduler,
+                         .bind = FLAGS_bind,
+                         .silence_limit = std::chrono::seconds(FLAGS_silence_limit_s)});
+  if (!status.ok()) std::fprintf(stderr, "ps_worker: %s\n", status.ToString().c_str());
+  return ps::NodeExitCode(status);
+}
