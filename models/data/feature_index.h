@@ -15,8 +15,8 @@ namespace ps {
 
 // Places are byte offsets from the window's begin.
 struct PatternBreak {
-  std::uint32_t place = 0;
-  std::uint32_t colons_before = 0;  // how many colons of the window lie in front of it
+  std::uint32_t place;
+  std::uint32_t colons_before;  // how many colons of the window lie in front of it
 };
 
 class FeatureIndex {

@@ -196,8 +196,11 @@ TEST_P(Stored, DamageIsReported) {
   const std::string packed = GetParam().pack(text);
   const bool has_checksum = std::string(GetParam().name).starts_with("gzip");
   int reported = 0;
-  for (std::size_t at = 4; at < packed.size(); ++at) {
+  const std::size_t step = 1 + packed.size() / 200;
+  int tried = 0;
+  for (std::size_t at = 4; at < packed.size(); at += step) {
     for (const bool cut : {true, false}) {
+      ++tried;
       std::string damaged = packed;
       if (cut) {
         damaged.resize(at);
@@ -234,21 +237,21 @@ TEST_P(Stored, DamageIsReported) {
       ASSERT_TRUE(more.ok() && !*more);
     }
   }
-  EXPECT_GT(reported, packed.size() / 2);
+  EXPECT_GT(reported, tried / 2);
 }
 
 TEST_P(Stored, HugeLineIsReadAndATooLongOneIsRefused) {
-  const std::string huge = "1\n" + std::string(3 << 20, 'x') + "\n0\n";
+  const std::string huge = "1\n" + std::string(200 << 10, 'x') + "\n0\n";
   const DataFiles data = Files({huge});
   auto reader = RangeReader::Create(data);
   std::string lines;
   std::uint64_t first = 0;
   ASSERT_TRUE(reader->Read({0, 1, 100}, &lines, &first).ok());
   EXPECT_EQ(first, 2);
-  EXPECT_EQ(lines.size(), (3 << 20) + 1);
-  ASSERT_TRUE(reader->Read({0, 100, 3 << 20}, &lines, &first).ok());
+  EXPECT_EQ(lines.size(), (200 << 10) + 1);
+  ASSERT_TRUE(reader->Read({0, 100, 200 << 10}, &lines, &first).ok());
   EXPECT_EQ(lines, "");
-  ASSERT_TRUE(reader->Read({0, 3 << 20, kNoEnd}, &lines, &first).ok());
+  ASSERT_TRUE(reader->Read({0, 200 << 10, kNoEnd}, &lines, &first).ok());
   EXPECT_EQ(lines, "0\n");
 }
 
