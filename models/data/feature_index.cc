@@ -75,9 +75,8 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline __m256i IndexKeys(__m256i x) {
 
 }  // namespace
 
-FeatureIndex::FeatureIndex() : places_(new Places) {}
-
 void FeatureIndex::Build(const char* begin, const char* end) {
+  if (places_ == nullptr) places_.reset(new Places);  // not make_unique, which fills with zeros
   begin_ = begin;
   bytes_ = std::min<std::size_t>(static_cast<std::size_t>(end - begin), kWindowBytes);
   next_break_ = 0;

@@ -23,8 +23,6 @@ class FeatureIndex {
  public:
   static constexpr std::size_t kWindowBytes = 4096;
 
-  FeatureIndex();
-
   // Indexes [begin, end), or its first kWindowBytes. `begin` is the first byte of a feature, or of
   // a row.
   void Build(const char* begin, const char* end);
@@ -59,7 +57,7 @@ class FeatureIndex {
   std::size_t bytes_ = 0;
   std::size_t next_break_ = 0;
   std::size_t next_colon_ = 1;
-  const std::unique_ptr<Places> places_;
+  std::unique_ptr<Places> places_;  // made by the first Build: small texts need none
 };
 
 }  // namespace ps

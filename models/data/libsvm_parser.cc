@@ -1,5 +1,7 @@
 #include "models/data/libsvm_parser.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -83,7 +85,7 @@ class LineParser {
     while (true) {
       while (IsBlank(**p)) ++*p;
       if (IsRowEnd(*p)) return true;
-      if (ReadRuns(p)) continue;
+      if (ReadRuns(p) || ReadShortFeature(p)) continue;
       if (!ParseFeature(p)) return false;
     }
   }
@@ -114,10 +116,52 @@ class LineParser {
     return run.count > 0;
   }
 
+  // A feature of any short value. False when it is none or not so short. The begin of the next
+  // feature depends on one load only, not on the numbers, so that several features are under way at
+  // once.
+  bool ReadShortFeature(const char** p) {
+    constexpr std::ptrdiff_t kReadableBehind = 32 + kFloatReadableBehind;
+    const char* text = *p;
+    if (text - begin_ < kReadableBefore || end_ - text < kReadableBehind) return false;
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text));
+    const __m256i blank = _mm256_set1_epi8(' ');
+    const auto ends = static_cast<std::uint32_t>(
+        _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(bytes, blank), bytes)));
+    const auto colons = static_cast<std::uint32_t>(
+        _mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(':'))));
+    const std::uint32_t token = _tzcnt_u32(ends);
+    const std::uint32_t colon = _tzcnt_u32(colons);
+    if (colon == 0 || colon > 15 || token > 31) return false;
+    if (_bzhi_u32(~DigitMask(text), colon) != 0) return false;
+    const ParsedFloat parsed = ParseFloatInside(text + colon + 1, end_);
+    if (parsed.result != FloatText::kOk || parsed.end != text + token ||
+        !IsTokenEnd(text + token)) {
+      return false;
+    }
+    const std::uint64_t index = NumberBefore(text + colon, colon);
+    if (index < index_base_) return false;
+    AddFeature(index, parsed.value);
+    *p = text + token;
+    return true;
+  }
+
+  void AddFeature(std::uint64_t index, float value) {
+    // Indices above 2^63 - 1 turn negative and so count as out of order.
+    const auto signed_index = static_cast<std::int64_t>(index);
+    unordered_ |= signed_index <= last_index_;
+    last_index_ = signed_index < 0 ? std::numeric_limits<std::int64_t>::max() : signed_index;
+    if (value != 0) writer_.Add(IndexKey(index), value);
+  }
+
+  // Any feature, byte by byte; says what is wrong with it.
   bool ParseFeature(const char** p) {
     std::uint64_t index = 0;
     bool overflow = false;
-    const char* text = ReadIndex(*p, &index, &overflow);
+    const char* text = *p;
+    for (; IsDigit(*text); ++text) {
+      overflow |= __builtin_mul_overflow(index, 10, &index);
+      overflow |= __builtin_add_overflow(index, static_cast<std::uint64_t>(*text - '0'), &index);
+    }
     if (text == *p || *text != ':') {
       const std::string_view rest(*p, static_cast<std::size_t>(end_ - *p));
       if (rest.starts_with("qid:")) return SkipQueryId(p);
@@ -143,29 +187,9 @@ class LineParser {
       what_ = absl::StrCat("number out of range: '", QuotableToken(*p), "'");
       return false;
     }
-    // Indices above 2^63 - 1 turn negative and so count as out of order.
-    const auto signed_index = static_cast<std::int64_t>(index);
-    unordered_ |= signed_index <= last_index_;
-    last_index_ = signed_index < 0 ? std::numeric_limits<std::int64_t>::max() : signed_index;
-    if (parsed.value != 0) writer_.Add(IndexKey(index), parsed.value);
+    AddFeature(index, parsed.value);
     *p = parsed.end;
     return true;
-  }
-
-  // Returns the end of the digits at p.
-  const char* ReadIndex(const char* p, std::uint64_t* index, bool* overflow) const {
-    if (p - begin_ >= kReadableBefore && end_ - p >= 16) {
-      const std::uint32_t digits = _tzcnt_u32(~DigitMask(p) | 0x10000);
-      if (digits < 16) {
-        *index = NumberBefore(p + digits, digits);
-        return p + digits;
-      }
-    }
-    for (; IsDigit(*p); ++p) {
-      *overflow |= __builtin_mul_overflow(*index, 10, index);
-      *overflow |= __builtin_add_overflow(*index, static_cast<std::uint64_t>(*p - '0'), index);
-    }
-    return p;
   }
 
   bool SkipQueryId(const char** p) {

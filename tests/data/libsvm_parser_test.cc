@@ -269,6 +269,7 @@ TEST(LibsvmParserTest, MutatedText) {
       const auto newlines = std::count(text.begin(), text.end(), '\n');
       ASSERT_EQ(block.lines, newlines + (!text.empty() && text.back() != '\n'));
       ASSERT_LE(block.rows() + block.bad_rows, block.lines);
+      if (round % 5 != 0) continue;
       RowBlock parts;
       for (std::size_t line = 0; line < text.size();) {
         const std::size_t next = std::min(text.find('\n', line), text.size() - 1) + 1;
