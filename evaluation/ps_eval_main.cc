@@ -11,15 +11,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "evaluation/evaluation.h"
+#include "evaluation/html_report.h"
 #include "evaluation/metrics_table.h"
 #include "models/bundle/bundle.h"
 #include "ps/base/cgroup.h"
+#include "ps/base/file.h"
 
 DEFINE_string(model, "", "directory of the model bundle");
 DEFINE_string(data, "", "files or globs, separated by commas; gzip and zstd are recognised");
 DEFINE_string(predictions, "", "CSV to write: row, label, margin, probability, in input order");
 DEFINE_int32(threads, 0, "0: all that the container grants");
 DEFINE_double(max_bad_rows, 0.001, "fraction of rows that may be malformed");
+DEFINE_string(report, "", "HTML page to write: ROC, KS, calibration and lift");
 DEFINE_bool(json, false, "print one JSON object instead of tables");
 DECLARE_bool(help);
 
@@ -31,7 +34,7 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: ps_eval --model DIR --data FILE[,FILE...] [--predictions OUT.csv] [--threads N]\n"
-    "               [--max_bad_rows FRACTION] [--json]\n"
+    "               [--report OUT.html] [--max_bad_rows FRACTION] [--json]\n"
     "\n"
     "Scores labelled data, in the format that the model was trained on, and prints the metrics "
     "beside those of\n"
@@ -109,6 +112,11 @@ int Run() {
     return Fail(
         absl::InvalidArgumentError(absl::StrCat(FLAGS_data, ": there are no rows to score")),
         kDataError);
+  }
+  if (!FLAGS_report.empty()) {
+    const absl::Status written = ps::WriteFileAtomically(
+        FLAGS_report, ps::HtmlReport((*scorer)->bundle()->info(), FLAGS_data, *state));
+    if (!written.ok()) return Fail(written, kUsageError);
   }
   if (FLAGS_json) {
     PrintJson(bad_rows, state->Finish());

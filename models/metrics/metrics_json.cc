@@ -17,7 +17,11 @@ void AppendField(const char* name, double value, std::string* out) {
     return;
   }
   char digits[32];
-  const std::to_chars_result end = std::to_chars(digits, digits + sizeof(digits), value);
+  // The shortest form of 800000 is 8e+05; a count should look like one.
+  const bool whole = value == std::floor(value) && std::fabs(value) < 1e15;
+  const std::to_chars_result end =
+      whole ? std::to_chars(digits, digits + sizeof(digits), static_cast<std::int64_t>(value))
+            : std::to_chars(digits, digits + sizeof(digits), value);
   out->append(digits, end.ptr);
 }
 

@@ -109,6 +109,31 @@ TEST_F(PsEval, MalformedRowsAreCountedQuotedAndLimited) {
   EXPECT_EQ(none_allowed.out, "");
 }
 
+TEST_F(PsEval, ReportIsOneWellFormedPage) {
+  const std::string page = scratch_ / "report.html";
+  for (const std::string& text : {rows_.text, std::string("1 1:1\n"), std::string("-1 1:1\n")}) {
+    WriteText(data_, text);
+    ASSERT_EQ(Eval(Usual() + " --report " + page).exit_code, 0);
+    const std::string html = ReadText(page);
+    EXPECT_THAT(html, ::testing::StartsWith("<!DOCTYPE html>"));
+    EXPECT_THAT(html, ::testing::EndsWith("</html>\n"));
+    EXPECT_THAT(html, HasSubstr("tiny"));
+    const auto count = [&html](const std::string& part) {
+      std::size_t found = 0;
+      for (std::size_t at = html.find(part); at != std::string::npos;
+           at = html.find(part, at + 1)) {
+        ++found;
+      }
+      return found;
+    };
+    EXPECT_EQ(count("<figure>"), text == rows_.text ? 4 : 2);
+    EXPECT_EQ(count("<svg "), count("</svg>"));
+    for (const char* unwanted : {"nan", "inf", "<script", "http", "src="}) {
+      EXPECT_EQ(count(unwanted), 0) << unwanted;
+    }
+  }
+}
+
 TEST_F(PsEval, OneClassOnlyIsUndefinedNotWrong) {
   WriteText(data_, "1 1:1\n1 2:1\n");
   const ProgramResult json = Eval(Usual() + " --json");

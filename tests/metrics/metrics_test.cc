@@ -217,6 +217,17 @@ TEST(Metrics, EmptyIsUndefinedButCounts) {
   EXPECT_TRUE(MetricState().Groups().empty());
 }
 
+TEST(Metrics, JsonNumbersReadBackAndCountsLookLikeCounts) {
+  Metrics metrics;
+  metrics.rows = 8e5;
+  metrics.positives = 2.5;
+  metrics.logloss = 0.1 + 0.2;
+  const std::string json = MetricsJson(metrics);
+  EXPECT_THAT(json, HasSubstr("\"rows\": 800000,"));
+  EXPECT_THAT(json, HasSubstr("\"positives\": 2.5}"));
+  EXPECT_THAT(json, HasSubstr("\"logloss\": 0.30000000000000004,"));
+}
+
 TEST(Metrics, InfiniteAndNanMargins) {
   const double infinity = std::numeric_limits<double>::infinity();
   MetricState right;
