@@ -110,6 +110,7 @@ std::size_t PayloadBytes(wire::ValueFormat format, std::size_t count) {
 }
 
 void EncodePayload(wire::ValueFormat format, const float* values, std::size_t count, char* out) {
+  if (count == 0) return;  // memcpy wants no null, even for nothing
   switch (format) {
     case wire::BF16:
       return EncodeBf16(values, count, out);
