@@ -148,7 +148,7 @@ class BucketArray {
     std::uint32_t step = 0;
     void Next(std::uint32_t buckets) {
       ++step;
-      if ((step & 1) != 0 && (bucket ^ 1) < buckets) {
+      if ((step & 1) != 0 && step < 64 && (bucket ^ 1) < buckets) {
         bucket ^= 1;
       } else if (step < 64) {
         mixed = (mixed ^ (mixed >> 32)) * 0xd6e8feb86659fd93u;
