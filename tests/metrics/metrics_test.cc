@@ -8,17 +8,12 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "models/metrics/logistic_loss.h"
+#include "tests/metrics/sample.h"
 
 namespace ps {
 namespace {
 
 using ::testing::HasSubstr;
-
-struct Sample {
-  std::vector<float> margin, label, weight;
-  std::size_t rows() const { return margin.size(); }
-};
 
 struct Exact {
   double auc = 0, ks = 0, pr_auc = 0, logloss = 0, logloss_stderr = 0, calibration = 0, rows = 0,
@@ -66,29 +61,6 @@ Exact ComputeExactly(const Sample& sample) {
   exact.rows = rows;
   exact.positives = positives;
   return exact;
-}
-
-struct Shape {
-  const char* name;
-  int rows;
-  double scale;  // of the margins; large ones leave the binned range
-  double grid;   // margins are multiples of it: ties; 0: none
-  bool weighted;
-};
-
-Sample Draw(const Shape& shape, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<double> normal(-1, shape.scale);
-  std::uniform_real_distribution<double> uniform(0, 1);
-  Sample sample;
-  for (int i = 0; i < shape.rows; ++i) {
-    double margin = normal(random);
-    if (shape.grid > 0) margin = std::round(margin / shape.grid) * shape.grid;
-    sample.margin.push_back(static_cast<float>(margin));
-    sample.label.push_back(uniform(random) < Sigmoid(0.7 * margin) ? 1 : 0);
-    sample.weight.push_back(shape.weighted ? static_cast<float>(std::exp(uniform(random))) : 1);
-  }
-  return sample;
 }
 
 class MetricsAgainstExact : public ::testing::TestWithParam<Shape> {};
@@ -291,83 +263,6 @@ TEST(Metrics, StandardErrorsIgnoreTheScaleOfWeights) {
   twice.AddRows(sample.margin, sample.label, doubled);
   EXPECT_NEAR(once.Finish().auc_stderr, twice.Finish().auc_stderr, 1e-12);
   EXPECT_NEAR(once.Finish().logloss_stderr, twice.Finish().logloss_stderr, 1e-12);
-}
-
-TEST(Metrics, GroupsHaveEqualMassAndEceFollows) {
-  const Sample sample = Draw({"", 20000, 1.5, 0, false}, 7);
-  MetricState state;
-  state.AddRows(sample.margin, sample.label);
-  const std::vector<ScoreGroup> groups = state.Groups();
-  ASSERT_EQ(groups.size(), 20);
-  double rows = 0, positives = 0, ece = 0;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    EXPECT_NEAR(groups[g].rows, 1000, 30);
-    EXPECT_LT(groups[g].margin_low, groups[g].margin_high);
-    if (g > 0) {
-      EXPECT_LE(groups[g - 1].margin_high, groups[g].margin_low);
-    }
-    rows += groups[g].rows;
-    positives += groups[g].positives;
-    ece += std::fabs(groups[g].prediction - groups[g].positives) / 20000;
-  }
-  EXPECT_EQ(rows, 20000);
-  EXPECT_EQ(positives, state.Finish().positives);
-  EXPECT_NEAR(state.Finish().ece, ece, 1e-12);
-  EXPECT_GT(ece, 0.02);  // labels were drawn from sigmoid(0.7 margin)
-}
-
-TEST(Metrics, AConstantPredictorHasOneGroupAndScoresTheBaseline) {
-  MetricState state;
-  const double margin = std::log(0.25 / 0.75);
-  for (int i = 0; i < 4000; ++i) state.Add(margin, i % 4 == 0);
-  EXPECT_EQ(state.Groups().size(), 1);
-  const Metrics metrics = state.Finish(), baseline = ConstantBaseline(metrics);
-  EXPECT_NEAR(metrics.logloss, baseline.logloss, 1e-12);
-  EXPECT_NEAR(metrics.logloss_stderr, baseline.logloss_stderr, 1e-9);
-  EXPECT_NEAR(metrics.auc, baseline.auc, 1e-12);
-  EXPECT_NEAR(metrics.ks, 0, 1e-12);
-  EXPECT_NEAR(metrics.normalized_entropy, 1, 1e-12);
-  EXPECT_NEAR(metrics.calibration, 1, 1e-12);
-  EXPECT_NEAR(metrics.pr_auc, baseline.pr_auc, 1e-12);
-  EXPECT_NEAR(metrics.ece, 0, 1e-12);
-}
-
-TEST(Metrics, RocRisesFromCornerToCornerAndHoldsTheAuc) {
-  const Sample sample = Draw({"", 20000, 1.5, 0, false}, 8);
-  MetricState state;
-  state.AddRows(sample.margin, sample.label);
-  const std::vector<RocPoint> roc = state.Roc(400);
-  ASSERT_GT(roc.size(), 200);
-  ASSERT_LT(roc.size(), 450);
-  double area = 0;
-  for (std::size_t i = 1; i < roc.size(); ++i) {
-    EXPECT_GE(roc[i].true_positive_rate, roc[i - 1].true_positive_rate - 1e-12);
-    const double width = roc[i].false_positive_rate - roc[i - 1].false_positive_rate;
-    EXPECT_GE(width, -1e-12);
-    area += width * (roc[i].true_positive_rate + roc[i - 1].true_positive_rate) / 2;
-  }
-  EXPECT_EQ(roc.front().true_positive_rate, 0);
-  EXPECT_EQ(roc.back().false_positive_rate, 1);
-  EXPECT_NEAR(area, state.Finish().auc, 1e-3);
-}
-
-TEST(LogisticTable, IsWithinItsStatedError) {
-  for (double a = 0; a < 60; a += 0.000977) {
-    const LogisticTable::Value value = LogisticTable::Get().At(a);
-    ASSERT_NEAR(value.softplus, std::log1p(std::exp(-a)), 1e-12) << a;
-    ASSERT_NEAR(value.sigmoid, 1 / (1 + std::exp(a)), 1e-12) << a;
-  }
-}
-
-TEST(LogLoss, ExtremesAreFinite) {
-  EXPECT_EQ(LogLoss(1000, 1), 0);
-  EXPECT_EQ(LogLoss(-1000, 1), 1000);
-  EXPECT_EQ(LogLoss(1000, 0), 1000);
-  EXPECT_NEAR(LogLoss(0, 1), std::log(2.0), 1e-15);
-  EXPECT_NEAR(LogLoss(2, 0.25), 0.25 * LogLoss(2, 1) + 0.75 * LogLoss(2, 0), 1e-15);
-  EXPECT_EQ(Sigmoid(-1000), 0);
-  EXPECT_EQ(Sigmoid(1000), 1);
-  EXPECT_EQ(Sigmoid(0), 0.5);
 }
 
 }  // namespace
