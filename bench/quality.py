@@ -67,7 +67,7 @@ class Trainer:
         command = [f"{self.arguments.bin}/ps_train", "--config", f"{out}.yaml"]
         for setting in self.arguments.set:
             command += ["--set", setting]
-        measured_run.run(command, log_path=f"{out}.log")
+        measured_run.quick(command)
         with open(f"{out}/metrics.json", encoding="utf-8") as text:
             metrics = json.load(text)
         shutil.rmtree(out)

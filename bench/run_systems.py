@@ -169,6 +169,8 @@ class PsTrainLaterPass(PsTrain):
     def run(self, data, work):
         two = self.train(data, work, 2, f"{work}/two")
         four = self.train(data, work, 4, f"{work}/four")
+        if four.wall <= two.wall:
+            raise measured_run.RunFailed(f"{self.name}: passes too short to be measured; give more rows")
         usage = measured_run.Usage((four.wall - two.wall) / 2, (four.cpu - two.cpu) / 2, four.rss_mb)
         return Result(usage, self.predict(data, work, f"{work}/four"), data.train_rows,
                       "(4 passes - 2 passes) / 2; scores of 4 passes")

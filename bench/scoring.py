@@ -39,10 +39,3 @@ def score(labels, probabilities):
     if not all(0.0 <= p <= 1.0 for p in probabilities):
         raise ValueError("a prediction is not a probability")
     return auc(labels, probabilities), log_loss(labels, probabilities)
-
-
-def sigmoid(margin):
-    if margin >= 0:
-        return 1.0 / (1.0 + math.exp(-margin))
-    e = math.exp(margin)
-    return e / (1.0 + e)
