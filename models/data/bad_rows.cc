@@ -96,7 +96,7 @@ void BadRows::Add(const RowBlock& block) {
   rows_.fetch_add(block.rows(), std::memory_order_relaxed);
   if (block.bad_rows == 0) return;
   bad_rows_.fetch_add(block.bad_rows, std::memory_order_relaxed);
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   for (const BadRow& row : block.bad) {
     const auto place = std::lower_bound(
         first_.begin(), first_.end(), row,
@@ -126,7 +126,7 @@ absl::Status BadRows::Check(bool at_end) const {
 std::string BadRows::Describe() const {
   std::vector<BadRow> rows;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     rows = first_;
   }
   std::string text;

@@ -4,14 +4,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "models/data/data_files.h"
 #include "models/data/row_block.h"
 #include "models/data/row_parser.h"
@@ -56,9 +55,9 @@ class BadRows {
   std::atomic<std::uint64_t> rows_ = 0;
   std::atomic<std::uint64_t> bad_rows_ = 0;
 
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   // The first kMaxQuoted in data order of those that the blocks quote.
-  std::vector<BadRow> first_ ABSL_GUARDED_BY(mutex_);
+  std::vector<BadRow> first_;
 };
 
 }  // namespace ps

@@ -1,10 +1,9 @@
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <optional>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "models/data/data_files.h"
 #include "models/data/input_file.h"
 #include "models/data/line_source.h"
@@ -24,7 +23,7 @@ class FileBlockStream final : public BlockStream {
     std::shared_ptr<const InputFile> plain;
     ByteRange range;
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard<std::mutex> lock(mutex_);
       absl::StatusOr<bool> taken = Take(block, &plain, &range);
       if (!taken.ok()) failed_.store(true, std::memory_order_relaxed);
       if (!taken.ok() || !*taken || plain == nullptr) return taken;
@@ -43,8 +42,8 @@ class FileBlockStream final : public BlockStream {
 
  private:
   // Advances the cursor by one block: fills *block (a compressed file), or says what to read.
-  absl::StatusOr<bool> Take(Block* block, std::shared_ptr<const InputFile>* plain, ByteRange* range)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  absl::StatusOr<bool> Take(Block* block, std::shared_ptr<const InputFile>* plain,
+                            ByteRange* range) {
     while (!failed_.load(std::memory_order_relaxed) && file_ < files_.size()) {
       const DataFile& file = files_[file_];
       PS_RETURN_IF_ERROR(OpenCurrent());
@@ -76,7 +75,7 @@ class FileBlockStream final : public BlockStream {
     return false;
   }
 
-  absl::Status OpenCurrent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  absl::Status OpenCurrent() {
     if (plain_ != nullptr || compressed_ != nullptr) return absl::OkStatus();
     const DataFile& file = files_[file_];
     if (file.compression != Compression::kNone) {
@@ -93,14 +92,14 @@ class FileBlockStream final : public BlockStream {
   std::atomic<bool> failed_ = false;
   std::atomic<std::uint64_t> stored_bytes_read_ = 0;
 
-  absl::Mutex mutex_;
-  std::uint32_t file_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::uint64_t begin_ ABSL_GUARDED_BY(mutex_) =
-      0;  // of the next block, in the decompressed stream
-  std::uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::uint64_t stored_before_ ABSL_GUARDED_BY(mutex_) = 0;  // of the files behind the cursor
-  std::shared_ptr<const InputFile> plain_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<CompressedLines> compressed_ ABSL_GUARDED_BY(mutex_);
+  std::mutex mutex_;  // of the fields below; ThreadSanitizer knows it, unlike the distribution's
+                      // absl::Mutex
+  std::uint32_t file_ = 0;
+  std::uint64_t begin_ = 0;  // of the next block, in the decompressed stream
+  std::uint64_t sequence_ = 0;
+  std::uint64_t stored_before_ = 0;  // of the files behind the cursor
+  std::shared_ptr<const InputFile> plain_;
+  std::unique_ptr<CompressedLines> compressed_;
 };
 
 }  // namespace

@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "models/data/byte_stream.h"
 #include "models/data/input_file.h"
 #include "ps/base/status_macros.h"
@@ -76,7 +76,7 @@ absl::StatusOr<std::uint64_t> CountBytes(const DataFile& file) {
 }  // namespace
 
 struct DataFiles::SizeCache {
-  absl::Mutex mutex;
+  std::mutex mutex;
   std::map<std::uint32_t, std::uint64_t> bytes_of_file;
 };
 
@@ -113,12 +113,12 @@ absl::StatusOr<std::uint64_t> DataFiles::DecompressedBytes(std::uint32_t file) c
   }
   if (files_[file].compression == Compression::kNone) return files_[file].stored_bytes;
   {
-    absl::MutexLock lock(&sizes_->mutex);
+    std::lock_guard<std::mutex> lock(sizes_->mutex);
     const auto known = sizes_->bytes_of_file.find(file);
     if (known != sizes_->bytes_of_file.end()) return known->second;
   }
   PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, CountBytes(files_[file]));
-  absl::MutexLock lock(&sizes_->mutex);
+  std::lock_guard<std::mutex> lock(sizes_->mutex);
   sizes_->bytes_of_file[file] = bytes;
   return bytes;
 }
