@@ -49,7 +49,7 @@ TEST_F(BundleDamage, EveryFlippedByteIsRefused) {
     const std::string whole = Read(path);
     ASSERT_FALSE(whole.empty());
     for (std::size_t at = 0; at < whole.size(); ++at) {
-      for (const int flip : {0x01, 0x20, 0x80, 0xff}) {
+      for (const int flip : {0x01, 0xff}) {
         std::string damaged = whole;
         damaged[at] = static_cast<char>(damaged[at] ^ flip);
         Write(path, damaged);
