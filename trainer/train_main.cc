@@ -10,16 +10,21 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "trainer/cluster_trainer.h"
 #include "trainer/embedded/embedded_trainer.h"
 #include "trainer/exit_code.h"
-#include "trainer/job_setup.h"
+#include "trainer/job_plan.h"
 #include "trainer/progress/progress_reporter.h"
+#include "trainer/trainer.h"
 
 DEFINE_string(config, "", "job file (YAML)");
 DEFINE_bool(dry_run, false, "print the plan (rows, types, memory) and stop");
+DEFINE_string(local, "", "run on a cluster of real processes on this machine: SERVERSxWORKERS, e.g. 2x3");
 DEFINE_string(log_format, "text", "progress as 'text' or 'json' (one object a line)");
 
 namespace ps {
@@ -29,7 +34,7 @@ std::atomic<bool> stop_requested{false};
 
 void RequestStop(int) { stop_requested.store(true); }
 
-absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, EmbeddedTrainer* trainer,
+absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* trainer,
                                           JobResult* result) {
   const std::string& dir = job.config.output.dir;
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<BundleWriter> writer, BundleWriter::Create(dir));
@@ -54,6 +59,39 @@ int Fail(const absl::Status& status, ExitCode code) {
   return static_cast<int>(code);
 }
 
+// "2x3": two servers, three workers.
+absl::StatusOr<ClusterShape> ParseShape(const std::string& text) {
+  const std::vector<std::string> parts = absl::StrSplit(text, 'x');
+  ClusterShape shape;
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &shape.servers) ||
+      !absl::SimpleAtoi(parts[1], &shape.workers) || shape.servers < 1 || shape.workers < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--local=", text, ": expected SERVERSxWORKERS, for example 2x3"));
+  }
+  return shape;
+}
+
+// How the job runs: on processes where the command line or the job asks for a cluster; as a cluster of threads where
+// the job asks for the cluster's synchronous steps; otherwise row by row in this process.
+absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const PreparedJob& job, ProgressReporter* reporter) {
+  const ClusterConfig& cluster = job.config.cluster;
+  if (!FLAGS_local.empty()) {
+    PS_ASSIGN_OR_RETURN(const ClusterShape shape, ParseShape(FLAGS_local));
+    return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kProcesses, shape, reporter,
+                                            &stop_requested);
+  }
+  if (cluster.servers > 0) {
+    return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kProcesses,
+                                            ClusterShape{cluster.servers, cluster.workers}, reporter,
+                                            &stop_requested);
+  }
+  if (job.config.train.staleness == 0) {
+    return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kThreads,
+                                            ClusterShape{1, job.threads}, reporter, &stop_requested);
+  }
+  return std::make_unique<EmbeddedTrainer>(&job, reporter, &stop_requested);
+}
+
 int Train(const std::vector<std::string>& overrides) {
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<LoadedJob> loaded = LoadJob(FLAGS_config, overrides);
@@ -68,11 +106,12 @@ int Train(const std::vector<std::string>& overrides) {
     return 0;
   }
   ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
-  EmbeddedTrainer trainer(&*job, &reporter, &stop_requested);
-  absl::StatusOr<JobResult> result = trainer.Train();
+  absl::StatusOr<std::unique_ptr<Trainer>> trainer = MakeTrainer(*job, &reporter);
+  if (!trainer.ok()) return Fail(trainer.status(), ExitCode::kConfiguration);
+  absl::StatusOr<JobResult> result = (*trainer)->Train();
   if (!result.ok()) return Fail(result.status(), ExitCodeOf(result.status()));
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  absl::StatusOr<std::uint64_t> bytes = WriteBundle(*job, &trainer, &*result);
+  absl::StatusOr<std::uint64_t> bytes = WriteBundle(*job, trainer->get(), &*result);
   if (!bytes.ok()) return Fail(bytes.status(), ExitCode::kImpossible);
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::cout << JobResultText(*result, job->config.output.dir, *bytes);

@@ -7,15 +7,16 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "models/data/bad_rows.h"
 #include "models/data/row_split.h"
 #include "ps/base/status_macros.h"
-#include "trainer/embedded/in_order.h"
-#include "trainer/embedded/pass_log.h"
+#include "trainer/in_order.h"
+#include "trainer/embedded/dense_model.h"
 #include "trainer/embedded/row_spool.h"
 #include "trainer/embedded/text_pass.h"
+#include "trainer/pass_log.h"
+#include "trainer/warm_start.h"
 
 namespace ps {
 namespace {
@@ -30,24 +31,6 @@ double SecondsSince(Clock::time_point start) {
 constexpr std::uint64_t kSpoolMemory = 64u << 20;
 
 }  // namespace
-
-OptimizerParams ParamsOf(const OptimizerConfig& config) {
-  OptimizerParams params;
-  switch (config.type) {
-    case OptimizerType::kFtrl: params.type = Optimizer::kFtrl; break;
-    case OptimizerType::kAdaGrad: params.type = Optimizer::kAdaGrad; break;
-    case OptimizerType::kSgd: params.type = Optimizer::kSgd; break;
-  }
-  params.alpha = static_cast<float>(config.alpha);
-  params.beta = static_cast<float>(config.beta);
-  params.l1 = static_cast<float>(config.l1);
-  params.l2 = static_cast<float>(config.l2);
-  return params;
-}
-
-double MarginOffset(const DataConfig& data) {
-  return data.keep_negatives < 1 ? std::log(data.keep_negatives) : 0.0;
-}
 
 // The state of one training run.
 class EmbeddedTrainer::Run {
@@ -104,16 +87,8 @@ class EmbeddedTrainer::Run {
 };
 
 absl::Status EmbeddedTrainer::Run::WarmStart() {
-  const std::string& dir = job_.config.model.warm_start;
-  if (dir.empty()) return absl::OkStatus();
-  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, Bundle::Open(dir));
-  const std::string digest = ExtractorDigest(job_.extractor->Serialize());
-  if (bundle->info().extractor_digest != digest) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "model.warm_start: '", dir, "' was trained with another feature plan (digest ",
-        bundle->info().extractor_digest, ", this job's is ", digest,
-        "): its weights would belong to other features"));
-  }
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, OpenWarmStart(job_));
+  if (bundle == nullptr) return absl::OkStatus();
   for (std::size_t i = 0; i < bundle->keys().size(); ++i) {
     model_.SetWeight(bundle->keys()[i], bundle->weights()[i]);
   }
@@ -132,13 +107,10 @@ absl::Status EmbeddedTrainer::Run::ReportLine() {
 
 absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double fraction_read) {
   model_.Learn(block, &margins_);
-  log_.Add(margins_, block, fraction_read);
+  log_.Add(margins_, block.labels, block.weights, fraction_read);
   result_.rows_learnt += block.rows();
   if (log_.diverged()) {
-    return absl::OutOfRangeError(
-        absl::StrFormat("diverged: the predictions are no longer finite after %d rows. Lower "
-                        "model.optimizer.alpha, or look for extreme feature values",
-                        result_.rows_learnt));
+    return DivergedError(result_.rows_learnt);
   }
   if (log_.IsDue()) return ReportLine();
   return absl::OkStatus();

@@ -7,46 +7,21 @@
 
 #include <atomic>
 #include <memory>
-#include <optional>
-#include <string>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "models/bundle/bundle.h"
-#include "models/config/job_config.h"
-#include "models/data/data_files.h"
-#include "models/features/extractor.h"
-#include "trainer/embedded/dense_model.h"
-#include "trainer/job_result.h"
+#include "trainer/prepared_job.h"
 #include "trainer/progress/progress_reporter.h"
+#include "trainer/trainer.h"
 
 namespace ps {
 
-// A job ready to run: configuration and its data opened.
-struct PreparedJob {
-  JobConfig config;
-  std::string effective_yaml;
-  DataFiles train;
-  std::optional<DataFiles> valid, test;
-  std::unique_ptr<Extractor> extractor;
-  int threads = 1;
-};
-
-OptimizerParams ParamsOf(const OptimizerConfig& config);
-// What a margin of the model lacks of the true log odds because negatives were sampled: ln r.
-double MarginOffset(const DataConfig& data);
-
-class EmbeddedTrainer {
+class EmbeddedTrainer : public Trainer {
  public:
   // All must outlive the trainer.
   EmbeddedTrainer(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop);
-  ~EmbeddedTrainer();
+  ~EmbeddedTrainer() override;
 
-  // OutOfRange: diverged. InvalidArgument, DataLoss: the data. ResourceExhausted: disk or memory.
-  absl::StatusOr<JobResult> Train();
-
-  // After Train: appends the weights and fills in what the trainer knows of the bundle.
-  absl::Status Export(BundleWriter* writer, BundleInfo* info);
+  absl::StatusOr<JobResult> Train() override;
+  absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
 
  private:
   class Run;

@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "ps/base/status_macros.h"
-#include "trainer/embedded/in_order.h"
+#include "trainer/in_order.h"
 
 namespace ps {
 namespace {

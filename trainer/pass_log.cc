@@ -1,7 +1,8 @@
-#include "trainer/embedded/pass_log.h"
+#include "trainer/pass_log.h"
 
 #include <cmath>
 
+#include "absl/strings/str_format.h"
 #include "ps/base/cgroup.h"
 
 namespace ps {
@@ -28,12 +29,12 @@ void PassLog::BeginPass(int pass) {
   metrics_.Clear();
 }
 
-void PassLog::Add(const std::vector<float>& margins, const ResolvedBlock& block,
-                  double fraction_read) {
-  metrics_.AddRows(margins, block.labels, block.weights);
+void PassLog::Add(absl::Span<const float> margins, absl::Span<const float> labels,
+                  absl::Span<const float> weights, double fraction_read) {
+  metrics_.AddRows(margins, labels, weights);
   totals_.loss_sum = metrics_.loss_sum();
   totals_.weight_sum = metrics_.rows();
-  totals_.rows += block.rows();
+  totals_.rows += labels.size();
   totals_.fraction_read = fraction_read;
   // One margin that is not finite makes every later sum so; the sum is therefore enough to look at.
   if (!std::isfinite(totals_.loss_sum)) diverged_ = true;
@@ -56,6 +57,13 @@ void PassLog::Report(std::uint64_t features) {
 void PassLog::Final() {
   totals_.elapsed_seconds = ElapsedSeconds();
   reporter_.Final(meter_.Peek(totals_));
+}
+
+absl::Status DivergedError(std::uint64_t rows) {
+  return absl::OutOfRangeError(
+      absl::StrFormat("diverged: the predictions are no longer finite after %d rows. Lower "
+                      "model.optimizer.alpha, or look for extreme feature values",
+                      rows));
 }
 
 }  // namespace ps

@@ -1,4 +1,4 @@
-#include "trainer/job_setup.h"
+#include "trainer/job_plan.h"
 
 #include <algorithm>
 #include <cmath>
@@ -34,22 +34,6 @@ struct DistinctGrowth {
 };
 
 }  // namespace
-
-absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded) {
-  PreparedJob job;
-  job.config = std::move(loaded.config);
-  job.effective_yaml = std::move(loaded.effective_yaml);
-  PS_ASSIGN_OR_RETURN(job.train, DataFiles::Open(job.config.data.train.files));
-  if (job.config.data.valid.set()) {
-    PS_ASSIGN_OR_RETURN(job.valid, DataFiles::Open(job.config.data.valid.files));
-  }
-  if (job.config.data.test.set()) {
-    PS_ASSIGN_OR_RETURN(job.test, DataFiles::Open(job.config.data.test.files));
-  }
-  PS_ASSIGN_OR_RETURN(job.extractor, Extractor::Compile(job.config, job.train));
-  job.threads = job.config.train.threads > 0 ? job.config.train.threads : EffectiveCpuCount();
-  return job;
-}
 
 absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
   JobPlan plan;

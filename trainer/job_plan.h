@@ -1,17 +1,14 @@
-// From a job file to a job ready to run: data opened, features compiled, resources checked. And the plan that
-// --dry_run prints.
+// What a job will need, estimated from a sample of its data: what --dry_run prints, and what is checked before
+// anything large begins.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "models/config/load.h"
-#include "trainer/embedded/embedded_trainer.h"
+#include "trainer/prepared_job.h"
 
 namespace ps {
-
-absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded);
 
 struct JobPlan {
   std::uint64_t stored_bytes = 0;

@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "models/metrics/metrics.h"
-#include "trainer/embedded/resolved_block.h"
 #include "trainer/progress/progress_meter.h"
 #include "trainer/progress/progress_reporter.h"
 
@@ -20,8 +21,10 @@ class PassLog {
   PassLog(ProgressReporter* reporter, int passes);
 
   void BeginPass(int pass);
-  // Margins of a block's rows before they were learnt; fraction of the pass's input read so far.
-  void Add(const std::vector<float>& margins, const ResolvedBlock& block, double fraction_read);
+  // Margins of rows before they were learnt, their labels and weights (empty: all 1); fraction of the pass's
+  // input read so far.
+  void Add(absl::Span<const float> margins, absl::Span<const float> labels,
+           absl::Span<const float> weights, double fraction_read);
   bool IsDue() const;
   void SetValid(const Metrics& valid);
   void Report(std::uint64_t features);
@@ -42,5 +45,8 @@ class PassLog {
   MetricState metrics_;
   bool diverged_ = false;
 };
+
+// OutOfRange: what to say when PassLog::diverged().
+absl::Status DivergedError(std::uint64_t rows);
 
 }  // namespace ps

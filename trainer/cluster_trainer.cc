@@ -1,0 +1,267 @@
+#include "trainer/cluster_trainer.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "models/bundle/scorer.h"
+#include "ps/base/file.h"
+#include "ps/base/status_macros.h"
+#include "trainer/held_out.h"
+#include "trainer/pass_log.h"
+#include "trainer/warm_start.h"
+
+namespace ps {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+constexpr std::size_t kStartWeightsAtOnce = 64 << 10;
+
+}  // namespace
+
+class ClusterTrainer::Run : public JobEvents {
+ public:
+  Run(const PreparedJob* job, Nodes nodes, ClusterShape shape, ProgressReporter* reporter,
+      const std::atomic<bool>* stop)
+      : job_(*job),
+        nodes_(nodes),
+        shape_(shape),
+        stop_(*stop),
+        parser_(job->extractor->MakeParser()),
+        split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
+        log_(reporter, job->config.train.passes) {}
+  ~Run() override {
+    for (const std::string& dir : {CandidateDir(), BestDir()}) RemoveTree(dir).IgnoreError();
+  }
+
+  absl::StatusOr<JobResult> Train();
+  absl::Status Export(BundleWriter* writer, BundleInfo* info);
+
+  void OnStarted() override {
+    train_start_ = pass_start_ = Clock::now();
+    log_.BeginPass(1);
+  }
+  void OnLearnt(const LearntRows& rows) override;
+  bool OnPassEnd(const PassReport& report) override;
+  void OnWeights(absl::Span<const Key> keys, absl::Span<const float> weights) override;
+  bool NextStartWeights(std::vector<Key>* keys, std::vector<float>* weights) override;
+
+ private:
+  std::string CandidateDir() const { return job_.config.output.dir + ".candidate"; }
+  std::string BestDir() const { return job_.config.output.dir + ".best"; }
+  absl::Status AppendWeights(absl::Span<const Key> keys, absl::Span<const float> weights);
+  // Finishes the candidate bundle and opens it.
+  absl::StatusOr<std::unique_ptr<Scorer>> OpenCandidate();
+  // Validation, and whether patience has run out.
+  absl::StatusOr<bool> EndPass(const PassReport& report);
+  bool HasValid() const { return job_.valid.has_value() || job_.config.data.split.valid > 0; }
+  absl::StatusOr<Metrics> Evaluate(const std::optional<DataFiles>& files, Part part,
+                                   const Scorer& scorer);
+  // Keeps the first error of the callbacks, which cannot return one.
+  void Note(absl::Status status) { callback_status_.Update(std::move(status)); }
+
+  const PreparedJob& job_;
+  const Nodes nodes_;
+  const ClusterShape shape_;
+  const std::atomic<bool>& stop_;
+  const std::unique_ptr<RowParser> parser_;
+  const RowSplit split_;
+  PassLog log_;
+  JobResult result_;
+  absl::Status callback_status_;
+  Clock::time_point train_start_, pass_start_;
+
+  std::unique_ptr<Bundle> start_;              // of a warm start
+  std::size_t start_at_ = 0;
+  bool bias_sent_ = false;
+
+  std::unique_ptr<BundleWriter> candidate_;
+  double candidate_bias_ = 0;
+  double best_logloss_ = INFINITY;
+  std::optional<Metrics> best_valid_;
+  int passes_since_best_ = 0;
+  std::unique_ptr<Scorer> final_;              // the model that Export hands over
+};
+
+void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
+  std::vector<float> labels(rows.labels.begin(), rows.labels.end());
+  log_.Add(rows.margins, labels, rows.weights, 0);
+  result_.rows_learnt += labels.size();
+  if (log_.IsDue()) log_.Report(result_.features);
+}
+
+bool ClusterTrainer::Run::NextStartWeights(std::vector<Key>* keys, std::vector<float>* weights) {
+  if (start_ == nullptr || start_at_ >= start_->keys().size()) return false;
+  const std::size_t count = std::min(kStartWeightsAtOnce, start_->keys().size() - start_at_);
+  const auto from = start_->keys().subspan(start_at_, count);
+  const auto values = start_->weights().subspan(start_at_, count);
+  keys->assign(from.begin(), from.end());
+  weights->assign(values.begin(), values.end());
+  start_at_ += count;
+  const bool last = start_at_ == start_->keys().size();
+  // The bias is a key like others on the servers; it goes where it belongs in the order.
+  if (job_.config.model.bias && !bias_sent_ && (last || kBiasKey < keys->back())) {
+    const auto at = std::lower_bound(keys->begin(), keys->end(), kBiasKey) - keys->begin();
+    keys->insert(keys->begin() + at, kBiasKey);
+    weights->insert(weights->begin() + at, static_cast<float>(start_->info().bias));
+    bias_sent_ = true;
+  }
+  return true;
+}
+
+absl::Status ClusterTrainer::Run::AppendWeights(absl::Span<const Key> keys,
+                                                absl::Span<const float> weights) {
+  if (candidate_ == nullptr) {
+    PS_ASSIGN_OR_RETURN(candidate_, BundleWriter::Create(CandidateDir()));
+    candidate_bias_ = 0;
+  }
+  // The bias is not stored among the weights.
+  const auto bias = std::lower_bound(keys.begin(), keys.end(), kBiasKey) - keys.begin();
+  if (bias == static_cast<std::ptrdiff_t>(keys.size()) || keys[bias] != kBiasKey) {
+    return candidate_->AppendWeights(keys, weights);
+  }
+  candidate_bias_ = weights[bias];
+  PS_RETURN_IF_ERROR(candidate_->AppendWeights(keys.subspan(0, bias), weights.subspan(0, bias)));
+  return candidate_->AppendWeights(keys.subspan(bias + 1), weights.subspan(bias + 1));
+}
+
+void ClusterTrainer::Run::OnWeights(absl::Span<const Key> keys, absl::Span<const float> weights) {
+  if (callback_status_.ok()) Note(AppendWeights(keys, weights));
+}
+
+absl::StatusOr<std::unique_ptr<Scorer>> ClusterTrainer::Run::OpenCandidate() {
+  PS_RETURN_IF_ERROR(AppendWeights({}, {}));  // a model may have no weight at all
+  BundleInfo info;
+  info.bias = candidate_bias_;
+  info.margin_offset = MarginOffset(job_.config.data);
+  PS_RETURN_IF_ERROR(candidate_->AddFile("extractor.pb", job_.extractor->Serialize()));
+  PS_RETURN_IF_ERROR(candidate_->Finish(std::move(info)));
+  candidate_.reset();
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> bundle, Bundle::Open(CandidateDir()));
+  return Scorer::FromBundle(std::move(bundle));
+}
+
+absl::StatusOr<Metrics> ClusterTrainer::Run::Evaluate(const std::optional<DataFiles>& files,
+                                                      Part part, const Scorer& scorer) {
+  const HeldOutRows rows = files ? HeldOutRows{&*files, nullptr, Part::kTrain}
+                                 : HeldOutRows{&job_.train, &split_, part};
+  return EvaluateHeldOut(rows, *parser_, scorer, job_.config.data.max_bad_rows, job_.threads);
+}
+
+absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
+  if (report.pass == 1) result_.train = report.progressive.Finish();
+  result_.rows_read += report.counts.rows - report.counts.held_out - report.counts.dropped;
+  result_.rows_dropped = report.counts.dropped;
+  result_.bad_rows = report.counts.bad;
+  result_.passes = static_cast<int>(report.pass);
+  result_.last_pass_seconds = SecondsSince(pass_start_);
+  result_.last_pass_rows = report.counts.learnt;
+  if (report.entries > 0) result_.features = report.entries - (job_.config.model.bias ? 1 : 0);
+  const bool last = static_cast<int>(report.pass) == job_.config.train.passes || stop_.load();
+  const auto& early = job_.config.train.early_stopping;
+  bool enough = last;
+  if (early || last) {
+    PS_ASSIGN_OR_RETURN(std::unique_ptr<Scorer> scorer, OpenCandidate());
+    if (HasValid()) {
+      PS_ASSIGN_OR_RETURN(result_.valid, Evaluate(job_.valid, Part::kValid, *scorer));
+      log_.SetValid(*result_.valid);
+    }
+    const bool better = !early || !result_.valid || result_.valid->logloss < best_logloss_ - early->min_delta;
+    if (better) {
+      if (result_.valid) best_logloss_ = result_.valid->logloss;
+      best_valid_ = result_.valid;
+      passes_since_best_ = 0;
+      if (early) result_.best_pass = static_cast<int>(report.pass);
+      // The bundle is mapped, so it survives being moved; the next candidate must not replace it.
+      PS_RETURN_IF_ERROR(RemoveTree(BestDir()));
+      if (std::rename(CandidateDir().c_str(), BestDir().c_str()) != 0) {
+        return absl::InternalError(absl::StrCat("cannot rename '", CandidateDir(), "'"));
+      }
+      final_ = std::move(scorer);
+    } else if (++passes_since_best_ >= early->patience) {
+      log_.Say(absl::StrCat("early stop after pass ", report.pass, ": pass ", result_.best_pass,
+                            " had the best validation log loss"));
+      enough = true;
+    }
+  }
+  log_.Report(result_.features);
+  pass_start_ = Clock::now();
+  if (!enough) log_.BeginPass(static_cast<int>(report.pass) + 1);
+  return enough;
+}
+
+bool ClusterTrainer::Run::OnPassEnd(const PassReport& report) {
+  if (!callback_status_.ok()) return false;
+  const absl::StatusOr<bool> enough = EndPass(report);
+  Note(enough.status());
+  return enough.ok() && !*enough;
+}
+
+absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
+  PS_ASSIGN_OR_RETURN(start_, OpenWarmStart(job_));
+  ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train};
+  ClusterCallbacks callbacks;
+  callbacks.events = this;
+  callbacks.stop_requested = [this] {
+    return stop_.load() || log_.diverged() || !callback_status_.ok();
+  };
+  train_start_ = pass_start_ = Clock::now();
+  absl::StatusOr<ClusterResult> ran = nodes_ == Nodes::kThreads
+                                          ? RunEmbeddedCluster(cluster, shape_, callbacks)
+                                          : RunLocalCluster(cluster, shape_, callbacks);
+  PS_RETURN_IF_ERROR(callback_status_);
+  if (log_.diverged()) return DivergedError(result_.rows_learnt);
+  PS_RETURN_IF_ERROR(ran.status());
+  if (result_.rows_learnt == 0) {
+    return absl::InvalidArgumentError("data.train: there are no rows to learn from");
+  }
+  result_.train_seconds = SecondsSince(train_start_);
+  log_.Final();
+  result_.complete = !ran->interrupted;
+  if (final_ == nullptr) {
+    // Interrupted: the weights were exported all the same.
+    PS_ASSIGN_OR_RETURN(final_, OpenCandidate());
+    result_.train = log_.PassMetrics();
+    result_.rows_read = result_.rows_learnt;
+  }
+  if (best_valid_) result_.valid = best_valid_;
+  if (job_.test || job_.config.data.split.test > 0) {
+    PS_ASSIGN_OR_RETURN(result_.test, Evaluate(job_.test, Part::kTest, *final_));
+    result_.rows_test = static_cast<std::uint64_t>(result_.test->rows);
+  }
+  if (result_.valid) result_.rows_valid = static_cast<std::uint64_t>(result_.valid->rows);
+  return result_;
+}
+
+absl::Status ClusterTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
+  const Bundle& bundle = *final_->bundle();
+  PS_RETURN_IF_ERROR(writer->AppendWeights(bundle.keys(), bundle.weights()));
+  info->features = bundle.keys().size();
+  info->bias = bundle.info().bias;
+  info->margin_offset = bundle.info().margin_offset;
+  info->rows_learnt = result_.rows_learnt;
+  info->complete = result_.complete;
+  return absl::OkStatus();
+}
+
+ClusterTrainer::ClusterTrainer(const PreparedJob* job, Nodes nodes, ClusterShape shape,
+                               ProgressReporter* reporter, const std::atomic<bool>* stop)
+    : run_(std::make_unique<Run>(job, nodes, shape, reporter, stop)) {}
+ClusterTrainer::~ClusterTrainer() = default;
+absl::StatusOr<JobResult> ClusterTrainer::Train() { return run_->Train(); }
+absl::Status ClusterTrainer::Export(BundleWriter* writer, BundleInfo* info) {
+  return run_->Export(writer, info);
+}
+
+}  // namespace ps

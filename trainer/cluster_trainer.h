@@ -1,0 +1,35 @@
+// Trains on a cluster of servers and workers, as the coordinator sees it: progress, evaluation on held-out rows
+// with the weights that the servers hand over, early stopping.
+//
+// Weights go through a candidate bundle on disk beside the output, so that the coordinator never holds a model in
+// memory. Threads: Train is called once; `stop` may be set from anywhere.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "trainer/cluster/cluster_run.h"
+#include "trainer/prepared_job.h"
+#include "trainer/progress/progress_reporter.h"
+#include "trainer/trainer.h"
+
+namespace ps {
+
+class ClusterTrainer : public Trainer {
+ public:
+  enum class Nodes { kThreads, kProcesses };
+
+  // All pointers must outlive the trainer.
+  ClusterTrainer(const PreparedJob* job, Nodes nodes, ClusterShape shape, ProgressReporter* reporter,
+                 const std::atomic<bool>* stop);
+  ~ClusterTrainer() override;
+
+  absl::StatusOr<JobResult> Train() override;
+  absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
+
+ private:
+  class Run;
+  std::unique_ptr<Run> run_;
+};
+
+}  // namespace ps

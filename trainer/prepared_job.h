@@ -1,0 +1,31 @@
+// A job ready to run: its configuration, its data opened, its features compiled.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "kernels/optimizer.h"
+#include "models/config/load.h"
+#include "models/data/data_files.h"
+#include "models/features/extractor.h"
+
+namespace ps {
+
+struct PreparedJob {
+  JobConfig config;
+  std::string effective_yaml;
+  DataFiles train;
+  std::optional<DataFiles> valid, test;
+  std::unique_ptr<Extractor> extractor;
+  int threads = 1;
+};
+
+OptimizerParams ParamsOf(const OptimizerConfig& config);
+// What a margin of the model lacks of the true log odds because negatives were sampled: ln r.
+double MarginOffset(const DataConfig& data);
+
+absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded);
+
+}  // namespace ps

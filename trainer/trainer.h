@@ -1,0 +1,23 @@
+// What ps_train drives: one way of running a job.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "models/bundle/bundle.h"
+#include "trainer/job_result.h"
+
+namespace ps {
+
+class Trainer {
+ public:
+  virtual ~Trainer() = default;
+
+  // Called once. OutOfRange: diverged. InvalidArgument, DataLoss, NotFound: the data. ResourceExhausted: disk
+  // or memory. Unavailable: a node was away too long.
+  virtual absl::StatusOr<JobResult> Train() = 0;
+
+  // After Train: appends the weights and fills in what the trainer knows of the bundle.
+  virtual absl::Status Export(BundleWriter* writer, BundleInfo* info) = 0;
+};
+
+}  // namespace ps
