@@ -11,8 +11,9 @@ namespace {
 
 class MadeSource : public ChunkSource {
  public:
-  explicit MadeSource(const MadeData& data) : data_(data) {}
+  MadeSource(const MadeData& data, int unreadable) : data_(data), unreadable_(unreadable) {}
   absl::Status Read(const FileRange& range, ChunkRows* chunk) override {
+    if (static_cast<int>(range.begin) == unreadable_) return absl::DataLossError("planned damage");
     *chunk = ChunkRows();
     chunk->block = data_.chunks.at(range.begin);
     chunk->rows = chunk->block.rows();
@@ -21,6 +22,7 @@ class MadeSource : public ChunkSource {
 
  private:
   const MadeData& data_;
+  const int unreadable_;
 };
 
 // Everything of one run that must outlive the network.
@@ -73,9 +75,13 @@ Cluster::Cluster(const SimulatedJob& job, const MadeData& data, SimulatedResult*
       scheduler_(SchedulerOptions(job, data), result),
       network_(job.seed, job.faults) {
   network_.AddNode("scheduler", &scheduler_);
-  for (int i = 0; i < job.shards; ++i) AddShard(i);
+  for (int i = 0; i < job.shards - job.missing_shards; ++i) AddShard(i);
   for (int i = 0; i < job.workers; ++i) AddWorker(absl::StrCat("worker", i));
   PlanKills();
+  if (job.kill_shard_at > MonotonicTime::zero()) {
+    network_.At(job.kill_shard_at,
+                [this] { network_.RemoveNode(absl::StrCat("shard", job_.shards - 1)); });
+  }
 }
 
 void Cluster::AddShard(int index) {
@@ -104,7 +110,7 @@ void Cluster::AddWorker(const Address& address) {
   workers_.push_back(std::make_unique<WorkerMachine>(
       options,
       [this](const wire::Plan&) -> absl::StatusOr<std::unique_ptr<ChunkSource>> {
-        return std::make_unique<MadeSource>(data_);
+        return std::make_unique<MadeSource>(data_, job_.unreadable_chunk);
       },
       std::move(model)));
   network_.AddNode(address, workers_.back().get());

@@ -44,6 +44,9 @@ struct SimulatedJob {
   std::uint32_t min_count = 1;
   bool count = true;                     // CountingModel and SGD; otherwise logistic regression with FTRL
   int kills = 0;                         // of workers, at random times; each is replaced
+  int missing_shards = 0;                // of `shards`, never started
+  MonotonicTime kill_shard_at{0};        // not zero: the last shard crashes
+  int unreadable_chunk = -1;
   NetworkFaults faults;
   MonotonicTime lease_limit = std::chrono::seconds(20);
   bool tiny_key_cache = false;           // shards keep hardly any key list

@@ -1,0 +1,101 @@
+#include "scheduler/chunk_ledger.h"
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "gtest/gtest.h"
+
+namespace ps {
+namespace {
+
+using std::chrono::seconds;
+
+TEST(ChunkLedger, ALostGrantIsGrantedAgain) {
+  ChunkLedger ledger({.chunks = 5});
+  EXPECT_EQ(ledger.Lease(1, {}, 2, 1, seconds(0)), (std::vector<std::uint32_t>{0, 1}));
+  EXPECT_EQ(ledger.Lease(1, {0}, 1, 1, seconds(1)), (std::vector<std::uint32_t>{1}));
+  EXPECT_EQ(ledger.Lease(1, {0, 1}, 1, 1, seconds(1)), (std::vector<std::uint32_t>{2}));
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 2, seconds(1)), (std::vector<std::uint32_t>{3, 4}));
+  EXPECT_TRUE(ledger.Lease(3, {}, 1, 3, seconds(1)).empty());
+}
+
+TEST(ChunkLedger, LeasesOfTheDeadAndTheSlowAreOpenToOthers) {
+  ChunkLedger ledger({.chunks = 2, .lease_limit = seconds(10)});
+  ledger.Lease(1, {}, 2, 1, seconds(0));
+  EXPECT_EQ(ledger.Report(1, 1, 0b01, 2, seconds(8)), 0b01u);
+  ledger.ReleaseOverdue(seconds(12));
+  EXPECT_EQ(ledger.Lease(2, {}, 2, 2, seconds(12)), (std::vector<std::uint32_t>{0}));
+  ledger.Release(1);
+  EXPECT_EQ(ledger.Lease(2, {0}, 2, 2, seconds(12)), (std::vector<std::uint32_t>{1}));
+  EXPECT_EQ(ledger.mask(1), 0b01u);
+  // The first holder was only slow. What it reports counts, once.
+  EXPECT_EQ(ledger.Report(1, 0, 0b1, 1, seconds(13)), 0b1u);
+  EXPECT_EQ(ledger.Report(2, 0, 0b1, 1, seconds(14)), 0u);
+  EXPECT_EQ(ledger.Report(2, 1, 0b11, 2, seconds(14)), 0b10u);
+  EXPECT_TRUE(ledger.PassDone());
+}
+
+TEST(ChunkLedger, ARoundIsLeasedWhenTheOneBeforeIsDone) {
+  ChunkLedger ledger({.chunks = 5, .round_chunks = 2});
+  EXPECT_EQ(ledger.RoundChunks(3), 2u);
+  EXPECT_EQ(ledger.RoundChunks(4), 1u);
+  EXPECT_EQ(ledger.Lease(1, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{0})) << "its share of two";
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{1}));
+  ledger.Report(2, 1, 1, 1, seconds(0));
+  EXPECT_TRUE(ledger.Lease(2, {}, 9, 2, seconds(0)).empty());
+  ledger.Report(1, 0, 1, 1, seconds(0));
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 1, seconds(0)), (std::vector<std::uint32_t>{2, 3}));
+}
+
+TEST(ChunkLedger, ImpossibleReportsChangeNothing) {
+  ChunkLedger ledger({.chunks = 1});
+  EXPECT_EQ(ledger.Report(1, 1, 1, 1, seconds(0)), 0u);
+  EXPECT_EQ(ledger.Report(1, 0, 1, 0, seconds(0)), 0u);
+  EXPECT_EQ(ledger.Report(1, 0, 1, 65, seconds(0)), 0u);
+  EXPECT_EQ(ledger.Report(1, 0, 0b100, 2, seconds(0)), 0u) << "no such batch";
+  EXPECT_FALSE(ledger.PassDone());
+}
+
+// Workers come, die, are slow and repeat themselves; every batch of every chunk is fresh exactly once.
+TEST(ChunkLedger, EveryBatchIsFreshOnce) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    std::mt19937_64 random(seed);
+    const std::uint32_t chunks = 1 + random() % 12;
+    ChunkLedger ledger({.chunks = chunks,
+                        .round_chunks = static_cast<std::uint32_t>(random() % 4),
+                        .lease_limit = seconds(5)});
+    std::vector<std::uint32_t> batches(chunks);
+    for (auto& count : batches) count = 1 + random() % 64;
+    std::vector<std::uint64_t> counted(chunks, 0);
+    std::map<NodeId, std::set<std::uint32_t>> held;
+    MonotonicTime now{0};
+    for (int step = 0; !ledger.PassDone(); ++step) {
+      ASSERT_LT(step, 20000) << "seed " << seed;
+      now += std::chrono::milliseconds(random() % 1000);
+      const NodeId worker = 1 + random() % 3;
+      if (random() % 30 == 0) {
+        held[worker].clear();
+        ledger.Release(worker);
+      }
+      ledger.ReleaseOverdue(now);
+      for (std::uint32_t chunk : ledger.Lease(worker, held[worker], 1 + random() % 2, 3, now)) {
+        if (random() % 5 != 0) held[worker].insert(chunk);  // or the answer is lost
+      }
+      for (std::uint32_t chunk : std::set<std::uint32_t>(held[worker])) {
+        const std::uint64_t all = batches[chunk] == 64 ? ~0ull : (1ull << batches[chunk]) - 1;
+        const std::uint64_t fresh = ledger.Report(worker, chunk, random() & all, batches[chunk], now);
+        ASSERT_EQ(fresh & counted[chunk], 0u) << "seed " << seed;
+        counted[chunk] |= fresh;
+        if (counted[chunk] == all) held[worker].erase(chunk);
+      }
+    }
+    for (std::uint32_t c = 0; c < chunks; ++c) {
+      ASSERT_EQ(counted[c], batches[c] == 64 ? ~0ull : (1ull << batches[c]) - 1);
+    }
+    ASSERT_EQ(ledger.DoneIntervals().size(), 1u);
+  }
+}
+
+}  // namespace
+}  // namespace ps

@@ -1,0 +1,104 @@
+// Whole jobs in the simulated network: staleness 0 gives the same bytes everywhere, learning learns, and what
+// cannot be mended ends with an error that says what is missing.
+#include <cstring>
+
+#include "glog/logging.h"
+#include "gtest/gtest.h"
+#include "tests/cluster/simulated_cluster.h"
+
+namespace ps {
+namespace {
+
+SimulatedJob Learning(int shards, int workers, std::uint64_t seed) {
+  SimulatedJob job;
+  job.seed = seed;
+  job.shards = shards;
+  job.workers = workers;
+  job.staleness = 0;
+  job.passes = 2;
+  job.count = false;
+  return job;
+}
+
+::testing::AssertionResult SameBytes(const SimulatedResult& a, const SimulatedResult& b) {
+  if (a.keys != b.keys) return ::testing::AssertionFailure() << "other keys";
+  if (std::memcmp(a.weights.data(), b.weights.data(), a.weights.size() * 4) != 0) {
+    return ::testing::AssertionFailure() << "other weights";
+  }
+  return ::testing::AssertionSuccess();
+}
+
+class Quiet : public ::testing::Environment {
+  void SetUp() override { FLAGS_minloglevel = 4; }
+};
+[[maybe_unused]] const auto* const kQuiet = ::testing::AddGlobalTestEnvironment(new Quiet);
+
+TEST(StalenessZero, TheSameBytesForAnyCluster) {
+  for (std::uint32_t min_count : {1u, 2u}) {
+    const MadeData data = MadeData::Make(11, 7, 40, 60);
+    SimulatedJob job = Learning(1, 1, 1);
+    job.min_count = min_count;
+    const SimulatedResult reference = RunSimulatedJob(job, data);
+    ASSERT_TRUE(reference.status.ok()) << reference.status;
+    ASSERT_GT(reference.keys.size(), 20u);
+    for (const auto& [shards, workers] : {std::pair{2, 3}, std::pair{3, 2}, std::pair{1, 4}}) {
+      SimulatedJob other = Learning(shards, workers, 2);
+      other.min_count = min_count;
+      const SimulatedResult result = RunSimulatedJob(other, data);
+      ASSERT_TRUE(result.status.ok()) << result.status;
+      EXPECT_TRUE(SameBytes(reference, result)) << shards << " shards, " << workers << " workers";
+    }
+  }
+}
+
+TEST(StalenessZero, TheSameBytesUnderFaults) {
+  const MadeData data = MadeData::Make(12, 7, 40, 60);
+  const SimulatedResult reference = RunSimulatedJob(Learning(1, 1, 1), data);
+  ASSERT_TRUE(reference.status.ok()) << reference.status;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    SimulatedJob job = Learning(1 + seed % 3, 1 + seed % 4, seed);
+    job.kills = seed % 3;
+    job.faults.drop = 0.1;
+    job.faults.duplicate = 0.1;
+    job.faults.long_delay = 0.1;
+    job.lease_limit = std::chrono::milliseconds(seed % 2 == 0 ? 50 : 20000);
+    const SimulatedResult result = RunSimulatedJob(job, data);
+    ASSERT_TRUE(result.status.ok()) << "seed " << seed << ": " << result.status;
+    ASSERT_TRUE(SameBytes(reference, result)) << "seed " << seed;
+  }
+}
+
+TEST(Job, AShardThatNeverComesIsNamed) {
+  const MadeData data = MadeData::Make(1, 2, 10, 10);
+  SimulatedJob job = Learning(2, 1, 1);
+  job.missing_shards = 1;
+  const SimulatedResult result = RunSimulatedJob(job, data);
+  EXPECT_TRUE(absl::IsUnavailable(result.status)) << result.status;
+  EXPECT_NE(result.status.message().find("1 of 2 shards"), std::string::npos) << result.status;
+  EXPECT_FALSE(result.started);
+}
+
+TEST(Job, ALostShardEndsTheJobAndIsNamed) {
+  for (int staleness : {0, 4}) {
+    const MadeData data = MadeData::Make(1, 60, 60, 30);
+    SimulatedJob job = Learning(2, 2, 1);
+    job.staleness = staleness;
+    job.kill_shard_at = std::chrono::milliseconds(120);
+    const SimulatedResult result = RunSimulatedJob(job, data);
+    EXPECT_TRUE(result.started);
+    EXPECT_TRUE(absl::IsUnavailable(result.status)) << result.status;
+    EXPECT_NE(result.status.message().find("shard1"), std::string::npos) << result.status;
+  }
+}
+
+TEST(Job, DataThatCannotBeReadIsTheJobsError) {
+  MadeData data = MadeData::Make(1, 4, 10, 10);
+  SimulatedJob job = Learning(1, 2, 1);
+  job.unreadable_chunk = 2;
+  const SimulatedResult result = RunSimulatedJob(job, data);
+  EXPECT_TRUE(absl::IsDataLoss(result.status)) << result.status;
+  EXPECT_NE(result.status.message().find("planned damage"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ps
