@@ -160,15 +160,16 @@ absl::StatusOr<Metrics> ClusterTrainer::Run::Evaluate(const std::optional<DataFi
 }
 
 absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
-  if (report.pass == 1) result_.train = report.progressive.Finish();
+  const int pass = static_cast<int>(report.pass) + 1;  // on the wire, passes count from 0
+  if (pass == 1) result_.train = report.progressive.Finish();
   result_.rows_read += report.counts.rows - report.counts.held_out - report.counts.dropped;
   result_.rows_dropped = report.counts.dropped;
   result_.bad_rows = report.counts.bad;
-  result_.passes = static_cast<int>(report.pass);
+  result_.passes = pass;
   result_.last_pass_seconds = SecondsSince(pass_start_);
   result_.last_pass_rows = report.counts.learnt;
   if (report.entries > 0) result_.features = report.entries - (job_.config.model.bias ? 1 : 0);
-  const bool last = static_cast<int>(report.pass) == job_.config.train.passes || stop_.load();
+  const bool last = pass == job_.config.train.passes || stop_.load();
   const auto& early = job_.config.train.early_stopping;
   bool enough = last;
   if (early || last) {
@@ -182,7 +183,7 @@ absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
       if (result_.valid) best_logloss_ = result_.valid->logloss;
       best_valid_ = result_.valid;
       passes_since_best_ = 0;
-      if (early) result_.best_pass = static_cast<int>(report.pass);
+      if (early) result_.best_pass = pass;
       // The bundle is mapped, so it survives being moved; the next candidate must not replace it.
       PS_RETURN_IF_ERROR(RemoveTree(BestDir()));
       if (std::rename(CandidateDir().c_str(), BestDir().c_str()) != 0) {
@@ -190,14 +191,14 @@ absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
       }
       final_ = std::move(scorer);
     } else if (++passes_since_best_ >= early->patience) {
-      log_.Say(absl::StrCat("early stop after pass ", report.pass, ": pass ", result_.best_pass,
+      log_.Say(absl::StrCat("early stop after pass ", pass, ": pass ", result_.best_pass,
                             " had the best validation log loss"));
       enough = true;
     }
   }
   log_.Report(result_.features);
   pass_start_ = Clock::now();
-  if (!enough) log_.BeginPass(static_cast<int>(report.pass) + 1);
+  if (!enough) log_.BeginPass(pass + 1);
   return enough;
 }
 

@@ -58,10 +58,10 @@ absl::StatusOr<DataEstimate> EstimateData(const DataFiles& files) {
 
 std::uint32_t BatchRows(const TrainConfig& train, double rows) {
   if (train.batch_rows > 0) return static_cast<std::uint32_t>(train.batch_rows);
-  constexpr double kBatches = 2000;
   const bool stepped = train.staleness.value_or(4) == 0;
-  const double step = std::clamp(rows / kBatches, 64.0, 4096.0 * (stepped ? train.chunks_per_round : 1));
-  return static_cast<std::uint32_t>(stepped ? std::max(8.0, step / train.chunks_per_round) : step);
+  if (!stepped) return static_cast<std::uint32_t>(std::clamp(rows / 8000, 64.0, 2048.0));
+  const double step = std::clamp(rows / 2000, 64.0, 2048.0 * train.chunks_per_round);
+  return static_cast<std::uint32_t>(std::max(8.0, step / train.chunks_per_round));
 }
 
 absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {

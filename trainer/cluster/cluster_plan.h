@@ -26,9 +26,9 @@ struct DataEstimate {
 // Looks at the beginning of the first file with a row. Compressed files are decompressed once for their length.
 absl::StatusOr<DataEstimate> EstimateData(const DataFiles& files);
 
-// `config.train.batch_rows`, or what the data's size asks for: small enough to cost no quality (about 2,000
-// batches), at least 64 rows (fewer are all overhead), at most 4,096. With staleness 0 a step is
-// chunks_per_round batches, and the step is what matters.
+// `config.train.batch_rows`, or what the data's size asks for: small enough to cost little quality, at least 64
+// rows (fewer are all overhead), at most 2,048. What matters is how many rows are learnt from the same weights: with
+// staleness 0 a step, chunks_per_round batches; otherwise the few batches that are on their way at once.
 std::uint32_t BatchRows(const TrainConfig& train, double rows);
 
 // All but shards and workers (left at 1) and limits (at their defaults).
