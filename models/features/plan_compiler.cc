@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "models/features/number_features.h"
 #include "models/features/plan.h"
-#include "models/features/quantile_cuts.h"
 #include "models/features/table_sample.h"
 #include "ps/base/status_macros.h"
 
@@ -189,18 +189,36 @@ class Compiler {
     }
     for (std::uint32_t column = 0; column < names_.size(); ++column) {
       if (without.count(column) != 0) continue;
+      const bool is_number = IsNumeric(column);
       Feature feature;
-      if (IsNumeric(column)) {
-        feature = Buckets(column, Feature::NUMERIC, kNumericBuckets);
+      if (is_number) {
+        feature = Buckets(column, Feature::NUMERIC, NumericBuckets());
         feature.set_text_is_value(config_.data.format != DataFormat::kCriteo);
-      } else {
+        feature.set_min_count(1);
+        *plan_.add_feature() = std::move(feature);
+      }
+      if (!is_number || MayBeNames(column)) {
+        feature = Feature();
         feature.set_op(Feature::HASH);
         feature.set_column(column);
+        feature.set_min_count(1);
+        *plan_.add_feature() = std::move(feature);
       }
-      feature.set_min_count(1);
-      *plan_.add_feature() = std::move(feature);
     }
     return absl::OkStatus();
+  }
+
+  absl::Span<const int> NumericBuckets() const {
+    if (sample_.rows < kManyRows) return kNumericBucketsOfFewRows;
+    return kNumericBuckets;
+  }
+
+  bool MayBeNames(std::uint32_t column) const {
+    const ColumnSample& sample = sample_.column[column];
+    return config_.data.format != DataFormat::kCriteo &&
+           sample.values.size() * kIntegerRepeats <= sample.numbers.size() &&
+           std::all_of(sample.numbers.begin(), sample.numbers.end(),
+                       [](double x) { return std::floor(x) == x; });
   }
 
   // A column that may become a feature: the label must not leak into them.
@@ -226,7 +244,7 @@ class Compiler {
     }
     switch (config.op) {
       case FeatureOp::kNumeric:
-        return Buckets(column, Feature::NUMERIC, kNumericBuckets);
+        return Buckets(column, Feature::NUMERIC, NumericBuckets());
       case FeatureOp::kBucket:
         if (config.buckets < 2 || config.buckets > kMaxBuckets / 2) {
           return Invalid(path, ".buckets: expected 2 to ", kMaxBuckets / 2, ", found ",
@@ -237,47 +255,14 @@ class Compiler {
         feature.set_op(Feature::LOG);
         return feature;
       case FeatureOp::kRaw:
-        return Raw(column);
+        return RawFeature(sample.numbers, column);
       default:
         return Invalid(path, ".op: not an operation on one column");
     }
   }
 
   Feature Buckets(std::uint32_t column, Feature::Op op, absl::Span<const int> buckets) const {
-    const std::vector<double>& numbers = sample_.column[column].numbers;
-    Feature feature;
-    feature.set_op(op);
-    feature.set_column(column);
-    const std::vector<double> cuts = QuantileCuts(numbers, buckets.back());
-    feature.mutable_cut()->Add(cuts.begin(), cuts.end());
-    const std::vector<std::uint64_t> masses = LeafMasses(numbers, cuts);
-    for (int count : buckets) {
-      features::Level* level = feature.add_level();
-      if (count == buckets.back()) {
-        for (std::uint32_t leaf = 0; leaf <= cuts.size(); ++leaf) level->add_first_leaf(leaf);
-        continue;
-      }
-      for (std::uint32_t first : EqualMassRuns(masses, count)) level->add_first_leaf(first);
-    }
-    return feature;
-  }
-
-  Feature Raw(std::uint32_t column) const {
-    const std::vector<double>& numbers = sample_.column[column].numbers;
-    double sum = 0;
-    for (double x : numbers) sum += x;
-    const double mean = numbers.empty() ? 0 : sum / static_cast<double>(numbers.size());
-    double squares = 0;
-    for (double x : numbers) squares += (x - mean) * (x - mean);
-    const double deviation =
-        numbers.empty() ? 0 : std::sqrt(squares / static_cast<double>(numbers.size()));
-    Feature feature;
-    feature.set_op(Feature::RAW);
-    feature.set_column(column);
-    const bool usable = std::isfinite(mean) && std::isfinite(deviation) && deviation > 0;
-    feature.set_mean(usable ? mean : 0);
-    feature.set_deviation(usable ? deviation : 1);
-    return feature;
+    return BucketFeature(sample_.column[column].numbers, column, op, buckets);
   }
 
   // A column takes part in a cross as it is declared elsewhere, else by its inferred type.

@@ -47,19 +47,23 @@ class RowProgram {
  private:
   struct Numbers;
   struct Category;
+  struct Number;
+  struct Parsed;
   struct Operation;
   struct Batch;  // neighbouring operations of one kind
 
   template <bool kTrim>
   int RunRow(const RowText& row, Key* keys, float* values, std::uint32_t* bad_column) const;
 
+  static Number NumberOf(const Operation& op);
   Operation Compile(const features::Plan& plan, const features::Feature& feature);
   template <bool kTrim>
   std::uint64_t Unmixed(const Category& category, const RowText& row) const;
   template <bool kTrim>
-  int BucketKeys(const Operation& op, const RowText& row, Key* out) const;
-  template <bool kTrim>
-  int LogKey(const Operation& op, const RowText& row, Key* out) const;
+  bool ParseNumbers(const Number* op, std::uint32_t count, const RowText& row, Parsed* parsed,
+                    std::uint32_t* bad_column) const;
+  static Key* BucketKeys(const Number* op, std::uint32_t count, const Parsed& parsed, Key* out);
+  static Key* LogKeys(const Number* op, std::uint32_t count, const Parsed& parsed, Key* out);
   template <bool kTrim>
   int RawKey(const Operation& op, const RowText& row, Key* out, float* value) const;
   template <bool kTrim>
@@ -71,9 +75,10 @@ class RowProgram {
   std::vector<std::string> missing_;
   std::uint64_t rare_sizes_ = 0;  // bit min(size, 63) of every missing text but the empty one
   bool empty_is_missing_ = false;
-  std::uint64_t never_short_ = 0;  // all ones when a missing text would parse as a number
+  std::uint32_t never_short_ = 0;  // all ones when a missing text would parse as a number
   std::vector<Operation> operations_;
   std::vector<Category> categories_;  // of the HASH operations, in order
+  std::vector<Number> numbers_;       // of the BUCKET, NUMERIC and LOG operations, in order
   std::vector<Batch> batches_;
   std::size_t max_keys_ = 0;
   bool has_values_ = false;

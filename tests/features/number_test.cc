@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "models/features/mix_keys.h"
 #include "models/features/plan.h"
+#include "models/features/short_integers.h"
 
 namespace ps {
 namespace {
@@ -43,13 +44,25 @@ TEST(NumberTest, ShortIntegersAgreeWithAnyNumber) {
     while (text.size() < size)
       text += alphabet[random() % (random() % 8 == 0 ? alphabet.size() : 10)];
     if (random() % 3 == 0 && !text.empty()) text[0] = '-';
+    // The text in one of four places, among others.
     const std::string padded = text + "5678901234567890";
-    double number;
-    const bool is_short = ParseShortInteger({padded.data(), text.size()}, &number) == 0;
+    const std::size_t place = random() % 4;
+    const char* texts[4] = {"12345678", "x2345678", "-2345678", "12345678"};
+    std::uint64_t sizes[4] = {3, 8, 8, 0};
+    const std::uint32_t others = 0b1010 & ~(1u << place);
+    texts[place] = padded.data();
+    sizes[place] = text.size();
+    double numbers[4];
+    const std::uint32_t wrong = ParseShortIntegers(texts, sizes, numbers);
+    ASSERT_EQ(wrong & ~(1u << place), others);
+    ASSERT_EQ(place == 0 ? 123 : numbers[0], 123);
+    ASSERT_EQ(place == 2 ? -2345678 : numbers[2], -2345678);
+    const double number = numbers[place];
+    const bool is_short = (wrong >> place & 1) == 0;
     ASSERT_TRUE(std::isfinite(number));
-    const bool digits = !text.empty() &&
-                        text.find_first_not_of("0123456789", text[0] == '-') == std::string::npos &&
-                        text != "-" && text.size() - (text[0] == '-') <= 8;
+    const bool digits =
+        !text.empty() && text != "-" && text.size() <= 8 &&
+        text.find_first_not_of("0123456789", text[0] == '-') == std::string::npos;
     ASSERT_EQ(is_short, digits) << text;
     if (!is_short) continue;
     ++integers;
