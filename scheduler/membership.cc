@@ -21,7 +21,7 @@ Member* Membership::Admit(const wire::Hello& hello, const Address& from, Monoton
   }
   for (Member& member : members_) {
     // The process that was at this address is gone: FindDead reports it at the next occasion.
-    if (member.address == from) member.last_heard = MonotonicTime::min();
+    if (member.address == from) Ended(member);
   }
   Member member;
   member.node = static_cast<NodeId>(members_.size()) + 1;

@@ -38,6 +38,9 @@ class Membership {
   // A heartbeat names its sender, whose address may have changed by a reconnection.
   Member* HeardBeat(const wire::Heartbeat& beat, const Address& from, MonotonicTime now);
 
+  // The process of this member has ended, as whoever started it knows: FindDead reports it next time.
+  void Ended(Member& member) { member.last_heard = MonotonicTime::min(); }
+
   // Marks members silent since before `now - limit` as dead and returns them.
   std::vector<Member*> FindDead(MonotonicTime now, MonotonicTime limit);
 

@@ -54,6 +54,10 @@ class SchedulerMachine : public Machine {
   bool work_pending() const override { return changed_; }
   bool finished() const override { return phase_ == Phase::kFinished; }
 
+  // For a coordinator that started the nodes itself: a process has ended, otherwise than it was told to. `what` says
+  // how. Sooner known than by its silence.
+  void OnProcessEnded(std::uint32_t pid, const std::string& what);
+
   // Unavailable: a node was away too long (exit 75). DataLoss: too many bad rows, or a worker could not read
   // its data. Otherwise what a worker reported.
   const absl::Status& status() const { return status_; }

@@ -170,9 +170,10 @@ void SchedulerMachine::CheckMembers(MonotonicTime now) {
       ledger_.Release(member->node);
       waiting_.erase(member->node);
     } else if (routing_.has_value() && routing_->ShardOfNode(member->node).ok()) {
-      Fail(absl::UnavailableError(absl::StrCat(
-          member->Name(), " has not been heard of for ", Seconds(options_.dead_after),
-          " s; its part of the model is lost")));
+      const bool ended = member->last_heard == MonotonicTime::min();
+      const std::string how =
+          ended ? " has ended" : absl::StrCat(" has not been heard of for ", Seconds(options_.dead_after), " s");
+      Fail(absl::UnavailableError(absl::StrCat(member->Name(), how, "; its part of the model is lost")));
     }
   }
   if (membership_.alive(wire::WORKER) > 0) workers_seen_ = now;
@@ -180,6 +181,15 @@ void SchedulerMachine::CheckMembers(MonotonicTime now) {
     Fail(absl::UnavailableError(
         absl::StrCat("no worker has been alive for ", Seconds(options_.no_workers_limit), " s")));
   }
+}
+
+void SchedulerMachine::OnProcessEnded(std::uint32_t pid, const std::string& what) {
+  changed_ = true;
+  for (Member& member : membership_.members()) {
+    if (member.pid == pid) return membership_.Ended(member);
+  }
+  // It never said Hello, and nobody will start it again.
+  if (phase_ == Phase::kGathering) Fail(absl::UnavailableError(what));
 }
 
 bool SchedulerMachine::CountBatch(const wire::Progress::BatchStats& stats) {

@@ -2,6 +2,7 @@
 // ZeroMQ, on a small libsvm file.
 #include "trainer/cluster/cluster_run.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -149,6 +150,63 @@ TEST_F(ClusterRunTest, ARequestToStopEndsTheJobEarlyWithItsWeights) {
   EXPECT_TRUE(result->interrupted);
   EXPECT_LT(result->passes_done, 100000u);
   EXPECT_GT(got.keys.size(), 200u);
+}
+
+// A child of this process that runs `program`, or 0.
+pid_t ChildRunning(const std::string& program) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream stat(entry.path() / "stat");
+    std::string pid, name, state, parent;
+    if (stat >> pid >> name >> state >> parent && name == "(" + program + ")" &&
+        parent == std::to_string(::getpid())) {
+      return std::stoi(pid);
+    }
+  }
+  return 0;
+}
+
+// Kills a process of the cluster once some rows are learnt.
+struct Killer : Collected {
+  explicit Killer(std::string program) : program(std::move(program)) {}
+  void OnLearnt(const LearntRows&) override {
+    if (++batches != 20) return;
+    victim = ChildRunning(program);
+    ASSERT_GT(victim, 0);
+    ASSERT_EQ(::kill(victim, SIGKILL), 0);
+  }
+  const std::string program;
+  int batches = 0;
+  pid_t victim = 0;
+};
+
+TEST_F(ClusterRunTest, AKilledWorkersRowsAreLearntOnceByTheOthers) {
+  const ClusterJob job = MakeJob(0);
+  Collected reference;
+  ASSERT_TRUE(RunEmbeddedCluster(job, {1, 1}, {&reference, {}}).ok());
+  Killer got("ps_worker");
+  const auto result = RunLocalCluster(job, {2, 2}, {&got, {}}, LocalOptions());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_GT(got.victim, 0);
+  ExpectLearnt(got);
+  ExpectSameBytes(reference, got);
+}
+
+TEST_F(ClusterRunTest, AKilledServerEndsTheJobAndIsNamed) {
+  const ClusterJob job = MakeJob(4);
+  Killer got("ps_server");
+  const auto result = RunLocalCluster(job, {2, 2}, {&got, {}}, LocalOptions());
+  EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
+  EXPECT_NE(result.status().message().find(absl::StrCat("ps_server (pid ", got.victim, ") was killed by signal 9")),
+            std::string::npos)
+      << result.status();
+}
+
+TEST_F(ClusterRunTest, WithoutWorkersTheJobEnds) {
+  const ClusterJob job = MakeJob(4);
+  Killer got("ps_worker");
+  const auto result = RunLocalCluster(job, {1, 1}, {&got, {}}, LocalOptions());
+  EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
+  EXPECT_NE(result.status().message().find("worker"), std::string::npos) << result.status();
 }
 
 TEST_F(ClusterRunTest, MissingProgramsAreAnError) {

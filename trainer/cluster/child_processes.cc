@@ -40,15 +40,16 @@ absl::Status ChildProcesses::Start(const std::vector<std::string>& argv) {
   return absl::OkStatus();
 }
 
-std::vector<std::string> ChildProcesses::Reap() {
-  std::vector<std::string> ended;
+std::vector<ChildProcesses::Ended> ChildProcesses::Reap() {
+  std::vector<Ended> ended;
   std::erase_if(children_, [&](const Child& child) {
     int state = 0;
     if (::waitpid(child.pid, &state, WNOHANG) != child.pid) return false;
     if (WIFSIGNALED(state)) {
-      ended.push_back(absl::StrCat(child.name, " was killed by signal ", WTERMSIG(state)));
+      ended.push_back({child.pid, absl::StrCat(child.name, " was killed by signal ", WTERMSIG(state))});
     } else if (WEXITSTATUS(state) != 0) {
-      ended.push_back(absl::StrCat(child.name, " ended with exit code ", WEXITSTATUS(state)));
+      ended.push_back(
+          {child.pid, absl::StrCat(child.name, " ended with exit code ", WEXITSTATUS(state))});
     }
     return true;
   });

@@ -18,8 +18,12 @@ class ChildProcesses {
   // Starts argv[0] with the arguments. Unavailable where it cannot be started.
   absl::Status Start(const std::vector<std::string>& argv);
 
-  // Reaps those that have ended since; a description of each that ended otherwise than by exit 0.
-  std::vector<std::string> Reap();
+  struct Ended {
+    pid_t pid;
+    std::string what;  // e.g. "ps_server (pid 17) was killed by signal 9"
+  };
+  // Reaps those that have ended since; returns those that ended otherwise than by exit 0.
+  std::vector<Ended> Reap();
 
   // Waits up to `seconds` for all to end of themselves, then kills and reaps the rest.
   void Finish(double seconds);

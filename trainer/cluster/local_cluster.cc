@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "glog/logging.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/zeromq_transport.h"
@@ -36,9 +36,10 @@ class WatchedScheduler : public Machine {
     scheduler_.OnMessage(from, std::move(message), now, outbox);
   }
   void OnTick(MonotonicTime now, Outbox& outbox) override {
-    for (const std::string& what : children_.Reap()) {
-      LOG(WARNING) << what;
-      deaths_.push_back(what);
+    for (const ChildProcesses::Ended& ended : children_.Reap()) {
+      LOG(WARNING) << ended.what;
+      deaths_.push_back(ended.what);
+      scheduler_.OnProcessEnded(static_cast<std::uint32_t>(ended.pid), ended.what);
     }
     scheduler_.OnTick(now, outbox);
   }
@@ -83,6 +84,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   plan.shards = static_cast<std::uint32_t>(shape.servers);
   plan.workers = static_cast<std::uint32_t>(shape.workers);
   plan.dead_after = options.dead_after;
+  plan.no_workers_limit = std::chrono::seconds(1);  // nobody starts another
   plan.stop_requested = callbacks.stop_requested;
   // ZeroMQ has threads by now; a child calls nothing but execv after fork, so it does not miss them.
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, OpenZeroMqTransport({}));
@@ -93,9 +95,11 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   PS_RETURN_IF_ERROR(RunMachine(watched, *transport, MonotonicTime::zero()));
   children.Finish(scheduler.status().ok() ? 5.0 : 1.0);
   if (!scheduler.status().ok()) {
-    const std::string deaths =
-        watched.deaths().empty() ? "" : absl::StrCat("; ", absl::StrJoin(watched.deaths(), "; "));
-    return absl::Status(scheduler.status().code(), absl::StrCat(scheduler.status().message(), deaths));
+    std::string message(scheduler.status().message());
+    for (const std::string& death : watched.deaths()) {
+      if (message != death) absl::StrAppend(&message, "; ", death);
+    }
+    return absl::Status(scheduler.status().code(), message);
   }
   return ClusterResult{scheduler.passes_done(), scheduler.interrupted()};
 }
