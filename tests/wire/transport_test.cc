@@ -44,6 +44,7 @@ std::function<std::unique_ptr<Transport>()> ZeroMqOpener() {
   return [context] {
     ZeroMqOptions options;
     options.context = context;
+    options.heartbeat = seconds(60);  // sanitizers stop threads for many seconds
     return OpenZeroMqTransport(options).value();
   };
 }

@@ -24,6 +24,9 @@ using std::chrono::seconds;
 std::unique_ptr<Transport> Open(const std::string& bind = "tcp://127.0.0.1:0") {
   ZeroMqOptions options;
   options.bind = bind;
+  // Sanitizers and busy machines stop threads for many seconds; no connection may end by that here.
+  options.heartbeat = seconds(60);
+  options.linger = seconds(60);
   return OpenZeroMqTransport(options).value();
 }
 
