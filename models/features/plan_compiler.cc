@@ -209,7 +209,7 @@ class Compiler {
   }
 
   absl::Span<const int> NumericBuckets() const {
-    if (sample_.rows < kManyRows) return kNumericBucketsOfFewRows;
+    if (sample_.whole && sample_.rows < kManyRows) return kNumericBucketsOfFewRows;
     return kNumericBuckets;
   }
 

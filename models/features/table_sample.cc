@@ -35,6 +35,7 @@ class Sampler {
 
   absl::StatusOr<TableSample> Run() {
     PS_ASSIGN_OR_RETURN(pieces_, ReadSamplePieces(files_));
+    sample_.whole = pieces_.size() < kSamplePieces;
     PS_RETURN_IF_ERROR(CountColumns());
     sample_.column.resize(sample_.columns);
     for (const SamplePiece& piece : pieces_) {

@@ -43,6 +43,7 @@ struct TableSample {
   std::vector<std::string> header;  // of the first file that has one; empty without
   std::size_t columns = 0;          // the commonest number of fields
   std::uint64_t rows = 0;           // of that many fields
+  bool whole = true;                // small files: nothing was left out
   std::vector<ColumnSample> column;
 };
 
