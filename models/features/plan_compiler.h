@@ -10,14 +10,16 @@
 
 namespace ps {
 
-// The buckets of `numeric`, coarse to fine (at most four levels). A bucket should hold some hundreds of
-// rows, so there are fewer of them where all the data are less than kManyRows.
-// One pass of FTRL, best of seven learning rates, test log loss:
-//                    adult (32,561 rows)  telco (5,635)  online_shoppers (9,864)  criteo_raw_8k
-//                    (6,400)
-//   32                            .29300         .42673                   .25437 .46517 4 + 16
-//   .29728         .42219                   .24836                 .46280 8 + 32 .29062 .42174
-//   .25164                 .46278 8 + 32 + 128                  .28708         .42290 .25364 .46596
+// The buckets of `numeric`, coarse to fine (at most four levels). A bucket should hold some
+// hundreds of rows, so there are fewer of them where all the data are less than kManyRows.
+// Test log loss of one pass of FTRL, the best of seven learning rates:
+//
+//                    adult   telco   online_shoppers   criteo_raw_8k
+//   train rows      32,561   5,635             9,864           6,400
+//   32              .29300  .42673            .25437          .46517
+//   4 + 16          .29728  .42219            .24836          .46280
+//   8 + 32          .29062  .42174            .25164          .46278
+//   8 + 32 + 128    .28708  .42290            .25364          .46596
 inline constexpr int kNumericBuckets[] = {8, 32, 128};
 inline constexpr int kNumericBucketsOfFewRows[] = {4, 16};
 inline constexpr std::uint64_t kManyRows = 16384;
@@ -27,10 +29,9 @@ inline constexpr std::uint64_t kManyRows = 16384;
 inline constexpr std::uint64_t kIntegerRepeats = 4;
 // Buckets by which a number takes part in a cross when the column does not declare its own.
 inline constexpr int kCrossBuckets = 32;
-// A column whose type is not declared is a number when at least this part of its values are numbers
-// ...
+// A column of no declared type is a number when at least this part of its values are numbers and
+// more than kNumericDistinct of them differ; otherwise it is a category.
 inline constexpr double kNumericShare = 0.99;
-// ... and more than this many of them differ; otherwise it is a category.
 inline constexpr int kNumericDistinct = 20;
 
 // InvalidArgument names the configuration path at fault. Reads a sample of `train` for tables only.
