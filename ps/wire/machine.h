@@ -1,6 +1,6 @@
-// The shape of every node: a single-threaded state machine, messages in, outbox out. It touches no socket,
-// clock, file or thread itself, so the same code runs over ZeroMQ, embedded in one process, and inside the
-// deterministic simulation of the tests.
+// The shape of every node: a single-threaded state machine, messages in, outbox out. It touches no
+// socket, clock, file or thread itself, so the same code runs over ZeroMQ, embedded in one process,
+// and inside the deterministic simulation of the tests.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,9 @@ namespace ps {
 // Monotonic time since an arbitrary start, handed to the machine by whoever drives it.
 using MonotonicTime = std::chrono::microseconds;
 
-// Where a message comes from or goes to: an opaque address of the transport. A ZeroMQ transport uses
-// endpoints for outgoing connections and routing ids for replies; the machine only compares and returns it.
+// Where a message comes from or goes to: an opaque address of the transport. A ZeroMQ transport
+// uses endpoints for outgoing connections and routing ids for replies; the machine only compares
+// and returns it.
 using Address = std::string;
 
 class Outbox {
@@ -37,7 +38,8 @@ class Machine {
   // `from` is where a reply goes. Called one at a time.
   virtual void OnMessage(const Address& from, Message message, MonotonicTime now,
                          Outbox& outbox) = 0;
-  // Called at least every tick_interval(), and at once after any OnMessage that returned with work_pending().
+  // Called at least every tick_interval(), and at once after any OnMessage that returned with
+  // work_pending().
   virtual void OnTick(MonotonicTime now, Outbox& outbox) = 0;
   virtual MonotonicTime tick_interval() const { return std::chrono::milliseconds(20); }
   // True when OnTick has something to do right now (a worker with a batch to compute).

@@ -16,7 +16,7 @@ inline constexpr NodeId kNoNode = 0xffffffffu;
 
 struct Message {
   wire::Body body;
-  std::vector<std::string> sections;   // which are there is said at each kind in message.proto
+  std::vector<std::string> sections;  // which are there is said at each kind in message.proto
 };
 
 }  // namespace ps
