@@ -119,11 +119,12 @@ void DelimiterIndex::Reserve(std::uint32_t bytes) {
   reserved_ = bytes;
 }
 
-void DelimiterIndex::Build(const char* text, std::uint32_t bytes, char delimiter, char quote) {
+void DelimiterIndex::Build(const char* text, std::uint32_t bytes, char delimiter, char quote,
+                           Simd simd) {
   Reserve(bytes);
   ends_[0] = ~std::uint32_t{0};
   Scan scan{ends_.get() + 1, line_last_.get()};
-  kScan(text, bytes, delimiter, quote, &scan);
+  (simd == Simd::kBest ? kScan : ScanAvx2)(text, bytes, delimiter, quote, &scan);
   lines_ = scan.lines;
   has_quote_ = quote != 0 && scan.quotes != 0;
 }

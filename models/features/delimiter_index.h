@@ -15,7 +15,11 @@ class DelimiterIndex {
 
   // Indexes the whole lines of text[0, bytes), of which `kPadding` bytes more must be readable.
   // A line ends at '\n'. `quote` 0: none is looked for.
-  void Build(const char* text, std::uint32_t bytes, char delimiter, char quote);
+  void Build(const char* text, std::uint32_t bytes, char delimiter, char quote) {
+    Build(text, bytes, delimiter, quote, Simd::kBest);
+  }
+  enum class Simd { kBest, kAvx2 };  // kBest: AVX-512 where the processor has it
+  void Build(const char* text, std::uint32_t bytes, char delimiter, char quote, Simd simd);
 
   std::uint32_t lines() const { return lines_; }
   // Bytes of the whole lines; what follows is the begin of an unfinished line.

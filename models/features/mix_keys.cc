@@ -17,6 +17,8 @@ inline __m256i MultiplyLanes(__m256i a, __m256i b) {
   return _mm256_add_epi64(low, _mm256_slli_epi64(sum, 32));
 }
 
+}  // namespace
+
 void MixKeysAvx2(Key* keys, std::size_t count) {
   for (std::size_t i = 0; i < count; i += 4) {
     auto* const at = reinterpret_cast<__m256i*>(keys + i);
@@ -29,6 +31,8 @@ void MixKeysAvx2(Key* keys, std::size_t count) {
     _mm256_storeu_si256(at, x);
   }
 }
+
+namespace {
 
 [[gnu::target("avx512f,avx512dq")]] void MixKeysAvx512(Key* keys, std::size_t count) {
   for (std::size_t i = 0; i < count; i += 8) {

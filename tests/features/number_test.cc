@@ -60,9 +60,8 @@ TEST(NumberTest, ShortIntegersAgreeWithAnyNumber) {
     const double number = numbers[place];
     const bool is_short = (wrong >> place & 1) == 0;
     ASSERT_TRUE(std::isfinite(number));
-    const bool digits =
-        !text.empty() && text != "-" && text.size() <= 8 &&
-        text.find_first_not_of("0123456789", text[0] == '-') == std::string::npos;
+    const bool digits = !text.empty() && text != "-" && text.size() <= 8 &&
+                        text.find_first_not_of("0123456789", text[0] == '-') == std::string::npos;
     ASSERT_EQ(is_short, digits) << text;
     if (!is_short) continue;
     ++integers;
@@ -88,9 +87,13 @@ TEST(NumberTest, MixedKeysAreThoseOfOneAtATime) {
     if (count > 2) keys[count - 2] = UnmixKey64(0);  // would become key 0
     std::vector<Key> expected;
     for (std::size_t i = 0; i < count; ++i) expected.push_back(NonZeroKey(Mix64(keys[i])));
+    std::vector<Key> by_avx2 = keys;
     MixKeys(keys.data(), count);
     keys.resize(count);
     EXPECT_EQ(keys, expected);
+    MixKeysAvx2(by_avx2.data(), count);
+    by_avx2.resize(count);
+    EXPECT_EQ(by_avx2, expected);
   }
 }
 
