@@ -51,10 +51,9 @@ std::vector<std::uint32_t> ChunkLedger::Lease(NodeId worker, const std::set<std:
     }
     at = returned_.erase(at);
   }
-  const std::size_t share =
-      options_.round_chunks == 0
-          ? options_.chunks
-          : (options_.round_chunks + workers - 1) / std::max<std::size_t>(1, workers);
+  const std::size_t share = options_.round_chunks == 0 ? options_.chunks
+                                                       : (options_.round_chunks + workers - 1) /
+                                                             std::max<std::size_t>(1, workers);
   const std::uint32_t end = LeaseEnd();
   while (granted.size() < want && next_ < end && held < share) {
     grant(next_++);

@@ -1,7 +1,9 @@
-// The chunks of the running pass: who has a lease on which, which batches every shard has acknowledged, and what
-// is left. A batch counts once, whoever reports it; leases may overlap, so taking one back is always safe.
+// The chunks of the running pass: who has a lease on which, which batches every shard has
+// acknowledged, and what is left. A batch counts once, whoever reports it; leases may overlap, so
+// taking one back is always safe.
 //
-// With rounds (staleness 0) the chunks of a round are leased only when all earlier rounds are done. One thread.
+// With rounds (staleness 0) the chunks of a round are leased only when all earlier rounds are done.
+// One thread.
 #pragma once
 
 #include <cstdint>
@@ -20,23 +22,25 @@ class ChunkLedger {
  public:
   struct Options {
     std::uint32_t chunks = 0;
-    std::uint32_t round_chunks = 0;                       // 0: no rounds
-    MonotonicTime lease_limit = std::chrono::seconds(20);  // without progress, then it may go to another
+    std::uint32_t round_chunks = 0;  // 0: no rounds
+    MonotonicTime lease_limit =
+        std::chrono::seconds(20);  // without progress, then it may go to another
   };
   explicit ChunkLedger(const Options& options) : options_(options) { BeginPass(0); }
 
   void BeginPass(std::uint32_t pass);
   std::uint32_t pass() const { return pass_; }
 
-  // Up to `want` chunks for a worker that holds `holding`: first those it was granted and does not hold (their
-  // Lease was lost), then returned ones, then new ones, in a round at most its share among `workers`.
+  // Up to `want` chunks for a worker that holds `holding`: first those it was granted and does not
+  // hold (their Lease was lost), then returned ones, then new ones, in a round at most its share
+  // among `workers`.
   std::vector<std::uint32_t> Lease(NodeId worker, const std::set<std::uint32_t>& holding,
                                    std::uint32_t want, std::size_t workers, MonotonicTime now);
 
-  // Batches in `mask` are acknowledged by all shards; `batches` is how many the chunk has. Returns those that were
-  // not known before.
-  std::uint64_t Report(NodeId worker, std::uint32_t chunk, std::uint64_t mask, std::uint32_t batches,
-                       MonotonicTime now);
+  // Batches in `mask` are acknowledged by all shards; `batches` is how many the chunk has. Returns
+  // those that were not known before.
+  std::uint64_t Report(NodeId worker, std::uint32_t chunk, std::uint64_t mask,
+                       std::uint32_t batches, MonotonicTime now);
 
   // The leases of a dead worker, and leases without progress for too long, are open to others.
   void Release(NodeId worker);
@@ -66,10 +70,10 @@ class ChunkLedger {
   const Options options_;
   std::uint32_t pass_ = 0;
   std::vector<Chunk> chunks_;
-  std::map<std::uint32_t, Held> leases_;   // by chunk
-  std::set<std::uint32_t> returned_;       // leased before, not now, not done
-  std::uint32_t next_ = 0;                 // the first never leased
-  std::uint32_t first_open_ = 0;           // all before are done
+  std::map<std::uint32_t, Held> leases_;  // by chunk
+  std::set<std::uint32_t> returned_;      // leased before, not now, not done
+  std::uint32_t next_ = 0;                // the first never leased
+  std::uint32_t first_open_ = 0;          // all before are done
   std::uint32_t done_ = 0;
 };
 

@@ -1,4 +1,5 @@
-// What a coordinator is told of the job it runs, and asked. Called by the scheduler's machine, in its thread.
+// What a coordinator is told of the job it runs, and asked. Called by the scheduler's machine, in
+// its thread.
 #pragma once
 
 #include <cstdint>
@@ -16,26 +17,26 @@ namespace ps {
 struct LearntRows {
   std::uint32_t pass = 0;
   absl::Span<const float> margins;
-  absl::Span<const std::uint8_t> labels;   // 0 or 1
-  absl::Span<const float> weights;         // empty: all 1
+  absl::Span<const std::uint8_t> labels;  // 0 or 1
+  absl::Span<const float> weights;        // empty: all 1
 };
 
 // What became of the lines of a pass. rows = learnt + held_out + dropped.
 struct PassCounts {
   std::uint64_t lines = 0;
   std::uint64_t rows = 0;
-  std::uint64_t learnt = 0;                // counted once a batch, whoever did it how often
+  std::uint64_t learnt = 0;  // counted once a batch, whoever did it how often
   std::uint64_t held_out = 0;
   std::uint64_t dropped = 0;
   std::uint64_t bad = 0;
-  std::vector<BadRow> bad_examples;        // at most RowBlock::kMaxQuoted
+  std::vector<BadRow> bad_examples;  // at most RowBlock::kMaxQuoted
 };
 
 struct PassReport {
   std::uint32_t pass = 0;
   PassCounts counts;
-  MetricState progressive;                 // of this pass
-  std::uint64_t entries = 0;               // in the tables; 0 when the weights were not exported
+  MetricState progressive;    // of this pass
+  std::uint64_t entries = 0;  // in the tables; 0 when the weights were not exported
 };
 
 class JobEvents {
@@ -44,12 +45,14 @@ class JobEvents {
   // All nodes have come; training begins.
   virtual void OnStarted() {}
   virtual void OnLearnt(const LearntRows&) {}
-  // A pass is over; where weights are exported after it, they have been handed over. Returns whether to go on,
-  // if passes are left.
+  // A pass is over; where weights are exported after it, they have been handed over. Returns
+  // whether to go on, if passes are left.
   virtual bool OnPassEnd(const PassReport&) { return true; }
-  // The weights, in ascending key order over all calls between two OnPassEnd. Zero weights are left out.
+  // The weights, in ascending key order over all calls between two OnPassEnd. Zero weights are left
+  // out.
   virtual void OnWeights(absl::Span<const Key>, absl::Span<const float>) {}
-  // The next page of the weights to start from, in ascending key order; false when there are no more.
+  // The next page of the weights to start from, in ascending key order; false when there are no
+  // more.
   virtual bool NextStartWeights(std::vector<Key>*, std::vector<float>*) { return false; }
 };
 

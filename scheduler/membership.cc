@@ -71,9 +71,8 @@ std::vector<Member*> Membership::FindDead(MonotonicTime now, MonotonicTime limit
 }
 
 std::size_t Membership::alive(wire::Role role) const {
-  return std::count_if(members_.begin(), members_.end(), [&](const Member& member) {
-    return member.alive && member.role == role;
-  });
+  return std::count_if(members_.begin(), members_.end(),
+                       [&](const Member& member) { return member.alive && member.role == role; });
 }
 
 Member* Membership::ByNode(NodeId node) {

@@ -1,6 +1,6 @@
-// Who is in the job: nodes by their incarnation, where to reach them, and when they were last heard. A node that
-// restarts is a new incarnation and gets a new number; one that was thought dead and speaks again is alive again,
-// which is safe because leases may overlap. One thread.
+// Who is in the job: nodes by their incarnation, where to reach them, and when they were last
+// heard. A node that restarts is a new incarnation and gets a new number; one that was thought dead
+// and speaks again is alive again, which is safe because leases may overlap. One thread.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +18,15 @@ struct Member {
   NodeId node = kNoNode;
   wire::Role role = wire::NONE;
   std::uint64_t incarnation = 0;
-  Address address;                  // where messages to it go
-  std::string endpoint;             // a shard's, for workers
+  Address address;       // where messages to it go
+  std::string endpoint;  // a shard's, for workers
   std::string host;
   std::uint32_t pid = 0;
   MonotonicTime last_heard{0};
   bool alive = true;
   bool stopped = false;
-  wire::Heartbeat beat;             // the latest
-  std::string Name() const;         // for messages to a person
+  wire::Heartbeat beat;      // the latest
+  std::string Name() const;  // for messages to a person
 };
 
 class Membership {
@@ -38,7 +38,8 @@ class Membership {
   // A heartbeat names its sender, whose address may have changed by a reconnection.
   Member* HeardBeat(const wire::Heartbeat& beat, const Address& from, MonotonicTime now);
 
-  // The process of this member has ended, as whoever started it knows: FindDead reports it next time.
+  // The process of this member has ended, as whoever started it knows: FindDead reports it next
+  // time.
   void Ended(Member& member) { member.last_heard = MonotonicTime::min(); }
 
   // Marks members silent since before `now - limit` as dead and returns them.
@@ -49,7 +50,7 @@ class Membership {
   Member* ByNode(NodeId node);
 
  private:
-  std::deque<Member> members_;      // stable addresses; node numbers are positions + 1
+  std::deque<Member> members_;  // stable addresses; node numbers are positions + 1
 };
 
 }  // namespace ps

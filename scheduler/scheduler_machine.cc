@@ -18,15 +18,17 @@ constexpr MonotonicTime kLeaseWait = std::chrono::milliseconds(800);
 SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
     : options_(std::move(options)),
       events_(events),
-      ledger_({.chunks = static_cast<std::uint32_t>(options_.chunks.size()),
-               .round_chunks = options_.plan.staleness() == 0 ? options_.plan.chunks_per_round() : 0,
-               .lease_limit = options_.lease_limit}) {}
+      ledger_(
+          {.chunks = static_cast<std::uint32_t>(options_.chunks.size()),
+           .round_chunks = options_.plan.staleness() == 0 ? options_.plan.chunks_per_round() : 0,
+           .lease_limit = options_.lease_limit}) {}
 
 void SchedulerMachine::OnMessage(const Address& from, Message message, MonotonicTime now,
                                  Outbox& outbox) {
   if (finished()) return;
   const wire::Body& body = message.body;
-  changed_ |= body.has_hello() || body.has_import_ack() || body.has_export_reply() || body.has_stopped();
+  changed_ |=
+      body.has_hello() || body.has_import_ack() || body.has_export_reply() || body.has_stopped();
   if (body.has_hello()) return OnHello(from, body.hello(), now, outbox);
   if (body.has_heartbeat()) return OnHeartbeat(from, message, now, outbox);
   Member* member = membership_.Heard(from, now);
@@ -177,9 +179,8 @@ void SchedulerMachine::OnProgress(Member& member, const Message& message, Monoto
       if (stats.batch() < 64) with_stats |= std::uint64_t{1} << stats.batch();
     }
     const bool new_chunk = ledger_.mask(progress.chunk()) == 0;
-    const std::uint64_t fresh =
-        ledger_.Report(member.node, progress.chunk(), progress.mask() & with_stats,
-                       progress.batches(), now);
+    const std::uint64_t fresh = ledger_.Report(
+        member.node, progress.chunk(), progress.mask() & with_stats, progress.batches(), now);
     for (const wire::Progress::BatchStats& stats : progress.stats()) {
       if (((fresh >> (stats.batch() & 63)) & 1) == 0) continue;
       if (!CountBatch(stats)) LOG(ERROR) << member.Name() << " reports a malformed batch";

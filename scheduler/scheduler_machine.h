@@ -1,12 +1,12 @@
-// Runs a job: waits for its nodes, hands out chunks pass by pass, collects progress, moves whole weights in and
-// out, and ends everything.
+// Runs a job: waits for its nodes, hands out chunks pass by pass, collects progress, moves whole
+// weights in and out, and ends everything.
 //
 //   gathering -> importing -> training <-> exporting -> stopping -> finished
 //
-// Each concern is a type of its own: Membership (who), ChunkLedger (what is done), WeightExporter and
-// WeightImporter (weights), PassReport (counts and metrics). This machine only connects them to messages.
-// Every wait has a limit, and running over it is an error that names the peer: nothing hangs.
-// A Machine: one thread. status() is final once finished() is true.
+// Each concern is a type of its own: Membership (who), ChunkLedger (what is done), WeightExporter
+// and WeightImporter (weights), PassReport (counts and metrics). This machine only connects them to
+// messages. Every wait has a limit, and running over it is an error that names the peer: nothing
+// hangs. A Machine: one thread. status() is final once finished() is true.
 #pragma once
 
 #include <cstdint>
@@ -33,18 +33,18 @@ class SchedulerMachine : public Machine {
     wire::Plan plan;
     std::uint32_t shards = 1;
     std::uint32_t workers = 1;
-    std::vector<FileRange> chunks;              // of every pass, in order
+    std::vector<FileRange> chunks;  // of every pass, in order
     std::uint32_t passes = 1;
-    bool export_every_pass = false;             // before OnPassEnd; the last pass's weights always are
-    double max_bad_rows = 1.0;                  // fraction of lines
+    bool export_every_pass = false;  // before OnPassEnd; the last pass's weights always are
+    double max_bad_rows = 1.0;       // fraction of lines
     MonotonicTime gather_limit = std::chrono::seconds(60);
-    MonotonicTime dead_after = std::chrono::seconds(10);      // of silence
-    MonotonicTime lease_limit = std::chrono::seconds(20);     // without progress
+    MonotonicTime dead_after = std::chrono::seconds(10);   // of silence
+    MonotonicTime lease_limit = std::chrono::seconds(20);  // without progress
     MonotonicTime no_workers_limit = std::chrono::seconds(60);
     MonotonicTime interrupt_limit = std::chrono::seconds(10);  // for leased chunks to be finished
     MonotonicTime stop_limit = std::chrono::seconds(2);        // for nodes to say Stopped
     MonotonicTime heartbeat = std::chrono::milliseconds(500);
-    std::function<bool()> stop_requested;       // polled; true: finish what is leased, export, and end
+    std::function<bool()> stop_requested;  // polled; true: finish what is leased, export, and end
   };
   // `events` is not owned.
   SchedulerMachine(Options options, JobEvents* events);
@@ -54,12 +54,12 @@ class SchedulerMachine : public Machine {
   bool work_pending() const override { return changed_; }
   bool finished() const override { return phase_ == Phase::kFinished; }
 
-  // For a coordinator that started the nodes itself: a process has ended, otherwise than it was told to. `what` says
-  // how. Sooner known than by its silence.
+  // For a coordinator that started the nodes itself: a process has ended, otherwise than it was
+  // told to. `what` says how. Sooner known than by its silence.
   void OnProcessEnded(std::uint32_t pid, const std::string& what);
 
-  // Unavailable: a node was away too long (exit 75). DataLoss: too many bad rows, or a worker could not read
-  // its data. Otherwise what a worker reported.
+  // Unavailable: a node was away too long (exit 75). DataLoss: too many bad rows, or a worker could
+  // not read its data. Otherwise what a worker reported.
   const absl::Status& status() const { return status_; }
   // Stopped before its last pass was done; the weights were exported all the same.
   bool interrupted() const { return interrupted_; }
@@ -67,7 +67,7 @@ class SchedulerMachine : public Machine {
 
  private:
   enum class Phase { kGathering, kImporting, kTraining, kExporting, kStopping, kFinished };
-  struct WaitingWorker {                        // for a lease
+  struct WaitingWorker {  // for a lease
     Message request;
     MonotonicTime deadline;
   };
@@ -80,7 +80,7 @@ class SchedulerMachine : public Machine {
   void Gather(MonotonicTime now, Outbox& outbox);
   void Start(MonotonicTime now, Outbox& outbox);
   void Train(MonotonicTime now, Outbox& outbox);
-  void EndPass();                               // all chunks of the pass are done
+  void EndPass();  // all chunks of the pass are done
   void BeginExport();
   void AfterExport(Outbox& outbox);
   void CheckMembers(MonotonicTime now);
@@ -106,17 +106,17 @@ class SchedulerMachine : public Machine {
   std::optional<WeightImporter> importer_;
   std::optional<WeightExporter> exporter_;
   std::uint64_t next_transfer_request_ = 1;
-  PassReport report_;                           // of the running pass
-  bool report_pending_ = false;                 // the pass is over, OnPassEnd was not called
-  bool exported_ = false;                       // the weights as they are now
+  PassReport report_;            // of the running pass
+  bool report_pending_ = false;  // the pass is over, OnPassEnd was not called
+  bool exported_ = false;        // the weights as they are now
   std::uint32_t passes_done_ = 0;
   std::map<NodeId, WaitingWorker> waiting_;
-  bool done_changed_ = false;                   // since SendDone went to all shards
-  bool changed_ = false;                        // by a message: a phase may be over
+  bool done_changed_ = false;  // since SendDone went to all shards
+  bool changed_ = false;       // by a message: a phase may be over
   bool interrupted_ = false;
   MonotonicTime interrupted_at_{0};
-  MonotonicTime phase_began_{-1};               // negative: at the next tick
-  MonotonicTime workers_seen_{0};               // when a worker was last alive
+  MonotonicTime phase_began_{-1};  // negative: at the next tick
+  MonotonicTime workers_seen_{0};  // when a worker was last alive
   MonotonicTime next_stop_{0};
   absl::Status status_;
 };

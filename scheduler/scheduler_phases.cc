@@ -68,10 +68,10 @@ void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
   for (const Member& member : membership_.members()) {
     if (member.alive) names.push_back(member.Name());
   }
-  Fail(absl::UnavailableError(absl::StrCat(
-      "after ", Seconds(options_.gather_limit), " s only ", shards, " of ", options_.shards,
-      " shards and ", workers, " of ", options_.workers, " workers have come: ",
-      names.empty() ? "none" : absl::StrJoin(names, ", "))));
+  Fail(absl::UnavailableError(
+      absl::StrCat("after ", Seconds(options_.gather_limit), " s only ", shards, " of ",
+                   options_.shards, " shards and ", workers, " of ", options_.workers,
+                   " workers have come: ", names.empty() ? "none" : absl::StrJoin(names, ", "))));
 }
 
 void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
@@ -172,8 +172,10 @@ void SchedulerMachine::CheckMembers(MonotonicTime now) {
     } else if (routing_.has_value() && routing_->ShardOfNode(member->node).ok()) {
       const bool ended = member->last_heard == MonotonicTime::min();
       const std::string how =
-          ended ? " has ended" : absl::StrCat(" has not been heard of for ", Seconds(options_.dead_after), " s");
-      Fail(absl::UnavailableError(absl::StrCat(member->Name(), how, "; its part of the model is lost")));
+          ended ? " has ended"
+                : absl::StrCat(" has not been heard of for ", Seconds(options_.dead_after), " s");
+      Fail(absl::UnavailableError(
+          absl::StrCat(member->Name(), how, "; its part of the model is lost")));
     }
   }
   if (membership_.alive(wire::WORKER) > 0) workers_seen_ = now;
@@ -228,13 +230,15 @@ void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {
 
 void SchedulerMachine::CheckBadRows() {
   const PassCounts& counts = report_.counts;
-  if (static_cast<double>(counts.bad) <= options_.max_bad_rows * static_cast<double>(counts.lines)) return;
+  if (static_cast<double>(counts.bad) <= options_.max_bad_rows * static_cast<double>(counts.lines))
+    return;
   std::string first;
   if (!counts.bad_examples.empty()) {
     const BadRow& bad = counts.bad_examples.front();
     const bool known = bad.file < static_cast<std::uint32_t>(options_.plan.files_size());
-    first = absl::StrCat("; the first: ", known ? options_.plan.files(bad.file) : "file", ", byte ",
-                         bad.offset, ", column ", bad.column, ": ", bad.what, " in \"", bad.text, "\"");
+    first =
+        absl::StrCat("; the first: ", known ? options_.plan.files(bad.file) : "file", ", byte ",
+                     bad.offset, ", column ", bad.column, ": ", bad.what, " in \"", bad.text, "\"");
   }
   Fail(absl::DataLossError(absl::StrCat(counts.bad, " of ", counts.lines,
                                         " lines are malformed, more than data.max_bad_rows allows",

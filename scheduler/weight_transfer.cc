@@ -37,7 +37,8 @@ void WeightExporter::OnTick(MonotonicTime now, const SendToShard& send) {
 void WeightExporter::OnReply(const Message& message, MonotonicTime now) {
   if (finished() || message.body.request() != request_ || !message.body.has_export_reply()) return;
   const wire::ExportReply& reply = message.body.export_reply();
-  if (message.sections.size() != 2 || reply.next_slot() <= slot_ || reply.next_slot() > RunEnd()) return;
+  if (message.sections.size() != 2 || reply.next_slot() <= slot_ || reply.next_slot() > RunEnd())
+    return;
   std::vector<Key> keys;
   if (!DecodeKeys(message.sections[0], reply.count(), keys).ok()) return;
   std::vector<float> weights(keys.size());
@@ -65,7 +66,8 @@ void WeightImporter::OnTick(MonotonicTime now, const SendToShard& send) {
     message.body.set_request(request);
     message.body.mutable_import()->set_count(static_cast<std::uint32_t>(part.keys));
     message.sections.push_back(EncodeKeys(Gather(part, absl::MakeConstSpan(keys_))));
-    message.sections.push_back(EncodeValues(wire::F32, Gather(part, absl::MakeConstSpan(weights_))));
+    message.sections.push_back(
+        EncodeValues(wire::F32, Gather(part, absl::MakeConstSpan(weights_))));
     send(part.shard, std::move(message));
   }
   deadline_ = now + kRetry;

@@ -1,5 +1,6 @@
-// Whole weights between the coordinator and all shards: export in ascending key order, page by page, and import
-// before the first pass. One request a shard at a time, repeated until it is answered. One thread.
+// Whole weights between the coordinator and all shards: export in ascending key order, page by
+// page, and import before the first pass. One request a shard at a time, repeated until it is
+// answered. One thread.
 #pragma once
 
 #include <cstdint>
@@ -31,12 +32,12 @@ class WeightExporter {
   std::uint64_t entries() const { return entries_; }
 
  private:
-  SlotIndex RunEnd() const;                // of the slots from slot_ on with the same owner
+  SlotIndex RunEnd() const;  // of the slots from slot_ on with the same owner
 
   const RoutingTable& routing_;
   const Page page_;
   const SlotIndex slots_;
-  SlotIndex slot_ = 0;                     // the first that is not exported
+  SlotIndex slot_ = 0;  // the first that is not exported
   std::uint64_t request_;
   MonotonicTime deadline_{0};
   std::uint64_t entries_ = 0;

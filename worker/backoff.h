@@ -1,5 +1,6 @@
-// How long to wait before asking again: doubling from `first` to `longest`, each time up to a quarter more or
-// less so that many who failed together do not come back together. Seeded: a run can be replayed. One thread.
+// How long to wait before asking again: doubling from `first` to `longest`, each time up to a
+// quarter more or less so that many who failed together do not come back together. Seeded: a run
+// can be replayed. One thread.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +18,8 @@ class Backoff {
 
   // Before attempt number `attempt` + 1, where 0 attempts have failed so far at the first sending.
   MonotonicTime Wait(int attempt) {
-    const MonotonicTime plain = std::min(longest_, first_ * (std::int64_t{1} << std::min(attempt, 20)));
+    const MonotonicTime plain =
+        std::min(longest_, first_ * (std::int64_t{1} << std::min(attempt, 20)));
     state_ = Mix64(state_);
     const double jitter = 0.75 + 0.5 * static_cast<double>(state_ >> 11) * 0x1p-53;
     return MonotonicTime(static_cast<std::int64_t>(plain.count() * jitter) + 1);

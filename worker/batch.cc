@@ -77,8 +77,9 @@ void BatchBuilder::Build(const RowBlock& block, RowRange rows, bool bias, Batch*
   batch->gradient.resize(by_id_.size());
 }
 
-// Keys are uniform, so one distribution by their top bits leaves about two keys a bucket, and std::sort
-// of so few is an insertion sort. Keys that are not uniform make larger buckets, sorted in n log n.
+// Keys are uniform, so one distribution by their top bits leaves about two keys a bucket, and
+// std::sort of so few is an insertion sort. Keys that are not uniform make larger buckets, sorted
+// in n log n.
 void BatchBuilder::SortKeys(const std::vector<Key>& by_id, Batch* batch) {
   const std::size_t n = by_id.size();
   batch->keys.resize(n);
@@ -96,7 +97,8 @@ void BatchBuilder::SortKeys(const std::vector<Key>& by_id, Batch* batch) {
   const auto less = [&](std::uint32_t a, std::uint32_t b) { return by_id[a] < by_id[b]; };
   for (std::size_t b = 0; b + 1 < bucket_end_.size(); ++b) {
     const std::uint32_t stop = bucket_end_[b];
-    if (stop - start > 1) std::sort(&batch->id_at[start], &batch->id_at[start] + (stop - start), less);
+    if (stop - start > 1)
+      std::sort(&batch->id_at[start], &batch->id_at[start] + (stop - start), less);
     start = stop;
   }
   for (std::size_t i = 0; i < n; ++i) batch->keys[i] = by_id[batch->id_at[i]];

@@ -1,5 +1,5 @@
-// A batch in the form that learning needs: its distinct keys in ascending order, and every feature as an index
-// into them. Plain data plus the builder that makes it. One thread.
+// A batch in the form that learning needs: its distinct keys in ascending order, and every feature
+// as an index into them. Plain data plus the builder that makes it. One thread.
 #pragma once
 
 #include <cstddef>
@@ -18,18 +18,19 @@ struct RowRange {
   std::size_t size() const { return end - begin; }
 };
 
-// Features are numbered by first appearance ("ids"), which keeps neighbouring rows' weights close in memory;
-// the sorted order, in which keys travel, is a permutation of the ids.
+// Features are numbered by first appearance ("ids"), which keeps neighbouring rows' weights close
+// in memory; the sorted order, in which keys travel, is a permutation of the ids.
 struct Batch {
-  const RowBlock* block = nullptr;      // not owned
+  const RowBlock* block = nullptr;  // not owned
   RowRange rows;
-  bool bias = false;                    // kBiasKey has an id, bias_id, and belongs to every row
+  bool bias = false;  // kBiasKey has an id, bias_id, and belongs to every row
   std::uint32_t bias_id = 0;
-  std::vector<std::uint32_t> feature_id;  // of features row_begin[rows.begin] .. row_begin[rows.end]
-  std::vector<Key> keys;                // ascending, distinct
-  std::vector<std::uint32_t> id_at;     // id of keys[i]
-  std::vector<float> weight;            // by id
-  std::vector<float> gradient;          // by id
+  std::vector<std::uint32_t>
+      feature_id;                    // of features row_begin[rows.begin] .. row_begin[rows.end]
+  std::vector<Key> keys;             // ascending, distinct
+  std::vector<std::uint32_t> id_at;  // id of keys[i]
+  std::vector<float> weight;         // by id
+  std::vector<float> gradient;       // by id
 };
 
 class BatchBuilder {
@@ -49,14 +50,14 @@ class BatchBuilder {
   void Grow(const std::vector<Key>& by_id);
   void SortKeys(const std::vector<Key>& by_id, Batch* batch);
 
-  std::vector<Cell> cells_;             // open addressing, a power of two; key 0: free
-  int shift_ = 64;                      // 64 - log2(cells_.size())
+  std::vector<Cell> cells_;  // open addressing, a power of two; key 0: free
+  int shift_ = 64;           // 64 - log2(cells_.size())
   std::vector<Key> by_id_;
   std::vector<std::uint32_t> bucket_end_;
 };
 
-// Parts the rows of a chunk into batches of `batch_rows`; the 64th takes the rest. A chunk without rows has one
-// empty batch.
+// Parts the rows of a chunk into batches of `batch_rows`; the 64th takes the rest. A chunk without
+// rows has one empty batch.
 std::uint32_t BatchesOf(std::size_t rows, std::size_t batch_rows);
 RowRange RowsOfBatch(std::size_t rows, std::size_t batch_rows, std::uint32_t batch);
 

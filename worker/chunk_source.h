@@ -12,12 +12,13 @@
 
 namespace ps {
 
-// The rows of a chunk that are to be learnt, in the order of the data. The same chunk always gives the same.
+// The rows of a chunk that are to be learnt, in the order of the data. The same chunk always gives
+// the same.
 struct ChunkRows {
-  RowBlock block;                  // block.lines and block.bad_rows count all of the chunk
-  std::uint64_t rows = 0;          // read: learnt, held out and dropped
-  std::uint64_t held_out = 0;      // of the valid or test part
-  std::uint64_t dropped = 0;       // by negative down-sampling
+  RowBlock block;              // block.lines and block.bad_rows count all of the chunk
+  std::uint64_t rows = 0;      // read: learnt, held out and dropped
+  std::uint64_t held_out = 0;  // of the valid or test part
+  std::uint64_t dropped = 0;   // by negative down-sampling
 };
 
 class ChunkSource {

@@ -1,5 +1,5 @@
-// A batch on its way: pulled, computed, pushed. Plain data; owned by the worker machine, its parts driven by
-// ShardClient.
+// A batch on its way: pulled, computed, pushed. Plain data; owned by the worker machine, its parts
+// driven by ShardClient.
 #pragma once
 
 #include <cstddef>
@@ -20,24 +20,24 @@ struct Flight {
   // What goes to one shard: asked of it now, and when to ask again.
   struct Part {
     ShardIndex shard = 0;
-    RoutingTable::Part keys;             // ranges of batch.keys; none in a stepped batch without keys there
-    wire::KeyList description;           // signature and count
+    RoutingTable::Part keys;    // ranges of batch.keys; none in a stepped batch without keys there
+    wire::KeyList description;  // signature and count
     std::uint64_t request = 0;
     bool answered = false;
     bool send_keys = true;
-    int attempts = 0;                    // of this phase
-    int malformed = 0;                   // replies that said so
-    MonotonicTime deadline{0};           // then it is sent again
+    int attempts = 0;           // of this phase
+    int malformed = 0;          // replies that said so
+    MonotonicTime deadline{0};  // then it is sent again
   };
 
   std::shared_ptr<HeldChunk> chunk;
-  std::uint32_t index = 0;               // of the batch in its chunk
+  std::uint32_t index = 0;  // of the batch in its chunk
   Batch batch;
   std::vector<float> margins;
-  std::vector<std::uint8_t> counts;      // rows a key, where admission needs them
+  std::vector<std::uint8_t> counts;  // rows a key, where admission needs them
   Phase phase = Phase::kPulling;
   std::vector<Part> parts;
-  std::size_t unanswered = 0;            // parts of this phase
+  std::size_t unanswered = 0;  // parts of this phase
 };
 
 }  // namespace ps

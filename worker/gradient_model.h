@@ -1,5 +1,5 @@
-// What a worker computes from a batch and the weights it pulled. Behind an interface so that a test can count
-// instead of learning.
+// What a worker computes from a batch and the weights it pulled. Behind an interface so that a test
+// can count instead of learning.
 #pragma once
 
 #include <vector>
@@ -11,8 +11,9 @@ namespace ps {
 class GradientModel {
  public:
   virtual ~GradientModel() = default;
-  // Reads batch->weight, fills batch->gradient (both by id) with sums over the rows in row order, and sets
-  // *margins (one a row) to the predictions made with the pulled weights. No result may depend on vector width.
+  // Reads batch->weight, fills batch->gradient (both by id) with sums over the rows in row order,
+  // and sets *margins (one a row) to the predictions made with the pulled weights. No result may
+  // depend on vector width.
   virtual void Compute(Batch* batch, std::vector<float>* margins) const = 0;
 };
 

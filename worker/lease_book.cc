@@ -55,9 +55,8 @@ void LeaseBook::ListHeld(wire::LeaseRequest* request) const {
 }
 
 std::size_t LeaseBook::startable() const {
-  return std::count_if(held_.begin(), held_.end(), [](const auto& held) {
-    return !held->read || held->HasBatchToStart();
-  });
+  return std::count_if(held_.begin(), held_.end(),
+                       [](const auto& held) { return !held->read || held->HasBatchToStart(); });
 }
 
 void LeaseBook::Landed(HeldChunk& chunk, wire::Progress::BatchStats stats, MonotonicTime now) {
@@ -85,8 +84,8 @@ void LeaseBook::SendProgress(const Address& scheduler, MonotonicTime now, Outbox
   for (const auto& held : held_) {
     HeldChunk& chunk = *held;
     // A chunk that was read and is wholly reported by others still has its row counts to tell.
-    const bool due = !chunk.unreported.empty() || (chunk.read && !chunk.HasBatchToStart() &&
-                                                   chunk.in_flight == 0);
+    const bool due = !chunk.unreported.empty() ||
+                     (chunk.read && !chunk.HasBatchToStart() && chunk.in_flight == 0);
     if (!due || now < chunk.progress_deadline) continue;
     Message message;
     wire::Progress& progress = *message.body.mutable_progress();

@@ -1,5 +1,5 @@
-// The chunks a worker holds: what was leased, which batches are on their way, which every shard has acknowledged,
-// and what the scheduler has been told. One thread.
+// The chunks a worker holds: what was leased, which batches are on their way, which every shard has
+// acknowledged, and what the scheduler has been told. One thread.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +15,19 @@ namespace ps {
 struct HeldChunk {
   wire::Lease::Chunk lease;
   bool read = false;
-  ChunkRows rows;                        // once read
-  std::uint32_t batches = 0;             // once read
-  std::uint32_t next_batch = 0;          // the first that was not started
-  std::uint64_t landed = 0;              // batches that all shards have acknowledged
-  std::uint64_t reported = 0;            // batches that the scheduler has acknowledged, from whomever
+  ChunkRows rows;                // once read
+  std::uint32_t batches = 0;     // once read
+  std::uint32_t next_batch = 0;  // the first that was not started
+  std::uint64_t landed = 0;      // batches that all shards have acknowledged
+  std::uint64_t reported = 0;    // batches that the scheduler has acknowledged, from whomever
   std::uint32_t in_flight = 0;
   std::vector<wire::Progress::BatchStats> unreported;
-  MonotonicTime progress_deadline{0};    // when Progress is sent (again)
+  MonotonicTime progress_deadline{0};  // when Progress is sent (again)
   int progress_attempts = 0;
 
-  std::uint64_t all() const { return batches == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << batches) - 1; }
+  std::uint64_t all() const {
+    return batches == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << batches) - 1;
+  }
   // Moves next_batch over batches that are done already; true when one is left to start.
   bool HasBatchToStart();
 };

@@ -1,4 +1,5 @@
-// Logistic regression: margin = sum of weight * value, gradient of the log loss = (p - label) * importance * value.
+// Logistic regression: margin = sum of weight * value, gradient of the log loss = (p - label) *
+// importance * value.
 #pragma once
 
 #include <vector>

@@ -11,7 +11,8 @@ namespace ps {
 namespace {
 
 // The part's keys, in place where they are neighbours (nearly always), else gathered into *copy.
-absl::Span<const Key> KeysOf(const Flight& flight, const Flight::Part& part, std::vector<Key>* copy) {
+absl::Span<const Key> KeysOf(const Flight& flight, const Flight::Part& part,
+                             std::vector<Key>* copy) {
   if (part.keys.ranges.empty()) return {};
   const absl::Span<const Key> all = flight.batch.keys;
   if (part.keys.ranges.size() == 1) {
@@ -114,8 +115,8 @@ void ShardClient::Forget(Flight& flight) {
 }
 
 void ShardClient::Send(Flight& flight, Flight::Part& part, MonotonicTime now, Outbox& outbox) {
-  Message message = flight.phase == Flight::Phase::kPulling ? MakePull(flight, part)
-                                                            : MakePush(flight, part);
+  Message message =
+      flight.phase == Flight::Phase::kPulling ? MakePull(flight, part) : MakePush(flight, part);
   message.body.set_request(part.request);
   message.body.set_epoch(routing_->epoch());
   part.deadline = now + silence_.Wait(part.attempts++);
@@ -162,7 +163,8 @@ Message ShardClient::MakePush(const Flight& flight, const Flight::Part& part) {
   }
   values_.clear();
   const Batch& batch = flight.batch;
-  ForEachPosition(part.keys, [&](std::size_t i) { values_.push_back(batch.gradient[batch.id_at[i]]); });
+  ForEachPosition(part.keys,
+                  [&](std::size_t i) { values_.push_back(batch.gradient[batch.id_at[i]]); });
   message.sections.push_back(EncodeValues(options_.values, values_));
   if (options_.send_counts) {
     push.set_has_counts(true);
@@ -180,7 +182,8 @@ bool ShardClient::TakeWeights(Flight& flight, const Flight::Part& part, const Me
     return false;
   }
   values_.resize(part.keys.keys);
-  if (!DecodeValues(reply.format(), message.sections[0], absl::MakeSpan(values_)).ok()) return false;
+  if (!DecodeValues(reply.format(), message.sections[0], absl::MakeSpan(values_)).ok())
+    return false;
   Batch& batch = flight.batch;
   std::size_t at = 0;
   ForEachPosition(part.keys, [&](std::size_t i) { batch.weight[batch.id_at[i]] = values_[at++]; });
@@ -192,13 +195,14 @@ void ShardClient::Answered(Flight& flight, Flight::Part& part) {
   part.answered = true;
   if (--flight.unanswered > 0) return;
   std::erase(flights_, &flight);
-  flight.phase = flight.phase == Flight::Phase::kPulling ? Flight::Phase::kComputable
-                                                         : Flight::Phase::kLanded;
+  flight.phase =
+      flight.phase == Flight::Phase::kPulling ? Flight::Phase::kComputable : Flight::Phase::kLanded;
 }
 
 absl::Status ShardClient::OnReply(const Message& message, MonotonicTime now, Outbox& outbox) {
   const auto found = waiting_.find(message.body.request());
-  if (found == waiting_.end()) return absl::OkStatus();  // a second answer, or one to a forgotten flight
+  if (found == waiting_.end())
+    return absl::OkStatus();  // a second answer, or one to a forgotten flight
   Flight& flight = *found->second.flight;
   Flight::Part& part = flight.parts[found->second.part];
   const bool pulling = flight.phase == Flight::Phase::kPulling;
@@ -234,9 +238,9 @@ absl::Status ShardClient::OnError(const Message& message, Flight& flight, Flight
     default:
       break;
   }
-  return absl::InternalError(absl::StrCat("shard ", routing_->shards()[part.shard].endpoint,
-                                          " refuses a request: ",
-                                          wire::Error::Code_Name(error.code()), " ", error.message()));
+  return absl::InternalError(absl::StrCat(
+      "shard ", routing_->shards()[part.shard].endpoint,
+      " refuses a request: ", wire::Error::Code_Name(error.code()), " ", error.message()));
 }
 
 void ShardClient::OnTick(MonotonicTime now, Outbox& outbox) {

@@ -1,5 +1,5 @@
-// A worker's side of Pull and Push: parts a batch by the routing table, asks every shard, and asks again, under
-// the same name and with the same bytes, until each has answered.
+// A worker's side of Pull and Push: parts a batch by the routing table, asks every shard, and asks
+// again, under the same name and with the same bytes, until each has answered.
 //
 // Flights are not owned; one must be forgotten (Forget) before it goes. One thread.
 #pragma once
@@ -20,12 +20,12 @@ namespace ps {
 class ShardClient {
  public:
   struct Options {
-    bool stepped = false;                  // staleness 0
+    bool stepped = false;  // staleness 0
     std::uint32_t chunks_per_round = 1;
     bool send_counts = false;
     wire::ValueFormat values = wire::F32;
     std::uint64_t seed = 0;
-    MonotonicTime retry_first = std::chrono::seconds(1);   // after silence
+    MonotonicTime retry_first = std::chrono::seconds(1);  // after silence
     MonotonicTime retry_longest = std::chrono::seconds(8);
   };
   explicit ShardClient(const Options& options);
@@ -38,11 +38,13 @@ class ShardClient {
 
   // Begins the pull of a built batch. The flight becomes kComputable when the weights are there.
   void Pull(Flight& flight, MonotonicTime now, Outbox& outbox);
-  // Begins the push of a computed batch. The flight becomes kLanded when all shards have acknowledged it.
+  // Begins the push of a computed batch. The flight becomes kLanded when all shards have
+  // acknowledged it.
   void Push(Flight& flight, MonotonicTime now, Outbox& outbox);
   void Forget(Flight& flight);
 
-  // Takes a PullReply, PushAck or Error. Not OK: the job cannot go on (a shard refuses what must be right).
+  // Takes a PullReply, PushAck or Error. Not OK: the job cannot go on (a shard refuses what must be
+  // right).
   absl::Status OnReply(const Message& message, MonotonicTime now, Outbox& outbox);
   void OnTick(MonotonicTime now, Outbox& outbox);
 
@@ -59,21 +61,22 @@ class ShardClient {
   Message MakePush(const Flight& flight, const Flight::Part& part);
   void FillStep(const Flight& flight, wire::Push* push) const;
   bool TakeWeights(Flight& flight, const Flight::Part& part, const Message& message);
-  absl::Status OnError(const Message& message, Flight& flight, Flight::Part& part, MonotonicTime now,
-                       Outbox& outbox);
+  absl::Status OnError(const Message& message, Flight& flight, Flight::Part& part,
+                       MonotonicTime now, Outbox& outbox);
   void Answered(Flight& flight, Flight::Part& part);
 
   const Options options_;
-  Backoff silence_;                        // until an unanswered request is repeated
-  Backoff refusal_;                        // until a shard that was not ready is asked again
+  Backoff silence_;  // until an unanswered request is repeated
+  Backoff refusal_;  // until a shard that was not ready is asked again
   std::optional<RoutingTable> routing_;
-  // Starts at random: an answer meant for a worker that was here before must not fit a request of this one.
+  // Starts at random: an answer meant for a worker that was here before must not fit a request of
+  // this one.
   std::uint64_t next_request_;
   absl::flat_hash_map<std::uint64_t, Waiting> waiting_;
-  std::vector<Flight*> flights_;           // in kPulling or kPushing
-  MonotonicTime next_deadline_{0};         // no part's deadline is before
+  std::vector<Flight*> flights_;    // in kPulling or kPushing
+  MonotonicTime next_deadline_{0};  // no part's deadline is before
   bool moved_ = false;
-  std::vector<float> values_;              // scratch
+  std::vector<float> values_;  // scratch
 };
 
 }  // namespace ps

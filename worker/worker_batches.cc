@@ -83,7 +83,8 @@ void WorkerMachine::ReadChunk(HeldChunk& chunk, MonotonicTime now) {
   chunk.batches = BatchesOf(chunk.rows.block.rows(), plan_->batch_rows());
 }
 
-void WorkerMachine::StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime now, Outbox& outbox) {
+void WorkerMachine::StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime now,
+                               Outbox& outbox) {
   std::unique_ptr<Flight> flight;
   if (spare_.empty()) {
     flight = std::make_unique<Flight>();
@@ -95,8 +96,8 @@ void WorkerMachine::StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime n
   flight->index = chunk->next_batch++;
   ++chunk->in_flight;
   flight->chunk = std::move(chunk);
-  builder_.Build(block, RowsOfBatch(block.rows(), plan_->batch_rows(), flight->index), plan_->bias(),
-                 &flight->batch);
+  builder_.Build(block, RowsOfBatch(block.rows(), plan_->batch_rows(), flight->index),
+                 plan_->bias(), &flight->batch);
   if (plan_->min_count() > 1) BatchBuilder::CountRows(flight->batch, &flight->counts);
   shards_->Pull(*flight, now, outbox);
   flights_.push_back(std::move(flight));

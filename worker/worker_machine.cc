@@ -62,7 +62,8 @@ void WorkerMachine::OnWelcome(const wire::Welcome& welcome) {
   plan_ = welcome.plan();
   heartbeat_interval_ = std::chrono::milliseconds(std::max(1u, welcome.heartbeat_ms()));
   if (plan_->batch_rows() == 0 || (plan_->staleness() == 0 && plan_->chunks_per_round() == 0)) {
-    status_ = absl::InvalidArgumentError("the scheduler's plan has no batch_rows or chunks_per_round");
+    status_ =
+        absl::InvalidArgumentError("the scheduler's plan has no batch_rows or chunks_per_round");
     return;
   }
   window_ = plan_->staleness() < 0 ? options_.unbounded_window : plan_->staleness() + 1;
@@ -94,8 +95,8 @@ void WorkerMachine::OnRouting(std::uint64_t epoch, const wire::Routing& routing,
 }
 
 void WorkerMachine::OnLease(const Message& message, MonotonicTime now) {
-  // An answer to an earlier request may grant what this worker has finished since; the scheduler sees from
-  // `holding` that its grant was not taken.
+  // An answer to an earlier request may grant what this worker has finished since; the scheduler
+  // sees from `holding` that its grant was not taken.
   if (message.body.request() != lease_request_) return;
   lease_request_ = 0;
   lease_attempts_ = 0;
@@ -123,10 +124,9 @@ void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   if (last_heard_ < MonotonicTime::zero()) last_heard_ = now;
   if (now - last_heard_ > options_.scheduler_timeout) {
     finished_ = true;
-    status_ = absl::UnavailableError(
-        absl::StrCat("nothing heard from the scheduler ", options_.scheduler, " for ",
-                     std::chrono::duration_cast<std::chrono::seconds>(now - last_heard_).count(),
-                     " s"));
+    status_ = absl::UnavailableError(absl::StrCat(
+        "nothing heard from the scheduler ", options_.scheduler, " for ",
+        std::chrono::duration_cast<std::chrono::seconds>(now - last_heard_).count(), " s"));
     return;
   }
   if (shards_.has_value() && shards_->TakeMoved()) next_heartbeat_ = std::min(next_heartbeat_, now);
@@ -148,8 +148,8 @@ void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
 }
 
 void WorkerMachine::RequestLease(MonotonicTime now, Outbox& outbox) {
-  // In steps a worker may need any number of a round's chunks at once; they are asked for one by one, so that
-  // they spread over the workers.
+  // In steps a worker may need any number of a round's chunks at once; they are asked for one by
+  // one, so that they spread over the workers.
   const bool stepped = plan_->staleness() == 0;
   const std::size_t startable = leases_.startable();
   const std::size_t ahead = static_cast<std::size_t>(options_.chunks_ahead);

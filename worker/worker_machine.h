@@ -1,9 +1,9 @@
-// A worker as a node of the cluster: leases chunks, and for each batch of a chunk pulls weights, computes the
-// gradient and pushes it, with up to `staleness` + 1 batches on their way at once.
+// A worker as a node of the cluster: leases chunks, and for each batch of a chunk pulls weights,
+// computes the gradient and pushes it, with up to `staleness` + 1 batches on their way at once.
 //
-// A Machine: one thread, no socket, clock or file of its own; rows come through a ChunkSource. A piece of work
-// (reading a chunk, building or computing a batch) is done in OnTick, so that messages are looked at in between.
-// status() is final once finished() is true.
+// A Machine: one thread, no socket, clock or file of its own; rows come through a ChunkSource. A
+// piece of work (reading a chunk, building or computing a batch) is done in OnTick, so that
+// messages are looked at in between. status() is final once finished() is true.
 #pragma once
 
 #include <cstdint>
@@ -35,10 +35,10 @@ class WorkerMachine : public Machine {
     Address scheduler;
     std::string host;
     std::uint32_t pid = 0;
-    std::uint64_t incarnation = 0;                  // random; also seeds jitter
+    std::uint64_t incarnation = 0;  // random; also seeds jitter
     MonotonicTime scheduler_timeout = std::chrono::seconds(30);
-    int unbounded_window = 16;                      // batches on their way when staleness is unbounded
-    int chunks_ahead = 2;                           // leased chunks with batches to start
+    int unbounded_window = 16;  // batches on their way when staleness is unbounded
+    int chunks_ahead = 2;       // leased chunks with batches to start
   };
   WorkerMachine(Options options, OpenSource open, std::unique_ptr<GradientModel> model);
 
@@ -47,14 +47,15 @@ class WorkerMachine : public Machine {
   bool work_pending() const override;
   bool finished() const override { return finished_; }
 
-  // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went silent; and this
-  // worker's own error where it was the one that failed the job.
+  // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went
+  // silent; and this worker's own error where it was the one that failed the job.
   const absl::Status& status() const { return status_; }
   std::uint64_t rows() const { return rows_; }
 
  private:
   void OnWelcome(const wire::Welcome& welcome);
-  void OnRouting(std::uint64_t epoch, const wire::Routing& routing, MonotonicTime now, Outbox& outbox);
+  void OnRouting(std::uint64_t epoch, const wire::Routing& routing, MonotonicTime now,
+                 Outbox& outbox);
   void OnLease(const Message& message, MonotonicTime now);
   void OnStop(const wire::Stop& stop, Outbox& outbox);
   void Fail(absl::Status status, MonotonicTime now);
@@ -67,10 +68,10 @@ class WorkerMachine : public Machine {
   // One piece of work; in order of preference: push what can be computed, start another batch.
   void Work(MonotonicTime now, Outbox& outbox);
   void Compute(Flight& flight, MonotonicTime now, Outbox& outbox);
-  HeldChunk* NextChunk() const;             // with a batch that may be started now
+  HeldChunk* NextChunk() const;  // with a batch that may be started now
   void StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime now, Outbox& outbox);
   void ReadChunk(HeldChunk& chunk, MonotonicTime now);
-  void Land(MonotonicTime now);             // reports flights that every shard has acknowledged
+  void Land(MonotonicTime now);  // reports flights that every shard has acknowledged
 
   const Options options_;
   const OpenSource open_;
@@ -81,21 +82,21 @@ class WorkerMachine : public Machine {
   LeaseBook leases_;
   BatchBuilder builder_;
   std::size_t window_ = 1;
-  std::deque<std::unique_ptr<Flight>> flights_;    // on their way, in the order of starting
-  std::vector<std::unique_ptr<Flight>> spare_;     // kept for their memory
+  std::deque<std::unique_ptr<Flight>> flights_;  // on their way, in the order of starting
+  std::vector<std::unique_ptr<Flight>> spare_;   // kept for their memory
 
-  std::uint64_t lease_request_ = 0;         // outstanding; 0: none
-  std::uint64_t next_lease_request_;        // starts at random, as ShardClient's do
+  std::uint64_t lease_request_ = 0;   // outstanding; 0: none
+  std::uint64_t next_lease_request_;  // starts at random, as ShardClient's do
   int lease_attempts_ = 0;
   MonotonicTime lease_deadline_{0};
   Backoff lease_backoff_;
 
   MonotonicTime heartbeat_interval_ = std::chrono::milliseconds(100);  // of Hello, until welcomed
   MonotonicTime next_heartbeat_{0};
-  MonotonicTime last_heard_{-1};            // negative: not started
+  MonotonicTime last_heard_{-1};  // negative: not started
   std::uint64_t rows_ = 0;
   bool finished_ = false;
-  absl::Status status_;                     // not OK before finished_: the failure to report
+  absl::Status status_;  // not OK before finished_: the failure to report
 };
 
 }  // namespace ps

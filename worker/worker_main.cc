@@ -1,4 +1,5 @@
-// ps_worker: a process of a cluster that reads data and computes gradients. Ends when the scheduler says so.
+// ps_worker: a process of a cluster that reads data and computes gradients. Ends when the scheduler
+// says so.
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 
@@ -8,7 +9,8 @@
 
 DEFINE_string(scheduler, "", "Where the scheduler is: tcp://HOST:PORT");
 DEFINE_string(bind, "tcp://127.0.0.1:0", "Where to listen; port 0 takes a free one");
-DEFINE_int32(silence_limit_s, 30, "Leave with exit code 75 when the scheduler is silent for this long");
+DEFINE_int32(silence_limit_s, 30,
+             "Leave with exit code 75 when the scheduler is silent for this long");
 
 int main(int argc, char** argv) {
   gflags::SetUsageMessage("a worker of a Hyperplane cluster");

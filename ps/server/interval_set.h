@@ -1,5 +1,5 @@
-// A set of 32-bit numbers kept as disjoint, non-adjacent closed intervals: the finished chunks of a pass, which
-// are nearly always one run with a few holes. Plain value type; one thread.
+// A set of 32-bit numbers kept as disjoint, non-adjacent closed intervals: the finished chunks of a
+// pass, which are nearly always one run with a few holes. Plain value type; one thread.
 #pragma once
 
 #include <cstdint>

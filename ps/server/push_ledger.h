@@ -1,10 +1,11 @@
-// Which pushes a shard has applied, so that a repeated one is skipped: a retry, a frame delivered twice, or
-// another worker doing a slow or dead worker's chunk again. A push is named by (pass, chunk, batch).
+// Which pushes a shard has applied, so that a repeated one is skipped: a retry, a frame delivered
+// twice, or another worker doing a slow or dead worker's chunk again. A push is named by (pass,
+// chunk, batch).
 //
-// For every open chunk there is a 64-bit mask a slot, one bit a batch: batches skip slots and arrive in any
-// order, so a high-water mark would lose pushes. A chunk that the scheduler has declared done has no masks:
-// it is in an interval set, and every push to it is a repetition. News of a pass says that all earlier passes
-// are wholly done: the scheduler begins a pass only then.
+// For every open chunk there is a 64-bit mask a slot, one bit a batch: batches skip slots and
+// arrive in any order, so a high-water mark would lose pushes. A chunk that the scheduler has
+// declared done has no masks: it is in an interval set, and every push to it is a repetition. News
+// of a pass says that all earlier passes are wholly done: the scheduler begins a pass only then.
 //
 // Cost: one read and write of a mask a slot touched; keys are sorted, so slots come in runs.
 // One thread.
@@ -40,8 +41,9 @@ class PushLedger {
  public:
   explicit PushLedger(int slot_bits) : slot_bits_(slot_bits) {}
 
-  // Records the push and sets *fresh to the ranges of `keys` (ascending) whose slots had not seen it, adjacent
-  // ranges joined; empty when the push is a repetition as a whole. The caller applies exactly those.
+  // Records the push and sets *fresh to the ranges of `keys` (ascending) whose slots had not seen
+  // it, adjacent ranges joined; empty when the push is a repetition as a whole. The caller applies
+  // exactly those.
   void Record(const PushName& name, absl::Span<const Key> keys, std::vector<KeyRange>* fresh);
 
   bool IsDone(std::uint32_t pass, std::uint32_t chunk) const;
@@ -49,7 +51,8 @@ class PushLedger {
     return masks_.contains({pass, chunk});
   }
 
-  // All passes before `pass` are done, and so are these chunks of it. News of an older pass changes nothing.
+  // All passes before `pass` are done, and so are these chunks of it. News of an older pass changes
+  // nothing.
   void MarkDone(std::uint32_t pass, absl::Span<const IntervalSet::Interval> chunks);
 
   std::uint32_t done_pass() const { return done_pass_; }

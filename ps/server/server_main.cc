@@ -10,7 +10,8 @@ DEFINE_string(scheduler, "", "Where the scheduler is: tcp://HOST:PORT");
 DEFINE_int32(shards, 1, "Cores to use; each owns a part of this server's slots");
 DEFINE_string(bind, "tcp://127.0.0.1:0", "Where to listen; port 0 takes a free one");
 DEFINE_string(advertised_host, "", "Host that workers are told, where --bind is a wildcard");
-DEFINE_int32(silence_limit_s, 30, "Leave with exit code 75 when the scheduler is silent for this long");
+DEFINE_int32(silence_limit_s, 30,
+             "Leave with exit code 75 when the scheduler is silent for this long");
 
 int main(int argc, char** argv) {
   gflags::SetUsageMessage("a server of a Hyperplane cluster");
@@ -20,14 +21,16 @@ int main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   if (argc > 1 || FLAGS_scheduler.empty() || FLAGS_shards < 1 || FLAGS_shards > 1024 ||
       FLAGS_silence_limit_s < 1) {
-    std::fprintf(stderr, "ps_server: --scheduler=tcp://HOST:PORT is needed; --shards is 1 to 1024\n");
+    std::fprintf(stderr,
+                 "ps_server: --scheduler=tcp://HOST:PORT is needed; --shards is 1 to 1024\n");
     return 2;
   }
-  const absl::Status status = ps::RunServerNode({.scheduler = FLAGS_scheduler,
-                                                 .shards = FLAGS_shards,
-                                                 .bind = FLAGS_bind,
-                                                 .advertised_host = FLAGS_advertised_host,
-                                                 .silence_limit = std::chrono::seconds(FLAGS_silence_limit_s)});
+  const absl::Status status =
+      ps::RunServerNode({.scheduler = FLAGS_scheduler,
+                         .shards = FLAGS_shards,
+                         .bind = FLAGS_bind,
+                         .advertised_host = FLAGS_advertised_host,
+                         .silence_limit = std::chrono::seconds(FLAGS_silence_limit_s)});
   if (!status.ok()) std::fprintf(stderr, "ps_server: %s\n", status.ToString().c_str());
   return ps::NodeExitCode(status);
 }

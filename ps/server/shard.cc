@@ -70,10 +70,10 @@ SharedKeys Shard::ResolveKeys(const Message& message, const wire::KeyList& list,
   absl::StatusOr<SharedKeys> keys =
       key_lists_.Resolve(list, has_section ? message.sections.front() : none);
   if (!keys.ok()) {
-    *error = Refuse(message,
-                    absl::IsNotFound(keys.status()) ? wire::Error::UNKNOWN_KEY_LIST
-                                                    : wire::Error::MALFORMED,
-                    std::string(keys.status().message()));
+    *error = Refuse(
+        message,
+        absl::IsNotFound(keys.status()) ? wire::Error::UNKNOWN_KEY_LIST : wire::Error::MALFORMED,
+        std::string(keys.status().message()));
     return nullptr;
   }
   if (!routing_.has_value() || !routing_->OwnsAll(self_, **keys)) {
@@ -175,8 +175,8 @@ Message Shard::ApplyStepped(const Message& message, const SharedKeys& keys) {
   }
   if (!ledger_.IsDone(push.name().pass(), push.name().chunk())) {
     Contribution part{push.name().chunk(), push.last_of_chunk(), keys, values_, counts_};
-    switch (steps_.Add(StepOf(push.name(), push.round()),
-                       {push.round_first(), push.round_chunks()}, std::move(part))) {
+    switch (steps_.Add(StepOf(push.name(), push.round()), {push.round_first(), push.round_chunks()},
+                       std::move(part))) {
       case StepBuffer::Accepted::kBuffered:
         step_committed_ = steps_.Commit(table_) || step_committed_;
         break;

@@ -1,9 +1,10 @@
-// The part of a server that one core owns: a set of slots of the table, the ledger of pushes applied to them,
-// and what answers a request about them. Knows nothing of membership or time's passing but its argument.
+// The part of a server that one core owns: a set of slots of the table, the ledger of pushes
+// applied to them, and what answers a request about them. Knows nothing of membership or time's
+// passing but its argument.
 //
-// The path of a push: Handle -> Push (checks) -> PushLedger::Record (duplicates) -> SlotTable::Push.
-// Every request gets exactly one reply, an Error where it cannot be carried out; nothing that comes from the
-// wire is trusted. One thread.
+// The path of a push: Handle -> Push (checks) -> PushLedger::Record (duplicates) ->
+// SlotTable::Push. Every request gets exactly one reply, an Error where it cannot be carried out;
+// nothing that comes from the wire is trusted. One thread.
 #pragma once
 
 #include <cstddef>
@@ -26,10 +27,10 @@ class Shard {
  public:
   struct Options {
     SlotTable::Options table;
-    bool stepped = false;                             // staleness 0
+    bool stepped = false;  // staleness 0
     std::size_t key_cache_bytes = std::size_t{256} << 20;
-    std::size_t most_parked = 4096;                   // pulls that wait for their step
-    std::size_t most_open_chunks = 4096;              // masks take slots * 8 bytes a chunk
+    std::size_t most_parked = 4096;                      // pulls that wait for their step
+    std::size_t most_open_chunks = 4096;                 // masks take slots * 8 bytes a chunk
     MonotonicTime park_limit = std::chrono::seconds(2);  // then the pull is answered with RETRY
   };
   explicit Shard(const Options& options);
@@ -75,8 +76,8 @@ class Shard {
   std::optional<RoutingTable> routing_;
   ShardIndex self_ = 0;
   std::vector<Parked> parked_;
-  bool step_committed_ = false;        // since AnswerParked
-  bool pushed_ = false;                // any push was taken: training has begun
+  bool step_committed_ = false;  // since AnswerParked
+  bool pushed_ = false;          // any push was taken: training has begun
   std::uint64_t refused_ = 0;
   // Scratch of one request, kept for its memory.
   std::vector<float> values_;

@@ -58,7 +58,8 @@ void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
   if (plan.slot_bits() < 1 || plan.slot_bits() > kMaxSlotBits ||
       plan.optimizer() > static_cast<std::uint32_t>(Optimizer::kSgd)) {
     finished_ = true;
-    status_ = absl::InvalidArgumentError("the scheduler's plan has an impossible slot_bits or optimizer");
+    status_ =
+        absl::InvalidArgumentError("the scheduler's plan has an impossible slot_bits or optimizer");
     return;
   }
   Shard::Options options;
@@ -106,10 +107,9 @@ void ShardMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   if (last_heard_ < MonotonicTime::zero()) last_heard_ = now;
   if (now - last_heard_ > options_.scheduler_timeout) {
     finished_ = true;
-    status_ = absl::UnavailableError(
-        absl::StrCat("nothing heard from the scheduler ", options_.scheduler, " for ",
-                     std::chrono::duration_cast<std::chrono::seconds>(now - last_heard_).count(),
-                     " s"));
+    status_ = absl::UnavailableError(absl::StrCat(
+        "nothing heard from the scheduler ", options_.scheduler, " for ",
+        std::chrono::duration_cast<std::chrono::seconds>(now - last_heard_).count(), " s"));
     return;
   }
   if (shard_ != nullptr) shard_->OnTick(now, outbox);

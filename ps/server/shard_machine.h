@@ -1,7 +1,9 @@
-// A shard as a node of the cluster: says Hello until it is welcomed, owns the slots that the routing table gives
-// it, beats, serves, and leaves when the scheduler says Stop or has been silent too long.
+// A shard as a node of the cluster: says Hello until it is welcomed, owns the slots that the
+// routing table gives it, beats, serves, and leaves when the scheduler says Stop or has been silent
+// too long.
 //
-// A Machine: one thread, no socket, clock or file of its own. status() is final once finished() is true.
+// A Machine: one thread, no socket, clock or file of its own. status() is final once finished() is
+// true.
 #pragma once
 
 #include <cstdint>
@@ -18,10 +20,10 @@ class ShardMachine : public Machine {
  public:
   struct Options {
     Address scheduler;
-    std::string endpoint;                // where workers reach this shard
+    std::string endpoint;  // where workers reach this shard
     std::string host;
     std::uint32_t pid = 0;
-    std::uint64_t incarnation = 0;       // random
+    std::uint64_t incarnation = 0;  // random
     MonotonicTime scheduler_timeout = std::chrono::seconds(30);
     std::size_t key_cache_bytes = std::size_t{256} << 20;
   };
@@ -31,9 +33,10 @@ class ShardMachine : public Machine {
   void OnTick(MonotonicTime now, Outbox& outbox) override;
   bool finished() const override { return finished_; }
 
-  // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went silent.
+  // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went
+  // silent.
   const absl::Status& status() const { return status_; }
-  const Shard* shard() const { return shard_.get(); }   // null until welcomed
+  const Shard* shard() const { return shard_.get(); }  // null until welcomed
 
  private:
   void OnWelcome(const wire::Welcome& welcome);
@@ -48,7 +51,7 @@ class ShardMachine : public Machine {
   std::uint64_t epoch_ = 0;
   MonotonicTime heartbeat_interval_ = std::chrono::milliseconds(100);  // of Hello, until welcomed
   MonotonicTime next_heartbeat_{0};
-  MonotonicTime last_heard_{-1};                                       // negative: not started
+  MonotonicTime last_heard_{-1};  // negative: not started
   bool finished_ = false;
   absl::Status status_;
 };

@@ -80,7 +80,8 @@ Message Shard::Import(const Message& message) {
   }
   // Once there are pushes, every import has been acknowledged: this one is a late copy.
   for (std::size_t i = 0; i < keys.size() && !pushed_; ++i) {
-    if (values_[i] != 0) SetState(options_.table.optimizer, values_[i], table_.FindOrInsert(keys[i]));
+    if (values_[i] != 0)
+      SetState(options_.table.optimizer, values_[i], table_.FindOrInsert(keys[i]));
   }
   Message reply;
   reply.body.set_request(message.body.request());

@@ -10,8 +10,8 @@ StepBuffer::Accepted StepBuffer::Add(const Step& step, const RoundChunks& round,
   const std::uint32_t offset = contribution.chunk - round.first;
   if (contribution.chunk < round.first || offset >= round.count) return Accepted::kImpossible;
   if (!open_) {
-    const bool over = any_committed_ && std::pair(step.pass, step.round) <=
-                                            std::pair(last_.pass, last_.round);
+    const bool over =
+        any_committed_ && std::pair(step.pass, step.round) <= std::pair(last_.pass, last_.round);
     if (over) return Accepted::kRepeated;
     if (step.batch != 0) return Accepted::kTooEarly;
     open_ = true;
@@ -64,7 +64,8 @@ StepBuffer::Sum StepBuffer::Merge(Sum sum, const Contribution& next) {
 bool StepBuffer::Commit(SlotTable& table) {
   if (!Whole()) return false;
   Sum sum;
-  for (const auto& [chunk, contribution] : contributions_) sum = Merge(std::move(sum), contribution);
+  for (const auto& [chunk, contribution] : contributions_)
+    sum = Merge(std::move(sum), contribution);
   weight_before_.resize(sum.keys.size());
   table.Pull(sum.keys, absl::MakeSpan(weight_before_));
   if (table.options().min_count > 1) {

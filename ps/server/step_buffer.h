@@ -1,15 +1,17 @@
-// Staleness 0: the pushes of a step are collected and applied together, so that the table's bytes depend on
-// neither the number of workers nor the order of arrival.
+// Staleness 0: the pushes of a step are collected and applied together, so that the table's bytes
+// depend on neither the number of workers nor the order of arrival.
 //
-// A step is (pass, round r, batch j): batch j of each chunk of round r that has so many. A worker pushes every
-// batch to every shard, without keys where none is the shard's, so each shard can tell when a step is whole.
-// It then adds up each key's gradients in ascending chunk order and applies the sum as one step of the
-// optimiser, n += (sum g)^2. (Applying the G contributions one after the other would be G steps from the same
-// stale weight, which overshoots and, at large batches, diverges.)
+// A step is (pass, round r, batch j): batch j of each chunk of round r that has so many. A worker
+// pushes every batch to every shard, without keys where none is the shard's, so each shard can tell
+// when a step is whole. It then adds up each key's gradients in ascending chunk order and applies
+// the sum as one step of the optimiser, n += (sum g)^2. (Applying the G contributions one after the
+// other would be G steps from the same stale weight, which overshoots and, at large batches,
+// diverges.)
 //
-// Pulls name the step they need. A batch is pushed only after every shard has answered its pull, that is, has
-// committed the step before; so no shard is ever more than one step ahead of another, and a worker that takes
-// over a dead one's chunk needs at most the weights before the last commit. Those are kept. One thread.
+// Pulls name the step they need. A batch is pushed only after every shard has answered its pull,
+// that is, has committed the step before; so no shard is ever more than one step ahead of another,
+// and a worker that takes over a dead one's chunk needs at most the weights before the last commit.
+// Those are kept. One thread.
 #pragma once
 
 #include <cstdint>
@@ -39,10 +41,10 @@ struct RoundChunks {
 // One chunk's part of a step.
 struct Contribution {
   std::uint32_t chunk = 0;
-  bool last_of_chunk = false;          // no further batch of this chunk follows
-  SharedKeys keys;                     // may be empty, never null
-  std::vector<float> gradients;        // one a key
-  std::vector<std::uint8_t> counts;    // rows a key; empty: 1 each
+  bool last_of_chunk = false;        // no further batch of this chunk follows
+  SharedKeys keys;                   // may be empty, never null
+  std::vector<float> gradients;      // one a key
+  std::vector<std::uint8_t> counts;  // rows a key; empty: 1 each
 };
 
 class StepBuffer {
@@ -61,8 +63,9 @@ class StepBuffer {
   // Whether all steps before `step` are committed.
   bool Ready(const Step& step) const;
 
-  // The weights that `step` starts from. Requires Ready(step). Of steps before the last committed one the
-  // weights are gone; every shard has applied those, so what is computed from the present ones is skipped.
+  // The weights that `step` starts from. Requires Ready(step). Of steps before the last committed
+  // one the weights are gone; every shard has applied those, so what is computed from the present
+  // ones is skipped.
   void Pull(const SlotTable& table, const Step& step, absl::Span<const Key> keys,
             absl::Span<float> weights) const;
 
@@ -77,15 +80,15 @@ class StepBuffer {
   };
   static Sum Merge(Sum sum, const Contribution& next);
 
-  bool open_ = false;                     // between the first push of a round and the commit of its last step
+  bool open_ = false;  // between the first push of a round and the commit of its last step
   bool any_committed_ = false;
-  Step step_;                             // open: the step being collected
-  RoundChunks round_;                     // open
-  std::vector<bool> ended_;               // open: chunks whose last batch is committed
+  Step step_;                // open: the step being collected
+  RoundChunks round_;        // open
+  std::vector<bool> ended_;  // open: chunks whose last batch is committed
   std::map<std::uint32_t, Contribution> contributions_;
-  Step last_;                             // the last committed step
-  std::vector<Key> touched_;              // by the last commit, ascending
-  std::vector<float> weight_before_;      // one an element of touched_
+  Step last_;                         // the last committed step
+  std::vector<Key> touched_;          // by the last commit, ascending
+  std::vector<float> weight_before_;  // one an element of touched_
 };
 
 }  // namespace ps

@@ -35,13 +35,15 @@ TEST(BatchBuilder, AgreesWithASortedMap) {
   Batch batch;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     std::mt19937_64 random(seed);
-    const RowBlock block = RandomBlock(random, random() % 400, 1 + random() % 3000, seed % 3 == 0, false, false);
+    const RowBlock block =
+        RandomBlock(random, random() % 400, 1 + random() % 3000, seed % 3 == 0, false, false);
     RowRange rows{random() % (block.rows() + 1), 0};
     rows.end = rows.begin + random() % (block.rows() - rows.begin + 1);
     const bool bias = seed % 2 == 0;
     builder.Build(block, rows, bias, &batch);
     std::map<Key, unsigned> model;
-    for (std::size_t i = block.row_begin[rows.begin]; i < block.row_begin[rows.end]; ++i) ++model[block.key[i]];
+    for (std::size_t i = block.row_begin[rows.begin]; i < block.row_begin[rows.end]; ++i)
+      ++model[block.key[i]];
     if (bias && rows.size() > 0) model[kBiasKey] = static_cast<unsigned>(rows.size());
     ASSERT_EQ(batch.keys.size(), model.size()) << "seed " << seed;
     std::vector<std::uint8_t> counts;
@@ -80,7 +82,8 @@ TEST(LogisticModel, AgreesWithADoublePrecisionOracle) {
   std::mt19937_64 random(3);
   BatchBuilder builder;
   for (int trial = 0; trial < 40; ++trial) {
-    const RowBlock block = RandomBlock(random, 1 + random() % 60, 40, false, trial % 2 == 0, trial % 3 == 0);
+    const RowBlock block =
+        RandomBlock(random, 1 + random() % 60, 40, false, trial % 2 == 0, trial % 3 == 0);
     Batch batch;
     builder.Build(block, {0, block.rows()}, trial % 4 != 0, &batch);
     std::map<Key, double> weight, gradient;

@@ -40,7 +40,8 @@ TEST(ChunkLedger, ARoundIsLeasedWhenTheOneBeforeIsDone) {
   ChunkLedger ledger({.chunks = 5, .round_chunks = 2});
   EXPECT_EQ(ledger.RoundChunks(3), 2u);
   EXPECT_EQ(ledger.RoundChunks(4), 1u);
-  EXPECT_EQ(ledger.Lease(1, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{0})) << "its share of two";
+  EXPECT_EQ(ledger.Lease(1, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{0}))
+      << "its share of two";
   EXPECT_EQ(ledger.Lease(2, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{1}));
   ledger.Report(2, 1, 1, 1, seconds(0));
   EXPECT_TRUE(ledger.Lease(2, {}, 9, 2, seconds(0)).empty());
@@ -57,7 +58,8 @@ TEST(ChunkLedger, ImpossibleReportsChangeNothing) {
   EXPECT_FALSE(ledger.PassDone());
 }
 
-// Workers come, die, are slow and repeat themselves; every batch of every chunk is fresh exactly once.
+// Workers come, die, are slow and repeat themselves; every batch of every chunk is fresh exactly
+// once.
 TEST(ChunkLedger, EveryBatchIsFreshOnce) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     std::mt19937_64 random(seed);
@@ -84,7 +86,8 @@ TEST(ChunkLedger, EveryBatchIsFreshOnce) {
       }
       for (std::uint32_t chunk : std::set<std::uint32_t>(held[worker])) {
         const std::uint64_t all = batches[chunk] == 64 ? ~0ull : (1ull << batches[chunk]) - 1;
-        const std::uint64_t fresh = ledger.Report(worker, chunk, random() & all, batches[chunk], now);
+        const std::uint64_t fresh =
+            ledger.Report(worker, chunk, random() & all, batches[chunk], now);
         ASSERT_EQ(fresh & counted[chunk], 0u) << "seed " << seed;
         counted[chunk] |= fresh;
         if (counted[chunk] == all) held[worker].erase(chunk);

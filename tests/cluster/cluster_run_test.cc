@@ -1,5 +1,5 @@
-// Real clusters on this machine: threads over the in-process transport, and ps_server and ps_worker processes over
-// ZeroMQ, on a small libsvm file.
+// Real clusters on this machine: threads over the in-process transport, and ps_server and ps_worker
+// processes over ZeroMQ, on a small libsvm file.
 #include "trainer/cluster/cluster_run.h"
 
 #include <signal.h>
@@ -40,7 +40,8 @@ class ClusterRunTest : public ::testing::Test {
   static constexpr int kRows = 6000;
 
   ClusterRunTest()
-      : directory_(std::filesystem::temp_directory_path() / absl::StrCat("cluster_run_", ::getpid())) {
+      : directory_(std::filesystem::temp_directory_path() /
+                   absl::StrCat("cluster_run_", ::getpid())) {
     std::filesystem::create_directories(directory_);
   }
   ~ClusterRunTest() override { std::filesystem::remove_all(directory_); }
@@ -136,7 +137,8 @@ TEST_F(ClusterRunTest, TooManyBadRowsEndTheJob) {
   Collected got;
   const auto result = RunEmbeddedCluster(job, {1, 2}, {&got, {}});
   EXPECT_TRUE(absl::IsDataLoss(result.status())) << result.status();
-  EXPECT_NE(result.status().message().find("60 of 6000 lines"), std::string::npos) << result.status();
+  EXPECT_NE(result.status().message().find("60 of 6000 lines"), std::string::npos)
+      << result.status();
   EXPECT_NE(result.status().message().find("train.svm"), std::string::npos) << result.status();
 }
 
@@ -196,7 +198,8 @@ TEST_F(ClusterRunTest, AKilledServerEndsTheJobAndIsNamed) {
   Killer got("ps_server");
   const auto result = RunLocalCluster(job, {2, 2}, {&got, {}}, LocalOptions());
   EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
-  EXPECT_NE(result.status().message().find(absl::StrCat("ps_server (pid ", got.victim, ") was killed by signal 9")),
+  EXPECT_NE(result.status().message().find(
+                absl::StrCat("ps_server (pid ", got.victim, ") was killed by signal 9")),
             std::string::npos)
       << result.status();
 }

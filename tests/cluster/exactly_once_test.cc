@@ -38,12 +38,13 @@ SimulatedJob JobOf(std::uint64_t seed) {
   job.passes = 1 + random() % 2;
   job.batch_rows = 1 + random() % 5;
   job.chunks_per_round = 1 + random() % 4;
-  job.kills = random() % 2 == 0 ? 0 : static_cast<int>(random() % 4);
+  job.kills = random() % 2 == 0 ? 0 : static_cast<int>(random() % 10);
   job.faults.drop = chance(0.15);
   job.faults.duplicate = chance(0.2);
   job.faults.corrupt = chance(0.05);
   job.faults.long_delay = chance(0.15);
-  job.faults.longest_delay = std::chrono::seconds(random() % 2 == 0 ? 2 : 12);
+  constexpr int kLongestDelayMs[] = {30, 2000, 12000};
+  job.faults.longest_delay = std::chrono::milliseconds(kLongestDelayMs[random() % 3]);
   // Leases that lapse while their holder is at work: two workers on one chunk.
   job.lease_limit = random() % 2 == 0 ? std::chrono::milliseconds(20 + random() % 500)
                                       : std::chrono::milliseconds(20000);
@@ -62,9 +63,9 @@ SimulatedJob JobOf(std::uint64_t seed) {
   const MadeData data = MadeData::Make(seed, 2 + seed % 7, 12 + (seed % 5 == 0 ? 400 : 0), 40);
   const SimulatedResult result = RunSimulatedJob(job, data);
   const auto failure = [&] {
-    return ::testing::AssertionFailure()
-           << "replay: PS_SEED=" << seed << " exactly_once_test\n"
-           << job.shards << " shards, " << job.workers << " workers, staleness " << job.staleness << ": ";
+    return ::testing::AssertionFailure() << "replay: PS_SEED=" << seed << " exactly_once_test\n"
+                                         << job.shards << " shards, " << job.workers
+                                         << " workers, staleness " << job.staleness << ": ";
   };
   if (!result.status.ok()) return failure() << result.status;
   std::map<Key, double> expected = data.Frequencies();
@@ -72,19 +73,22 @@ SimulatedJob JobOf(std::uint64_t seed) {
   if (result.passes.size() != job.passes) return failure() << result.passes.size() << " passes";
   for (const PassCounts& counts : result.passes) {
     if (counts.learnt != data.rows || counts.rows != data.rows || counts.lines != data.rows) {
-      return failure() << counts.learnt << " rows learnt, " << counts.rows << " read, not " << data.rows;
+      return failure() << counts.learnt << " rows learnt, " << counts.rows << " read, not "
+                       << data.rows;
     }
   }
-  if (result.rows_told != data.rows * job.passes) return failure() << result.rows_told << " rows told";
-  if (!std::is_sorted(result.keys.begin(), result.keys.end())) return failure() << "keys not ascending";
+  if (result.rows_told != data.rows * job.passes)
+    return failure() << result.rows_told << " rows told";
+  if (!std::is_sorted(result.keys.begin(), result.keys.end()))
+    return failure() << "keys not ascending";
   if (result.keys.size() != expected.size()) {
     return failure() << result.keys.size() << " keys, not " << expected.size();
   }
   for (std::size_t i = 0; i < result.keys.size(); ++i) {
     const auto at = expected.find(result.keys[i]);
     if (at == expected.end() || at->second != result.weights[i]) {
-      return failure() << "key " << result.keys[i] << " counted " << result.weights[i] << " times, not "
-                       << (at == expected.end() ? 0 : at->second);
+      return failure() << "key " << result.keys[i] << " counted " << result.weights[i]
+                       << " times, not " << (at == expected.end() ? 0 : at->second);
     }
   }
   return ::testing::AssertionSuccess();

@@ -1,5 +1,5 @@
-// Whole jobs in the simulated network: staleness 0 gives the same bytes everywhere, learning learns, and what
-// cannot be mended ends with an error that says what is missing.
+// Whole jobs in the simulated network: staleness 0 gives the same bytes everywhere, learning
+// learns, and what cannot be mended ends with an error that says what is missing.
 #include <cstring>
 
 #include "glog/logging.h"

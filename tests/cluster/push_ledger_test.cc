@@ -38,7 +38,8 @@ TEST(PushLedger, EverySlotTakesABatchOnce) {
         ledger.MarkDone(pass, {&interval, 1});
         ASSERT_EQ(ledger.done_chunks(), done.size());
       }
-      const PushName name{static_cast<std::uint32_t>(random() % 3), static_cast<std::uint32_t>(random() % 6),
+      const PushName name{static_cast<std::uint32_t>(random() % 3),
+                          static_cast<std::uint32_t>(random() % 6),
                           static_cast<std::uint32_t>(random() % 64)};
       const std::vector<Key> keys = RandomKeys(random);
       std::vector<KeyRange> fresh;

@@ -33,7 +33,8 @@ class ShardTest : public ::testing::Test {
     shard.SetRouting(*std::move(table), 0);
   }
 
-  static Message Push(const std::vector<Key>& keys, const std::vector<float>& values, std::uint32_t batch = 0) {
+  static Message Push(const std::vector<Key>& keys, const std::vector<float>& values,
+                      std::uint32_t batch = 0) {
     Message message;
     message.body.set_request(9);
     wire::Push& push = *message.body.mutable_push();

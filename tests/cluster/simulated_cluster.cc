@@ -120,7 +120,7 @@ void Cluster::PlanKills() {
   for (int i = 0; i < job_.kills; ++i) {
     const Address victim = absl::StrCat("worker", random_() % job_.workers);
     const MonotonicTime death(random_() % 400000);
-    const MonotonicTime pause(random_() % 3000000);
+    const MonotonicTime pause(random_() % (i % 2 == 0 ? 3000000 : 20000));
     network_.At(death, [this, victim] { network_.RemoveNode(victim); });
     network_.At(death + pause, [this, victim] {
       network_.RemoveNode(victim);
@@ -130,8 +130,10 @@ void Cluster::PlanKills() {
 }
 
 absl::Status Cluster::Run() {
-  // Nodes that are left when the scheduler has finished would wait for it in vain for their whole timeout.
-  const bool done = network_.RunUntil([&] { return scheduler_.finished(); }, std::chrono::seconds(3000));
+  // Nodes that are left when the scheduler has finished would wait for it in vain for their whole
+  // timeout.
+  const bool done =
+      network_.RunUntil([&] { return scheduler_.finished(); }, std::chrono::seconds(3000));
   if (!done) return absl::DeadlineExceededError(network_.Describe());
   return scheduler_.status();
 }

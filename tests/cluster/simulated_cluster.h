@@ -1,5 +1,5 @@
-// A whole job in the simulated network: scheduler, shards and workers over rows made from a seed, with crashes and
-// restarts. Shared by the cluster's simulation tests. One thread.
+// A whole job in the simulated network: scheduler, shards and workers over rows made from a seed,
+// with crashes and restarts. Shared by the cluster's simulation tests. One thread.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ struct MadeData {
   std::vector<RowBlock> chunks;
   std::uint64_t rows = 0;
 
-  static MadeData Make(std::uint64_t seed, std::uint32_t chunks, std::size_t most_rows, std::uint64_t keys);
+  static MadeData Make(std::uint64_t seed, std::uint32_t chunks, std::size_t most_rows,
+                       std::uint64_t keys);
   // How often each key occurs; the intercept once a row.
   std::map<Key, double> Frequencies() const;
 };
@@ -42,22 +43,22 @@ struct SimulatedJob {
   std::uint32_t batch_rows = 4;
   std::uint32_t chunks_per_round = 3;
   std::uint32_t min_count = 1;
-  bool count = true;                     // CountingModel and SGD; otherwise logistic regression with FTRL
-  int kills = 0;                         // of workers, at random times; each is replaced
-  int missing_shards = 0;                // of `shards`, never started
-  MonotonicTime kill_shard_at{0};        // not zero: the last shard crashes
+  bool count = true;               // CountingModel and SGD; otherwise logistic regression with FTRL
+  int kills = 0;                   // of workers, at random times; each is replaced
+  int missing_shards = 0;          // of `shards`, never started
+  MonotonicTime kill_shard_at{0};  // not zero: the last shard crashes
   int unreadable_chunk = -1;
   NetworkFaults faults;
   MonotonicTime lease_limit = std::chrono::seconds(20);
-  bool tiny_key_cache = false;           // shards keep hardly any key list
+  bool tiny_key_cache = false;  // shards keep hardly any key list
 };
 
 struct SimulatedResult : JobEvents {
   absl::Status status;
-  std::vector<Key> keys;                 // of the last export
+  std::vector<Key> keys;  // of the last export
   std::vector<float> weights;
   std::vector<PassCounts> passes;
-  std::uint64_t rows_told = 0;           // by OnLearnt
+  std::uint64_t rows_told = 0;  // by OnLearnt
   bool started = false;
 
   void OnStarted() override { started = true; }

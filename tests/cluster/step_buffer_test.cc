@@ -21,7 +21,11 @@ SlotTable MakeTable() {
 
 Contribution Part(std::uint32_t chunk, std::vector<Key> keys, std::vector<float> gradients,
                   bool last = false) {
-  return {chunk, last, std::make_shared<const std::vector<Key>>(std::move(keys)), std::move(gradients), {}};
+  return {chunk,
+          last,
+          std::make_shared<const std::vector<Key>>(std::move(keys)),
+          std::move(gradients),
+          {}};
 }
 
 float Weight(const SlotTable& table, Key key) {

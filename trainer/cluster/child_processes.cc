@@ -36,7 +36,8 @@ absl::Status ChildProcesses::Start(const std::vector<std::string>& argv) {
     ::execv(arguments[0], arguments.data());
     ::_exit(127);
   }
-  children_.push_back({pid, absl::StrCat(argv[0].substr(argv[0].rfind('/') + 1), " (pid ", pid, ")")});
+  children_.push_back(
+      {pid, absl::StrCat(argv[0].substr(argv[0].rfind('/') + 1), " (pid ", pid, ")")});
   return absl::OkStatus();
 }
 
@@ -46,7 +47,8 @@ std::vector<ChildProcesses::Ended> ChildProcesses::Reap() {
     int state = 0;
     if (::waitpid(child.pid, &state, WNOHANG) != child.pid) return false;
     if (WIFSIGNALED(state)) {
-      ended.push_back({child.pid, absl::StrCat(child.name, " was killed by signal ", WTERMSIG(state))});
+      ended.push_back(
+          {child.pid, absl::StrCat(child.name, " was killed by signal ", WTERMSIG(state))});
     } else if (WEXITSTATUS(state) != 0) {
       ended.push_back(
           {child.pid, absl::StrCat(child.name, " ended with exit code ", WEXITSTATUS(state))});

@@ -1,5 +1,5 @@
-// Processes started by this one, ended with it. One thread. They die with their parent (PR_SET_PDEATHSIG) even
-// where it is killed.
+// Processes started by this one, ended with it. One thread. They die with their parent
+// (PR_SET_PDEATHSIG) even where it is killed.
 #pragma once
 
 #include <sys/types.h>

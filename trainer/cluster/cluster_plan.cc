@@ -49,7 +49,8 @@ absl::StatusOr<DataEstimate> EstimateData(const DataFiles& files) {
     std::uint64_t offset = 0;
     PS_RETURN_IF_ERROR(reader->Read({file, 0, kSampleBytes}, &text, &offset));
     const auto lines = std::max<std::ptrdiff_t>(1, std::count(text.begin(), text.end(), '\n'));
-    estimate.row_bytes = std::max(1.0, static_cast<double>(text.size()) / static_cast<double>(lines));
+    estimate.row_bytes =
+        std::max(1.0, static_cast<double>(text.size()) / static_cast<double>(lines));
     sampled = true;
   }
   estimate.rows = bytes / estimate.row_bytes;
@@ -91,10 +92,10 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   plan.set_keep_negatives(config.data.keep_negatives);
 
   const double batch_bytes = plan.batch_rows() * data.row_bytes;
-  const double chunk_bytes = std::min(batch_bytes * kBatchesPerChunkWanted,
-                                      std::max(kMostChunkBytes, batch_bytes));
-  PS_ASSIGN_OR_RETURN(options.chunks,
-                      job.train.PlanRanges(std::max<std::uint64_t>(1, static_cast<std::uint64_t>(chunk_bytes))));
+  const double chunk_bytes =
+      std::min(batch_bytes * kBatchesPerChunkWanted, std::max(kMostChunkBytes, batch_bytes));
+  PS_ASSIGN_OR_RETURN(options.chunks, job.train.PlanRanges(std::max<std::uint64_t>(
+                                          1, static_cast<std::uint64_t>(chunk_bytes))));
   options.passes = static_cast<std::uint32_t>(config.train.passes);
   options.export_every_pass = config.train.early_stopping.has_value();
   options.max_bad_rows = config.data.max_bad_rows;

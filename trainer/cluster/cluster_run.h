@@ -1,5 +1,6 @@
-// Runs a job on a cluster of this machine and blocks until it has ended: as threads of this process, or as real
-// ps_server and ps_worker processes. The scheduler runs in the calling thread, and so do all calls of `events`.
+// Runs a job on a cluster of this machine and blocks until it has ended: as threads of this
+// process, or as real ps_server and ps_worker processes. The scheduler runs in the calling thread,
+// and so do all calls of `events`.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +13,13 @@
 namespace ps {
 
 struct ClusterShape {
-  int servers = 1;                       // with one shard each
+  int servers = 1;  // with one shard each
   int workers = 1;
 };
 
 struct ClusterResult {
   std::uint32_t passes_done = 0;
-  bool interrupted = false;              // stopped on request before the last pass was done
+  bool interrupted = false;  // stopped on request before the last pass was done
 };
 
 // How a coordinator takes part; the pass reports and the weights come through `events` (not owned).
@@ -27,12 +28,13 @@ struct ClusterCallbacks {
   std::function<bool()> stop_requested;  // polled; may be empty
 };
 
-// Unavailable: a node died or did not come (exit 75); the message names it. DataLoss, NotFound: the data.
+// Unavailable: a node died or did not come (exit 75); the message names it. DataLoss, NotFound: the
+// data.
 absl::StatusOr<ClusterResult> RunEmbeddedCluster(const ClusterJob& job, ClusterShape shape,
                                                  const ClusterCallbacks& callbacks);
 
 struct LocalClusterOptions {
-  std::string program_dir;               // of ps_server and ps_worker; empty: this program's
+  std::string program_dir;  // of ps_server and ps_worker; empty: this program's
   MonotonicTime node_silence_limit = std::chrono::seconds(30);
   MonotonicTime dead_after = std::chrono::seconds(10);
 };

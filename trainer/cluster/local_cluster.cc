@@ -1,5 +1,5 @@
-// The cluster as processes of this machine: ps_server and ps_worker, started, watched and reaped here; the
-// scheduler in this thread, all of them over ZeroMQ on the loopback interface.
+// The cluster as processes of this machine: ps_server and ps_worker, started, watched and reaped
+// here; the scheduler in this thread, all of them over ZeroMQ on the loopback interface.
 #include <limits.h>
 #include <unistd.h>
 
@@ -26,7 +26,8 @@ absl::StatusOr<std::string> ThisProgramsDirectory() {
   return program.substr(0, program.rfind('/'));
 }
 
-// Drives the scheduler and, beside it, looks after the children: one that dies is news long before its silence is.
+// Drives the scheduler and, beside it, looks after the children: one that dies is news long before
+// its silence is.
 class WatchedScheduler : public Machine {
  public:
   WatchedScheduler(SchedulerMachine& scheduler, ChildProcesses& children)
@@ -55,18 +56,19 @@ class WatchedScheduler : public Machine {
   std::vector<std::string> deaths_;
 };
 
-absl::Status StartNodes(const std::string& directory, ClusterShape shape, const std::string& scheduler,
-                        const LocalClusterOptions& options, ChildProcesses& children) {
+absl::Status StartNodes(const std::string& directory, ClusterShape shape,
+                        const std::string& scheduler, const LocalClusterOptions& options,
+                        ChildProcesses& children) {
   const std::string silence = absl::StrCat(
       "--silence_limit_s=",
       std::chrono::duration_cast<std::chrono::seconds>(options.node_silence_limit).count());
   for (int i = 0; i < shape.servers; ++i) {
-    PS_RETURN_IF_ERROR(children.Start({absl::StrCat(directory, "/ps_server"),
-                                       absl::StrCat("--scheduler=", scheduler), silence}));
+    PS_RETURN_IF_ERROR(children.Start(
+        {absl::StrCat(directory, "/ps_server"), absl::StrCat("--scheduler=", scheduler), silence}));
   }
   for (int i = 0; i < shape.workers; ++i) {
-    PS_RETURN_IF_ERROR(children.Start({absl::StrCat(directory, "/ps_worker"),
-                                       absl::StrCat("--scheduler=", scheduler), silence}));
+    PS_RETURN_IF_ERROR(children.Start(
+        {absl::StrCat(directory, "/ps_worker"), absl::StrCat("--scheduler=", scheduler), silence}));
   }
   return absl::OkStatus();
 }
@@ -86,7 +88,8 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   plan.dead_after = options.dead_after;
   plan.no_workers_limit = std::chrono::seconds(1);  // nobody starts another
   plan.stop_requested = callbacks.stop_requested;
-  // ZeroMQ has threads by now; a child calls nothing but execv after fork, so it does not miss them.
+  // ZeroMQ has threads by now; a child calls nothing but execv after fork, so it does not miss
+  // them.
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, OpenZeroMqTransport({}));
   ChildProcesses children;
   PS_RETURN_IF_ERROR(StartNodes(directory, shape, transport->endpoint(), options, children));

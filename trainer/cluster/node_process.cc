@@ -65,8 +65,7 @@ absl::Status RunServerNode(const ServerNodeOptions& options) {
   std::vector<absl::Status> results(transports.size());
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < transports.size(); ++i) {
-    threads.emplace_back(
-        [&, i] { results[i] = RunShard(options, std::move(transports[i])); });
+    threads.emplace_back([&, i] { results[i] = RunShard(options, std::move(transports[i])); });
   }
   for (std::thread& thread : threads) thread.join();
   for (absl::Status& result : results) PS_RETURN_IF_ERROR(std::move(result));
@@ -77,7 +76,8 @@ absl::StatusOr<std::unique_ptr<ChunkSource>> OpenPlannedData(const wire::Plan& p
   std::vector<std::string> patterns;
   for (const std::string& path : plan.files()) patterns.push_back(QuotePattern(path));
   PS_ASSIGN_OR_RETURN(const DataFiles files, DataFiles::Open(patterns));
-  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Extractor> extractor, Extractor::Parse(plan.extractor()));
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Extractor> extractor,
+                      Extractor::Parse(plan.extractor()));
   const SplitConfig split{.valid = plan.valid(), .test = plan.test()};
   return MakeTextChunkSource(files, extractor->MakeParser(),
                              RowSplit(plan.seed(), split, plan.keep_negatives()));

@@ -1,5 +1,5 @@
-// The processes of a cluster, as functions: what ps_server and ps_worker run once their flags are read. Each
-// blocks until the scheduler says Stop, or has been silent for `silence_limit`.
+// The processes of a cluster, as functions: what ps_server and ps_worker run once their flags are
+// read. Each blocks until the scheduler says Stop, or has been silent for `silence_limit`.
 #pragma once
 
 #include <string>
@@ -12,10 +12,10 @@
 namespace ps {
 
 struct ServerNodeOptions {
-  std::string scheduler;                 // tcp://HOST:PORT
-  int shards = 1;                        // each has a thread and a socket of its own
+  std::string scheduler;  // tcp://HOST:PORT
+  int shards = 1;         // each has a thread and a socket of its own
   std::string bind = "tcp://127.0.0.1:0";
-  std::string advertised_host;           // what workers are told where `bind` is a wildcard
+  std::string advertised_host;  // what workers are told where `bind` is a wildcard
   MonotonicTime silence_limit = std::chrono::seconds(30);
 };
 absl::Status RunServerNode(const ServerNodeOptions& options);
