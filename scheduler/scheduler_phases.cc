@@ -187,11 +187,14 @@ void SchedulerMachine::CheckMembers(MonotonicTime now) {
 
 void SchedulerMachine::OnProcessEnded(std::uint32_t pid, const std::string& what) {
   changed_ = true;
-  for (Member& member : membership_.members()) {
-    if (member.pid == pid) return membership_.Ended(member);
+  bool known = false;
+  for (Member& member : membership_.members()) {  // a server has one for each of its shards
+    if (member.pid != pid) continue;
+    membership_.Ended(member);
+    known = true;
   }
   // It never said Hello, and nobody will start it again.
-  if (phase_ == Phase::kGathering) Fail(absl::UnavailableError(what));
+  if (!known && phase_ == Phase::kGathering) Fail(absl::UnavailableError(what));
 }
 
 bool SchedulerMachine::CountBatch(const wire::Progress::BatchStats& stats) {

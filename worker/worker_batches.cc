@@ -31,9 +31,16 @@ wire::Progress::BatchStats StatsOf(const Flight& flight) {
 
 }  // namespace
 
+// Stale gradients hurt most while the weights are young: the first batches all say the same, and
+// applied one after the other they overshoot. So the window opens as the worker gets on.
+std::size_t WorkerMachine::Window() const {
+  constexpr std::uint64_t kBatchesAStep = 8;
+  return std::min<std::size_t>(window_, 1 + batches_landed_ / kBatchesAStep);
+}
+
 HeldChunk* WorkerMachine::NextChunk() const {
   const bool stepped = plan_->staleness() == 0;
-  if (!stepped && flights_.size() >= window_) return nullptr;
+  if (!stepped && flights_.size() >= Window()) return nullptr;
   for (const auto& held : leases_.held()) {
     if (stepped && held->in_flight > 0) continue;  // the next step needs this one's weights
     if (!held->read || held->HasBatchToStart()) return held.get();
@@ -112,6 +119,7 @@ void WorkerMachine::Land(MonotonicTime now) {
   for (auto& flight : flights_) {
     if (flight->phase != Flight::Phase::kLanded) continue;
     rows_ += flight->batch.rows.size();
+    ++batches_landed_;
     --flight->chunk->in_flight;
     leases_.Landed(*flight->chunk, StatsOf(*flight), now);
     flight->chunk.reset();

@@ -37,8 +37,8 @@ class WorkerMachine : public Machine {
     std::uint32_t pid = 0;
     std::uint64_t incarnation = 0;  // random; also seeds jitter
     MonotonicTime scheduler_timeout = std::chrono::seconds(30);
-    int unbounded_window = 16;  // batches on their way when staleness is unbounded
-    int chunks_ahead = 2;       // leased chunks with batches to start
+    int unbounded_window = 8;  // batches on their way when staleness is unbounded
+    int chunks_ahead = 2;      // leased chunks with batches to start
   };
   WorkerMachine(Options options, OpenSource open, std::unique_ptr<GradientModel> model);
 
@@ -68,6 +68,7 @@ class WorkerMachine : public Machine {
   // One piece of work; in order of preference: push what can be computed, start another batch.
   void Work(MonotonicTime now, Outbox& outbox);
   void Compute(Flight& flight, MonotonicTime now, Outbox& outbox);
+  std::size_t Window() const;    // batches that may be on their way now
   HeldChunk* NextChunk() const;  // with a batch that may be started now
   void StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime now, Outbox& outbox);
   void ReadChunk(HeldChunk& chunk, MonotonicTime now);
@@ -95,6 +96,7 @@ class WorkerMachine : public Machine {
   MonotonicTime next_heartbeat_{0};
   MonotonicTime last_heard_{-1};  // negative: not started
   std::uint64_t rows_ = 0;
+  std::uint64_t batches_landed_ = 0;
   bool finished_ = false;
   absl::Status status_;  // not OK before finished_: the failure to report
 };
