@@ -69,27 +69,54 @@ std::uint32_t KeyIndex::FindLocked(Key key) const {
   return payload == nullptr ? kUnknown : IdAt(payload).load(std::memory_order_relaxed);
 }
 
-void KeyIndex::Resolve(absl::Span<const Key> keys, std::uint32_t* ids) {
-  buckets_.VisitBatch(keys.data(), keys.size(),
+void KeyIndex::TakeRecent(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids) {
+  recent->missed_keys_.resize(keys.size());
+  recent->missed_at_.resize(keys.size());
+  Key* missed_keys = recent->missed_keys_.data();
+  std::uint32_t* missed_at = recent->missed_at_.data();
+  std::size_t missed = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    // Without a branch on the outcome, which nothing could predict.
+    const Recent::Cell cell = recent->CellOf(keys[i]);
+    ids[i] = cell.id;
+    missed_keys[missed] = keys[i];
+    missed_at[missed] = static_cast<std::uint32_t>(i);
+    missed += cell.key != keys[i];
+  }
+  recent->missed_keys_.resize(missed);
+  recent->missed_at_.resize(missed);
+}
+
+void KeyIndex::Resolve(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids) {
+  TakeRecent(keys, recent, ids);
+  const std::vector<Key>& missed = recent->missed_keys_;
+  buckets_.VisitBatch(missed.data(), missed.size(),
                       [&](std::size_t i, const std::byte* payload, std::uint32_t version) {
-                        ids[i] = Confirm(buckets_.SlotOf(keys[i]), payload, version);
-                        if (ids[i] == kUnknown) ids[i] = FindOrAdd(keys[i]);
+                        std::uint32_t id = Confirm(buckets_.SlotOf(missed[i]), payload, version);
+                        if (id == kUnknown) id = FindOrAdd(missed[i]);
+                        ids[recent->missed_at_[i]] = id;
+                        recent->CellOf(missed[i]) = {missed[i], id};
                         return false;
                       });
 }
 
-void KeyIndex::Find(absl::Span<const Key> keys, std::uint32_t* ids) const {
-  buckets_.VisitBatch(keys.data(), keys.size(),
-                      [&](std::size_t i, const std::byte* payload, std::uint32_t version) {
-                        const SlotIndex slot = buckets_.SlotOf(keys[i]);
-                        ids[i] = Confirm(slot, payload, version);
-                        // A miss is certain where nothing was rebuilt meanwhile.
-                        const bool certain =
-                            (version & 1) == 0 &&
-                            buckets_.head(slot).version.load(std::memory_order_relaxed) == version;
-                        if (ids[i] == kUnknown && !certain) ids[i] = FindLocked(keys[i]);
-                        return false;
-                      });
+void KeyIndex::Find(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids) const {
+  TakeRecent(keys, recent, ids);
+  const std::vector<Key>& missed = recent->missed_keys_;
+  buckets_.VisitBatch(
+      missed.data(), missed.size(),
+      [&](std::size_t i, const std::byte* payload, std::uint32_t version) {
+        const SlotIndex slot = buckets_.SlotOf(missed[i]);
+        std::uint32_t id = Confirm(slot, payload, version);
+        // A miss is certain where nothing was rebuilt meanwhile.
+        const bool certain =
+            (version & 1) == 0 &&
+            buckets_.head(slot).version.load(std::memory_order_relaxed) == version;
+        if (id == kUnknown && !certain) id = FindLocked(missed[i]);
+        ids[recent->missed_at_[i]] = id;
+        if (id != kUnknown) recent->CellOf(missed[i]) = {missed[i], id};
+        return false;
+      });
 }
 
 }  // namespace ps

@@ -22,9 +22,10 @@ TEST(KeyIndex, ThreadsAgreeOnIds) {
         std::mt19937_64 random(t);
         std::vector<Key> keys(kBatch);
         std::vector<std::uint32_t> ids(kBatch);
+        KeyIndex::Recent recent;
         for (int round = 0; round < kRounds; ++round) {
           for (Key& key : keys) key = IndexKey(random() % (kUniverse * (round + 1) / kRounds + 1));
-          index.Resolve(keys, ids.data());
+          index.Resolve(keys, &recent, ids.data());
           for (int i = 0; i < kBatch; ++i) {
             const auto [at, fresh] = seen[t].emplace(keys[i], ids[i]);
             ASSERT_EQ(at->second, ids[i]) << "the id of a key changed";
@@ -64,11 +65,12 @@ TEST(KeyIndex, FindNeverAdds) {
   std::vector<Key> keys;
   for (int i = 0; i < 10'000; ++i) keys.push_back(IndexKey(i));
   std::vector<std::uint32_t> ids(keys.size()), found(keys.size());
-  index.Find(keys, found.data());
+  KeyIndex::Recent recent;
+  index.Find(keys, &recent, found.data());
   for (std::uint32_t id : found) ASSERT_EQ(id, KeyIndex::kUnknown);
   EXPECT_EQ(index.end_id(), 1u);
-  index.Resolve(keys, ids.data());
-  index.Find(keys, found.data());
+  index.Resolve(keys, &recent, ids.data());
+  index.Find(keys, &recent, found.data());
   EXPECT_EQ(found, ids);
 }
 

@@ -15,7 +15,7 @@ constexpr std::uint32_t kReserveStep = 1u << 16;  // ids a step
 DenseModel::DenseModel(const Options& options)
     : options_(options),
       floats_(StateFloats(options.optimizer.type)),
-      index_(options.slot_bits, kFirstKeyId) {
+      index_(kSlotBits, kFirstKeyId) {
   ReserveState(kFirstKeyId);
 }
 
@@ -31,19 +31,17 @@ void DenseModel::ReserveState(std::uint32_t ids) {
   reserved_ids_.store(reserved, std::memory_order_release);
 }
 
-void DenseModel::Resolve(const RowBlock& block, std::vector<std::uint32_t>* scratch,
-                         ResolvedBlock* out) {
-  scratch->resize(block.features());
-  index_.Resolve(block.key, scratch->data());
+void DenseModel::Resolve(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) {
+  scratch->ids.resize(block.features());
+  index_.Resolve(block.key, &scratch->recent, scratch->ids.data());
   ReserveState(index_.end_id());
-  Assemble(block, *scratch, out);
+  Assemble(block, scratch->ids, out);
 }
 
-void DenseModel::Find(const RowBlock& block, std::vector<std::uint32_t>* scratch,
-                      ResolvedBlock* out) const {
-  scratch->resize(block.features());
-  index_.Find(block.key, scratch->data());
-  Assemble(block, *scratch, out);
+void DenseModel::Find(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) const {
+  scratch->ids.resize(block.features());
+  index_.Find(block.key, &scratch->recent, scratch->ids.data());
+  Assemble(block, scratch->ids, out);
 }
 
 void DenseModel::Assemble(const RowBlock& block, const std::vector<std::uint32_t>& ids,
@@ -92,13 +90,18 @@ void DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) 
   RowMargins(options_.optimizer, block.View(), state(), margins->data());
 }
 
-void DenseModel::SetWeight(Key key, float weight) {
-  std::uint32_t id = kBiasId;
-  if (key != kBiasKey) {
-    index_.Resolve({&key, 1}, &id);
-    ReserveState(index_.end_id());
+void DenseModel::SetWeights(absl::Span<const Key> keys, absl::Span<const float> weights,
+                            Scratch* scratch) {
+  scratch->ids.resize(keys.size());
+  index_.Resolve(keys, &scratch->recent, scratch->ids.data());
+  ReserveState(index_.end_id());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    SetStateToWeight(options_.optimizer, weights[i], state() + std::size_t{scratch->ids[i]} * floats_);
   }
-  SetStateToWeight(options_.optimizer, weight, state() + std::size_t{id} * floats_);
+}
+
+void DenseModel::SetBias(float weight) {
+  SetStateToWeight(options_.optimizer, weight, state() + std::size_t{kBiasId} * floats_);
 }
 
 std::vector<float> DenseModel::CopyState() const {

@@ -26,21 +26,26 @@ class DenseModel {
   struct Options {
     OptimizerParams optimizer;
     bool bias = true;
-    int slot_bits = kDefaultSlotBits;
   };
   explicit DenseModel(const Options& options);
 
-  // Replaces *out by the block's rows with ids, giving ids to new keys. Scratch is the caller's to reuse.
-  void Resolve(const RowBlock& block, std::vector<std::uint32_t>* scratch, ResolvedBlock* out);
+  // What a resolving thread keeps between calls.
+  struct Scratch {
+    KeyIndex::Recent recent;
+    std::vector<std::uint32_t> ids;
+  };
+  // Replaces *out by the block's rows with ids, giving ids to new keys.
+  void Resolve(const RowBlock& block, Scratch* scratch, ResolvedBlock* out);
   // The same without new keys: those not seen weigh nothing.
-  void Find(const RowBlock& block, std::vector<std::uint32_t>* scratch, ResolvedBlock* out) const;
+  void Find(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) const;
 
   // Predicts, then learns row by row. margins gets one element a row.
   void Learn(const ResolvedBlock& block, std::vector<float>* margins);
   void Score(const ResolvedBlock& block, std::vector<float>* margins) const;
 
-  // Sets a weight to start from, with no evidence behind it (n = 0).
-  void SetWeight(Key key, float weight);
+  // Sets weights to start from, with no evidence behind them (n = 0).
+  void SetWeights(absl::Span<const Key> keys, absl::Span<const float> weights, Scratch* scratch);
+  void SetBias(float weight);
 
   std::vector<float> CopyState() const;
   void RestoreState(const std::vector<float>& state);
@@ -53,6 +58,9 @@ class DenseModel {
   void SlotWeights(SlotIndex slot, std::vector<Key>* keys, std::vector<float>* weights) const;
 
  private:
+  // Nothing is routed here, so slots need only be enough for threads not to meet at their locks: with 256 of
+  // them what describes a slot stays in the first-level cache, which 4,096 do not.
+  static constexpr int kSlotBits = 8;
   static constexpr std::uint32_t kBiasId = 1;
   static constexpr std::uint32_t kFirstKeyId = 2;
 

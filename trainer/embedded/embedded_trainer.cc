@@ -39,8 +39,7 @@ class EmbeddedTrainer::Run {
       : job_(*job),
         stop_(*stop),
         parser_(job->extractor->MakeParser()),
-        model_({ParamsOf(job->config.model.optimizer), job->config.model.bias,
-                job->config.cluster.slot_bits}),
+        model_({ParamsOf(job->config.model.optimizer), job->config.model.bias}),
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
         offset_(MarginOffset(job->config.data)),
         log_(reporter, job->config.train.passes),
@@ -89,10 +88,9 @@ class EmbeddedTrainer::Run {
 absl::Status EmbeddedTrainer::Run::WarmStart() {
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, OpenWarmStart(job_));
   if (bundle == nullptr) return absl::OkStatus();
-  for (std::size_t i = 0; i < bundle->keys().size(); ++i) {
-    model_.SetWeight(bundle->keys()[i], bundle->weights()[i]);
-  }
-  if (job_.config.model.bias) model_.SetWeight(kBiasKey, static_cast<float>(bundle->info().bias));
+  DenseModel::Scratch scratch;
+  model_.SetWeights(bundle->keys(), bundle->weights(), &scratch);
+  if (job_.config.model.bias) model_.SetBias(static_cast<float>(bundle->info().bias));
   return absl::OkStatus();
 }
 
@@ -124,7 +122,7 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
   log_.BeginPass(1);
   absl::Status status = TextPass::Run(
       job_.train, *parser_, &split_, &bad_rows, {.threads = job_.threads, .stop = &stop_},
-      [this](const RowBlock& rows, std::vector<std::uint32_t>* scratch, ResolvedBlock* out) {
+      [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
         model_.Resolve(rows, scratch, out);
       },
       [&](const PassBlock& block) -> absl::Status {
@@ -195,7 +193,7 @@ absl::Status EmbeddedTrainer::Run::SpoolFiles(const DataFiles& files, RowSpool* 
   BadRows bad_rows(&files, job_.config.data.max_bad_rows);
   return TextPass::Run(
       files, *parser_, nullptr, &bad_rows, {.threads = job_.threads, .stop = &stop_},
-      [this](const RowBlock& rows, std::vector<std::uint32_t>* scratch, ResolvedBlock* out) {
+      [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
         model_.Resolve(rows, scratch, out);
       },
       [&](const PassBlock& block) { return spool->Append(block.train); });
@@ -223,7 +221,7 @@ absl::StatusOr<Metrics> EmbeddedTrainer::Run::EvaluateFiles(const DataFiles& fil
   BadRows bad_rows(&files, job_.config.data.max_bad_rows);
   PS_RETURN_IF_ERROR(TextPass::Run(
       files, *parser_, nullptr, &bad_rows, {.threads = job_.threads},
-      [this](const RowBlock& rows, std::vector<std::uint32_t>* scratch, ResolvedBlock* out) {
+      [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
         model_.Find(rows, scratch, out);
       },
       [&](const PassBlock& block) {
@@ -293,7 +291,7 @@ absl::Status EmbeddedTrainer::Run::Export(BundleWriter* writer, BundleInfo* info
     std::vector<Key> keys;
     std::vector<float> weights;
   };
-  constexpr std::uint32_t kSlotsAtOnce = 32;
+  constexpr std::uint32_t kSlotsAtOnce = 4;
   absl::Status status;
   std::atomic<std::uint32_t> next{0};
   const std::uint32_t groups = (model_.slots() + kSlotsAtOnce - 1) / kSlotsAtOnce;

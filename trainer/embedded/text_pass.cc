@@ -45,7 +45,7 @@ absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, cons
   const auto work = [&] {
     BlockStream::Block text;
     RowBlock rows, part;
-    std::vector<std::uint32_t> scratch;
+    DenseModel::Scratch scratch;
     while (!error.failed() && (options.stop == nullptr || !options.stop->load())) {
       absl::StatusOr<bool> more = stream->Next(&text);
       if (!more.ok()) return error.Set(more.status());

@@ -14,6 +14,7 @@
 #include "models/data/data_files.h"
 #include "models/data/row_parser.h"
 #include "models/data/row_split.h"
+#include "trainer/embedded/dense_model.h"
 #include "trainer/embedded/resolved_block.h"
 
 namespace ps {
@@ -33,7 +34,7 @@ class TextPass {
     const std::atomic<bool>* stop = nullptr;  // set: no further block is begun
   };
   // Rows to ids; scratch belongs to the calling thread.
-  using Resolve = std::function<void(const RowBlock& rows, std::vector<std::uint32_t>* scratch,
+  using Resolve = std::function<void(const RowBlock& rows, DenseModel::Scratch* scratch,
                                      ResolvedBlock* out)>;
   // An error ends the pass.
   using Consume = std::function<absl::Status(const PassBlock& block)>;
