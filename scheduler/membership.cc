@@ -48,7 +48,11 @@ Member* Membership::Heard(const Address& from, MonotonicTime now) {
 Member* Membership::HeardBeat(const wire::Heartbeat& beat, const Address& from, MonotonicTime now) {
   for (Member& member : members_) {
     if (member.incarnation != beat.incarnation()) continue;
-    if (member.last_heard == MonotonicTime::min()) return nullptr;  // its place was taken
+    // Whoever beats is there. A late Hello of a forerunner may have taken its place; now it has it
+    // back.
+    for (Member& other : members_) {
+      if (&other != &member && other.address == from) Ended(other);
+    }
     member.last_heard = now;
     member.address = from;
     member.alive = true;
@@ -56,6 +60,12 @@ Member* Membership::HeardBeat(const wire::Heartbeat& beat, const Address& from, 
     return &member;
   }
   return nullptr;
+}
+
+void Membership::Excuse(MonotonicTime gap) {
+  for (Member& member : members_) {
+    if (member.last_heard != MonotonicTime::min()) member.last_heard += gap;
+  }
 }
 
 std::vector<Member*> Membership::FindDead(MonotonicTime now, MonotonicTime limit) {

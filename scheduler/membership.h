@@ -42,6 +42,9 @@ class Membership {
   // time.
   void Ended(Member& member) { member.last_heard = MonotonicTime::min(); }
 
+  // The scheduler itself was busy for so long: what members said meanwhile is still to be read.
+  void Excuse(MonotonicTime gap);
+
   // Marks members silent since before `now - limit` as dead and returns them.
   std::vector<Member*> FindDead(MonotonicTime now, MonotonicTime limit);
 

@@ -118,6 +118,7 @@ class SchedulerMachine : public Machine {
   MonotonicTime phase_began_{-1};  // negative: at the next tick
   MonotonicTime workers_seen_{0};  // when a worker was last alive
   MonotonicTime next_stop_{0};
+  MonotonicTime last_tick_{-1};  // negative: none yet
   absl::Status status_;
 };
 

@@ -20,6 +20,11 @@ std::int64_t Seconds(MonotonicTime time) {
 void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   if (finished()) return;
   changed_ = false;
+  // Events may take long (an evaluation after a pass); that is no silence of the others.
+  if (last_tick_ >= MonotonicTime::zero() && now - last_tick_ > options_.dead_after / 4) {
+    membership_.Excuse(now - last_tick_);
+  }
+  last_tick_ = now;
   if (phase_began_ < MonotonicTime::zero()) phase_began_ = now;
   if (!interrupted_ && options_.stop_requested && options_.stop_requested()) {
     LOG(INFO) << "asked to stop: finishing what is leased";

@@ -91,6 +91,36 @@ TEST(Job, ALostShardEndsTheJobAndIsNamed) {
   }
 }
 
+// As when a pass is evaluated: meanwhile nothing that nodes say is read.
+TEST(Membership, ABusySchedulerDoesNotTakeOthersForDead) {
+  Membership membership;
+  wire::Hello hello;
+  hello.set_role(wire::WORKER);
+  hello.set_incarnation(7);
+  using std::chrono::seconds;
+  membership.Admit(hello, "a", seconds(1));
+  membership.Excuse(seconds(60));
+  EXPECT_TRUE(membership.FindDead(seconds(62), seconds(10)).empty());
+  EXPECT_EQ(membership.FindDead(seconds(72), seconds(10)).size(), 1u);
+}
+
+TEST(Membership, ALateHelloOfAForerunnerDoesNotEvictForGood) {
+  Membership membership;
+  using std::chrono::seconds;
+  wire::Hello living, late;
+  living.set_incarnation(1);
+  late.set_incarnation(2);
+  membership.Admit(living, "a", seconds(1));
+  membership.Admit(late, "a", seconds(2));
+  EXPECT_EQ(membership.FindDead(seconds(2), seconds(10)).size(), 1u);
+  wire::Heartbeat beat;
+  beat.set_incarnation(1);
+  Member* member = membership.HeardBeat(beat, "a", seconds(3));
+  ASSERT_NE(member, nullptr);
+  EXPECT_TRUE(member->alive);
+  EXPECT_EQ(membership.Heard("a", seconds(4)), member);
+}
+
 TEST(Job, DataThatCannotBeReadIsTheJobsError) {
   MadeData data = MadeData::Make(1, 4, 10, 10);
   SimulatedJob job = Learning(1, 2, 1);

@@ -35,7 +35,8 @@ absl::StatusOr<ClusterResult> RunEmbeddedCluster(const ClusterJob& job, ClusterS
 
 struct LocalClusterOptions {
   std::string program_dir;  // of ps_server and ps_worker; empty: this program's
-  MonotonicTime node_silence_limit = std::chrono::seconds(30);
+  // Long: nodes end with this process anyway, and its events (an evaluation) may keep it silent.
+  MonotonicTime node_silence_limit = std::chrono::minutes(30);
   MonotonicTime dead_after = std::chrono::seconds(10);
 };
 absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShape shape,

@@ -16,6 +16,8 @@ namespace ps {
 namespace {
 
 constexpr char kScheduler[] = "inproc://scheduler";
+// Threads end with their scheduler's; its events (an evaluation) may keep it silent for long.
+constexpr MonotonicTime kSilenceLimit = std::chrono::hours(24);
 
 struct Node {
   std::unique_ptr<Machine> machine;
@@ -30,6 +32,7 @@ absl::StatusOr<std::vector<Node>> MakeNodes(InProcessHub& hub, ClusterShape shap
     options.scheduler = kScheduler;
     options.endpoint = transport->endpoint();
     options.host = "thread";
+    options.scheduler_timeout = kSilenceLimit;
     options.incarnation = NewIncarnation();
     nodes.push_back({std::make_unique<ShardMachine>(std::move(options)), std::move(transport)});
   }
@@ -38,6 +41,7 @@ absl::StatusOr<std::vector<Node>> MakeNodes(InProcessHub& hub, ClusterShape shap
     WorkerMachine::Options options;
     options.scheduler = kScheduler;
     options.host = "thread";
+    options.scheduler_timeout = kSilenceLimit;
     options.incarnation = NewIncarnation();
     nodes.push_back({std::make_unique<WorkerMachine>(std::move(options), OpenPlannedData,
                                                      std::make_unique<LogisticModel>()),
