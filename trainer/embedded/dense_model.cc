@@ -17,6 +17,7 @@ DenseModel::DenseModel(const Options& options)
       floats_(StateFloats(options.optimizer.type)),
       index_(kSlotBits, kFirstKeyId) {
   ReserveState(kFirstKeyId);
+  if (options.min_count > 1) filter_ = std::make_unique<AdmissionFilter>(kSlotBits, options.min_count);
 }
 
 void DenseModel::ReserveState(std::uint32_t ids) {
@@ -34,6 +35,22 @@ void DenseModel::ReserveState(std::uint32_t ids) {
 void DenseModel::Resolve(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) {
   scratch->ids.resize(block.features());
   index_.Resolve(block.key, &scratch->recent, scratch->ids.data());
+  ReserveState(index_.end_id());
+  Assemble(block, scratch->ids, out);
+}
+
+void DenseModel::ResolveAdmitted(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) {
+  scratch->ids.resize(block.features());
+  index_.Find(block.key, &scratch->recent, scratch->ids.data());
+  for (std::size_t i = 0; i < block.key.size(); ++i) {
+    std::uint32_t& id = scratch->ids[i];
+    if (id < admitted_.size() && admitted_[id]) continue;
+    id = kPaddingId;
+    if (!filter_->Admit(block.key[i], 1)) continue;
+    index_.Resolve({&block.key[i], 1}, &scratch->recent, &id);
+    if (id >= admitted_.size()) admitted_.resize(id + id / 4 + 1);
+    admitted_[id] = true;
+  }
   ReserveState(index_.end_id());
   Assemble(block, scratch->ids, out);
 }
@@ -95,6 +112,7 @@ void DenseModel::SetWeights(absl::Span<const Key> keys, absl::Span<const float> 
   scratch->ids.resize(keys.size());
   index_.Resolve(keys, &scratch->recent, scratch->ids.data());
   ReserveState(index_.end_id());
+  if (filter_ != nullptr) admitted_.assign(index_.end_id(), true);
   for (std::size_t i = 0; i < keys.size(); ++i) {
     SetStateToWeight(options_.optimizer, weights[i], state() + std::size_t{scratch->ids[i]} * floats_);
   }

@@ -7,7 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -15,6 +15,7 @@
 #include "absl/types/span.h"
 #include "kernels/optimizer.h"
 #include "models/data/row_block.h"
+#include "ps/table/admission_filter.h"
 #include "ps/table/huge_arena.h"
 #include "ps/table/key_index.h"
 #include "trainer/embedded/resolved_block.h"
@@ -26,6 +27,7 @@ class DenseModel {
   struct Options {
     OptimizerParams optimizer;
     bool bias = true;
+    int min_count = 1;               // a key is learnt from its min_count-th appearance on
   };
   explicit DenseModel(const Options& options);
 
@@ -36,6 +38,9 @@ class DenseModel {
   };
   // Replaces *out by the block's rows with ids, giving ids to new keys.
   void Resolve(const RowBlock& block, Scratch* scratch, ResolvedBlock* out);
+  // The same for rows to be learnt where min_count > 1: keys that have not appeared often enough weigh nothing.
+  // Appearances count in the order of calls, so for one thread at a time.
+  void ResolveAdmitted(const RowBlock& block, Scratch* scratch, ResolvedBlock* out);
   // The same without new keys: those not seen weigh nothing.
   void Find(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) const;
 
@@ -74,6 +79,8 @@ class DenseModel {
   const Options options_;
   const int floats_;                       // of state an id
   KeyIndex index_;
+  std::unique_ptr<AdmissionFilter> filter_;  // null when every key is admitted at once
+  std::vector<bool> admitted_;               // by id; held-out rows give ids to keys that were not
   HugeArena state_memory_;                 // zeroed: an id's first state is the optimiser's start
   std::mutex reserve_mutex_;
   std::atomic<std::uint32_t> reserved_ids_{0};

@@ -39,7 +39,8 @@ class EmbeddedTrainer::Run {
       : job_(*job),
         stop_(*stop),
         parser_(job->extractor->MakeParser()),
-        model_({ParamsOf(job->config.model.optimizer), job->config.model.bias}),
+        model_({ParamsOf(job->config.model.optimizer), job->config.model.bias,
+                job->config.model.min_count}),
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
         offset_(MarginOffset(job->config.data)),
         log_(reporter, job->config.train.passes),
@@ -54,6 +55,11 @@ class EmbeddedTrainer::Run {
   std::string CacheDir() const {
     const TrainConfig& train = job_.config.train;
     return train.row_cache.empty() ? job_.config.output.dir + ".cache" : train.row_cache;
+  }
+  TextPass::Resolve ResolveNew() {
+    return [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
+      model_.Resolve(rows, scratch, out);
+    };
   }
   absl::Status WarmStart();
   absl::Status FirstPass();
@@ -120,11 +126,15 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
   const double stored_bytes = static_cast<double>(job_.train.stored_bytes());
   const bool keep_rows = job_.config.train.passes > 1;
   log_.BeginPass(1);
+  // Which appearance of a key is its min_count-th depends on the order, so counting takes its turn.
+  const bool admission = job_.config.model.min_count > 1;
   absl::Status status = TextPass::Run(
-      job_.train, *parser_, &split_, &bad_rows, {.threads = job_.threads, .stop = &stop_},
-      [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
-        model_.Resolve(rows, scratch, out);
+      job_.train, *parser_, &split_, &bad_rows,
+      {.threads = job_.threads, .resolve_in_order = admission, .stop = &stop_},
+      [this, admission](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
+        admission ? model_.ResolveAdmitted(rows, scratch, out) : model_.Resolve(rows, scratch, out);
       },
+      ResolveNew(),
       [&](const PassBlock& block) -> absl::Status {
         result_.rows_read += block.train.rows();
         result_.rows_dropped += block.dropped_rows;
@@ -192,10 +202,8 @@ absl::Status EmbeddedTrainer::Run::LaterPass(int pass) {
 absl::Status EmbeddedTrainer::Run::SpoolFiles(const DataFiles& files, RowSpool* spool) {
   BadRows bad_rows(&files, job_.config.data.max_bad_rows);
   return TextPass::Run(
-      files, *parser_, nullptr, &bad_rows, {.threads = job_.threads, .stop = &stop_},
-      [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
-        model_.Resolve(rows, scratch, out);
-      },
+      files, *parser_, nullptr, &bad_rows, {.threads = job_.threads, .stop = &stop_}, ResolveNew(),
+      ResolveNew(),
       [&](const PassBlock& block) { return spool->Append(block.train); });
 }
 
@@ -219,11 +227,10 @@ absl::StatusOr<Metrics> EmbeddedTrainer::Run::Evaluate(const RowSpool& spool) {
 absl::StatusOr<Metrics> EmbeddedTrainer::Run::EvaluateFiles(const DataFiles& files) {
   MetricState metrics;
   BadRows bad_rows(&files, job_.config.data.max_bad_rows);
+  const TextPass::Resolve find = [this](const RowBlock& rows, DenseModel::Scratch* scratch,
+                                        ResolvedBlock* out) { model_.Find(rows, scratch, out); };
   PS_RETURN_IF_ERROR(TextPass::Run(
-      files, *parser_, nullptr, &bad_rows, {.threads = job_.threads},
-      [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
-        model_.Find(rows, scratch, out);
-      },
+      files, *parser_, nullptr, &bad_rows, {.threads = job_.threads}, find, find,
       [&](const PassBlock& block) {
         AddScores(block.train, &metrics);
         return absl::OkStatus();

@@ -32,11 +32,13 @@ class FirstError {
 }  // namespace
 
 absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, const RowSplit* split,
-                           BadRows* bad_rows, const Options& options, const Resolve& resolve,
-                           const Consume& consume) {
+                           BadRows* bad_rows, const Options& options, const Resolve& resolve_train,
+                           const Resolve& resolve_held_out, const Consume& consume) {
   FirstError error;
+  DenseModel::Scratch in_order_scratch;
   InOrder<PassBlock> in_order(4 * static_cast<std::uint64_t>(options.threads) + 4, [&](PassBlock& block) {
     if (error.failed()) return;
+    if (options.resolve_in_order) resolve_train(block.unresolved_train, &in_order_scratch, &block.train);
     if (absl::Status status = consume(block); !status.ok()) error.Set(std::move(status));
   });
   const std::unique_ptr<BlockStream> stream = BlockStream::Create(files, options.block_bytes);
@@ -59,20 +61,22 @@ absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, cons
       PassBlock block = in_order.Spare();
       block.stored_bytes_read = stream->stored_bytes_read();
       block.dropped_rows = 0;
-      if (!parted) {
-        resolve(rows, &scratch, &block.train);
-        block.valid.Clear();
-        block.test.Clear();
-      } else {
-        split->TakePart(rows, Part::kTrain, &part);
-        block.dropped_rows = rows.rows() - part.rows();
-        resolve(part, &scratch, &block.train);
+      RowBlock* train = &rows;
+      block.valid.Clear();
+      block.test.Clear();
+      if (parted) {
         split->TakePart(rows, Part::kValid, &part);
-        block.dropped_rows -= part.rows();
-        resolve(part, &scratch, &block.valid);
+        resolve_held_out(part, &scratch, &block.valid);
         split->TakePart(rows, Part::kTest, &part);
-        block.dropped_rows -= part.rows();
-        resolve(part, &scratch, &block.test);
+        resolve_held_out(part, &scratch, &block.test);
+        split->TakePart(rows, Part::kTrain, &part);
+        train = &part;
+        block.dropped_rows = rows.rows() - part.rows() - block.valid.rows() - block.test.rows();
+      }
+      if (options.resolve_in_order) {
+        std::swap(block.unresolved_train, *train);
+      } else {
+        resolve_train(*train, &scratch, &block.train);
       }
       // Every number taken is offered, also after an error: others may wait for it.
       in_order.Offer(text.sequence, std::move(block));

@@ -1,7 +1,8 @@
 // One reading of text by several threads: blocks are parsed, parted into train, valid and test rows, and
 // resolved in parallel; then handed over one at a time in the order of the data.
 //
-// Threads: Run starts and joins its own. Resolve is called from all of them, consume from one at a time.
+// Threads: Run starts and joins its own. Resolve is called from all of them (resolve_train with resolve_in_order from
+// one at a time), consume from one at a time.
 #pragma once
 
 #include <atomic>
@@ -22,6 +23,7 @@ namespace ps {
 // A block of the data, resolved.
 struct PassBlock {
   ResolvedBlock train, valid, test;
+  RowBlock unresolved_train;               // until its turn comes, with resolve_in_order
   std::uint64_t dropped_rows = 0;          // negatives not kept
   std::uint64_t stored_bytes_read = 0;     // of the input, when the block was read
 };
@@ -31,6 +33,7 @@ class TextPass {
   struct Options {
     int threads = 1;
     std::uint64_t block_bytes = 256 << 10;
+    bool resolve_in_order = false;            // train rows: in the order of the data, one block at a time
     const std::atomic<bool>* stop = nullptr;  // set: no further block is begun
   };
   // Rows to ids; scratch belongs to the calling thread.
@@ -41,8 +44,8 @@ class TextPass {
 
   // `bad_rows` gathers malformed rows and decides when they are too many; null split: all rows are train rows.
   static absl::Status Run(const DataFiles& files, const RowParser& parser, const RowSplit* split,
-                          BadRows* bad_rows, const Options& options, const Resolve& resolve,
-                          const Consume& consume);
+                          BadRows* bad_rows, const Options& options, const Resolve& resolve_train,
+                          const Resolve& resolve_held_out, const Consume& consume);
 };
 
 }  // namespace ps
