@@ -172,9 +172,6 @@ class JobChecker {
     if (IsGiven(path + ".buckets") && feature.op != FeatureOp::kBucket) {
       Add(path + ".buckets", "only for op: bucket");
     }
-    if (IsGiven(path + ".min_count") && feature.op == FeatureOp::kIgnore) {
-      Add(path + ".min_count", "has no meaning for a column that is ignored");
-    }
     if (feature.op != FeatureOp::kIgnore) CheckInput(path + ".column", feature.column);
     for (std::size_t i = 0; i < feature.of.size(); ++i) {
       CheckInput(path + ".of", feature.of[i]);

@@ -59,7 +59,6 @@ struct FeatureConfig {
   ColumnRef column;           // all but cross
   std::vector<ColumnRef> of;  // cross
   int buckets = 32;           // bucket
-  int min_count = 1;          // admission threshold of the field
   bool operator==(const FeatureConfig&) const = default;
 };
 

@@ -16,7 +16,7 @@ namespace ps {
 
 // An override is "a.b=c": c is read as YAML (numbers, lists "[x, y]", quoted texts) and replaces
 // whatever the file says at a.b; later ones win. Items of a list are reached by number:
-// "features.0.min_count=2".
+// "features.0.buckets=64".
 using Overrides = std::vector<std::string>;
 
 absl::StatusOr<JobConfig> LoadJobConfig(const std::string& path, const Overrides& overrides);

@@ -20,7 +20,7 @@ with exit code 2 and a list of everything that is wrong, each with file and line
 
 - `--set a.b=c` replaces the value at `a.b`; `c` is read as YAML, as in `--set train.passes=3` or
   `--set data.train.files=[a.gz,b.gz]`. Items of a list are reached by number from 0:
-  `--set features.0.min_count=2`.
+  `--set features.0.buckets=64`.
 - A **text** written `env:NAME` is taken from the environment variable `NAME` when the job starts.
   Copies of the configuration (in the model, and sent to workers) keep it as written.
 - A **column** is a name, or its position counted from 0. A quoted number is a name.

@@ -121,10 +121,6 @@ std::vector<SchemaRow> FeatureRows() {
       {"features[].buckets", ValueType::kInteger, "32", "bucket: how many quantile buckets.",
        [](JobConfig* c, const V& v) { c->features.back().buckets = static_cast<int>(v.integer); },
        Between(2, 65536)},
-      {"features[].min_count", ValueType::kInteger, "1",
-       "A value of the column becomes a feature on its min_count-th appearance.",
-       [](JobConfig* c, const V& v) { c->features.back().min_count = static_cast<int>(v.integer); },
-       Between(1, kMaxCount)},
   };
 }
 
@@ -280,6 +276,7 @@ const std::vector<LaterKey>& LaterKeys() {
       {"data.train.sql", "export the rows to files and name them in data.train.files"},
       {"data.valid.sql", "export the rows to files and name them in data.valid.files"},
       {"data.test.sql", "export the rows to files and name them in data.test.files"},
+      {"features[].min_count", "set model.min_count, for all features alike"},
       {"model.tune", "set model.optimizer.alpha and l1"},
   };
   return keys;

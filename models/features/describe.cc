@@ -23,7 +23,6 @@ std::string DescribeOp(const Feature& feature) {
     absl::StrAppendFormat(&text, " (mean %.6g, deviation %.6g)", feature.mean(),
                           feature.deviation());
   }
-  if (feature.min_count() > 1) absl::StrAppend(&text, ", min_count ", feature.min_count());
   return text;
 }
 

@@ -168,7 +168,6 @@ class Compiler {
                             FeatureColumn(declared[i].column, absl::StrCat(path, ".column")));
         PS_ASSIGN_OR_RETURN(feature, Declared(declared[i], column, path));
       }
-      feature.set_min_count(static_cast<std::uint32_t>(std::max(1, declared[i].min_count)));
       if (!seen.insert(FeatureName(plan_, feature)).second) {
         return Invalid(path, ": the same feature was declared before");
       }
@@ -194,14 +193,12 @@ class Compiler {
       if (is_number) {
         feature = Buckets(column, Feature::NUMERIC, NumericBuckets());
         feature.set_text_is_value(config_.data.format != DataFormat::kCriteo);
-        feature.set_min_count(1);
         *plan_.add_feature() = std::move(feature);
       }
       if (!is_number || MayBeNames(column)) {
         feature = Feature();
         feature.set_op(Feature::HASH);
         feature.set_column(column);
-        feature.set_min_count(1);
         *plan_.add_feature() = std::move(feature);
       }
     }

@@ -124,6 +124,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{std::string(kData) + "model: {tune: auto}\n",
              "job.yaml:2: model.tune: not available in this version; set model.optimizer.alpha "
              "and l1"},
+        Case{std::string(kData) + "features: [{column: a, op: hash, min_count: 2}]\n",
+             "job.yaml:2: features[0].min_count: not available in this version; set "
+             "model.min_count, for all features alike"},
         Case{std::string(kData) + "checkpoint: {dir: ckpt, every: 60s}\n",
              "job.yaml:2: checkpoint: not available in this version; remove the section; a "
              "stopped job starts again from its model with model.warm_start"},

@@ -35,7 +35,7 @@ data:
   max_bad_rows: 0
 features:
   - {column: price, op: bucket, buckets: 64}
-  - {column: user_id, op: hash, min_count: 2}
+  - {column: user_id, op: hash}
   - {op: cross, of: [user_id, 2]}
 model:
   optimizer: {type: ftrl, alpha: 0.05, beta: 2, l1: 1, l2: 1e-3}
@@ -85,7 +85,6 @@ TEST(LoadTest, EveryKeyReachesItsMember) {
   price.buckets = 64;
   FeatureConfig user;
   user.column.name = "user_id";
-  user.min_count = 2;
   FeatureConfig cross;
   cross.op = FeatureOp::kCross;
   cross.of.resize(2);
@@ -169,12 +168,12 @@ TEST(LoadTest, AFormatBesideTheFilesIsTheFormatOfTheData) {
 TEST(OverrideTest, ReplacesAddsAndLaterOnesWin) {
   const JobConfig config =
       Parse(kFull, {"train.passes=5", "train.passes=6", "output.dir=elsewhere",
-                    "data.train.files=[x, y.gz]", "features.1.min_count=9", "job=\"a: b\"",
+                    "data.train.files=[x, y.gz]", "features.0.buckets=9", "job=\"a: b\"",
                     "data.valid.files=v.tsv", "data.split.valid=0"});
   EXPECT_EQ(config.train.passes, 6);
   EXPECT_EQ(config.output.dir, "elsewhere");
   EXPECT_THAT(config.data.train.files, ElementsAre("x", "y.gz"));
-  EXPECT_EQ(config.features[1].min_count, 9);
+  EXPECT_EQ(config.features[0].buckets, 9);
   EXPECT_EQ(config.job, "a: b");
   EXPECT_THAT(config.data.valid.files, ElementsAre("v.tsv"));
 }
