@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -26,6 +27,11 @@ DEFINE_string(config, "", "job file (YAML)");
 DEFINE_bool(dry_run, false, "print the plan (rows, types, memory) and stop");
 DEFINE_string(local, "", "run on a cluster of real processes on this machine: SERVERSxWORKERS, e.g. 2x3");
 DEFINE_string(log_format, "text", "progress as 'text' or 'json' (one object a line)");
+DECLARE_bool(help);
+
+namespace google {
+extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
+}
 
 namespace ps {
 namespace {
@@ -35,15 +41,13 @@ std::atomic<bool> stop_requested{false};
 void RequestStop(int) { stop_requested.store(true); }
 
 absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* trainer,
-                                          JobResult* result) {
-  const std::string& dir = job.config.output.dir;
-  PS_ASSIGN_OR_RETURN(const std::unique_ptr<BundleWriter> writer, BundleWriter::Create(dir));
+                                          BundleWriter* writer, JobResult* result) {
   BundleInfo info;
   info.job_name = job.config.job;
   const OptimizerConfig& o = job.config.model.optimizer;
   const char* name = o.type == OptimizerType::kFtrl ? "ftrl" : o.type == OptimizerType::kAdaGrad ? "adagrad" : "sgd";
   info.optimizer = absl::StrCat(name, " alpha=", o.alpha, " beta=", o.beta, " l1=", o.l1, " l2=", o.l2);
-  PS_RETURN_IF_ERROR(trainer->Export(writer.get(), &info));
+  PS_RETURN_IF_ERROR(trainer->Export(writer, &info));
   result->nonzero_weights = info.features;
   result->peak_rss_bytes = PeakResidentBytes();
   PS_RETURN_IF_ERROR(writer->AddFile("extractor.pb", job.extractor->Serialize()));
@@ -57,6 +61,15 @@ absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* train
 int Fail(const absl::Status& status, ExitCode code) {
   std::cerr << "ps_train: " << status.message() << "\n";
   return static_cast<int>(code);
+}
+
+// Of a directory that cannot be written to: what the job asks for, another job at work there, or the disk.
+ExitCode OutputExitCode(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted: return ExitCode::kImpossible;
+    case absl::StatusCode::kUnavailable: return ExitCode::kTryAgain;
+    default: return ExitCode::kConfiguration;
+  }
 }
 
 // "2x3": two servers, three workers.
@@ -108,10 +121,13 @@ int Train(const std::vector<std::string>& overrides) {
   ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
   absl::StatusOr<std::unique_ptr<Trainer>> trainer = MakeTrainer(*job, &reporter);
   if (!trainer.ok()) return Fail(trainer.status(), ExitCode::kConfiguration);
+  // Before the work, not after it: a directory that cannot take the model is known now.
+  absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job->config.output.dir);
+  if (!writer.ok()) return Fail(writer.status(), OutputExitCode(writer.status()));
   absl::StatusOr<JobResult> result = (*trainer)->Train();
   if (!result.ok()) return Fail(result.status(), ExitCodeOf(result.status()));
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  absl::StatusOr<std::uint64_t> bytes = WriteBundle(*job, trainer->get(), &*result);
+  absl::StatusOr<std::uint64_t> bytes = WriteBundle(*job, trainer->get(), writer->get(), &*result);
   if (!bytes.ok()) return Fail(bytes.status(), ExitCode::kImpossible);
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::cout << JobResultText(*result, job->config.output.dir, *bytes);
@@ -120,6 +136,26 @@ int Train(const std::vector<std::string>& overrides) {
 
 }  // namespace
 }  // namespace ps
+
+namespace {
+
+constexpr char kUsage[] =
+    "usage: ps_train --config JOB.yaml [--set key=value]... [--dry_run] [--local SERVERSxWORKERS]\n"
+    "                [--log_format text|json]\n"
+    "\n"
+    "Trains the job that the file describes and leaves a model bundle in its output.dir.\n"
+    "--set changes one key of the job, --dry_run prints the plan and stops, --local runs server and\n"
+    "worker processes on this machine.\n"
+    "\n"
+    "exit codes: 0 ok; 2 configuration; 3 data; 4 diverged; 5 impossible here; 75 try again;\n"
+    "143 stopped by SIGTERM, with what was learnt so far in the bundle\n";
+
+int Usage(const std::string& what) {
+  std::cerr << "ps_train: " << what << "\n\n" << kUsage;
+  return static_cast<int>(ps::ExitCode::kConfiguration);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   // --set may be given many times, which gflags cannot collect: taken out first.
@@ -137,13 +173,18 @@ int main(int argc, char** argv) {
   }
   int count = static_cast<int>(rest.size());
   char** arguments = rest.data();
-  gflags::SetUsageMessage("--config job.yaml [--set key=value]... [--dry_run] [--log_format=json]");
-  gflags::ParseCommandLineFlags(&count, &arguments, true);
+  google::gflags_exitfunc = [](int) { std::exit(static_cast<int>(ps::ExitCode::kConfiguration)); };
+  gflags::ParseCommandLineNonHelpFlags(&count, &arguments, true);
+  if (FLAGS_help) {
+    std::cout << kUsage;
+    return 0;
+  }
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
-  if (FLAGS_config.empty() || count > 1) {
-    std::cerr << "usage: ps_train " << gflags::ProgramUsage() << "\n";
-    return static_cast<int>(ps::ExitCode::kConfiguration);
+  if (count > 1) return Usage(absl::StrCat("unexpected argument \"", arguments[1], "\""));
+  if (FLAGS_config.empty()) return Usage("--config is missing");
+  if (FLAGS_log_format != "text" && FLAGS_log_format != "json") {
+    return Usage("--log_format is text or json");
   }
   std::signal(SIGTERM, ps::RequestStop);
   std::signal(SIGINT, ps::RequestStop);

@@ -4,6 +4,7 @@
 #include <glog/logging.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "trainer/cluster/node_process.h"
 
@@ -12,10 +13,15 @@ DEFINE_string(bind, "tcp://127.0.0.1:0", "Where to listen; port 0 takes a free o
 DEFINE_int32(silence_limit_s, 30,
              "Leave with exit code 75 when the scheduler is silent for this long");
 
+namespace google {
+extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
+}
+
 int main(int argc, char** argv) {
   gflags::SetUsageMessage("a worker of a Hyperplane cluster");
   FLAGS_logtostderr = true;
   FLAGS_minloglevel = google::GLOG_WARNING;
+  google::gflags_exitfunc = [](int code) { std::exit(code == 0 ? 0 : 2); };
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   google::InitGoogleLogging(argv[0]);
   if (argc > 1 || FLAGS_scheduler.empty() || FLAGS_silence_limit_s < 1) {
