@@ -113,6 +113,10 @@ std::byte* BucketArray::Place(SlotIndex slot, Key key) {
     probe.Next(buckets);
     bucket = BucketAt(slot, probe.bucket);
   }
+  return PlaceIn(bucket, key);
+}
+
+std::byte* BucketArray::PlaceIn(std::byte* bucket, Key key) {
   const int empty = Match(bucket, kEmptyKey);
   std::byte* payload = PayloadOf(bucket, empty);
   StorePayload(payload, nullptr, payload_bytes_);
@@ -121,16 +125,14 @@ std::byte* BucketArray::Place(SlotIndex slot, Key key) {
   return payload;
 }
 
-BucketArray::Inserted BucketArray::Insert(Key key) {
+BucketArray::Inserted BucketArray::Insert(Key key, std::byte* free_bucket) {
   const SlotIndex slot = SlotOf(key);
   Head& head = heads_[slot];
-  bool grew = false;
-  if (head.size >= head.limit) {
-    Grow(slot);
-    grew = true;
-  }
+  const bool grow = head.size >= head.limit;
+  if (grow) Grow(slot);
   ++head.size;
-  return {Place(slot, key), grew};
+  if (!grow && free_bucket != nullptr && !Full(free_bucket)) return {PlaceIn(free_bucket, key), false};
+  return {Place(slot, key), grow};
 }
 
 void BucketArray::AddSegment(SlotIndex slot) {
@@ -153,12 +155,10 @@ void BucketArray::AddSegment(SlotIndex slot) {
 
 void BucketArray::CopyOut(SlotIndex slot, Cells* cells) const {
   const std::uint32_t size = heads_[slot].size;
-  const std::uint32_t buckets = heads_[slot].buckets.load(std::memory_order_relaxed);
   cells->keys.resize(size);
   cells->payloads.resize(static_cast<std::size_t>(size) * payload_bytes_);
   std::size_t at = 0;
-  for (std::uint32_t b = 0; b < buckets; ++b) {
-    std::byte* bucket = BucketAt(slot, b);
+  ForEachBucket(slot, [&](std::byte* bucket, std::uint32_t) {
     int used = 0;
     for (; used < cells_ && KeysOf(bucket)[used] != kEmptyKey; ++used) {
       cells->keys[at + used] = KeysOf(bucket)[used];
@@ -166,7 +166,7 @@ void BucketArray::CopyOut(SlotIndex slot, Cells* cells) const {
     std::memcpy(cells->payloads.data() + at * payload_bytes_, PayloadOf(bucket, 0),
                 static_cast<std::size_t>(used) * payload_bytes_);
     at += used;
-  }
+  });
 }
 
 void BucketArray::Rebuild(SlotIndex slot, Cells* cells) {
@@ -183,10 +183,9 @@ void BucketArray::Rebuild(SlotIndex slot, Cells* cells) {
     StoreKey(KeysOf(bucket) + cell, key);
     payload += payload_bytes_;
   }
-  for (std::uint32_t b = 0; b < buckets; ++b) {
-    std::byte* bucket = BucketAt(slot, b);
+  ForEachBucket(slot, [&](std::byte* bucket, std::uint32_t b) {
     for (int cell = cells->used[b]; cell < cells_; ++cell) StoreKey(KeysOf(bucket) + cell, kEmptyKey);
-  }
+  });
 }
 
 void BucketArray::Grow(SlotIndex slot) {

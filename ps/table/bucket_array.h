@@ -116,13 +116,19 @@ class BucketArray {
     std::byte* payload;  // valid until the slot's next insertion
     bool grew;           // bucket addresses of the slot taken before are stale
   };
-  // Inserts an absent key with a zero payload. Writers of one slot exclude each other.
-  Inserted Insert(Key key);
+  // Inserts an absent key with a zero payload. Writers of one slot exclude each other. `free_bucket` is what a
+  // look-up left (Found) with no rebuild of the slot since, or null.
+  Inserted Insert(Key key, std::byte* free_bucket = nullptr);
 
-  // Looks up many keys with their cache misses overlapped: calls visit(i, payload, version) in order of i.
-  // Payload is null for absent keys; version is that of the slot when its look-up began, odd or different from
-  // the present one if a rebuild came between (of interest to optimistic readers only). Visit may insert keys[i]
-  // and must then return Inserted::grew; else false. Keys are distinct where visit inserts.
+  // What a batched look-up found for a key.
+  struct Found {
+    std::byte* payload = nullptr;   // null: absent
+    std::byte* free_bucket = nullptr;  // where an absent key's probe ended, for Insert; may be null
+    std::uint32_t version = 0;      // of the slot when the look-up began; odd, or not the present one, if a
+                                    // rebuild came between (of interest to optimistic readers only)
+  };
+  // Looks up many keys with their cache misses overlapped: calls visit(i, found) in order of i. Visit may insert
+  // keys[i] and must then return Inserted::grew; else false. Keys are distinct where visit inserts.
   template <typename Visit>
   void VisitBatch(const Key* keys, std::size_t count, Visit visit) const;
 
@@ -141,6 +147,9 @@ class BucketArray {
   static constexpr double kMaxLoad = 0.87;
 
   std::uint32_t SegmentUnit(SlotIndex slot) const { return 8 + (slot & 7); }
+  // visit(bucket, number), in order.
+  template <typename Visit>
+  void ForEachBucket(SlotIndex slot, Visit visit) const;
   // The buckets that a key visits after its home.
   struct Probe {
     std::uint64_t mixed;
@@ -169,7 +178,7 @@ class BucketArray {
     std::byte* payload[kGroup];       // null: not found
     std::uint64_t open = 0;           // bit i: key i's probe goes on at bucket[i]
   };
-  static constexpr std::size_t kRounds = 4;  // of probing with prefetch; what is open then is rare
+  static constexpr std::size_t kRounds = 6;  // of probing with prefetch; what is open then is rare
   void StartGroup(const Key* keys, Group* group) const;
   void StartKey(Key key, std::size_t i, Group* group) const;
   void ProbeGroup(const Key* keys, Group* group) const;
@@ -180,6 +189,7 @@ class BucketArray {
   void Grow(SlotIndex slot);
   // The first free cell on the key's probe path.
   std::byte* Place(SlotIndex slot, Key key);
+  std::byte* PlaceIn(std::byte* bucket, Key key);
 
   // A slot's cells outside of their buckets, while it is rebuilt.
   struct Cells {
@@ -226,9 +236,10 @@ void BucketArray::VisitBatch(const Key* keys, std::size_t count, Visit visit) co
     Group& group = groups[(g - (kInFlight - 1)) % kInFlight];
     for (std::size_t i = 0; i < group.count; ++i) {
       const Key key = keys[group.begin + i];
-      std::byte* payload = group.payload[i];
-      if (((group.open >> i) & 1) != 0) payload = FollowProbe(group.slot[i], group.probe[i], key);
-      if (!visit(group.begin + i, payload, group.version[i])) continue;
+      const bool open = ((group.open >> i) & 1) != 0;
+      Found found{group.payload[i], open ? nullptr : group.bucket[i], group.version[i]};
+      if (open) found.payload = FollowProbe(group.slot[i], group.probe[i], key);
+      if (!visit(group.begin + i, found)) continue;
       // The slot was rebuilt: what is known of its keys that are still to come is stale.
       for (Group& other : groups) {
         const std::size_t first = &other == &group ? i + 1 : 0;
@@ -242,14 +253,28 @@ void BucketArray::VisitBatch(const Key* keys, std::size_t count, Visit visit) co
 }
 
 template <typename Visit>
-void BucketArray::ForEach(SlotIndex slot, Visit visit) const {
+void BucketArray::ForEachBucket(SlotIndex slot, Visit visit) const {
   const std::uint32_t buckets = heads_[slot].buckets.load(std::memory_order_relaxed);
-  for (std::uint32_t b = 0; b < buckets; ++b) {
-    std::byte* bucket = BucketAt(slot, b);
+  std::uint32_t first = 0;
+  for (std::uint32_t segment = 0; first < buckets; ++segment) {
+    const std::uint32_t count = SegmentUnit(slot) << (segment / 4);
+    std::byte* bucket = BucketAt(slot, first);
+    for (std::uint32_t i = 0; i < count; ++i, bucket += bucket_bytes_) {
+      // A segment is too short for the hardware to notice that it is read in sequence.
+      __builtin_prefetch(bucket + 8 * bucket_bytes_);
+      visit(bucket, first + i);
+    }
+    first += count;
+  }
+}
+
+template <typename Visit>
+void BucketArray::ForEach(SlotIndex slot, Visit visit) const {
+  ForEachBucket(slot, [&](std::byte* bucket, std::uint32_t) {
     for (int cell = 0; cell < cells_ && KeysOf(bucket)[cell] != kEmptyKey; ++cell) {
       visit(KeysOf(bucket)[cell], PayloadOf(bucket, cell));
     }
-  }
+  });
 }
 
 template <typename Keep>

@@ -40,14 +40,13 @@ KeyIndex::KeyIndex(int slot_bits, std::uint32_t first_id)
   CHECK_GE(first_id, 1u);
 }
 
-std::uint32_t KeyIndex::Confirm(SlotIndex slot, const std::byte* payload,
-                                std::uint32_t version) const {
-  if (payload == nullptr) return kUnknown;
-  const std::uint32_t id = IdAt(const_cast<std::byte*>(payload)).load(std::memory_order_acquire);
+std::uint32_t KeyIndex::Confirm(SlotIndex slot, const BucketArray::Found& found) const {
+  if (found.payload == nullptr) return kUnknown;
+  const std::uint32_t id = IdAt(found.payload).load(std::memory_order_acquire);
   // Nothing was rebuilt from before the bucket was looked up until now, so the cell is the key's. An id that
   // its inserter has yet to store reads as kUnknown.
   const std::uint32_t now = buckets_.head(slot).version.load(std::memory_order_relaxed);
-  return (version & 1) == 0 && now == version ? id : kUnknown;
+  return (found.version & 1) == 0 && now == found.version ? id : kUnknown;
 }
 
 std::uint32_t KeyIndex::FindOrAdd(Key key) {
@@ -91,8 +90,8 @@ void KeyIndex::Resolve(absl::Span<const Key> keys, Recent* recent, std::uint32_t
   TakeRecent(keys, recent, ids);
   const std::vector<Key>& missed = recent->missed_keys_;
   buckets_.VisitBatch(missed.data(), missed.size(),
-                      [&](std::size_t i, const std::byte* payload, std::uint32_t version) {
-                        std::uint32_t id = Confirm(buckets_.SlotOf(missed[i]), payload, version);
+                      [&](std::size_t i, BucketArray::Found found) {
+                        std::uint32_t id = Confirm(buckets_.SlotOf(missed[i]), found);
                         if (id == kUnknown) id = FindOrAdd(missed[i]);
                         ids[recent->missed_at_[i]] = id;
                         recent->CellOf(missed[i]) = {missed[i], id};
@@ -105,13 +104,13 @@ void KeyIndex::Find(absl::Span<const Key> keys, Recent* recent, std::uint32_t* i
   const std::vector<Key>& missed = recent->missed_keys_;
   buckets_.VisitBatch(
       missed.data(), missed.size(),
-      [&](std::size_t i, const std::byte* payload, std::uint32_t version) {
+      [&](std::size_t i, BucketArray::Found found) {
         const SlotIndex slot = buckets_.SlotOf(missed[i]);
-        std::uint32_t id = Confirm(slot, payload, version);
+        std::uint32_t id = Confirm(slot, found);
         // A miss is certain where nothing was rebuilt meanwhile.
         const bool certain =
-            (version & 1) == 0 &&
-            buckets_.head(slot).version.load(std::memory_order_relaxed) == version;
+            (found.version & 1) == 0 &&
+            buckets_.head(slot).version.load(std::memory_order_relaxed) == found.version;
         if (id == kUnknown && !certain) id = FindLocked(missed[i]);
         ids[recent->missed_at_[i]] = id;
         if (id != kUnknown) recent->CellOf(missed[i]) = {missed[i], id};

@@ -67,7 +67,7 @@ class KeyIndex {
   // Answers from `recent` what it can; the rest is left in its missed_keys_ and missed_at_.
   static void TakeRecent(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids);
   // Id by an optimistic read, kUnknown where that did not work out.
-  std::uint32_t Confirm(SlotIndex slot, const std::byte* payload, std::uint32_t version) const;
+  std::uint32_t Confirm(SlotIndex slot, const BucketArray::Found& found) const;
   // Under the slot's lock.
   std::uint32_t FindOrAdd(Key key);
   std::uint32_t FindLocked(Key key) const;

@@ -20,10 +20,10 @@ void SlotTable::Pull(absl::Span<const Key> keys, absl::Span<float> weights) cons
   CHECK_EQ(keys.size(), weights.size());
   const OptimizerParams params = options_.optimizer;
   const int lanes = options_.layout.lanes;
-  buckets_.VisitBatch(keys.data(), keys.size(), [&](std::size_t i, const std::byte* payload, std::uint32_t) {
+  buckets_.VisitBatch(keys.data(), keys.size(), [&](std::size_t i, BucketArray::Found found) {
     weights[i] = 0;
-    if (payload != nullptr) {
-      const auto* floats = reinterpret_cast<const float*>(payload);
+    if (found.payload != nullptr) {
+      const auto* floats = reinterpret_cast<const float*>(found.payload);
       const float state[2] = {floats[0], floats[lanes]};
       weights[i] = WeightOf(params, state);
     }
@@ -31,9 +31,9 @@ void SlotTable::Pull(absl::Span<const Key> keys, absl::Span<float> weights) cons
   });
 }
 
-float* SlotTable::Admit(Key key, unsigned count, bool* grew) {
+float* SlotTable::Admit(Key key, unsigned count, std::byte* free_bucket, bool* grew) {
   if (filter_ != nullptr && !filter_->Admit(key, count)) return nullptr;
-  const BucketArray::Inserted inserted = buckets_.Insert(key);
+  const BucketArray::Inserted inserted = buckets_.Insert(key, free_bucket);
   ++size_;
   *grew = inserted.grew;
   return reinterpret_cast<float*>(inserted.payload);
@@ -48,10 +48,12 @@ void SlotTable::Push(absl::Span<const Key> keys, absl::Span<const float> gradien
   CHECK_EQ(keys.size(), gradients.size());
   CHECK(counts.empty() || counts.size() == keys.size());
   const OptimizerParams params = options_.optimizer;
-  buckets_.VisitBatch(keys.data(), keys.size(), [&](std::size_t i, std::byte* payload, std::uint32_t) {
-    auto* state = reinterpret_cast<float*>(payload);
+  buckets_.VisitBatch(keys.data(), keys.size(), [&](std::size_t i, BucketArray::Found found) {
+    auto* state = reinterpret_cast<float*>(found.payload);
     bool grew = false;
-    if (state == nullptr) state = Admit(keys[i], counts.empty() ? 1 : counts[i], &grew);
+    if (state == nullptr) {
+      state = Admit(keys[i], counts.empty() ? 1 : counts[i], found.free_bucket, &grew);
+    }
     if (state != nullptr) ApplyGradient(params, gradients[i], state);
     return grew;
   });

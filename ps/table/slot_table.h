@@ -70,7 +70,7 @@ class SlotTable {
 
  private:
   // State of the key, inserted when it is absent and admitted; null otherwise.
-  float* Admit(Key key, unsigned count, bool* grew);
+  float* Admit(Key key, unsigned count, std::byte* free_bucket, bool* grew);
 
   Options options_;
   BucketArray buckets_;

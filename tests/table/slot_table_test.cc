@@ -88,6 +88,18 @@ TEST(SlotTable, KeysOfOneSlotThatCollideInEveryBit) {
   EXPECT_EQ(table.slot_size(0), 500u);
 }
 
+TEST(SlotTable, TinySlotsFindTheirLastFreeCell) {
+  // Slots of a few buckets meet full buckets so often that some probes go through all their rehashed pairs.
+  SlotTable::Options options;
+  options.slot_bits = 16;
+  SlotTable table(options);
+  for (int i = 0; i < 1'700'000; ++i) *table.FindOrInsert(IndexKey(i)) = static_cast<float>(i);
+  for (int i = 0; i < 1'700'000; ++i) {
+    ASSERT_NE(table.Find(IndexKey(i)), nullptr);
+    ASSERT_EQ(*table.Find(IndexKey(i)), static_cast<float>(i));
+  }
+}
+
 TEST(SlotTable, ManyLanes) {
   for (int lanes : {2, 4, 8, 16}) {
     SlotTable::Options options;
