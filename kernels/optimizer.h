@@ -1,12 +1,15 @@
 // Optimisers of a linear model, per coordinate. State is a few floats a key:
 //
-//   FTRL-Proximal (McMahan et al., KDD 2013)   {z, n}; the weight is derived
-//   AdaGrad (Duchi et al., JMLR 2011)          {w, n}
+//   FTRL-Proximal (McMahan et al., KDD 2013)   {z, r}, r = sqrt(n); the weight is derived
+//   AdaGrad (Duchi et al., JMLR 2011)          {w, r}
 //   SGD                                        {w}
 //
-// These are the definitions: every vectorised kernel gives the same bits as they do (tested), because all
-// use IEEE add, multiply, divide and square root in the same order and no fused multiply-add.
-// Pure functions, any thread.
+// n, the sum of squared gradients, is kept as its root, because every use of it is of the root: a prediction then
+// takes no square root, and an update one.
+//
+// These are the definitions: every vectorised kernel gives the same bits as they do (tested), because all use the
+// same IEEE operations in the same order; multiply-adds are fused exactly where std::fma is written, and nowhere
+// else (-ffp-contract=off). Pure functions, any thread.
 #pragma once
 
 #include <cmath>
@@ -26,11 +29,11 @@ struct OptimizerParams {
 
 constexpr int StateFloats(Optimizer type) { return type == Optimizer::kSgd ? 1 : 2; }
 
-inline float FtrlWeight(const OptimizerParams& p, float z, float n) {
+inline float FtrlWeight(const OptimizerParams& p, float z, float root) {
   const float magnitude = std::fabs(z);
   if (!(magnitude > p.l1)) return 0.0f;
   const float shrunk = z < 0 ? z + p.l1 : z - p.l1;
-  return -shrunk / ((p.beta + std::sqrt(n)) * (1.0f / p.alpha) + p.l2);
+  return -shrunk / std::fma(p.beta + root, 1.0f / p.alpha, p.l2);
 }
 
 // The weight that a state stands for.
@@ -43,21 +46,21 @@ inline void ApplyGradient(const OptimizerParams& p, float g, float* state) {
   switch (p.type) {
     case Optimizer::kFtrl: {
       const float w = FtrlWeight(p, state[0], state[1]);
-      const float next = state[1] + g * g;
-      const float sigma = (std::sqrt(next) - std::sqrt(state[1])) * (1.0f / p.alpha);
-      state[0] = (state[0] + g) - sigma * w;
-      state[1] = next;
+      const float root = std::sqrt(std::fma(state[1], state[1], g * g));
+      const float sigma = (root - state[1]) * (1.0f / p.alpha);
+      state[0] = std::fma(-sigma, w, state[0] + g);
+      state[1] = root;
       return;
     }
     case Optimizer::kAdaGrad: {
-      const float next = state[1] + g * g;
-      const float gradient = g + p.l2 * state[0];
-      state[0] = state[0] - p.alpha * gradient / (p.beta + std::sqrt(next));
-      state[1] = next;
+      const float root = std::sqrt(std::fma(state[1], state[1], g * g));
+      const float gradient = std::fma(p.l2, state[0], g);
+      state[0] = state[0] - p.alpha * gradient / (p.beta + root);
+      state[1] = root;
       return;
     }
     case Optimizer::kSgd:
-      state[0] = state[0] - p.alpha * (g + p.l2 * state[0]);
+      state[0] = std::fma(-p.alpha, std::fma(p.l2, state[0], g), state[0]);
       return;
   }
 }

@@ -1,5 +1,7 @@
 #include "kernels/row_learner.h"
 
+#include <cmath>
+
 #include "kernels/logistic.h"
 
 namespace ps {
@@ -21,7 +23,8 @@ void RowMarginsPlain(const OptimizerParams& params, const ResolvedRows& rows, co
     for (std::uint32_t i = rows.row_begin[r]; i < rows.row_begin[r + 1]; ++i) {
       const std::uint32_t id = rows.ids[i];
       const float value = rows.values != nullptr ? rows.values[i] : id != kPaddingId;
-      partial[i % kGroup] += WeightOf(params, state + std::size_t{id} * floats) * value;
+      float& sum = partial[i % kGroup];
+      sum = std::fma(WeightOf(params, state + std::size_t{id} * floats), value, sum);
     }
     margins[r] = FoldPartialSums(partial);
   }

@@ -32,7 +32,7 @@ class KeyIndex {
 
    private:
     friend class KeyIndex;
-    static constexpr std::size_t kCells = 1 << 13;  // 128 KiB: an eighth of a second-level cache
+    static constexpr std::size_t kCells = 1 << 15;  // 512 KiB: half of a second-level cache
     struct Cell {
       Key key = kEmptyKey;
       std::uint32_t id = kUnknown;

@@ -10,7 +10,7 @@ namespace {
 
 TEST(DeterministicExp, AgreesWithLibm) {
   for (double x = -40; x <= 40; x += 0.000977) {
-    EXPECT_NEAR(DeterministicExp(x) / std::exp(x), 1.0, 4e-15) << x;
+    EXPECT_NEAR(DeterministicExp(x) / std::exp(x), 1.0, 1e-9) << x;
   }
   EXPECT_EQ(DeterministicExp(0), 1.0);
 }
