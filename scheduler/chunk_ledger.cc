@@ -104,6 +104,12 @@ void ChunkLedger::ReleaseOverdue(MonotonicTime now) {
   }
 }
 
+std::set<NodeId> ChunkLedger::Holders() const {
+  std::set<NodeId> holders;
+  for (const auto& [chunk, held] : leases_) holders.insert(held.worker);
+  return holders;
+}
+
 std::vector<std::pair<std::uint32_t, std::uint32_t>> ChunkLedger::DoneIntervals() const {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> intervals;
   for (std::uint32_t chunk = 0; chunk < options_.chunks; ++chunk) {

@@ -36,6 +36,7 @@ struct PassReport {
   std::uint32_t pass = 0;
   PassCounts counts;
   MetricState progressive;    // of this pass
+  bool exported = false;      // its weights have been handed over
   std::uint64_t entries = 0;  // in the tables; 0 when the weights were not exported
 };
 

@@ -13,6 +13,14 @@ namespace {
 // How long a worker's request for a lease may wait for something to be leased.
 constexpr MonotonicTime kLeaseWait = std::chrono::milliseconds(800);
 
+bool WellFormed(const wire::Progress::BatchStats& stats) {
+  const std::size_t rows = stats.labels().size();
+  const auto is_label = [](char label) { return label == 0 || label == 1; };
+  return stats.batch() < 64 && stats.margins().size() == rows * sizeof(float) &&
+         (stats.weights().empty() || stats.weights().size() == rows * sizeof(float)) &&
+         std::all_of(stats.labels().begin(), stats.labels().end(), is_label);
+}
+
 }  // namespace
 
 SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
@@ -21,7 +29,8 @@ SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
       ledger_(
           {.chunks = static_cast<std::uint32_t>(options_.chunks.size()),
            .round_chunks = options_.plan.staleness() == 0 ? options_.plan.chunks_per_round() : 0,
-           .lease_limit = options_.lease_limit}) {}
+           .lease_limit = options_.lease_limit}),
+      bound_(options_.plan.staleness()) {}
 
 void SchedulerMachine::OnMessage(const Address& from, Message message, MonotonicTime now,
                                  Outbox& outbox) {
@@ -41,18 +50,24 @@ void SchedulerMachine::OnMessage(const Address& from, Message message, Monotonic
       OnProgress(*member, message, now, outbox);
       return;
     case wire::Body::kImportAck:
+      last_progress_ = now;
       if (importer_.has_value()) importer_->OnReply(message, now);
       return;
     case wire::Body::kExportReply:
+      last_progress_ = now;
       if (exporter_.has_value()) exporter_->OnReply(message, now);
       return;
     case wire::Body::kStopped:
       member->stopped = true;
       return;
-    case wire::Body::kFailure:
-      Fail(absl::Status(static_cast<absl::StatusCode>(body.failure().status_code()),
+    case wire::Body::kFailure: {
+      // Whatever the wire says, this is no success.
+      const std::uint32_t said = body.failure().status_code();
+      const bool known = said >= 1 && said <= 16;
+      Fail(absl::Status(known ? static_cast<absl::StatusCode>(said) : absl::StatusCode::kInternal,
                         absl::StrCat(member->Name(), ": ", body.failure().message())));
       return;
+    }
     default:
       return;
   }
@@ -86,11 +101,31 @@ void SchedulerMachine::OnHeartbeat(const Address& from, const Message& message, 
   if (member == nullptr) return;
   Message reply;
   reply.body.mutable_heartbeat()->set_incarnation(beat.incarnation());
+  if (member->role == wire::WORKER) {
+    bound_.Landed(member->node, beat.landed());
+    bound_.SetLive(ledger_.Holders());
+    reply.body.mutable_heartbeat()->set_may_start(bound_.MayStart(member->node));
+  }
   outbox.Send(from, std::move(reply));
   if (!routing_.has_value()) return;
   if (message.body.epoch() != routing_->epoch()) SendRouting(*member, outbox);
   const bool behind = beat.done_pass() != ledger_.pass() || beat.done_chunks() != ledger_.done();
   if (member->role == wire::SERVER && behind) SendDone(*member, outbox);
+}
+
+void SchedulerMachine::SendLimit(const Member& member, Outbox& outbox) {
+  Message message;
+  message.body.mutable_heartbeat()->set_incarnation(member.incarnation);
+  message.body.mutable_heartbeat()->set_may_start(bound_.MayStart(member.node));
+  outbox.Send(member.address, std::move(message));
+}
+
+void SchedulerMachine::TellWaiting(Outbox& outbox) {
+  bound_.SetLive(ledger_.Holders());
+  for (const NodeId node : bound_.Waiting()) {
+    const Member* member = membership_.ByNode(node);
+    if (member->alive) SendLimit(*member, outbox);
+  }
 }
 
 void SchedulerMachine::SendRouting(const Member& member, Outbox& outbox) const {
@@ -152,6 +187,8 @@ bool SchedulerMachine::TryLease(Member& member, const Message& request, Monotoni
     chunk.set_done_mask(ledger_.mask(index));
     chunk.set_round_chunks(ledger_.RoundChunks(index));
   }
+  bound_.SetLive(ledger_.Holders());
+  lease.set_may_start(bound_.MayStart(member.node));
   outbox.Send(member.address, std::move(message));
   return true;
 }
@@ -176,27 +213,42 @@ void SchedulerMachine::OnProgress(Member& member, const Message& message, Monoto
   if (progress.pass() == ledger_.pass() && progress.chunk() < ledger_.chunks()) {
     std::uint64_t with_stats = 0;  // a batch is counted with its rows or not at all
     for (const wire::Progress::BatchStats& stats : progress.stats()) {
-      if (stats.batch() < 64) with_stats |= std::uint64_t{1} << stats.batch();
+      if (WellFormed(stats)) {
+        with_stats |= std::uint64_t{1} << stats.batch();
+      } else {
+        LOG(ERROR) << member.Name() << " reports a malformed batch";
+      }
     }
     const bool new_chunk = ledger_.mask(progress.chunk()) == 0;
+    const std::uint32_t done_before = ledger_.done();
     const std::uint64_t fresh = ledger_.Report(
         member.node, progress.chunk(), progress.mask() & with_stats, progress.batches(), now);
+    std::uint64_t uncounted = fresh;  // one that is listed twice counts once
     for (const wire::Progress::BatchStats& stats : progress.stats()) {
-      if (((fresh >> (stats.batch() & 63)) & 1) == 0) continue;
-      if (!CountBatch(stats)) LOG(ERROR) << member.Name() << " reports a malformed batch";
+      if (!WellFormed(stats) || ((uncounted >> stats.batch()) & 1) == 0) continue;
+      uncounted &= ~(std::uint64_t{1} << stats.batch());
+      CountBatch(stats);
     }
     if (new_chunk && fresh != 0) CountRows(progress.rows());
     known = ledger_.mask(progress.chunk());
-    done_changed_ |= fresh != 0;
+    if (fresh != 0) last_progress_ = now;
+    done_changed_ |= ledger_.done() != done_before;
     changed_ |= ledger_.PassDone();
   }
+  if (progress.incarnation() == member.incarnation) {
+    bound_.Landed(member.node, progress.landed());
+  }
+  bound_.SetLive(ledger_.Holders());
   Message reply;
   wire::ProgressAck& ack = *reply.body.mutable_progress_ack();
   ack.set_pass(progress.pass());
   ack.set_chunk(progress.chunk());
   ack.set_mask(known);
+  ack.set_incarnation(member.incarnation);
+  ack.set_may_start(bound_.MayStart(member.node));
   outbox.Send(member.address, std::move(reply));
   AnswerWaiting(now, outbox);
+  TellWaiting(outbox);
 }
 
 }  // namespace ps

@@ -23,6 +23,7 @@
 #include "scheduler/chunk_ledger.h"
 #include "scheduler/job_events.h"
 #include "scheduler/membership.h"
+#include "scheduler/staleness_bound.h"
 #include "scheduler/weight_transfer.h"
 
 namespace ps {
@@ -41,6 +42,8 @@ class SchedulerMachine : public Machine {
     MonotonicTime dead_after = std::chrono::seconds(10);   // of silence
     MonotonicTime lease_limit = std::chrono::seconds(20);  // without progress
     MonotonicTime no_workers_limit = std::chrono::seconds(60);
+    // With every node alive but nothing getting done: shards that workers cannot reach, say.
+    MonotonicTime stall_limit = std::chrono::minutes(10);
     MonotonicTime interrupt_limit = std::chrono::seconds(10);  // for leased chunks to be finished
     MonotonicTime stop_limit = std::chrono::seconds(2);        // for nodes to say Stopped
     MonotonicTime heartbeat = std::chrono::milliseconds(500);
@@ -91,8 +94,11 @@ class SchedulerMachine : public Machine {
   // False when there was nothing to grant.
   bool TryLease(Member& member, const Message& request, MonotonicTime now, Outbox& outbox);
   void AnswerWaiting(MonotonicTime now, Outbox& outbox);
-  bool CountBatch(const wire::Progress::BatchStats& stats);
+  void CheckStall(MonotonicTime now);
+  void CountBatch(const wire::Progress::BatchStats& stats);
   void CountRows(const wire::ChunkRows& rows);
+  void SendLimit(const Member& member, Outbox& outbox);
+  void TellWaiting(Outbox& outbox);  // limits of bounded staleness that have grown
   void SendRouting(const Member& member, Outbox& outbox) const;
   void SendDone(const Member& member, Outbox& outbox) const;
   SendToShard ShardSender(Outbox& outbox);
@@ -102,6 +108,7 @@ class SchedulerMachine : public Machine {
   Phase phase_ = Phase::kGathering;
   Membership membership_;
   ChunkLedger ledger_;
+  StalenessBound bound_;
   std::optional<RoutingTable> routing_;
   std::optional<WeightImporter> importer_;
   std::optional<WeightExporter> exporter_;
@@ -115,8 +122,9 @@ class SchedulerMachine : public Machine {
   bool changed_ = false;       // by a message: a phase may be over
   bool interrupted_ = false;
   MonotonicTime interrupted_at_{0};
-  MonotonicTime phase_began_{-1};  // negative: at the next tick
-  MonotonicTime workers_seen_{0};  // when a worker was last alive
+  MonotonicTime phase_began_{-1};   // negative: at the next tick
+  MonotonicTime workers_seen_{0};   // when a worker was last alive
+  MonotonicTime last_progress_{0};  // of training, import or export
   MonotonicTime next_stop_{0};
   MonotonicTime last_tick_{-1};  // negative: none yet
   absl::Status status_;

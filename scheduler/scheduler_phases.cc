@@ -23,6 +23,7 @@ void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   // Events may take long (an evaluation after a pass); that is no silence of the others.
   if (last_tick_ >= MonotonicTime::zero() && now - last_tick_ > options_.dead_after / 4) {
     membership_.Excuse(now - last_tick_);
+    last_progress_ += now - last_tick_;
   }
   last_tick_ = now;
   if (phase_began_ < MonotonicTime::zero()) phase_began_ = now;
@@ -32,6 +33,7 @@ void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
     interrupted_at_ = now;
   }
   if (phase_ != Phase::kStopping) CheckMembers(now);
+  CheckStall(now);
   switch (phase_) {
     case Phase::kGathering:
       Gather(now, outbox);
@@ -99,7 +101,7 @@ void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
       },
       next_transfer_request_);
   next_transfer_request_ += std::uint64_t{1} << 32;
-  workers_seen_ = now;
+  workers_seen_ = last_progress_ = now;
   phase_ = Phase::kImporting;
   importer_->OnTick(now, ShardSender(outbox));
   if (importer_->finished()) phase_ = Phase::kTraining;
@@ -109,6 +111,7 @@ void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
 void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
   ledger_.ReleaseOverdue(now);
   AnswerWaiting(now, outbox);
+  TellWaiting(outbox);
   if (std::exchange(done_changed_, false)) {
     for (const Member& member : membership_.members()) {
       if (member.alive && member.role == wire::SERVER) SendDone(member, outbox);
@@ -152,6 +155,7 @@ void SchedulerMachine::BeginExport() {
 }
 
 void SchedulerMachine::AfterExport(Outbox&) {
+  report_.exported = true;
   report_.entries = exporter_->entries();
   bool go_on = false;
   if (std::exchange(report_pending_, false)) {
@@ -202,12 +206,26 @@ void SchedulerMachine::OnProcessEnded(std::uint32_t pid, const std::string& what
   if (!known && phase_ == Phase::kGathering) Fail(absl::UnavailableError(what));
 }
 
-bool SchedulerMachine::CountBatch(const wire::Progress::BatchStats& stats) {
+void SchedulerMachine::CheckStall(MonotonicTime now) {
+  const bool waits =
+      phase_ == Phase::kImporting || phase_ == Phase::kTraining || phase_ == Phase::kExporting;
+  if (!waits || now - last_progress_ <= options_.stall_limit) return;
+  const std::string seconds = absl::StrCat(Seconds(options_.stall_limit), " s");
+  if (phase_ != Phase::kTraining) {
+    return Fail(
+        absl::UnavailableError(absl::StrCat("no shard has taken or given weights for ", seconds)));
+  }
+  std::vector<std::string> holders;
+  for (const NodeId node : ledger_.Holders()) holders.push_back(membership_.ByNode(node)->Name());
+  Fail(absl::UnavailableError(absl::StrCat(
+      "no batch has been finished for ", seconds, "; can the workers reach every shard? At work: ",
+      holders.empty() ? "none" : absl::StrJoin(holders, ", "))));
+}
+
+// `stats` is well-formed.
+void SchedulerMachine::CountBatch(const wire::Progress::BatchStats& stats) {
   const std::size_t rows = stats.labels().size();
   const bool weighted = !stats.weights().empty();
-  if (stats.margins().size() != rows * 4 || (weighted && stats.weights().size() != rows * 4)) {
-    return false;
-  }
   std::vector<float> margins(rows);
   std::vector<float> weights(weighted ? rows : 0);
   if (rows > 0) std::memcpy(margins.data(), stats.margins().data(), rows * 4);
@@ -218,7 +236,6 @@ bool SchedulerMachine::CountBatch(const wire::Progress::BatchStats& stats) {
   }
   report_.counts.learnt += rows;
   events_->OnLearnt({report_.pass, margins, absl::MakeConstSpan(labels, rows), weights});
-  return true;
 }
 
 void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {

@@ -33,10 +33,11 @@ constexpr std::size_t kStartWeightsAtOnce = 64 << 10;
 class ClusterTrainer::Run : public JobEvents {
  public:
   Run(const PreparedJob* job, Nodes nodes, ClusterShape shape, ProgressReporter* reporter,
-      const std::atomic<bool>* stop)
+      const std::atomic<bool>* stop, std::string listen)
       : job_(*job),
         nodes_(nodes),
         shape_(shape),
+        listen_(std::move(listen)),
         stop_(*stop),
         parser_(job->extractor->MakeParser()),
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
@@ -58,6 +59,7 @@ class ClusterTrainer::Run : public JobEvents {
   bool NextStartWeights(std::vector<Key>* keys, std::vector<float>* weights) override;
 
  private:
+  absl::StatusOr<ClusterResult> RunCluster(const ClusterJob& job, const ClusterCallbacks& callbacks);
   std::string CandidateDir() const { return job_.config.output.dir + ".candidate"; }
   std::string BestDir() const { return job_.config.output.dir + ".best"; }
   absl::Status AppendWeights(absl::Span<const Key> keys, absl::Span<const float> weights);
@@ -74,6 +76,7 @@ class ClusterTrainer::Run : public JobEvents {
   const PreparedJob& job_;
   const Nodes nodes_;
   const ClusterShape shape_;
+  const std::string listen_;
   const std::atomic<bool>& stop_;
   const std::unique_ptr<RowParser> parser_;
   const RowSplit split_;
@@ -172,7 +175,9 @@ absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
   const bool last = pass == job_.config.train.passes || stop_.load();
   const auto& early = job_.config.train.early_stopping;
   bool enough = last;
-  if (early || last) {
+  // Without its weights there is nothing to evaluate: a request to stop may come at any moment, and
+  // then they are still to come, after this.
+  if (report.exported) {
     PS_ASSIGN_OR_RETURN(std::unique_ptr<Scorer> scorer, OpenCandidate());
     if (HasValid()) {
       PS_ASSIGN_OR_RETURN(result_.valid, Evaluate(job_.valid, Part::kValid, *scorer));
@@ -209,6 +214,16 @@ bool ClusterTrainer::Run::OnPassEnd(const PassReport& report) {
   return enough.ok() && !*enough;
 }
 
+absl::StatusOr<ClusterResult> ClusterTrainer::Run::RunCluster(const ClusterJob& job,
+                                                              const ClusterCallbacks& callbacks) {
+  switch (nodes_) {
+    case Nodes::kThreads: return RunEmbeddedCluster(job, shape_, callbacks);
+    case Nodes::kProcesses: return RunLocalCluster(job, shape_, callbacks);
+    case Nodes::kJoining: break;
+  }
+  return RunJoinedCluster(job, shape_, callbacks, {.listen = listen_});
+}
+
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   PS_ASSIGN_OR_RETURN(start_, OpenWarmStart(job_));
   ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train};
@@ -218,9 +233,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
     return stop_.load() || log_.diverged() || !callback_status_.ok();
   };
   train_start_ = pass_start_ = Clock::now();
-  absl::StatusOr<ClusterResult> ran = nodes_ == Nodes::kThreads
-                                          ? RunEmbeddedCluster(cluster, shape_, callbacks)
-                                          : RunLocalCluster(cluster, shape_, callbacks);
+  absl::StatusOr<ClusterResult> ran = RunCluster(cluster, callbacks);
   PS_RETURN_IF_ERROR(callback_status_);
   if (log_.diverged()) return DivergedError(result_.rows_learnt);
   PS_RETURN_IF_ERROR(ran.status());
@@ -257,8 +270,9 @@ absl::Status ClusterTrainer::Run::Export(BundleWriter* writer, BundleInfo* info)
 }
 
 ClusterTrainer::ClusterTrainer(const PreparedJob* job, Nodes nodes, ClusterShape shape,
-                               ProgressReporter* reporter, const std::atomic<bool>* stop)
-    : run_(std::make_unique<Run>(job, nodes, shape, reporter, stop)) {}
+                               ProgressReporter* reporter, const std::atomic<bool>* stop,
+                               std::string listen)
+    : run_(std::make_unique<Run>(job, nodes, shape, reporter, stop, std::move(listen))) {}
 ClusterTrainer::~ClusterTrainer() = default;
 absl::StatusOr<JobResult> ClusterTrainer::Train() { return run_->Train(); }
 absl::Status ClusterTrainer::Export(BundleWriter* writer, BundleInfo* info) {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include "trainer/cluster/cluster_run.h"
 #include "trainer/prepared_job.h"
@@ -17,11 +18,11 @@ namespace ps {
 
 class ClusterTrainer : public Trainer {
  public:
-  enum class Nodes { kThreads, kProcesses };
+  enum class Nodes { kThreads, kProcesses, kJoining };
 
-  // All pointers must outlive the trainer.
+  // All pointers must outlive the trainer. `listen` (tcp://HOST:PORT) is where kJoining waits for nodes.
   ClusterTrainer(const PreparedJob* job, Nodes nodes, ClusterShape shape, ProgressReporter* reporter,
-                 const std::atomic<bool>* stop);
+                 const std::atomic<bool>* stop, std::string listen = "");
   ~ClusterTrainer() override;
 
   absl::StatusOr<JobResult> Train() override;

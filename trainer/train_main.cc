@@ -26,6 +26,8 @@
 DEFINE_string(config, "", "job file (YAML)");
 DEFINE_bool(dry_run, false, "print the plan (rows, types, memory) and stop");
 DEFINE_string(local, "", "run on a cluster of real processes on this machine: SERVERSxWORKERS, e.g. 2x3");
+DEFINE_string(listen, "",
+              "tcp://HOST:PORT: wait there for the job's cluster.servers and cluster.workers");
 DEFINE_string(log_format, "text", "progress as 'text' or 'json' (one object a line)");
 DECLARE_bool(help);
 
@@ -93,6 +95,15 @@ absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const PreparedJob& job, Pro
     return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kProcesses, shape, reporter,
                                             &stop_requested);
   }
+  if (!FLAGS_listen.empty()) {
+    if (cluster.servers < 1) {
+      return absl::InvalidArgumentError(
+          "--listen: the job must say how many nodes to wait for: cluster.servers and cluster.workers");
+    }
+    return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kJoining,
+                                            ClusterShape{cluster.servers, cluster.workers}, reporter,
+                                            &stop_requested, FLAGS_listen);
+  }
   if (cluster.servers > 0) {
     return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kProcesses,
                                             ClusterShape{cluster.servers, cluster.workers}, reporter,
@@ -141,11 +152,12 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: ps_train --config JOB.yaml [--set key=value]... [--dry_run] [--local SERVERSxWORKERS]\n"
-    "                [--log_format text|json]\n"
+    "                [--listen tcp://HOST:PORT] [--log_format text|json]\n"
     "\n"
     "Trains the job that the file describes and leaves a model bundle in its output.dir.\n"
     "--set changes one key of the job, --dry_run prints the plan and stops, --local runs server and\n"
-    "worker processes on this machine.\n"
+    "worker processes on this machine, --listen waits for the job's cluster.servers and\n"
+    "cluster.workers, started by hand or by containers (ps_server and ps_worker --scheduler).\n"
     "\n"
     "exit codes: 0 ok; 2 configuration; 3 data; 4 diverged; 5 impossible here; 75 try again;\n"
     "143 stopped by SIGTERM, with what was learnt so far in the bundle\n";
@@ -183,6 +195,9 @@ int main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   if (count > 1) return Usage(absl::StrCat("unexpected argument \"", arguments[1], "\""));
   if (FLAGS_config.empty()) return Usage("--config is missing");
+  if (!FLAGS_listen.empty() && (!FLAGS_local.empty() || FLAGS_listen.rfind("tcp://", 0) != 0)) {
+    return Usage("--listen is tcp://HOST:PORT, and excludes --local");
+  }
   if (FLAGS_log_format != "text" && FLAGS_log_format != "json") {
     return Usage("--log_format is text or json");
   }

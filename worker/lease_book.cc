@@ -80,7 +80,8 @@ void LeaseBook::OnProgressAck(const wire::ProgressAck& ack, MonotonicTime now) {
   if (chunk.read && (chunk.reported & chunk.all()) == chunk.all()) held_.erase(at);
 }
 
-void LeaseBook::SendProgress(const Address& scheduler, MonotonicTime now, Outbox& outbox) {
+void LeaseBook::SendProgress(const Address& scheduler, Count count, MonotonicTime now,
+                             Outbox& outbox) {
   for (const auto& held : held_) {
     HeldChunk& chunk = *held;
     // A chunk that was read and is wholly reported by others still has its row counts to tell.
@@ -93,6 +94,8 @@ void LeaseBook::SendProgress(const Address& scheduler, MonotonicTime now, Outbox
     progress.set_chunk(chunk.lease.chunk());
     progress.set_mask(chunk.landed);
     progress.set_batches(chunk.batches);
+    progress.set_landed(count.landed);
+    progress.set_incarnation(count.incarnation);
     for (const wire::Progress::BatchStats& stats : chunk.unreported) *progress.add_stats() = stats;
     DescribeRows(chunk.rows, progress.mutable_rows());
     outbox.Send(scheduler, std::move(message));

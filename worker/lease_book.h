@@ -50,7 +50,11 @@ class LeaseBook {
   void Landed(HeldChunk& chunk, wire::Progress::BatchStats stats, MonotonicTime now);
   void OnProgressAck(const wire::ProgressAck& ack, MonotonicTime now);
   // Sends what is due to the scheduler: at most one Progress a chunk is on its way.
-  void SendProgress(const Address& scheduler, MonotonicTime now, Outbox& outbox);
+  struct Count {
+    std::uint64_t incarnation = 0;
+    std::uint64_t landed = 0;  // batches, since the worker came
+  };
+  void SendProgress(const Address& scheduler, Count count, MonotonicTime now, Outbox& outbox);
 
  private:
   Backoff backoff_;

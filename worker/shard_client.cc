@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "ps/base/status_macros.h"
 #include "ps/wire/key_codec.h"
 #include "ps/wire/value_codec.h"
 
@@ -175,19 +176,25 @@ Message ShardClient::MakePush(const Flight& flight, const Flight::Part& part) {
   return message;
 }
 
-bool ShardClient::TakeWeights(Flight& flight, const Flight::Part& part, const Message& message) {
+absl::Status ShardClient::TakeWeights(Flight& flight, const Flight::Part& part,
+                                      const Message& message) {
   const wire::PullReply& reply = message.body.pull_reply();
-  if (reply.count() != part.keys.keys || message.sections.size() != 1 ||
-      !wire::ValueFormat_IsValid(reply.format())) {
-    return false;
+  const std::string& shard = routing_->shards()[part.shard].endpoint;
+  if (reply.count() != part.keys.keys || message.sections.size() != 1) {
+    return absl::InternalError(absl::StrCat("shard ", shard, ": a reply of another size"));
   }
   values_.resize(part.keys.keys);
-  if (!DecodeValues(reply.format(), message.sections[0], absl::MakeSpan(values_)).ok())
-    return false;
+  const absl::Status decoded =
+      DecodeValues(reply.format(), message.sections[0], absl::MakeSpan(values_));
+  // Damage on the way is caught by the frame's checksums: asking again would give the same.
+  if (!decoded.ok()) {
+    return absl::OutOfRangeError(absl::StrCat("the model has diverged, shard ", shard,
+                                              " sends no usable weights: ", decoded.message()));
+  }
   Batch& batch = flight.batch;
   std::size_t at = 0;
   ForEachPosition(part.keys, [&](std::size_t i) { batch.weight[batch.id_at[i]] = values_[at++]; });
-  return true;
+  return absl::OkStatus();
 }
 
 void ShardClient::Answered(Flight& flight, Flight::Part& part) {
@@ -208,8 +215,8 @@ absl::Status ShardClient::OnReply(const Message& message, MonotonicTime now, Out
   const bool pulling = flight.phase == Flight::Phase::kPulling;
   if (message.body.has_error()) return OnError(message, flight, part, now, outbox);
   if (message.body.has_pull_reply() && pulling) {
-    // One that does not fit is as good as lost: the request is repeated at its deadline.
-    if (TakeWeights(flight, part, message)) Answered(flight, part);
+    PS_RETURN_IF_ERROR(TakeWeights(flight, part, message));
+    Answered(flight, part);
   } else if (message.body.has_push_ack() && !pulling) {
     Answered(flight, part);
   }
@@ -250,6 +257,7 @@ void ShardClient::OnTick(MonotonicTime now, Outbox& outbox) {
     for (Flight::Part& part : flight->parts) {
       if (part.answered) continue;
       if (part.deadline <= now) {
+        ++repeated_;
         Send(*flight, part, now, outbox);
       } else {
         next_deadline_ = std::min(next_deadline_, part.deadline);

@@ -35,6 +35,8 @@ class ShardClient {
   const std::optional<RoutingTable>& routing() const { return routing_; }
   // A shard said MOVED since the last call.
   bool TakeMoved();
+  // Requests sent again because no answer came in time.
+  std::uint64_t repeated() const { return repeated_; }
 
   // Begins the pull of a built batch. The flight becomes kComputable when the weights are there.
   void Pull(Flight& flight, MonotonicTime now, Outbox& outbox);
@@ -44,7 +46,7 @@ class ShardClient {
   void Forget(Flight& flight);
 
   // Takes a PullReply, PushAck or Error. Not OK: the job cannot go on (a shard refuses what must be
-  // right).
+  // right); OutOfRange where weights are not finite.
   absl::Status OnReply(const Message& message, MonotonicTime now, Outbox& outbox);
   void OnTick(MonotonicTime now, Outbox& outbox);
 
@@ -60,7 +62,7 @@ class ShardClient {
   Message MakePull(const Flight& flight, const Flight::Part& part) const;
   Message MakePush(const Flight& flight, const Flight::Part& part);
   void FillStep(const Flight& flight, wire::Push* push) const;
-  bool TakeWeights(Flight& flight, const Flight::Part& part, const Message& message);
+  absl::Status TakeWeights(Flight& flight, const Flight::Part& part, const Message& message);
   absl::Status OnError(const Message& message, Flight& flight, Flight::Part& part,
                        MonotonicTime now, Outbox& outbox);
   void Answered(Flight& flight, Flight::Part& part);
@@ -76,6 +78,7 @@ class ShardClient {
   std::vector<Flight*> flights_;    // in kPulling or kPushing
   MonotonicTime next_deadline_{0};  // no part's deadline is before
   bool moved_ = false;
+  std::uint64_t repeated_ = 0;
   std::vector<float> values_;  // scratch
 };
 

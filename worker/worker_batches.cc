@@ -1,5 +1,6 @@
 // The batches of a worker: from a leased chunk to what is reported of it.
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -38,12 +39,17 @@ std::size_t WorkerMachine::Window() const {
   return std::min<std::size_t>(window_, 1 + batches_landed_ / kBatchesAStep);
 }
 
+bool WorkerMachine::MayStart() const {
+  return plan_->staleness() <= 0 || batches_landed_ + flights_.size() < may_start_;
+}
+
 HeldChunk* WorkerMachine::NextChunk() const {
   const bool stepped = plan_->staleness() == 0;
   if (!stepped && flights_.size() >= Window()) return nullptr;
+  const bool may_start = MayStart();
   for (const auto& held : leases_.held()) {
     if (stepped && held->in_flight > 0) continue;  // the next step needs this one's weights
-    if (!held->read || held->HasBatchToStart()) return held.get();
+    if (!held->read || (may_start && held->HasBatchToStart())) return held.get();
   }
   return nullptr;
 }
@@ -112,6 +118,11 @@ void WorkerMachine::StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime n
 
 void WorkerMachine::Compute(Flight& flight, MonotonicTime now, Outbox& outbox) {
   model_->Compute(&flight.batch, &flight.margins);
+  for (const float gradient : flight.batch.gradient) {
+    if (!std::isfinite(gradient)) {
+      return Fail(absl::OutOfRangeError("the model has diverged: a gradient is not finite"), now);
+    }
+  }
   shards_->Push(flight, now, outbox);
 }
 

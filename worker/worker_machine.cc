@@ -44,8 +44,15 @@ void WorkerMachine::OnMessage(const Address& from, Message message, MonotonicTim
       break;
     case wire::Body::kProgressAck:
       leases_.OnProgressAck(body.progress_ack(), now);
+      if (body.progress_ack().incarnation() == options_.incarnation) {
+        may_start_ = std::max(may_start_, body.progress_ack().may_start());
+      }
       break;
     case wire::Body::kHeartbeat:
+      // A limit of a worker that was at this address before is in another count.
+      if (body.heartbeat().incarnation() == options_.incarnation) {
+        may_start_ = std::max(may_start_, body.heartbeat().may_start());
+      }
       break;
     case wire::Body::kStop:
       OnStop(body.stop(), outbox);
@@ -66,7 +73,10 @@ void WorkerMachine::OnWelcome(const wire::Welcome& welcome) {
         absl::InvalidArgumentError("the scheduler's plan has no batch_rows or chunks_per_round");
     return;
   }
-  window_ = plan_->staleness() < 0 ? options_.unbounded_window : plan_->staleness() + 1;
+  // More batches on their way than this would take memory without gaining speed.
+  const std::int64_t most = options_.most_in_flight;
+  const std::int64_t staleness = plan_->staleness();
+  window_ = static_cast<std::size_t>(staleness < 0 ? most : std::min(staleness + 1, most));
   absl::StatusOr<std::unique_ptr<ChunkSource>> source = open_(*plan_);
   if (!source.ok()) {
     status_ = source.status();
@@ -102,6 +112,7 @@ void WorkerMachine::OnLease(const Message& message, MonotonicTime now) {
   lease_attempts_ = 0;
   lease_deadline_ = now;
   leases_.Add(message.body.lease());
+  may_start_ = std::max(may_start_, message.body.lease().may_start());
 }
 
 void WorkerMachine::OnStop(const wire::Stop& stop, Outbox& outbox) {
@@ -144,7 +155,7 @@ void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   shards_->OnTick(now, outbox);
   Work(now, outbox);
   RequestLease(now, outbox);
-  leases_.SendProgress(options_.scheduler, now, outbox);
+  leases_.SendProgress(options_.scheduler, {options_.incarnation, batches_landed_}, now, outbox);
 }
 
 void WorkerMachine::RequestLease(MonotonicTime now, Outbox& outbox) {
@@ -182,6 +193,7 @@ void WorkerMachine::SendHeartbeat(Outbox& outbox) {
   wire::Heartbeat& beat = *message.body.mutable_heartbeat();
   beat.set_incarnation(options_.incarnation);
   beat.set_rows(rows_);
+  beat.set_landed(batches_landed_);
   outbox.Send(options_.scheduler, std::move(message));
 }
 

@@ -1,5 +1,7 @@
 // A worker as a node of the cluster: leases chunks, and for each batch of a chunk pulls weights,
-// computes the gradient and pushes it, with up to `staleness` + 1 batches on their way at once.
+// computes the gradient and pushes it, with up to `staleness` + 1 batches on their way at once, and
+// none that is more than `staleness` batches ahead of the slowest worker with a lease: the
+// scheduler says how many may be started (Heartbeat in message.proto).
 //
 // A Machine: one thread, no socket, clock or file of its own; rows come through a ChunkSource. A
 // piece of work (reading a chunk, building or computing a batch) is done in OnTick, so that
@@ -37,8 +39,8 @@ class WorkerMachine : public Machine {
     std::uint32_t pid = 0;
     std::uint64_t incarnation = 0;  // random; also seeds jitter
     MonotonicTime scheduler_timeout = std::chrono::seconds(30);
-    int unbounded_window = 8;  // batches on their way when staleness is unbounded
-    int chunks_ahead = 2;      // leased chunks with batches to start
+    int most_in_flight = 8;  // batches on their way, whatever the staleness
+    int chunks_ahead = 2;    // leased chunks with batches to start
   };
   WorkerMachine(Options options, OpenSource open, std::unique_ptr<GradientModel> model);
 
@@ -46,6 +48,8 @@ class WorkerMachine : public Machine {
   void OnTick(MonotonicTime now, Outbox& outbox) override;
   bool work_pending() const override;
   bool finished() const override { return finished_; }
+  // Requests to shards that were sent again because no answer came in time.
+  std::uint64_t repeated() const { return shards_.has_value() ? shards_->repeated() : 0; }
 
   // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went
   // silent; and this worker's own error where it was the one that failed the job.
@@ -69,6 +73,7 @@ class WorkerMachine : public Machine {
   void Work(MonotonicTime now, Outbox& outbox);
   void Compute(Flight& flight, MonotonicTime now, Outbox& outbox);
   std::size_t Window() const;    // batches that may be on their way now
+  bool MayStart() const;         // by the limit of bounded staleness
   HeldChunk* NextChunk() const;  // with a batch that may be started now
   void StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime now, Outbox& outbox);
   void ReadChunk(HeldChunk& chunk, MonotonicTime now);
@@ -97,6 +102,7 @@ class WorkerMachine : public Machine {
   MonotonicTime last_heard_{-1};  // negative: not started
   std::uint64_t rows_ = 0;
   std::uint64_t batches_landed_ = 0;
+  std::uint64_t may_start_ = 0;  // bounded staleness: batches, the largest the scheduler said
   bool finished_ = false;
   absl::Status status_;  // not OK before finished_: the failure to report
 };

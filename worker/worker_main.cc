@@ -10,7 +10,7 @@
 
 DEFINE_string(scheduler, "", "Where the scheduler is: tcp://HOST:PORT");
 DEFINE_string(bind, "tcp://127.0.0.1:0", "Where to listen; port 0 takes a free one");
-DEFINE_int32(silence_limit_s, 30,
+DEFINE_int32(silence_limit_s, 300,
              "Leave with exit code 75 when the scheduler is silent for this long");
 
 namespace google {

@@ -3,6 +3,8 @@
 #include "trainer/cluster/cluster_run.h"
 
 #include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -12,11 +14,13 @@
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "models/features/extractor.h"
+#include "ps/wire/zeromq_transport.h"
 
 namespace ps {
 namespace {
@@ -48,9 +52,17 @@ class ClusterRunTest : public ::testing::Test {
 
   // Label 1 where more odd features than even ones are on, with some noise.
   ClusterJob MakeJob(int staleness, int bad_rows = 0) {
-    std::ofstream file(directory_ / "train.svm");
-    std::mt19937_64 random(5);
-    for (int r = 0; r < kRows; ++r) {
+    WriteRows("train.svm", 0, kRows, bad_rows);
+    return JobOf({"train.svm"}, staleness);
+  }
+
+  std::string PathOf(const std::string& name) const { return (directory_ / name).string(); }
+
+  // Rows [begin, end), of which those below bad_rows are malformed.
+  void WriteRows(const std::string& name, int begin, int end, int bad_rows) {
+    std::ofstream file(PathOf(name));
+    std::mt19937_64 random(5 + begin);
+    for (int r = begin; r < end; ++r) {
       int odd = 0;
       std::string features;
       std::uint64_t index = 0;
@@ -64,19 +76,28 @@ class ClusterRunTest : public ::testing::Test {
       if (r < bad_rows) features = " nonsense";
       file << (positive ? "1" : "0") << features << "\n";
     }
-    file.close();
+  }
+
+  ClusterJob JobOf(const std::vector<std::string>& names, int staleness) const {
     ClusterJob job;
     job.config.data.format = DataFormat::kLibsvm;
     job.config.train.staleness = staleness;
     job.config.train.passes = 2;
     job.config.train.batch_rows = 32;
-    absl::StatusOr<DataFiles> files = DataFiles::Open({(directory_ / "train.svm").string()});
+    std::vector<std::string> paths;
+    for (const std::string& name : names) paths.push_back(PathOf(name));
+    absl::StatusOr<DataFiles> files = DataFiles::Open(paths);
     EXPECT_TRUE(files.ok()) << files.status();
     job.train = *std::move(files);
     auto extractor = Extractor::Compile(job.config, job.train);
     EXPECT_TRUE(extractor.ok()) << extractor.status();
     job.extractor = (*extractor)->Serialize();
     return job;
+  }
+
+  static std::string Program(const std::string& name) {
+    const char* directory = std::getenv("PS_BIN_DIR");
+    return absl::StrCat(directory != nullptr ? directory : ".", "/", name);
   }
 
   static LocalClusterOptions LocalOptions() {
@@ -169,14 +190,16 @@ pid_t ChildRunning(const std::string& program) {
 
 // Kills a process of the cluster once some rows are learnt.
 struct Killer : Collected {
-  explicit Killer(std::string program) : program(std::move(program)) {}
+  explicit Killer(std::string program, int signal = SIGKILL)
+      : program(std::move(program)), signal(signal) {}
   void OnLearnt(const LearntRows&) override {
     if (++batches != 20) return;
     victim = ChildRunning(program);
     ASSERT_GT(victim, 0);
-    ASSERT_EQ(::kill(victim, SIGKILL), 0);
+    ASSERT_EQ(::kill(victim, signal), 0);
   }
   const std::string program;
+  const int signal;
   int batches = 0;
   pid_t victim = 0;
 };
@@ -210,6 +233,133 @@ TEST_F(ClusterRunTest, WithoutWorkersTheJobEnds) {
   const auto result = RunLocalCluster(job, {1, 1}, {&got, {}}, LocalOptions());
   EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
   EXPECT_NE(result.status().message().find("worker"), std::string::npos) << result.status();
+}
+
+TEST_F(ClusterRunTest, SeveralFilesPlainAndCompressed) {
+  // A path that is not UTF-8 is a path like others.
+  const std::vector<std::string> names = {"a.svm", "b\xff.svm", "c.svm"};
+  for (int i = 0; i < 3; ++i) WriteRows(names[i], i * kRows / 3, (i + 1) * kRows / 3, 0);
+  ASSERT_EQ(std::system(absl::StrCat("gzip '", PathOf("c.svm"), "'").c_str()), 0);
+  const ClusterJob job = JobOf({names[0], names[1], "c.svm.gz"}, 0);
+  Collected threads, processes;
+  const auto embedded = RunEmbeddedCluster(job, {1, 2}, {&threads, {}});
+  ASSERT_TRUE(embedded.ok()) << embedded.status();
+  const auto local = RunLocalCluster(job, {2, 2}, {&processes, {}}, LocalOptions());
+  ASSERT_TRUE(local.ok()) << local.status();
+  ExpectLearnt(processes);
+  ExpectSameBytes(threads, processes);
+}
+
+TEST_F(ClusterRunTest, AJobStoppedBeforeItsThreadsHaveComeEnds) {
+  const ClusterJob job = MakeJob(4);
+  for (int i = 0; i < 20; ++i) {
+    Collected got;
+    const auto result = RunEmbeddedCluster(job, {3, 3}, {&got, [] { return true; }});
+    EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
+  }
+}
+
+TEST_F(ClusterRunTest, Int8IsRefusedWhereBytesMayNotDependOnTheServers) {
+  ClusterJob job = MakeJob(0);
+  job.config.cluster.values = "int8";
+  Collected got;
+  EXPECT_TRUE(absl::IsInvalidArgument(RunEmbeddedCluster(job, {1, 1}, {&got, {}}).status()));
+  job.config.train.staleness = 4;
+  EXPECT_TRUE(RunEmbeddedCluster(job, {2, 1}, {&got, {}}).ok());
+}
+
+// A process of the test's own; killed at the end if it is still there.
+class Process {
+ public:
+  explicit Process(const std::vector<std::string>& argv) {
+    std::vector<char*> arguments;
+    for (const std::string& a : argv) arguments.push_back(const_cast<char*>(a.c_str()));
+    arguments.push_back(nullptr);
+    EXPECT_EQ(::posix_spawn(&pid_, arguments[0], nullptr, nullptr, arguments.data(), environ), 0);
+  }
+  ~Process() {
+    if (pid_ > 0) ::kill(pid_, SIGKILL);
+    (void)ExitCode();
+  }
+  // Waits for its end.
+  int ExitCode() {
+    if (pid_ > 0) ::waitpid(std::exchange(pid_, 0), &state_, 0);
+    return WIFEXITED(state_) ? WEXITSTATUS(state_) : -1;
+  }
+
+ private:
+  pid_t pid_ = 0;
+  int state_ = -1;
+};
+
+std::string FreeEndpoint() {
+  const absl::StatusOr<std::unique_ptr<Transport>> transport = OpenZeroMqTransport({});
+  EXPECT_TRUE(transport.ok());
+  return (*transport)->endpoint();
+}
+
+TEST_F(ClusterRunTest, NodesThatComeByThemselvesAndAServerWithTwoShards) {
+  for (int staleness : {0, 4}) {
+    const ClusterJob job = MakeJob(staleness);
+    const std::string listen = FreeEndpoint();
+    const std::string scheduler = absl::StrCat("--scheduler=", listen);
+    Process server({Program("ps_server"), scheduler, "--shards=2"});
+    Process worker({Program("ps_worker"), scheduler});
+    Process another({Program("ps_worker"), scheduler});
+    Collected got;
+    const auto result = RunJoinedCluster(job, {2, 2}, {&got, {}}, {.listen = listen});
+    ASSERT_TRUE(result.ok()) << result.status();
+    ExpectLearnt(got);
+    EXPECT_EQ(server.ExitCode(), 0);
+    EXPECT_EQ(worker.ExitCode(), 0);
+    EXPECT_EQ(another.ExitCode(), 0);
+    if (staleness != 0) continue;
+    Collected reference;
+    ASSERT_TRUE(RunEmbeddedCluster(job, {1, 1}, {&reference, {}}).ok());
+    ExpectSameBytes(reference, got);
+  }
+}
+
+TEST_F(ClusterRunTest, AJobWhoseNodesDoNotComeSaysWhoIsMissing) {
+  const ClusterJob job = MakeJob(4);
+  const std::string listen = FreeEndpoint();
+  Process server({Program("ps_server"), absl::StrCat("--scheduler=", listen), "--shards=2"});
+  Collected got;
+  const auto result = RunJoinedCluster(job, {3, 1}, {&got, {}},
+                                       {.listen = listen, .gather_limit = std::chrono::seconds(3)});
+  EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
+  EXPECT_NE(result.status().message().find("of 3 shards and 0 of 1 workers"), std::string::npos)
+      << result.status();
+}
+
+TEST_F(ClusterRunTest, PsTrainWaitsForNodesStartedByHand) {
+  WriteRows("train.svm", 0, kRows, 0);
+  const std::string listen = FreeEndpoint();
+  std::ofstream(PathOf("job.yaml"))
+      << "job: by_hand\ndata: {format: libsvm, train: {files: [" << PathOf("train.svm")
+      << "]}}\ncluster: {servers: 2, workers: 1}\noutput: {dir: " << PathOf("model") << "}\n";
+  Process train({Program("ps_train"), "--config", PathOf("job.yaml"), "--listen", listen});
+  Process server({Program("ps_server"), absl::StrCat("--scheduler=", listen)});
+  Process another({Program("ps_server"), absl::StrCat("--scheduler=", listen)});
+  Process worker({Program("ps_worker"), absl::StrCat("--scheduler=", listen)});
+  EXPECT_EQ(train.ExitCode(), 0);
+  EXPECT_EQ(server.ExitCode(), 0);
+  EXPECT_EQ(another.ExitCode(), 0);
+  EXPECT_EQ(worker.ExitCode(), 0);
+  EXPECT_TRUE(std::filesystem::exists(PathOf("model/metrics.json")));
+}
+
+// As a service manager does: every process of the job gets it.
+TEST_F(ClusterRunTest, SigtermToAllStillLeavesTheWeights) {
+  ClusterJob job = MakeJob(4);
+  job.config.train.passes = 100000;
+  Killer got("ps_server", SIGTERM);
+  const auto result =
+      RunLocalCluster(job, {1, 1}, {&got, [&] { return got.batches > 100; }}, LocalOptions());
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(result->interrupted);
+  EXPECT_GT(got.victim, 0);
+  EXPECT_GT(got.keys.size(), 200u);
 }
 
 TEST_F(ClusterRunTest, MissingProgramsAreAnError) {

@@ -1,6 +1,7 @@
 // Whole jobs in the simulated network: staleness 0 gives the same bytes everywhere, learning
 // learns, and what cannot be mended ends with an error that says what is missing.
 #include <cstring>
+#include <map>
 
 #include "glog/logging.h"
 #include "gtest/gtest.h"
@@ -66,6 +67,60 @@ TEST(StalenessZero, TheSameBytesUnderFaults) {
     ASSERT_TRUE(result.status.ok()) << "seed " << seed << ": " << result.status;
     ASSERT_TRUE(SameBytes(reference, result)) << "seed " << seed;
   }
+}
+
+// Worker 0 cannot reach the shards for a while; how far the others get meanwhile.
+std::map<Address, std::uint64_t> BatchesWhileOneIsSlow(int staleness, std::uint64_t seed) {
+  const MadeData data = MadeData::Make(seed, 60, 400, 50);
+  SimulatedJob job;
+  job.seed = seed;
+  job.shards = 2;
+  job.workers = 3;
+  job.staleness = staleness;
+  const MonotonicTime begin = std::chrono::milliseconds(150), end = std::chrono::seconds(12);
+  for (const char* shard : {"shard0", "shard1"}) {
+    job.faults.partitions.push_back({"worker0", shard, begin, end});
+  }
+  job.look_at = end - std::chrono::milliseconds(1);
+  const SimulatedResult result = RunSimulatedJob(job, data);
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(result.rows_told, data.rows);
+  return result.computed;
+}
+
+TEST(BoundedStaleness, NobodyIsFurtherAheadOfTheSlowestThanTheJobSays) {
+  for (int staleness : {1, 2, 4, 20}) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+      const auto computed = BatchesWhileOneIsSlow(staleness, seed);
+      ASSERT_EQ(computed.size(), 3u);
+      for (const auto& [worker, batches] : computed) {
+        // One that is started has number landed + 1, and `staleness` may be between.
+        EXPECT_LE(batches, computed.at("worker0") + staleness + 1) << worker << ", seed " << seed;
+      }
+      // What worker 0 has computed and cannot push is in its count, but not landed: 8 at most.
+      EXPECT_GE(computed.at("worker1") + 8, computed.at("worker0") + staleness) << "seed " << seed;
+    }
+  }
+}
+
+TEST(BoundedStaleness, UnboundedIsNot) {
+  const auto computed = BatchesWhileOneIsSlow(-1, 1);
+  EXPECT_GT(computed.at("worker1"), computed.at("worker0") + 100);
+}
+
+TEST(Job, WorkersThatReachNoShardEndTheJob) {
+  const MadeData data = MadeData::Make(1, 20, 40, 10);
+  SimulatedJob job;
+  job.workers = 2;
+  job.staleness = 4;
+  job.stall_limit = std::chrono::seconds(100);
+  for (const char* worker : {"worker0", "worker1"}) {
+    job.faults.partitions.push_back({worker, "shard0", MonotonicTime(0), std::chrono::hours(24)});
+  }
+  const SimulatedResult result = RunSimulatedJob(job, data);
+  EXPECT_TRUE(absl::IsUnavailable(result.status)) << result.status;
+  EXPECT_NE(result.status.message().find("no batch has been finished for 100 s"), std::string::npos)
+      << result.status;
 }
 
 TEST(Job, AShardThatNeverComesIsNamed) {

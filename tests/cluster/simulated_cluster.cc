@@ -42,6 +42,7 @@ class Cluster {
   SchedulerMachine scheduler_;
   std::vector<std::unique_ptr<ShardMachine>> shards_;
   std::vector<std::unique_ptr<WorkerMachine>> workers_;  // the dead too
+  std::map<Address, std::uint64_t> computed_;
   SimulatedNetwork network_;
 };
 
@@ -63,6 +64,7 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   options.passes = job.passes;
   options.lease_limit = job.lease_limit;
   options.gather_limit = std::chrono::seconds(300);
+  options.stall_limit = job.stall_limit;
   options.dead_after = std::chrono::seconds(25);
   for (std::uint64_t c = 0; c < data.chunks.size(); ++c) options.chunks.push_back({0, c, c + 1});
   return options;
@@ -78,6 +80,9 @@ Cluster::Cluster(const SimulatedJob& job, const MadeData& data, SimulatedResult*
   for (int i = 0; i < job.shards - job.missing_shards; ++i) AddShard(i);
   for (int i = 0; i < job.workers; ++i) AddWorker(absl::StrCat("worker", i));
   PlanKills();
+  if (job.look_at > MonotonicTime::zero()) {
+    network_.At(job.look_at, [this, result] { result->computed = computed_; });
+  }
   if (job.kill_shard_at > MonotonicTime::zero()) {
     network_.At(job.kill_shard_at,
                 [this] { network_.RemoveNode(absl::StrCat("shard", job_.shards - 1)); });
@@ -103,7 +108,7 @@ void Cluster::AddWorker(const Address& address) {
   options.scheduler_timeout = std::chrono::seconds(60);
   std::unique_ptr<GradientModel> model;
   if (job_.count) {
-    model = std::make_unique<CountingModel>();
+    model = std::make_unique<CountingModel>(&computed_[address]);
   } else {
     model = std::make_unique<LogisticModel>();
   }
@@ -132,8 +137,8 @@ void Cluster::PlanKills() {
 absl::Status Cluster::Run() {
   // Nodes that are left when the scheduler has finished would wait for it in vain for their whole
   // timeout.
-  const bool done =
-      network_.RunUntil([&] { return scheduler_.finished(); }, std::chrono::seconds(3000));
+  // A job in steps of which every other one waits for a late message may take most of an hour.
+  const bool done = network_.RunUntil([&] { return scheduler_.finished(); }, std::chrono::hours(4));
   if (!done) return absl::DeadlineExceededError(network_.Describe());
   return scheduler_.status();
 }
@@ -181,6 +186,7 @@ std::map<Key, double> MadeData::Frequencies() const {
 }
 
 void CountingModel::Compute(Batch* batch, std::vector<float>* margins) const {
+  ++*computed_;
   std::fill(batch->gradient.begin(), batch->gradient.end(), 0.0f);
   for (std::uint32_t id : batch->feature_id) batch->gradient[id] += 1;
   if (batch->bias) batch->gradient[batch->bias_id] += static_cast<float>(batch->rows.size());

@@ -31,7 +31,12 @@ struct MadeData {
 // Pushes 1 for every occurrence of a key. With SGD and alpha -1 the weights are then the counts.
 class CountingModel : public GradientModel {
  public:
+  // Adds the batches it computes to *computed.
+  explicit CountingModel(std::uint64_t* computed) : computed_(computed) {}
   void Compute(Batch* batch, std::vector<float>* margins) const override;
+
+ private:
+  std::uint64_t* const computed_;
 };
 
 struct SimulatedJob {
@@ -51,6 +56,8 @@ struct SimulatedJob {
   NetworkFaults faults;
   MonotonicTime lease_limit = std::chrono::seconds(20);
   bool tiny_key_cache = false;  // shards keep hardly any key list
+  MonotonicTime stall_limit = std::chrono::minutes(10);
+  MonotonicTime look_at{0};  // not zero: when SimulatedResult::computed is taken
 };
 
 struct SimulatedResult : JobEvents {
@@ -60,6 +67,7 @@ struct SimulatedResult : JobEvents {
   std::vector<PassCounts> passes;
   std::uint64_t rows_told = 0;  // by OnLearnt
   bool started = false;
+  std::map<Address, std::uint64_t> computed;  // batches by worker, where the job counts
 
   void OnStarted() override { started = true; }
   void OnLearnt(const LearntRows& rows) override { rows_told += rows.labels.size(); }

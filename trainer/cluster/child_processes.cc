@@ -32,6 +32,10 @@ absl::Status ChildProcesses::Start(const std::vector<std::string>& argv) {
     // Only async-signal-safe calls until execv. A terminal's Ctrl-C is the coordinator's to handle.
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // Ignored signals stay so after execv. A service's or container's SIGTERM reaches every
+    // process: the coordinator then ends the job in order, for which it needs its nodes.
+    ::signal(SIGTERM, SIG_IGN);
+    ::signal(SIGINT, SIG_IGN);
     if (::getppid() != parent) ::_exit(75);
     ::execv(arguments[0], arguments.data());
     ::_exit(127);

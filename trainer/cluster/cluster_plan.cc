@@ -67,6 +67,12 @@ std::uint32_t BatchRows(const TrainConfig& train, double rows) {
 
 absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   const JobConfig& config = job.config;
+  // A scale is shared by 256 neighbours of a shard's part, so it depends on the number of shards.
+  if (config.train.staleness == 0 && config.cluster.values == "int8") {
+    return absl::InvalidArgumentError(
+        "cluster.values: int8 does not go with train.staleness: 0, whose result may not depend on "
+        "the number of servers; use bf16 or f32");
+  }
   PS_ASSIGN_OR_RETURN(const DataEstimate data, EstimateData(job.train));
   SchedulerMachine::Options options;
   wire::Plan& plan = options.plan;

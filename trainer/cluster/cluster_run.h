@@ -1,6 +1,6 @@
-// Runs a job on a cluster of this machine and blocks until it has ended: as threads of this
-// process, or as real ps_server and ps_worker processes. The scheduler runs in the calling thread,
-// and so do all calls of `events`.
+// Runs a job on a cluster and blocks until it has ended: as threads of this process, as ps_server
+// and ps_worker processes that are started and ended here, or on nodes that come by themselves. The
+// scheduler runs in the calling thread, and so do all calls of `events`.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace ps {
 
 struct ClusterShape {
-  int servers = 1;  // with one shard each
+  int servers = 1;  // with one shard each; where nodes come by themselves, shards
   int workers = 1;
 };
 
@@ -42,5 +42,15 @@ struct LocalClusterOptions {
 absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShape shape,
                                               const ClusterCallbacks& callbacks,
                                               const LocalClusterOptions& options = {});
+
+// Waits at `listen` (tcp://HOST:PORT) for as many shards and workers as `shape` says; more workers
+// may come at any time, and one that went away may come again.
+struct JoinedClusterOptions {
+  std::string listen;
+  MonotonicTime gather_limit = std::chrono::minutes(10);
+};
+absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterShape shape,
+                                               const ClusterCallbacks& callbacks,
+                                               const JoinedClusterOptions& options);
 
 }  // namespace ps

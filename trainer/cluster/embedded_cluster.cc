@@ -1,4 +1,5 @@
 // The cluster as threads: one for each shard and worker, over the in-process transport.
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -19,12 +20,33 @@ constexpr char kScheduler[] = "inproc://scheduler";
 // Threads end with their scheduler's; its events (an evaluation) may keep it silent for long.
 constexpr MonotonicTime kSilenceLimit = std::chrono::hours(24);
 
+// A node that also ends when its scheduler has: one that had not come by then is never told to
+// stop.
+class UntilOver : public Machine {
+ public:
+  UntilOver(std::unique_ptr<Machine> machine, const std::atomic<bool>& over)
+      : machine_(std::move(machine)), over_(over) {}
+
+  void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
+    machine_->OnMessage(from, std::move(message), now, outbox);
+  }
+  void OnTick(MonotonicTime now, Outbox& outbox) override { machine_->OnTick(now, outbox); }
+  MonotonicTime tick_interval() const override { return machine_->tick_interval(); }
+  bool work_pending() const override { return machine_->work_pending(); }
+  bool finished() const override { return machine_->finished() || over_.load(); }
+
+ private:
+  const std::unique_ptr<Machine> machine_;
+  const std::atomic<bool>& over_;
+};
+
 struct Node {
   std::unique_ptr<Machine> machine;
   std::unique_ptr<Transport> transport;
 };
 
-absl::StatusOr<std::vector<Node>> MakeNodes(InProcessHub& hub, ClusterShape shape) {
+absl::StatusOr<std::vector<Node>> MakeNodes(InProcessHub& hub, ClusterShape shape,
+                                            const std::atomic<bool>& over) {
   std::vector<Node> nodes;
   for (int i = 0; i < shape.servers; ++i) {
     PS_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, hub.Open(absl::StrCat("shard", i)));
@@ -34,7 +56,9 @@ absl::StatusOr<std::vector<Node>> MakeNodes(InProcessHub& hub, ClusterShape shap
     options.host = "thread";
     options.scheduler_timeout = kSilenceLimit;
     options.incarnation = NewIncarnation();
-    nodes.push_back({std::make_unique<ShardMachine>(std::move(options)), std::move(transport)});
+    nodes.push_back(
+        {std::make_unique<UntilOver>(std::make_unique<ShardMachine>(std::move(options)), over),
+         std::move(transport)});
   }
   for (int i = 0; i < shape.workers; ++i) {
     PS_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, hub.Open(absl::StrCat("worker", i)));
@@ -43,9 +67,9 @@ absl::StatusOr<std::vector<Node>> MakeNodes(InProcessHub& hub, ClusterShape shap
     options.host = "thread";
     options.scheduler_timeout = kSilenceLimit;
     options.incarnation = NewIncarnation();
-    nodes.push_back({std::make_unique<WorkerMachine>(std::move(options), OpenPlannedData,
-                                                     std::make_unique<LogisticModel>()),
-                     std::move(transport)});
+    auto machine = std::make_unique<WorkerMachine>(std::move(options), OpenPlannedData,
+                                                   std::make_unique<LogisticModel>());
+    nodes.push_back({std::make_unique<UntilOver>(std::move(machine), over), std::move(transport)});
   }
   return nodes;
 }
@@ -60,7 +84,8 @@ absl::StatusOr<ClusterResult> RunEmbeddedCluster(const ClusterJob& job, ClusterS
   options.stop_requested = callbacks.stop_requested;
   InProcessHub hub;
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, hub.Open("scheduler"));
-  PS_ASSIGN_OR_RETURN(std::vector<Node> nodes, MakeNodes(hub, shape));
+  std::atomic<bool> over = false;
+  PS_ASSIGN_OR_RETURN(std::vector<Node> nodes, MakeNodes(hub, shape, over));
   SchedulerMachine scheduler(std::move(options), callbacks.events);
   std::vector<std::thread> threads;
   for (Node& node : nodes) {
@@ -71,6 +96,7 @@ absl::StatusOr<ClusterResult> RunEmbeddedCluster(const ClusterJob& job, ClusterS
     });
   }
   absl::Status status = RunMachine(scheduler, *transport, MonotonicTime::zero());
+  over = true;  // a thread that is at work ends after this piece of it
   for (std::thread& thread : threads) thread.join();
   PS_RETURN_IF_ERROR(std::move(status));
   PS_RETURN_IF_ERROR(scheduler.status());

@@ -1,5 +1,5 @@
-// The cluster as processes of this machine: ps_server and ps_worker, started, watched and reaped
-// here; the scheduler in this thread, all of them over ZeroMQ on the loopback interface.
+// The cluster as processes over ZeroMQ, the scheduler in this thread: either of this machine,
+// ps_server and ps_worker started, watched and reaped here; or from anywhere, come by themselves.
 #include <limits.h>
 #include <unistd.h>
 
@@ -14,6 +14,7 @@
 #include "ps/wire/zeromq_transport.h"
 #include "trainer/cluster/child_processes.h"
 #include "trainer/cluster/cluster_run.h"
+#include "trainer/cluster/node_process.h"
 
 namespace ps {
 namespace {
@@ -96,6 +97,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
   WatchedScheduler watched(scheduler, children);
   PS_RETURN_IF_ERROR(RunMachine(watched, *transport, MonotonicTime::zero()));
+  LogTraffic("scheduler", *transport, 0);
   children.Finish(scheduler.status().ok() ? 5.0 : 1.0);
   if (!scheduler.status().ok()) {
     std::string message(scheduler.status().message());
@@ -104,6 +106,25 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
     }
     return absl::Status(scheduler.status().code(), message);
   }
+  return ClusterResult{scheduler.passes_done(), scheduler.interrupted()};
+}
+
+absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterShape shape,
+                                               const ClusterCallbacks& callbacks,
+                                               const JoinedClusterOptions& options) {
+  PS_ASSIGN_OR_RETURN(SchedulerMachine::Options plan, PlanCluster(job));
+  plan.shards = static_cast<std::uint32_t>(shape.servers);
+  plan.workers = static_cast<std::uint32_t>(shape.workers);
+  plan.gather_limit = options.gather_limit;
+  plan.stop_requested = callbacks.stop_requested;
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport,
+                      OpenZeroMqTransport({.bind = options.listen}));
+  LOG(INFO) << "waiting at " << transport->endpoint() << " for " << shape.servers << " shards and "
+            << shape.workers << " workers";
+  SchedulerMachine scheduler(std::move(plan), callbacks.events);
+  PS_RETURN_IF_ERROR(RunMachine(scheduler, *transport, MonotonicTime::zero()));
+  LogTraffic("scheduler", *transport, 0);
+  PS_RETURN_IF_ERROR(scheduler.status());
   return ClusterResult{scheduler.passes_done(), scheduler.interrupted()};
 }
 

@@ -8,6 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 #include "models/data/row_split.h"
 #include "models/features/extractor.h"
 #include "ps/base/status_macros.h"
@@ -41,10 +44,30 @@ absl::Status RunShard(const ServerNodeOptions& options, std::unique_ptr<Transpor
                         .incarnation = NewIncarnation(),
                         .scheduler_timeout = options.silence_limit});
   PS_RETURN_IF_ERROR(RunMachine(machine, *transport, MonotonicTime::zero()));
+  LogTraffic("shard", *transport, 0);
   return machine.status();
 }
 
+// The address for shard number `shard`: with a port that is not 0, that and the following ones.
+std::string BindOf(const std::string& bind, int shard) {
+  const std::size_t colon = bind.rfind(':');
+  int port = 0;
+  if (colon == std::string::npos || !absl::SimpleAtoi(bind.substr(colon + 1), &port) || port == 0) {
+    return bind;
+  }
+  return absl::StrCat(bind.substr(0, colon + 1), port + shard);
+}
+
 }  // namespace
+
+void LogTraffic(const std::string& who, const Transport& transport, std::uint64_t repeated) {
+  const TransportStats stats = transport.stats();
+  LOG_AT_LEVEL(repeated > 0 ? google::GLOG_WARNING : google::GLOG_INFO)
+      << who << " " << transport.endpoint() << ": " << stats.frames_out << " frames ("
+      << stats.bytes_out << " bytes) out, " << stats.frames_in << " (" << stats.bytes_in
+      << " bytes) in, " << stats.dropped << " dropped, " << stats.bad_frames << " refused, "
+      << repeated << " requests repeated";
+}
 
 std::uint64_t NewIncarnation() {
   std::random_device device;
@@ -56,7 +79,7 @@ absl::Status RunServerNode(const ServerNodeOptions& options) {
   std::vector<std::unique_ptr<Transport>> transports;
   for (int shard = 0; shard < options.shards; ++shard) {
     ZeroMqOptions zeromq;
-    zeromq.bind = options.bind;
+    zeromq.bind = BindOf(options.bind, shard);
     zeromq.advertised_host = options.advertised_host;
     zeromq.context = context;
     PS_ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, OpenZeroMqTransport(zeromq));
@@ -94,6 +117,7 @@ absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
                          .scheduler_timeout = options.silence_limit},
                         OpenPlannedData, std::make_unique<LogisticModel>());
   PS_RETURN_IF_ERROR(RunMachine(machine, *transport, MonotonicTime::zero()));
+  LogTraffic("worker", *transport, machine.repeated());
   return machine.status();
 }
 

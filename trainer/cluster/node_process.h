@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ps/wire/machine.h"
+#include "ps/wire/transport.h"
 #include "worker/worker_machine.h"
 
 namespace ps {
@@ -14,21 +15,26 @@ namespace ps {
 struct ServerNodeOptions {
   std::string scheduler;  // tcp://HOST:PORT
   int shards = 1;         // each has a thread and a socket of its own
-  std::string bind = "tcp://127.0.0.1:0";
+  std::string bind =
+      "tcp://127.0.0.1:0";      // with a port of its own choice, shards take it and the next
   std::string advertised_host;  // what workers are told where `bind` is a wildcard
-  MonotonicTime silence_limit = std::chrono::seconds(30);
+  MonotonicTime silence_limit = std::chrono::minutes(5);
 };
 absl::Status RunServerNode(const ServerNodeOptions& options);
 
 struct WorkerNodeOptions {
   std::string scheduler;
   std::string bind = "tcp://127.0.0.1:0";
-  MonotonicTime silence_limit = std::chrono::seconds(30);
+  MonotonicTime silence_limit = std::chrono::minutes(5);
 };
 absl::Status RunWorkerNode(const WorkerNodeOptions& options);
 
 // Opens the plan's files and extractor: how every real worker gets its rows.
 absl::StatusOr<std::unique_ptr<ChunkSource>> OpenPlannedData(const wire::Plan& plan);
+
+// What a transport has carried and lost, at the end of a run: a warning where requests had to be
+// repeated, else information.
+void LogTraffic(const std::string& who, const Transport& transport, std::uint64_t repeated);
 
 // A random number for a node's incarnation.
 std::uint64_t NewIncarnation();

@@ -1,0 +1,145 @@
+// The scheduler against single messages, as a faulty node might send them.
+#include "scheduler/scheduler_machine.h"
+
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace ps {
+namespace {
+
+struct Told : JobEvents {
+  std::size_t rows = 0;
+  std::size_t passes = 0;
+  void OnLearnt(const LearntRows& learnt) override { rows += learnt.labels.size(); }
+  bool OnPassEnd(const PassReport&) override {
+    ++passes;
+    return true;
+  }
+};
+
+// One shard and one worker have come, and the worker has the only chunk.
+class SchedulerMachineTest : public ::testing::Test {
+ protected:
+  SchedulerMachineTest() : scheduler_(MakeOptions(), &told_) {
+    Hello("shard", wire::SERVER, 11);
+    Hello("worker", wire::WORKER, 12);
+    Tick();
+    Message request;
+    request.body.mutable_lease_request()->set_want(1);
+    Send("worker", request);
+    EXPECT_EQ(Last().body.lease().chunks_size(), 1);
+  }
+
+  static SchedulerMachine::Options MakeOptions() {
+    SchedulerMachine::Options options;
+    options.plan.set_slot_bits(3);
+    options.plan.set_staleness(4);
+    options.chunks = {{0, 0, 1}};
+    return options;
+  }
+
+  void Hello(const Address& from, wire::Role role, std::uint64_t incarnation) {
+    Message message;
+    message.body.mutable_hello()->set_role(role);
+    message.body.mutable_hello()->set_incarnation(incarnation);
+    message.body.mutable_hello()->set_endpoint(from);
+    Send(from, message);
+  }
+  void Send(const Address& from, const Message& message) {
+    scheduler_.OnMessage(from, message, now_, outbox_);
+  }
+  void Tick() {
+    now_ += std::chrono::milliseconds(20);
+    scheduler_.OnTick(now_, outbox_);
+  }
+  const Message& Last() { return outbox_.items().back().message; }
+
+  // Progress of a chunk of two batches.
+  static Message Progress(std::uint64_t mask) {
+    Message message;
+    wire::Progress& progress = *message.body.mutable_progress();
+    progress.set_batches(2);
+    progress.set_mask(mask);
+    progress.set_incarnation(12);
+    return message;
+  }
+  static void AddStats(Message* message, std::uint32_t batch, std::size_t rows) {
+    wire::Progress::BatchStats& stats = *message->body.mutable_progress()->add_stats();
+    stats.set_batch(batch);
+    stats.set_labels(std::string(rows, '\1'));
+    stats.set_margins(std::string(rows * 4, '\0'));
+  }
+  std::uint64_t AckedMask() {
+    for (auto at = outbox_.items().rbegin(); at != outbox_.items().rend(); ++at) {
+      if (at->message.body.has_progress_ack()) return at->message.body.progress_ack().mask();
+    }
+    return 0;
+  }
+
+  Told told_;
+  SchedulerMachine scheduler_;
+  Outbox outbox_;
+  MonotonicTime now_{0};
+};
+
+TEST_F(SchedulerMachineTest, ABatchListedTwiceCountsOnce) {
+  Message message = Progress(1);
+  AddStats(&message, 0, 5);
+  AddStats(&message, 0, 5);
+  Send("worker", message);
+  EXPECT_EQ(AckedMask(), 1u);
+  EXPECT_EQ(told_.rows, 5u);
+}
+
+TEST_F(SchedulerMachineTest, AMalformedBatchIsNotDone) {
+  for (int damage = 0; damage < 4; ++damage) {
+    Message message = Progress(1);
+    AddStats(&message, damage == 3 ? 64 : 0, 5);
+    wire::Progress::BatchStats& stats = *message.body.mutable_progress()->mutable_stats(0);
+    if (damage == 0) stats.set_margins(std::string(19, '\0'));
+    if (damage == 1) stats.set_labels("\1\1\1\1\2");
+    if (damage == 2) stats.set_weights("1234");
+    Send("worker", message);
+    EXPECT_EQ(AckedMask(), 0u) << damage;
+    EXPECT_EQ(told_.rows, 0u) << damage;
+  }
+  Message good = Progress(1);
+  AddStats(&good, 0, 5);
+  Send("worker", good);
+  EXPECT_EQ(AckedMask(), 1u);
+}
+
+TEST_F(SchedulerMachineTest, AFailureIsNeverASuccess) {
+  for (const std::uint32_t code : {0u, 17u, 0xffffffffu}) {
+    Told told;
+    SchedulerMachine scheduler(MakeOptions(), &told);
+    Outbox outbox;
+    Message hello;
+    hello.body.mutable_hello()->set_role(wire::WORKER);
+    hello.body.mutable_hello()->set_incarnation(3);
+    scheduler.OnMessage("w", hello, now_, outbox);
+    Message failure;
+    failure.body.mutable_failure()->set_status_code(code);
+    failure.body.mutable_failure()->set_message("on fire");
+    scheduler.OnMessage("w", failure, now_, outbox);
+    EXPECT_TRUE(absl::IsInternal(scheduler.status())) << scheduler.status();
+    EXPECT_NE(scheduler.status().message().find("on fire"), std::string::npos);
+  }
+}
+
+TEST_F(SchedulerMachineTest, TheCountOfAForerunnerAtTheSameAddressIsIgnored) {
+  Message late = Progress(0);
+  late.body.mutable_progress()->set_incarnation(99);
+  late.body.mutable_progress()->set_landed(1000);
+  Send("worker", late);
+  EXPECT_EQ(Last().body.progress_ack().may_start(), 5u);
+  Message own = Progress(0);
+  own.body.mutable_progress()->set_landed(2);
+  Send("worker", own);
+  EXPECT_EQ(Last().body.progress_ack().may_start(), 7u);
+}
+
+}  // namespace
+}  // namespace ps
