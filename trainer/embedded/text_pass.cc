@@ -36,7 +36,7 @@ absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, cons
                            const Resolve& resolve_held_out, const Consume& consume) {
   FirstError error;
   DenseModel::Scratch in_order_scratch;
-  InOrder<PassBlock> in_order(4 * static_cast<std::uint64_t>(options.threads) + 4, [&](PassBlock& block) {
+  InOrder<PassBlock> in_order(16 * static_cast<std::uint64_t>(options.threads), [&](PassBlock& block) {
     if (error.failed()) return;
     if (options.resolve_in_order) resolve_train(block.unresolved_train, &in_order_scratch, &block.train);
     if (absl::Status status = consume(block); !status.ok()) error.Set(std::move(status));
