@@ -1,12 +1,15 @@
 #include "trainer/pass_log.h"
 
-#include <cmath>
+#include <algorithm>
 
 #include "absl/strings/str_format.h"
 #include "ps/base/cgroup.h"
 
 namespace ps {
 namespace {
+
+// A mean log loss that no data can explain: nothing comes back from there, although it is a number.
+constexpr double kHopelessLoss = 1e12;
 
 constexpr double kLineEverySeconds = 10;  // between doublings, so that a long run is never silent
 
@@ -37,7 +40,7 @@ void PassLog::Add(absl::Span<const float> margins, absl::Span<const float> label
   totals_.rows += labels.size();
   totals_.fraction_read = fraction_read;
   // One margin that is not finite makes every later sum so; the sum is therefore enough to look at.
-  if (!std::isfinite(totals_.loss_sum)) diverged_ = true;
+  if (!(totals_.loss_sum <= kHopelessLoss * std::max(1.0, totals_.weight_sum))) diverged_ = true;
 }
 
 bool PassLog::IsDue() const { return meter_.IsDue(totals_.rows, ElapsedSeconds()); }
@@ -61,7 +64,7 @@ void PassLog::Final() {
 
 absl::Status DivergedError(std::uint64_t rows) {
   return absl::OutOfRangeError(
-      absl::StrFormat("diverged: the predictions are no longer finite after %d rows. Lower "
+      absl::StrFormat("diverged: the predictions are beyond all bounds after %d rows. Lower "
                       "model.optimizer.alpha, or look for extreme feature values",
                       rows));
 }

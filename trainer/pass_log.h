@@ -31,7 +31,7 @@ class PassLog {
   void Say(const std::string& text) { reporter_.Say(text); }
   void Final();
 
-  // True once a prediction was not finite.
+  // True once predictions were not finite, or so far out that the mean log loss was hopeless.
   bool diverged() const { return diverged_; }
   Metrics PassMetrics() const { return metrics_.Finish(); }
 
