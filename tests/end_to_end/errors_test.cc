@@ -1,0 +1,175 @@
+// What goes wrong for a user: exit code, message, and nothing half done.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/end_to_end/program.h"
+
+namespace ps {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class ErrorsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    Generate(place_.path(), "train.svm", "libsvm", 5000);
+    WriteText(place_ / "job.yaml", "data:\n  train: {files: [train.svm]}\n");
+  }
+
+  Finished Train(const std::vector<std::string>& arguments) const {
+    std::vector<std::string> all{"--config", "job.yaml"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    return RunProgram("ps_train", all, place_.path());
+  }
+  Finished TrainWith(const std::string& setting) const { return Train({"--set", setting}); }
+
+  // Trains on the text.
+  Finished TrainOn(const std::string& text, const std::string& setting = "job=x") const {
+    WriteText(place_ / "text.svm", text);
+    return Train({"--set", "data.train.files=[text.svm]", "--set", setting});
+  }
+
+  bool HasModel() const { return std::filesystem::exists(place_ / "out"); }
+  std::string Rows() const { return ReadText(place_ / "train.svm"); }
+
+  const Workplace place_;
+};
+
+TEST_F(ErrorsTest, UnknownKeyIsNamedWithTheNearestOne) {
+  WriteText(place_ / "job.yaml", "data:\n  train: {files: [train.svm]}\ntrain:\n  pases: 2\n");
+  const Finished run = Train({});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("job.yaml:4"), HasSubstr("did you mean train.passes?")));
+  EXPECT_EQ(run.out, "");
+  EXPECT_FALSE(HasModel());
+}
+
+TEST_F(ErrorsTest, WrongUsageIsTwoForEveryProgram) {
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{"--no_such_flag"},
+                                             {"extra"},
+                                             {"--local", "2"},
+                                             {"--local", "0x1"},
+                                             {"--log_format=xml"}}) {
+    const Finished run = Train(wrong);
+    EXPECT_EQ(run.exit_code, 2) << wrong[0] << ": " << run.err;
+    EXPECT_NE(run.err, "") << wrong[0];
+    EXPECT_FALSE(HasModel()) << wrong[0];
+  }
+  for (const char* program : {"ps_train", "ps_eval", "ps_model", "ps_server", "ps_worker"}) {
+    EXPECT_EQ(RunProgram(program, {"--no_such_flag"}, place_.path()).exit_code, 2) << program;
+    EXPECT_EQ(RunProgram(program, {}, place_.path()).exit_code, 2) << program;
+  }
+  EXPECT_EQ(RunProgram("ps_train", {"--help"}, place_.path()).exit_code, 0);
+}
+
+TEST_F(ErrorsTest, MissingAndEmptyFiles) {
+  const Finished missing = TrainWith("data.train.files=[absent.svm]");
+  EXPECT_EQ(missing.exit_code, 3);
+  EXPECT_THAT(missing.err, HasSubstr("absent.svm"));
+  const Finished empty = TrainOn("");
+  EXPECT_EQ(empty.exit_code, 3);
+  EXPECT_THAT(empty.err, HasSubstr("no rows"));
+  EXPECT_FALSE(HasModel());
+  const Finished no_test = TrainWith("data.test.files=['absent-*']");
+  EXPECT_EQ(no_test.exit_code, 3);
+  EXPECT_THAT(no_test.err, HasSubstr("absent-*"));
+}
+
+TEST_F(ErrorsTest, MalformedRowsUpToTheLimitAndAbove) {
+  const std::string bad = FirstLines(Rows(), 6) + "1 3:what\n" + Rows();
+  const Finished below = TrainOn(bad);
+  ASSERT_EQ(below.exit_code, 0) << below.err;
+  EXPECT_THAT(below.err, AllOf(HasSubstr("text.svm:7"), HasSubstr("3:what")));
+  EXPECT_THAT(below.out, HasSubstr("1 bad row"));
+  EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), "bad_rows"), 1);
+  EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), "rows_learnt"), 5006);
+  std::filesystem::remove_all(place_ / "out");
+  const Finished above = TrainOn(bad, "data.max_bad_rows=0");
+  EXPECT_EQ(above.exit_code, 3);
+  EXPECT_THAT(above.err, AllOf(HasSubstr("text.svm:7"), HasSubstr("3:what")));
+  EXPECT_FALSE(HasModel());
+}
+
+TEST_F(ErrorsTest, WrongIndexBaseSaysWhatToSet) {
+  const Finished run = TrainOn("1 0:1 3:1\n0 1:1\n");
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("text.svm:1"), HasSubstr("index_base")));
+  EXPECT_EQ(TrainOn("1 0:1 3:1\n0 1:1\n", "data.index_base=0").exit_code, 0);
+}
+
+TEST_F(ErrorsTest, AnExplicitZeroIsTheSameAsNoFeature) {
+  const std::string weights = place_ / "out/weights.bin";
+  ASSERT_EQ(TrainOn("1 1:1 2:0\n0 1:1 3:1\n1 2:1\n").exit_code, 0);
+  const std::string with_zero = ReadText(weights);
+  ASSERT_EQ(TrainOn("1 1:1\n0 1:1 3:1\n1 2:1\n").exit_code, 0);
+  EXPECT_TRUE(ReadText(weights) == with_zero);
+}
+
+TEST_F(ErrorsTest, OneClassOnlyTrainsAConstantAndWarns) {
+  const Finished run = TrainOn("1 1:1\n1 2:1\n1 1:1 2:1\n");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("same label"));
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  EXPECT_EQ(metrics.members.at("train").members.at("auc").kind, JsonValue::Kind::kNull);
+  EXPECT_GT(NumberAt(metrics, "train.logloss"), 0);
+}
+
+TEST_F(ErrorsTest, DivergenceIsFour) {
+  const Finished run =
+      Train({"--set", "model.optimizer={type: sgd, alpha: 1e30}", "--set", "train.passes=20"});
+  EXPECT_EQ(run.exit_code, 4) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("alpha"));
+  EXPECT_FALSE(HasModel());
+}
+
+TEST_F(ErrorsTest, OutputThatCannotBeIsKnownBeforeTraining) {
+  WriteText(place_ / "file", "mine");
+  std::filesystem::create_directory(place_ / "foreign");
+  WriteText(place_ / "foreign/notes.txt", "mine");
+  for (const char* dir : {"file", "foreign"}) {
+    const Finished run = TrainWith(std::string("output.dir=") + dir);
+    EXPECT_EQ(run.exit_code, 2) << dir;
+    EXPECT_THAT(run.err, HasSubstr(dir));
+    EXPECT_THAT(run.err, testing::Not(HasSubstr("loss"))) << "it trained first";
+  }
+  EXPECT_EQ(ReadText(place_ / "file"), "mine");
+  EXPECT_EQ(ReadText(place_ / "foreign/notes.txt"), "mine");
+}
+
+TEST_F(ErrorsTest, ADamagedModelIsRefused) {
+  ASSERT_EQ(Train({}).exit_code, 0);
+  std::string weights = ReadText(place_ / "out/weights.bin");
+  weights[weights.size() / 2] ^= 4;
+  WriteText(place_ / "out/weights.bin", weights);
+  const Finished eval =
+      RunProgram("ps_eval", {"--model", "out", "--data", "train.svm"}, place_.path());
+  EXPECT_EQ(eval.exit_code, 3);
+  EXPECT_THAT(eval.err, HasSubstr("weights.bin"));
+  const Finished warm = Train({"--set", "model.warm_start=out", "--set", "output.dir=next"});
+  EXPECT_EQ(warm.exit_code, 3) << warm.err;
+  EXPECT_THAT(warm.err, HasSubstr("weights.bin"));
+}
+
+TEST_F(ErrorsTest, DryRunPrintsThePlanAndWritesNothing) {
+  const auto files = [this] {
+    std::vector<std::string> names;
+    for (const auto& file : std::filesystem::directory_iterator(place_.path())) {
+      const std::string name = file.path().filename();
+      if (name[0] != '.') names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  };
+  const std::vector<std::string> before = files();
+  const Finished run = Train({"--dry_run"});
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("5,000 rows"), HasSubstr("memory")));
+  EXPECT_EQ(files(), before);
+}
+
+}  // namespace
+}  // namespace ps

@@ -1,0 +1,127 @@
+// A cluster of real processes: counts, quality, killed processes, nobody left behind.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+
+#include "tests/end_to_end/program.h"
+
+namespace ps {
+namespace {
+
+using testing::HasSubstr;
+
+class LocalClusterTest : public testing::Test {
+ protected:
+  static constexpr int kRows = 30000;
+
+  void SetUp() override {
+    Generate(place_.path(), "train.svm", "libsvm", kRows);
+    Generate(place_.path(), "test.svm", "libsvm", 10000, kRows);
+    WriteText(place_ / "job.yaml",
+              "data:\n"
+              "  train: {files: [train.svm]}\n"
+              "  test: {files: [test.svm]}\n"
+              "model:\n"
+              "  optimizer: {type: ftrl, alpha: 0.05}\n");
+  }
+
+  // Enough passes to be in the middle of them for a while.
+  std::vector<std::string> LongJob(const std::string& shape) const {
+    return {"--config", "job.yaml", "--local", shape, "--set", "train.passes=20"};
+  }
+
+  static pid_t ChildNamed(const std::map<pid_t, std::string>& children, const std::string& name) {
+    for (const auto& [pid, child] : children) {
+      if (child == name) return pid;
+    }
+    ADD_FAILURE() << "there is no " << name;
+    return -1;
+  }
+
+  const Workplace place_;
+};
+
+TEST_F(LocalClusterTest, LearnsEveryRowOnceAndAsWellAsEmbedded) {
+  const Finished embedded = RunProgram("ps_train", {"--config", "job.yaml"}, place_.path());
+  ASSERT_EQ(embedded.exit_code, 0) << embedded.err;
+  const double reference = NumberAt(MetricsOf(place_ / "out"), "test.logloss");
+  for (const char* staleness : {"train.staleness=4", "train.staleness=unbounded"}) {
+    SCOPED_TRACE(staleness);
+    Program run("ps_train", {"--config", "job.yaml", "--local", "2x2", "--set", staleness},
+                place_.path());
+    run.WaitForError(" 1/1 ");
+    const auto children = run.Children();
+    const Finished finished = run.Wait();
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    const JsonValue metrics = MetricsOf(place_ / "out");
+    EXPECT_EQ(NumberAt(metrics, "rows_read"), kRows);
+    EXPECT_EQ(NumberAt(metrics, "rows_learnt"), kRows);
+    EXPECT_EQ(NumberAt(metrics, "train.rows"), kRows);
+    EXPECT_EQ(NumberAt(metrics, "rows_test"), 10000);
+    EXPECT_LT(NumberAt(metrics, "test.logloss"), reference * 1.01);
+    EXPECT_TRUE(AllGone(children));
+  }
+}
+
+TEST_F(LocalClusterTest, AKilledWorkerLosesAndDoublesNothing) {
+  Program run("ps_train", LongJob("2x2"), place_.path());
+  ASSERT_TRUE(run.WaitForError(" 2/20 ")) << run.Wait().err;
+  const auto children = run.Children();
+  EXPECT_EQ(children.size(), 4);
+  const pid_t worker = ChildNamed(children, "ps_worker");
+  ASSERT_GT(worker, 0);
+  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  const Finished finished = run.Wait();
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("ps_worker (pid " + std::to_string(worker) + ")"));
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  EXPECT_EQ(NumberAt(metrics, "rows_read"), 20 * kRows);
+  EXPECT_EQ(NumberAt(metrics, "rows_learnt"), 20 * kRows);
+  EXPECT_EQ(NumberAt(metrics, "passes"), 20);
+  EXPECT_TRUE(AllGone(children));
+}
+
+TEST_F(LocalClusterTest, AKilledServerIsNamedAndEndsTheJobSoon) {
+  Program run("ps_train", LongJob("2x2"), place_.path());
+  ASSERT_TRUE(run.WaitForError(" 2/20 ")) << run.Wait().err;
+  const auto children = run.Children();
+  const pid_t server = ChildNamed(children, "ps_server");
+  ASSERT_GT(server, 0);
+  ASSERT_EQ(::kill(server, SIGKILL), 0);
+  const Finished finished = run.Wait(30);
+  EXPECT_EQ(finished.exit_code, 75) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("ps_train: "));
+  EXPECT_THAT(finished.err,
+              HasSubstr("ps_server (pid " + std::to_string(server) + ") was killed by signal 9"));
+  EXPECT_TRUE(AllGone(children));
+  EXPECT_EQ(ReadText(place_ / "out/manifest.json"), "");  // no half of a model
+}
+
+TEST_F(LocalClusterTest, WhenTheTrainerIsKilledItsProcessesEnd) {
+  Program run("ps_train", LongJob("1x2"), place_.path());
+  ASSERT_TRUE(run.WaitForError(" 2/20 ")) << run.Wait().err;
+  const auto children = run.Children();
+  EXPECT_EQ(children.size(), 3);
+  run.Signal(SIGKILL);
+  EXPECT_EQ(run.Wait().exit_code, 128 + SIGKILL);
+  EXPECT_TRUE(AllGone(children));
+  // What it leaves on disk does not stand in the way of the next run.
+  const Finished again = RunProgram("ps_train", {"--config", "job.yaml"}, place_.path());
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+}
+
+TEST_F(LocalClusterTest, WorkersFindBadDataAndTheJobEndsWithItsExitCode) {
+  WriteText(place_ / "train.svm", ReadText(place_ / "train.svm") + std::string(200, 'x') + "\n");
+  Program run("ps_train",
+              {"--config", "job.yaml", "--local", "1x2", "--set", "data.max_bad_rows=0"},
+              place_.path());
+  const Finished finished = run.Wait();
+  EXPECT_EQ(finished.exit_code, 3) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("train.svm"));
+  EXPECT_THAT(finished.err, HasSubstr("xxxxx"));
+}
+
+}  // namespace
+}  // namespace ps

@@ -1,0 +1,74 @@
+// SIGTERM in the middle: what was learnt is kept, marked, and of use.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "tests/end_to_end/program.h"
+
+namespace ps {
+namespace {
+
+class StopTest : public testing::TestWithParam<std::vector<std::string>> {
+ protected:
+  void SetUp() override {
+    Generate(place_.path(), "train.svm", "libsvm", 20000);
+    Generate(place_.path(), "test.svm", "libsvm", 10000, 20000);
+    WriteText(place_ / "job.yaml",
+              "data:\n"
+              "  train: {files: [train.svm]}\n"
+              "  test: {files: [test.svm]}\n"
+              "model:\n"
+              "  optimizer: {type: ftrl, alpha: 0.05, l1: 2, l2: 20}\n"
+              "output: {dir: stopped}\n");
+  }
+  const Workplace place_;
+};
+
+TEST_P(StopTest, KeepsWhatWasLearnt) {
+  std::vector<std::string> arguments{"--config", "job.yaml", "--set", "train.passes=100000"};
+  arguments.insert(arguments.end(), GetParam().begin(), GetParam().end());
+  Program run("ps_train", arguments, place_.path());
+  // Its first line, which may well be of the first pass.
+  ASSERT_TRUE(run.WaitForError("/100000   ")) << run.Wait().err;
+  const auto children = run.Children();
+  run.Signal(SIGTERM);
+  const Finished stopped = run.Wait();
+  ASSERT_EQ(stopped.exit_code, 143) << stopped.err;
+  EXPECT_TRUE(AllGone(children));
+  EXPECT_THAT(stopped.out, testing::HasSubstr("stopped before the end"));
+
+  const JsonValue metrics = MetricsOf(place_ / "stopped");
+  EXPECT_FALSE(metrics.members.at("complete").flag);
+  EXPECT_EQ(NumberAt(metrics, "rows_read"), NumberAt(metrics, "rows_learnt"));
+  EXPECT_GT(NumberAt(metrics, "rows_learnt"), 0);
+  const std::optional<JsonValue> manifest =
+      JsonReader::Read(ReadText(place_ / "stopped/manifest.json"));
+  ASSERT_TRUE(manifest.has_value());
+  ASSERT_EQ(manifest->members.count("complete"), 1);
+  EXPECT_FALSE(manifest->members.at("complete").flag);
+
+  const Finished eval =
+      RunProgram("ps_eval", {"--model", "stopped", "--data", "test.svm"}, place_.path());
+  EXPECT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_THAT(eval.out, testing::HasSubstr("training was stopped early"));
+
+  const std::vector<std::string> once{"--config", "job.yaml", "--set"};
+  std::vector<std::string> cold = once, warm = once;
+  cold.push_back("output.dir=cold");
+  warm.insert(warm.end(), {"output.dir=warm", "--set", "model.warm_start=stopped"});
+  for (const auto& job : {cold, warm}) {
+    const Finished finished = RunProgram("ps_train", job, place_.path());
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  }
+  EXPECT_TRUE(MetricsOf(place_ / "warm").members.at("complete").flag);
+  EXPECT_LT(NumberAt(MetricsOf(place_ / "warm"), "train.logloss"),
+            NumberAt(MetricsOf(place_ / "cold"), "train.logloss"));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StopTest,
+                         testing::Values(std::vector<std::string>{},
+                                         std::vector<std::string>{"--set", "train.staleness=0"},
+                                         std::vector<std::string>{"--local", "2x2"}));
+
+}  // namespace
+}  // namespace ps
