@@ -58,6 +58,7 @@ bool WorkerMachine::work_pending() const {
   if (finished_ || !status_.ok() || !shards_.has_value() || !shards_->routing().has_value()) {
     return false;
   }
+  if (to_tell_) return true;
   for (const auto& flight : flights_) {
     if (flight->phase == Flight::Phase::kComputable) return true;
   }

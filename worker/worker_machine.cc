@@ -30,7 +30,10 @@ void WorkerMachine::OnMessage(const Address& from, Message message, MonotonicTim
         if (absl::Status status = shards_->OnReply(message, now, outbox); !status.ok()) {
           Fail(std::move(status), now);
         }
+        const std::uint64_t landed = batches_landed_;
         Land(now);
+        // Others may be waiting for this worker's count: it must not wait for the next tick.
+        to_tell_ |= batches_landed_ != landed;
       }
       return;
     case wire::Body::kWelcome:
@@ -44,6 +47,7 @@ void WorkerMachine::OnMessage(const Address& from, Message message, MonotonicTim
       break;
     case wire::Body::kProgressAck:
       leases_.OnProgressAck(body.progress_ack(), now);
+      to_tell_ = true;
       if (body.progress_ack().incarnation() == options_.incarnation) {
         may_start_ = std::max(may_start_, body.progress_ack().may_start());
       }
@@ -132,6 +136,7 @@ void WorkerMachine::Fail(absl::Status status, MonotonicTime now) {
 
 void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   if (finished_) return;
+  to_tell_ = false;
   if (last_heard_ < MonotonicTime::zero()) last_heard_ = now;
   if (now - last_heard_ > options_.scheduler_timeout) {
     finished_ = true;

@@ -103,6 +103,7 @@ class WorkerMachine : public Machine {
   std::uint64_t rows_ = 0;
   std::uint64_t batches_landed_ = 0;
   std::uint64_t may_start_ = 0;  // bounded staleness: batches, the largest the scheduler said
+  bool to_tell_ = false;  // a message changed what the scheduler should hear at once
   bool finished_ = false;
   absl::Status status_;  // not OK before finished_: the failure to report
 };
