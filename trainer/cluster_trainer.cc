@@ -241,7 +241,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
     return absl::InvalidArgumentError("data.train: there are no rows to learn from");
   }
   result_.train_seconds = SecondsSince(train_start_);
-  log_.Final();
+  log_.Final(result_.features);
   result_.complete = !ran->interrupted;
   if (final_ == nullptr) {
     // Interrupted: the weights were exported all the same.

@@ -83,25 +83,37 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
   return plan;
 }
 
+bool MayExceedMemory(const PreparedJob& job) {
+  if (job.config.cluster.servers > 0) return false;  // the servers' memory, which is not known here
+  // A feature takes at least about four bytes of text, compressed data a quarter of that.
+  const double features = static_cast<double>(job.train.stored_bytes());
+  return features * kBytesPerFeature > static_cast<double>(EffectiveMemory().limit_bytes);
+}
+
+std::string DescribeJob(const PreparedJob& job) {
+  const ClusterConfig& cluster = job.config.cluster;
+  std::string text = absl::StrFormat(
+      "job %s: %s\ndata: %d file%s, %s stored\n", job.config.job,
+      cluster.servers > 0 ? absl::StrFormat("%d servers, %d workers", cluster.servers, cluster.workers)
+                          : absl::StrFormat("embedded, %d thread%s", job.threads, job.threads == 1 ? "" : "s"),
+      job.train.files().size(), job.train.files().size() == 1 ? "" : "s",
+      FormatBytes(static_cast<std::int64_t>(job.train.stored_bytes())));
+  text += job.extractor->Describe();
+  if (text.back() != '\n') text += '\n';
+  return text;
+}
+
 std::string DescribePlan(const PreparedJob& job, const JobPlan& plan) {
   const auto estimate = [&](double value) {
     return plan.exact ? FormatCount(static_cast<std::uint64_t>(value))
                       : absl::StrCat("about ", FormatShort(value));
   };
-  std::string text = absl::StrFormat("job %s: %s\n", job.config.job,
-                                     job.config.cluster.servers > 0
-                                         ? absl::StrFormat("%d servers, %d workers", job.config.cluster.servers,
-                                                           job.config.cluster.workers)
-                                         : absl::StrFormat("embedded, %d threads", job.threads));
-  absl::StrAppendFormat(&text, "data: %d files, %s stored, %s rows, %.2f %% positive, %.1f features a row\n",
-                        job.train.files().size(), FormatBytes(static_cast<std::int64_t>(plan.stored_bytes)),
-                        estimate(plan.rows), 100 * plan.positives, plan.features_per_row);
-  text += job.extractor->Describe();
-  if (!text.empty() && text.back() != '\n') text += '\n';
-  absl::StrAppendFormat(&text, "features: %s distinct\nmemory: %s needed, %s allowed\n", estimate(plan.features),
-                        FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)),
-                        FormatBytes(static_cast<std::int64_t>(plan.memory_limit)));
-  return text;
+  return absl::StrFormat(
+      "%srows: %s, %.2f %% positive, %.1f features a row\nfeatures: %s distinct\n"
+      "memory: %s needed, %s allowed\n",
+      DescribeJob(job), estimate(plan.rows), 100 * plan.positives, plan.features_per_row,
+      estimate(plan.features), FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)),
+      FormatBytes(static_cast<std::int64_t>(plan.memory_limit)));
 }
 
 absl::Status CheckPlan(const JobPlan& plan) {

@@ -23,7 +23,11 @@ struct JobPlan {
 
 // Reads and parses at most a few tens of megabytes.
 absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job);
-// For a person, several lines.
+// Whether data of this size could hold more features than memory takes; otherwise no plan is needed.
+bool MayExceedMemory(const PreparedJob& job);
+// What was understood of the job without reading its rows: how it runs, its data, its columns. Several lines.
+std::string DescribeJob(const PreparedJob& job);
+// The same and the plan's estimates.
 std::string DescribePlan(const PreparedJob& job, const JobPlan& plan);
 // ResourceExhausted when the plan cannot fit.
 absl::Status CheckPlan(const JobPlan& plan);

@@ -63,8 +63,9 @@ std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
   if (r.test) text += Row("test", *r.test);
   const Metrics& judged = r.test ? *r.test : r.valid ? *r.valid : r.train;
   text += Row("constant prediction", ConstantBaseline(judged));
-  absl::StrAppendFormat(&text, "\nrows read %s = rows learnt %s (%d pass%s)", FormatCount(r.rows_read),
-                        FormatCount(r.rows_learnt), r.passes, r.passes == 1 ? "" : "es");
+  absl::StrAppendFormat(&text, "\nrows read %s %s rows learnt %s (%d pass%s)", FormatCount(r.rows_read),
+                        r.rows_read == r.rows_learnt ? "=" : "and", FormatCount(r.rows_learnt), r.passes,
+                        r.passes == 1 ? "" : "es");
   if (r.bad_rows > 0) absl::StrAppendFormat(&text, ", %s bad rows left out", FormatCount(r.bad_rows));
   if (r.rows_dropped > 0) {
     absl::StrAppendFormat(&text, ", %s negatives sampled away", FormatCount(r.rows_dropped));

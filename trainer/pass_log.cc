@@ -55,11 +55,12 @@ void PassLog::Report(std::uint64_t features) {
   totals_.resident_bytes = ResidentBytes();
   totals_.elapsed_seconds = ElapsedSeconds();
   reporter_.Report(meter_.Take(totals_));
+  reported_rows_ = totals_.rows;
 }
 
-void PassLog::Final() {
-  totals_.elapsed_seconds = ElapsedSeconds();
-  reporter_.Final(meter_.Peek(totals_));
+void PassLog::Final(std::uint64_t features) {
+  if (reported_rows_ == totals_.rows) return;  // the last line is there
+  Report(features);
 }
 
 absl::Status DivergedError(std::uint64_t rows) {

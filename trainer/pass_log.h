@@ -29,7 +29,8 @@ class PassLog {
   void SetValid(const Metrics& valid);
   void Report(std::uint64_t features);
   void Say(const std::string& text) { reporter_.Say(text); }
-  void Final();
+  // The last line, unless it was reported already.
+  void Final(std::uint64_t features);
 
   // True once predictions were not finite, or so far out that the mean log loss was hopeless.
   bool diverged() const { return diverged_; }
@@ -44,6 +45,7 @@ class PassLog {
   ProgressTotals totals_;
   MetricState metrics_;
   bool diverged_ = false;
+  std::uint64_t reported_rows_ = 0;
 };
 
 // OutOfRange: what to say when PassLog::diverged().

@@ -129,6 +129,13 @@ int Train(const std::vector<std::string>& overrides) {
     if (absl::Status fits = CheckPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
     return 0;
   }
+  // The plan costs reading a sample: worth it where the data is large enough for the model not to fit.
+  if (MayExceedMemory(*job)) {
+    absl::StatusOr<JobPlan> plan = PlanJob(*job);
+    if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
+    if (absl::Status fits = CheckPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
+  }
+  if (FLAGS_log_format == "text") std::cerr << DescribeJob(*job);
   ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
   absl::StatusOr<std::unique_ptr<Trainer>> trainer = MakeTrainer(*job, &reporter);
   if (!trainer.ok()) return Fail(trainer.status(), ExitCode::kConfiguration);

@@ -159,7 +159,7 @@ std::vector<SchemaRow> ModelRows() {
       {"model.min_count", ValueType::kInteger, "1",
        "A feature enters the table on its min_count-th appearance.",
        [](JobConfig* c, const V& v) { c->model.min_count = static_cast<int>(v.integer); },
-       Between(1, kMaxCount)},
+       Between(1, 255)},
       {"model.warm_start", ValueType::kText, "''",
        "Directory of a model to start from; empty starts from zero.",
        [](JobConfig* c, const V& v) { c->model.warm_start = v.text; }},

@@ -273,7 +273,6 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   if (!best_state_.empty() && !stop_.load()) model_.RestoreState(best_state_);
   result_.train_seconds = SecondsSince(start);
   PS_RETURN_IF_ERROR(ReportLine());
-  log_.Final();
   result_.complete = !stop_.load();
   if (result_.train.positives == 0 || result_.train.positives == result_.train.rows) {
     LOG(WARNING) << "all rows of data.train have the same label: the model can only learn a constant. "
