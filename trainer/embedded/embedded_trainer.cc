@@ -274,7 +274,8 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   result_.train_seconds = SecondsSince(start);
   PS_RETURN_IF_ERROR(ReportLine());
   result_.complete = !stop_.load();
-  if (result_.train.positives == 0 || result_.train.positives == result_.train.rows) {
+  if (result_.train.rows > 0 &&
+      (result_.train.positives == 0 || result_.train.positives == result_.train.rows)) {
     LOG(WARNING) << "all rows of data.train have the same label: the model can only learn a constant. "
                     "Is data.label.positive right?";
   }
