@@ -167,7 +167,7 @@ TEST_F(ErrorsTest, DryRunPrintsThePlanAndWritesNothing) {
   const std::vector<std::string> before = files();
   const Finished run = Train({"--dry_run"});
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_THAT(run.out, AllOf(HasSubstr("5,000 rows"), HasSubstr("memory")));
+  EXPECT_THAT(run.out, AllOf(HasSubstr("rows: 5,000"), HasSubstr("memory")));
   EXPECT_EQ(files(), before);
 }
 
