@@ -186,7 +186,7 @@ std::vector<SchemaRow> TrainRows() {
       {"train.staleness",
        ValueType::kInteger,
        nullptr,
-       "Rounds a worker may run ahead; 0 gives the same bytes for any number of workers. "
+       "Batches a worker may be ahead of the slowest; 0: the same bytes for any number of workers. "
        "Left out: row by row in order when embedded, 4 in a cluster.",
        [](JobConfig* c, const V& v) { c->train.staleness = static_cast<int>(v.integer); },
        Between(0, kMaxCount),
