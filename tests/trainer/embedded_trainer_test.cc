@@ -34,6 +34,14 @@ std::string WriteRows(int rows) {
   return path;
 }
 
+// The system's protobuf is not built for ThreadSanitizer, and the maps behind a bundle's manifest crash under it:
+// there, what threads do is tested up to the export of the weights, and figures are compared instead of weights.
+#ifdef __SANITIZE_THREAD__
+constexpr bool kThreadSanitizer = true;
+#else
+constexpr bool kThreadSanitizer = false;
+#endif
+
 // Open until the end of the process: a reporter may write when it is destroyed.
 std::FILE* Nowhere() {
   static std::FILE* const file = std::fopen("/dev/null", "w");
@@ -59,6 +67,7 @@ Trained Train(const std::string& yaml, const Overrides& overrides, const std::at
   EXPECT_TRUE(writer.ok()) << writer.status();
   BundleInfo info;
   EXPECT_TRUE(trainer.Export(writer->get(), &info).ok());
+  if (kThreadSanitizer) return {*std::move(result), {}, {}};
   EXPECT_TRUE((*writer)->AddFile("extractor.pb", job->extractor->Serialize()).ok());
   EXPECT_TRUE((*writer)->Finish(std::move(info)).ok());
   absl::StatusOr<std::unique_ptr<Bundle>> bundle = Bundle::Open(job->config.output.dir);
@@ -100,6 +109,7 @@ TEST(EmbeddedTrainer, RowsOfOnePassAddUp) {
 }
 
 TEST(EmbeddedTrainer, AStartedModelGoesOnFromItsWeights) {
+  if (kThreadSanitizer) GTEST_SKIP() << "needs a bundle, which the system's protobuf cannot read here";
   const std::string yaml = Yaml(WriteRows(20'000));
   const std::atomic<bool> stop{false};
   const Trained first = Train(yaml, {}, stop);
