@@ -43,6 +43,7 @@ class ClusterTrainer::Run : public JobEvents {
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
         log_(reporter, job->config.train.passes) {}
   ~Run() override {
+    if (!made_directories_) return;
     for (const std::string& dir : {CandidateDir(), BestDir()}) RemoveTree(dir).IgnoreError();
   }
 
@@ -60,8 +61,8 @@ class ClusterTrainer::Run : public JobEvents {
 
  private:
   absl::StatusOr<ClusterResult> RunCluster(const ClusterJob& job, const ClusterCallbacks& callbacks);
-  std::string CandidateDir() const { return job_.config.output.dir + ".candidate"; }
-  std::string BestDir() const { return job_.config.output.dir + ".best"; }
+  std::string CandidateDir() const { return job_.config.output.dir + ".ps_train_candidate"; }
+  std::string BestDir() const { return job_.config.output.dir + ".ps_train_best"; }
   absl::Status AppendWeights(absl::Span<const Key> keys, absl::Span<const float> weights);
   // Finishes the candidate bundle and opens it.
   absl::StatusOr<std::unique_ptr<Scorer>> OpenCandidate();
@@ -91,6 +92,7 @@ class ClusterTrainer::Run : public JobEvents {
 
   std::unique_ptr<BundleWriter> candidate_;
   double candidate_bias_ = 0;
+  bool made_directories_ = false;              // what is there before is not ours to remove
   double best_logloss_ = INFINITY;
   std::optional<Metrics> best_valid_;
   int passes_since_best_ = 0;
@@ -127,6 +129,7 @@ absl::Status ClusterTrainer::Run::AppendWeights(absl::Span<const Key> keys,
                                                 absl::Span<const float> weights) {
   if (candidate_ == nullptr) {
     PS_ASSIGN_OR_RETURN(candidate_, BundleWriter::Create(CandidateDir()));
+    made_directories_ = true;
     candidate_bias_ = 0;
   }
   // The bias is not stored among the weights.
@@ -237,6 +240,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   PS_RETURN_IF_ERROR(callback_status_);
   if (log_.diverged()) return DivergedError(result_.rows_learnt);
   PS_RETURN_IF_ERROR(ran.status());
+  if (result_.rows_learnt == 0 && stop_.load()) return StoppedBeforeLearningError();
   if (result_.rows_learnt == 0) {
     return absl::InvalidArgumentError("data.train: there are no rows to learn from");
   }

@@ -20,6 +20,7 @@ inline ExitCode ExitCodeOf(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kOk: return ExitCode::kOk;
     case absl::StatusCode::kOutOfRange: return ExitCode::kDiverged;
+    case absl::StatusCode::kCancelled: return ExitCode::kTerminated;
     case absl::StatusCode::kResourceExhausted: return ExitCode::kImpossible;
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded: return ExitCode::kTryAgain;

@@ -34,6 +34,7 @@ absl::StatusOr<Metrics> EvaluateHeldOut(const HeldOutRows& rows, const RowParser
       if (!more.ok()) {
         std::lock_guard<std::mutex> lock(mutex);
         error.Update(more.status());
+        in_order.Abandon();
       }
       if (!more.ok() || !*more) return;
       Scored scored = in_order.Spare();

@@ -26,7 +26,8 @@ class InOrder {
   // taken is offered.
   void Offer(std::uint64_t sequence, Item item) {
     std::unique_lock<std::mutex> lock(mutex_);
-    room_.wait(lock, [&] { return sequence < next_ + window_; });
+    room_.wait(lock, [&] { return abandoned_ || sequence < next_ + window_; });
+    if (abandoned_) return;
     waiting_.emplace(sequence, std::move(item));
     if (consuming_) return;
     consuming_ = true;
@@ -41,6 +42,14 @@ class InOrder {
       room_.notify_all();
     }
     consuming_ = false;
+  }
+
+  // A number that was taken will never be offered: nobody waits for it any more, and what is offered from now on
+  // is dropped.
+  void Abandon() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    abandoned_ = true;
+    room_.notify_all();
   }
 
   // An item whose memory can be used again, or a new one.
@@ -61,6 +70,7 @@ class InOrder {
   std::vector<Item> spare_;
   std::uint64_t next_ = 0;
   bool consuming_ = false;
+  bool abandoned_ = false;
 };
 
 }  // namespace ps

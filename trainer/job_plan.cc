@@ -21,6 +21,8 @@ constexpr std::uint64_t kExactBelow = 24 << 20;  // data this small is read whol
 
 // Embedded: a 12-byte index cell and two floats of state a feature, at the table's mean load.
 constexpr double kBytesPerFeature = 12.8 / 0.79 + 8;
+// What the 64 segments of the index's 256 slots hold.
+constexpr double kMostFeatures = 2.2e9;
 constexpr std::uint64_t kFixedBytes = 48u << 20;  // program, buffers of the threads, metrics
 
 // Distinct keys seen when the first half of the sample was read, and at its end: Heaps' law extrapolates.
@@ -70,7 +72,8 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
       growth.half = static_cast<double>(distinct.size());
     }
   }
-  PS_RETURN_IF_ERROR(bad_rows.Check(true));
+  // A part of the data says nothing of the fraction in all of it.
+  if (plan.exact) PS_RETURN_IF_ERROR(bad_rows.Check(true));
   growth.rows = count;
   growth.all = static_cast<double>(distinct.size());
   if (count > 0) {
@@ -79,12 +82,15 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
     plan.features_per_row = features / count;
     plan.features = growth.At(plan.rows);
   }
-  plan.memory_bytes = kFixedBytes + static_cast<std::uint64_t>(plan.features * kBytesPerFeature);
+  // Early stopping keeps a copy of the best state.
+  const double bytes = kBytesPerFeature + (job.config.train.early_stopping ? 8 : 0);
+  plan.memory_bytes = kFixedBytes + static_cast<std::uint64_t>(plan.features * bytes);
   return plan;
 }
 
 bool MayExceedMemory(const PreparedJob& job) {
   if (job.config.cluster.servers > 0) return false;  // the servers' memory, which is not known here
+  if (job.config.model.min_count > 1) return false;  // how many features are left out is not known before
   // A feature takes at least about four bytes of text, compressed data a quarter of that.
   const double features = static_cast<double>(job.train.stored_bytes());
   return features * kBytesPerFeature > static_cast<double>(EffectiveMemory().limit_bytes);
@@ -117,10 +123,15 @@ std::string DescribePlan(const PreparedJob& job, const JobPlan& plan) {
 }
 
 absl::Status CheckPlan(const JobPlan& plan) {
+  if (plan.features > kMostFeatures) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "about %s features are more than one process holds: use servers (cluster.servers)",
+        FormatShort(plan.features)));
+  }
   if (plan.memory_limit == 0 || plan.memory_bytes <= plan.memory_limit) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrFormat(
-      "the model needs about %s of memory for %s features, and this process may use %s: use more memory, "
-      "servers (cluster.servers), or model.min_count to leave rare features out",
+      "the model needs about %s of memory for %s features, and this process may use %s: use more memory or "
+      "servers (cluster.servers)",
       FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)), FormatShort(plan.features),
       FormatBytes(static_cast<std::int64_t>(plan.memory_limit))));
 }

@@ -70,4 +70,8 @@ absl::Status DivergedError(std::uint64_t rows) {
                       rows));
 }
 
+absl::Status StoppedBeforeLearningError() {
+  return absl::CancelledError("stopped before the first row was learnt; the output is unchanged");
+}
+
 }  // namespace ps

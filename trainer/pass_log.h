@@ -50,5 +50,7 @@ class PassLog {
 
 // OutOfRange: what to say when PassLog::diverged().
 absl::Status DivergedError(std::uint64_t rows);
+// Cancelled: a stop request came before there was anything to keep; the output stays as it was.
+absl::Status StoppedBeforeLearningError();
 
 }  // namespace ps

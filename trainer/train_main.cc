@@ -137,11 +137,11 @@ int Train(const std::vector<std::string>& overrides) {
   }
   if (FLAGS_log_format == "text") std::cerr << DescribeJob(*job);
   ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
-  absl::StatusOr<std::unique_ptr<Trainer>> trainer = MakeTrainer(*job, &reporter);
-  if (!trainer.ok()) return Fail(trainer.status(), ExitCode::kConfiguration);
   // Before the work, not after it: a directory that cannot take the model is known now.
   absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job->config.output.dir);
   if (!writer.ok()) return Fail(writer.status(), OutputExitCode(writer.status()));
+  absl::StatusOr<std::unique_ptr<Trainer>> trainer = MakeTrainer(*job, &reporter);
+  if (!trainer.ok()) return Fail(trainer.status(), ExitCode::kConfiguration);
   absl::StatusOr<JobResult> result = (*trainer)->Train();
   if (!result.ok()) return Fail(result.status(), ExitCodeOf(result.status()));
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -84,7 +84,12 @@ void DenseModel::Assemble(const RowBlock& block, const std::vector<std::uint32_t
     }
     if (count > 0) {
       std::memcpy(&out->ids[at], &ids[begin], count * sizeof(std::uint32_t));
-      if (with_values) std::memcpy(&out->values[at], &block.value[begin], count * sizeof(float));
+      if (with_values) {
+        // A key without an id must weigh nothing, like padding.
+        for (std::uint32_t i = 0; i < count; ++i) {
+          out->values[at + i] = ids[begin + i] == kPaddingId ? 0.0f : block.value[begin + i];
+        }
+      }
       at += count;
     }
     for (; at % kGroup != 0; ++at) {
@@ -112,7 +117,10 @@ void DenseModel::SetWeights(absl::Span<const Key> keys, absl::Span<const float> 
   scratch->ids.resize(keys.size());
   index_.Resolve(keys, &scratch->recent, scratch->ids.data());
   ReserveState(index_.end_id());
-  if (filter_ != nullptr) admitted_.assign(index_.end_id(), true);
+  if (filter_ != nullptr) {
+    admitted_.assign(index_.end_id(), true);
+    admitted_[kPaddingId] = false;  // what Find says of keys that were not seen
+  }
   for (std::size_t i = 0; i < keys.size(); ++i) {
     SetStateToWeight(options_.optimizer, weights[i], state() + std::size_t{scratch->ids[i]} * floats_);
   }

@@ -144,7 +144,8 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
         return LearnBlock(block.train, stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1);
       });
   result_.bad_rows = bad_rows.bad_rows();
-  if (bad_rows.bad_rows() > 0 && status.ok()) log_.Say(bad_rows.Describe());
+  // Line numbers cost reading the data again up to them: not while somebody waits for the end.
+  if (bad_rows.bad_rows() > 0 && status.ok() && !stop_.load()) log_.Say(bad_rows.Describe());
   PS_RETURN_IF_ERROR(status);
   result_.last_pass_seconds = SecondsSince(start);
   result_.last_pass_rows = result_.rows_learnt;
@@ -201,10 +202,11 @@ absl::Status EmbeddedTrainer::Run::LaterPass(int pass) {
 
 absl::Status EmbeddedTrainer::Run::SpoolFiles(const DataFiles& files, RowSpool* spool) {
   BadRows bad_rows(&files, job_.config.data.max_bad_rows);
-  return TextPass::Run(
+  PS_RETURN_IF_ERROR(TextPass::Run(
       files, *parser_, nullptr, &bad_rows, {.threads = job_.threads, .stop = &stop_}, ResolveNew(),
-      ResolveNew(),
-      [&](const PassBlock& block) { return spool->Append(block.train); });
+      ResolveNew(), [&](const PassBlock& block) { return spool->Append(block.train); }));
+  if (bad_rows.bad_rows() > 0) log_.Say(bad_rows.Describe());
+  return absl::OkStatus();
 }
 
 void EmbeddedTrainer::Run::AddScores(const ResolvedBlock& block, MetricState* metrics) {
@@ -235,6 +237,7 @@ absl::StatusOr<Metrics> EmbeddedTrainer::Run::EvaluateFiles(const DataFiles& fil
         AddScores(block.train, &metrics);
         return absl::OkStatus();
       }));
+  if (bad_rows.bad_rows() > 0) log_.Say(bad_rows.Describe());
   return metrics.Finish();
 }
 
@@ -258,6 +261,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   const auto start = Clock::now();
   for (int pass = 1; pass <= job_.config.train.passes && !stop_.load(); ++pass) {
     PS_RETURN_IF_ERROR(pass == 1 ? FirstPass() : LaterPass(pass));
+    if (result_.rows_learnt == 0 && stop_.load()) break;
     if (result_.rows_learnt == 0) {
       return absl::InvalidArgumentError("data.train: there are no rows to learn from");
     }
@@ -270,7 +274,8 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
       break;
     }
   }
-  if (!best_state_.empty() && !stop_.load()) model_.RestoreState(best_state_);
+  if (result_.rows_learnt == 0 && stop_.load()) return StoppedBeforeLearningError();
+  if (!best_state_.empty()) model_.RestoreState(best_state_);
   result_.train_seconds = SecondsSince(start);
   PS_RETURN_IF_ERROR(ReportLine());
   result_.complete = !stop_.load();

@@ -19,8 +19,8 @@ absl::Status Failure(const std::string& what, const std::string& directory) {
   const std::string message =
       absl::StrCat("row cache: ", what, " in '", directory, "': ", std::strerror(error),
                    "; train.row_cache chooses another directory");
-  if (error == ENOSPC || error == EDQUOT) return absl::ResourceExhaustedError(message);
-  return absl::InternalError(message);
+  // The place is unfit for the job, whatever the reason; only a failing disk is worth another try.
+  return error == EIO ? absl::UnavailableError(message) : absl::ResourceExhaustedError(message);
 }
 
 }  // namespace
@@ -32,6 +32,10 @@ RowSpool::~RowSpool() {
 absl::Status RowSpool::OpenFile() {
   std::error_code error;
   std::filesystem::create_directories(directory_, error);
+  if (error) {
+    errno = error.value();
+    return Failure("cannot make the directory", directory_);
+  }
   // Unlinked at once: whatever ends the process also frees the space.
   std::string path = directory_ + "/row_cache.XXXXXX";
   file_ = mkostemp(path.data(), O_CLOEXEC);
@@ -96,6 +100,7 @@ absl::Status RowSpool::Read(std::size_t block, ResolvedBlock* storage,
     while (part.iov_len > 0) {
       const ssize_t got = pread(file_, part.iov_base, part.iov_len, static_cast<off_t>(offset));
       if (got < 0 && errno == EINTR) continue;
+      if (got == 0) errno = EIO;  // the file is shorter than what was written
       if (got <= 0) return Failure("cannot read back", directory_);
       part.iov_base = static_cast<char*>(part.iov_base) + got;
       part.iov_len -= static_cast<std::size_t>(got);

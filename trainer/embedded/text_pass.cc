@@ -50,7 +50,11 @@ absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, cons
     DenseModel::Scratch scratch;
     while (!error.failed() && (options.stop == nullptr || !options.stop->load())) {
       absl::StatusOr<bool> more = stream->Next(&text);
-      if (!more.ok()) return error.Set(more.status());
+      if (!more.ok()) {
+        error.Set(more.status());
+        in_order.Abandon();  // the block that could not be read may have had a number
+        return;
+      }
       if (!*more) return;
       rows.Clear();
       parser.Parse(text.text, {text.file, text.offset}, &rows);
