@@ -10,13 +10,23 @@ void ChunkLedger::BeginPass(std::uint32_t pass) {
   leases_.clear();
   returned_.clear();
   next_ = first_open_ = done_ = 0;
+  winding_down_ = false;
+}
+
+std::uint32_t ChunkLedger::RoundEnd(std::uint32_t chunk) const {
+  const std::uint64_t round = chunk / options_.round_chunks;
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(options_.chunks, (round + 1) * options_.round_chunks));
 }
 
 std::uint32_t ChunkLedger::LeaseEnd() const {
-  if (options_.round_chunks == 0) return options_.chunks;
-  const std::uint64_t round = first_open_ / options_.round_chunks;
-  return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(options_.chunks, (round + 1) * options_.round_chunks));
+  if (options_.round_chunks == 0) return winding_down_ ? next_ : options_.chunks;
+  if (!winding_down_) return RoundEnd(first_open_);
+  return next_ == 0 ? 0 : RoundEnd(next_ - 1);
+}
+
+bool ChunkLedger::WoundDown() const {
+  return leases_.empty() && returned_.empty() && next_ == LeaseEnd();
 }
 
 std::uint32_t ChunkLedger::RoundChunks(std::uint32_t chunk) const {

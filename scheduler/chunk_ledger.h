@@ -37,6 +37,12 @@ class ChunkLedger {
   std::vector<std::uint32_t> Lease(NodeId worker, const std::set<std::uint32_t>& holding,
                                    std::uint32_t want, std::size_t workers, MonotonicTime now);
 
+  // Until the next pass nothing new is begun. Chunks that came back are still leased, for a part of
+  // them may have been learnt, and so is what a begun round lacks: its steps wait for all its chunks.
+  void WindDown() { winding_down_ = true; }
+  // Everything begun is done.
+  bool WoundDown() const;
+
   // Batches in `mask` are acknowledged by all shards; `batches` is how many the chunk has. Returns
   // those that were not known before.
   std::uint64_t Report(NodeId worker, std::uint32_t chunk, std::uint64_t mask,
@@ -50,7 +56,6 @@ class ChunkLedger {
   // Chunks in the round of this one.
   std::uint32_t RoundChunks(std::uint32_t chunk) const;
   bool PassDone() const { return done_ == options_.chunks; }
-  bool AnyLeased() const { return !leases_.empty(); }
   std::set<NodeId> Holders() const;  // workers with a lease
   std::uint32_t done() const { return done_; }
   std::uint32_t chunks() const { return options_.chunks; }
@@ -67,6 +72,7 @@ class ChunkLedger {
     MonotonicTime deadline;
   };
   std::uint32_t LeaseEnd() const;  // chunks from here on may not be leased yet
+  std::uint32_t RoundEnd(std::uint32_t chunk) const;  // of the round that holds this chunk
 
   const Options options_;
   std::uint32_t pass_ = 0;
@@ -76,6 +82,7 @@ class ChunkLedger {
   std::uint32_t next_ = 0;                // the first never leased
   std::uint32_t first_open_ = 0;          // all before are done
   std::uint32_t done_ = 0;
+  bool winding_down_ = false;
 };
 
 }  // namespace ps

@@ -165,7 +165,7 @@ void SchedulerMachine::OnLeaseRequest(Member& member, Message message, Monotonic
 
 bool SchedulerMachine::TryLease(Member& member, const Message& request, MonotonicTime now,
                                 Outbox& outbox) {
-  if (phase_ != Phase::kTraining || interrupted_) return false;
+  if (phase_ != Phase::kTraining) return false;
   std::set<std::uint32_t> holding;
   for (const wire::LeaseRequest::Held& held : request.body.lease_request().holding()) {
     if (held.pass() == ledger_.pass()) holding.insert(held.chunk());

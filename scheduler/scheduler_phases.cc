@@ -31,6 +31,7 @@ void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
     LOG(INFO) << "asked to stop: finishing what is leased";
     interrupted_ = true;
     interrupted_at_ = now;
+    ledger_.WindDown();
   }
   if (phase_ != Phase::kStopping) CheckMembers(now);
   CheckStall(now);
@@ -119,7 +120,7 @@ void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
   }
   if (!status_.ok()) return;
   if (ledger_.PassDone()) return EndPass();
-  const bool settled = !ledger_.AnyLeased() || now - interrupted_at_ > options_.interrupt_limit;
+  const bool settled = ledger_.WoundDown() || now - interrupted_at_ > options_.interrupt_limit;
   if (interrupted_ && settled) {
     report_pending_ = true;
     BeginExport();

@@ -49,6 +49,42 @@ TEST(ChunkLedger, ARoundIsLeasedWhenTheOneBeforeIsDone) {
   EXPECT_EQ(ledger.Lease(2, {}, 9, 1, seconds(0)), (std::vector<std::uint32_t>{2, 3}));
 }
 
+TEST(ChunkLedger, WindingDownFinishesWhatIsBegun) {
+  ChunkLedger ledger({.chunks = 5, .lease_limit = seconds(10)});
+  ledger.Lease(1, {}, 2, 2, seconds(0));
+  ledger.Lease(2, {}, 1, 2, seconds(0));
+  ledger.WindDown();
+  EXPECT_TRUE(ledger.Lease(2, {2}, 9, 2, seconds(1)).empty());
+  ledger.Report(1, 0, 1, 1, seconds(1));
+  ledger.Report(2, 2, 1, 1, seconds(1));
+  ledger.Release(1);
+  EXPECT_FALSE(ledger.WoundDown());
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 1, seconds(2)), (std::vector<std::uint32_t>{1}));
+  ledger.Report(2, 1, 1, 1, seconds(2));
+  EXPECT_TRUE(ledger.WoundDown());
+  EXPECT_FALSE(ledger.PassDone());
+}
+
+TEST(ChunkLedger, WindingDownFinishesTheRound) {
+  ChunkLedger ledger({.chunks = 5, .round_chunks = 3});
+  EXPECT_EQ(ledger.Lease(1, {}, 1, 2, seconds(0)), (std::vector<std::uint32_t>{0}));
+  ledger.WindDown();
+  EXPECT_FALSE(ledger.WoundDown());
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 1, seconds(0)), (std::vector<std::uint32_t>{1, 2}));
+  for (const std::uint32_t chunk : {0, 1, 2}) ledger.Report(1, chunk, 1, 1, seconds(0));
+  EXPECT_TRUE(ledger.WoundDown());
+  EXPECT_TRUE(ledger.Lease(2, {}, 9, 1, seconds(0)).empty());
+  ledger.BeginPass(1);
+  EXPECT_FALSE(ledger.Lease(2, {}, 9, 1, seconds(0)).empty());
+}
+
+TEST(ChunkLedger, WindingDownBeforeTheFirstLeaseBeginsNothing) {
+  ChunkLedger ledger({.chunks = 5, .round_chunks = 3});
+  ledger.WindDown();
+  EXPECT_TRUE(ledger.WoundDown());
+  EXPECT_TRUE(ledger.Lease(1, {}, 9, 1, seconds(0)).empty());
+}
+
 TEST(ChunkLedger, ImpossibleReportsChangeNothing) {
   ChunkLedger ledger({.chunks = 1});
   EXPECT_EQ(ledger.Report(1, 1, 1, 1, seconds(0)), 0u);
