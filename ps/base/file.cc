@@ -75,6 +75,7 @@ absl::Status FileError(const char* action, const std::string& path, int error_nu
       return absl::PermissionDeniedError(message);
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
     case EMFILE:
     case ENFILE:
     case ENOMEM:

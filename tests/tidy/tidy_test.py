@@ -16,6 +16,7 @@ MOST_LINES = 400
 FLOORS = {
     "kernels/": 0, "ps/base/": 0,
     "models/": 1, "ps/wire/": 1, "ps/table/": 1,
+    "ps/state_store/": 1, "ps/checkpoint/": 1,
     "ps/server/": 2, "worker/": 2, "scheduler/": 2,
 }
 
