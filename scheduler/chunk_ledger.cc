@@ -114,6 +114,12 @@ void ChunkLedger::ReleaseOverdue(MonotonicTime now) {
   }
 }
 
+std::map<NodeId, std::uint32_t> ChunkLedger::LeasesByHolder() const {
+  std::map<NodeId, std::uint32_t> leases;
+  for (const auto& [chunk, held] : leases_) ++leases[held.worker];
+  return leases;
+}
+
 std::set<NodeId> ChunkLedger::Holders() const {
   std::set<NodeId> holders;
   for (const auto& [chunk, held] : leases_) holders.insert(held.worker);

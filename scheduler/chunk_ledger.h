@@ -57,6 +57,7 @@ class ChunkLedger {
   std::uint32_t RoundChunks(std::uint32_t chunk) const;
   bool PassDone() const { return done_ == options_.chunks; }
   std::set<NodeId> Holders() const;  // workers with a lease
+  std::map<NodeId, std::uint32_t> LeasesByHolder() const;
   std::uint32_t done() const { return done_; }
   std::uint32_t chunks() const { return options_.chunks; }
   // Closed intervals of done chunks, ascending.

@@ -50,6 +50,7 @@ class Membership {
 
   std::size_t alive(wire::Role role) const;
   std::deque<Member>& members() { return members_; }
+  const std::deque<Member>& members() const { return members_; }
   Member* ByNode(NodeId node);
 
  private:

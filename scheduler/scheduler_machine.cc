@@ -80,8 +80,9 @@ void SchedulerMachine::OnHello(const Address& from, const wire::Hello& hello, Mo
   Member* member = membership_.Admit(hello, from, now);
   if (member == nullptr) return;
   if (membership_.members().size() > before) {
-    LOG(INFO) << member->Name() << " has come";
-    if (full) LOG(WARNING) << member->Name() << " is one shard too many and gets no slots";
+    Note(absl::StrCat(member->Name(), " has come"));
+    if (full) Note(absl::StrCat(member->Name(), " is one shard too many and gets no slots"),
+           google::GLOG_WARNING);
   }
   Message message;
   wire::Welcome& welcome = *message.body.mutable_welcome();

@@ -21,6 +21,9 @@
 #include "ps/wire/machine.h"
 #include "ps/wire/routing_table.h"
 #include "scheduler/chunk_ledger.h"
+#include "scheduler/cluster_command.h"
+#include "scheduler/cluster_status.h"
+#include "scheduler/event_log.h"
 #include "scheduler/job_events.h"
 #include "scheduler/membership.h"
 #include "scheduler/staleness_bound.h"
@@ -61,6 +64,11 @@ class SchedulerMachine : public Machine {
   // told to. `what` says how. Sooner known than by its silence.
   void OnProcessEnded(std::uint32_t pid, const std::string& what);
 
+  // What people see of the job and ask of it (cluster_status.cc). Between messages, in the machine's
+  // thread; Status is cheap enough for a few calls a second.
+  ClusterStatus Status(MonotonicTime now) const;
+  void OnCommand(const ClusterCommand& command, MonotonicTime now, const CommandReply& reply);
+
   // Unavailable: a node was away too long (exit 75). DataLoss: too many bad rows, or a worker could
   // not read its data. Otherwise what a worker reported.
   const absl::Status& status() const { return status_; }
@@ -90,6 +98,10 @@ class SchedulerMachine : public Machine {
   void CheckBadRows();
   void Stop(MonotonicTime now, Outbox& outbox);
   void Fail(absl::Status status);
+  void Interrupt(MonotonicTime now, const std::string& why);
+  // A change of state: logged once, and kept as an event for people.
+  void Note(std::string text, int severity = 0 /* glog's: information */);
+  const char* PhaseName() const;
 
   // False when there was nothing to grant.
   bool TryLease(Member& member, const Message& request, MonotonicTime now, Outbox& outbox);
@@ -118,6 +130,8 @@ class SchedulerMachine : public Machine {
   bool exported_ = false;        // the weights as they are now
   std::uint32_t passes_done_ = 0;
   std::map<NodeId, WaitingWorker> waiting_;
+  EventLog history_;
+  std::uint64_t rows_learnt_ = 0;  // in all passes
   bool done_changed_ = false;  // since SendDone went to all shards
   bool changed_ = false;       // by a message: a phase may be over
   bool interrupted_ = false;

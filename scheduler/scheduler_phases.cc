@@ -28,9 +28,7 @@ void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   last_tick_ = now;
   if (phase_began_ < MonotonicTime::zero()) phase_began_ = now;
   if (!interrupted_ && options_.stop_requested && options_.stop_requested()) {
-    LOG(INFO) << "asked to stop: finishing what is leased";
-    interrupted_ = true;
-    interrupted_at_ = now;
+    Interrupt(now, "asked to stop: finishing what is leased");
     ledger_.WindDown();
   }
   if (phase_ != Phase::kStopping) CheckMembers(now);
@@ -60,10 +58,18 @@ void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
 
 void SchedulerMachine::Fail(absl::Status status) {
   if (phase_ == Phase::kStopping) return;
-  LOG(ERROR) << "the job fails: " << status;
+  Note(absl::StrCat("the job fails: ", status.ToString()), google::GLOG_ERROR);
   status_ = std::move(status);
   phase_ = Phase::kStopping;
   phase_began_ = MonotonicTime(-1);
+}
+
+void SchedulerMachine::Interrupt(MonotonicTime now, const std::string& why) {
+  if (interrupted_) return;
+  Note(why);
+  interrupted_ = true;
+  interrupted_at_ = now;
+  changed_ = true;
 }
 
 void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
@@ -103,6 +109,8 @@ void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
       next_transfer_request_);
   next_transfer_request_ += std::uint64_t{1} << 32;
   workers_seen_ = last_progress_ = now;
+  Note(absl::StrCat("training begins on ", options_.shards, " shards and ",
+                    membership_.alive(wire::WORKER), " workers"));
   phase_ = Phase::kImporting;
   importer_->OnTick(now, ShardSender(outbox));
   if (importer_->finished()) phase_ = Phase::kTraining;
@@ -175,7 +183,7 @@ void SchedulerMachine::AfterExport(Outbox&) {
 
 void SchedulerMachine::CheckMembers(MonotonicTime now) {
   for (Member* member : membership_.FindDead(now, options_.dead_after)) {
-    LOG(WARNING) << member->Name() << " is gone";
+    Note(absl::StrCat(member->Name(), " is gone"), google::GLOG_WARNING);
     if (member->role == wire::WORKER) {
       ledger_.Release(member->node);
       waiting_.erase(member->node);
@@ -236,6 +244,7 @@ void SchedulerMachine::CountBatch(const wire::Progress::BatchStats& stats) {
     report_.progressive.Add(margins[i], labels[i], weighted ? weights[i] : 1.0f);
   }
   report_.counts.learnt += rows;
+  rows_learnt_ += rows;
   events_->OnLearnt({report_.pass, margins, absl::MakeConstSpan(labels, rows), weights});
 }
 

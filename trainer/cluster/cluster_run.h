@@ -26,6 +26,8 @@ struct ClusterResult {
 struct ClusterCallbacks {
   JobEvents* events = nullptr;
   std::function<bool()> stop_requested;  // polled; may be empty
+  // After every tick of the scheduler, in its thread: to look at it, and to hand it commands.
+  std::function<void(SchedulerMachine& scheduler, MonotonicTime now)> on_tick;
 };
 
 // Unavailable: a node died or did not come (exit 75); the message names it. DataLoss, NotFound: the

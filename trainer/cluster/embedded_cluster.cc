@@ -11,6 +11,7 @@
 #include "ps/wire/in_process_transport.h"
 #include "trainer/cluster/cluster_run.h"
 #include "trainer/cluster/node_process.h"
+#include "trainer/cluster/observed_scheduler.h"
 #include "worker/logistic_model.h"
 
 namespace ps {
@@ -95,7 +96,8 @@ absl::StatusOr<ClusterResult> RunEmbeddedCluster(const ClusterJob& job, ClusterS
       (void)run.ok();
     });
   }
-  absl::Status status = RunMachine(scheduler, *transport, MonotonicTime::zero());
+  ObservedScheduler observed(scheduler, callbacks);
+  absl::Status status = RunMachine(observed, *transport, MonotonicTime::zero());
   over = true;  // a thread that is at work ends after this piece of it
   for (std::thread& thread : threads) thread.join();
   PS_RETURN_IF_ERROR(std::move(status));

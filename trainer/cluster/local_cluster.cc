@@ -15,6 +15,7 @@
 #include "trainer/cluster/child_processes.h"
 #include "trainer/cluster/cluster_run.h"
 #include "trainer/cluster/node_process.h"
+#include "trainer/cluster/observed_scheduler.h"
 
 namespace ps {
 namespace {
@@ -31,8 +32,9 @@ absl::StatusOr<std::string> ThisProgramsDirectory() {
 // its silence is.
 class WatchedScheduler : public Machine {
  public:
-  WatchedScheduler(SchedulerMachine& scheduler, ChildProcesses& children)
-      : scheduler_(scheduler), children_(children) {}
+  WatchedScheduler(SchedulerMachine& scheduler, const ClusterCallbacks& callbacks,
+                   ChildProcesses& children)
+      : scheduler_(scheduler), observed_(scheduler, callbacks), children_(children) {}
 
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
     scheduler_.OnMessage(from, std::move(message), now, outbox);
@@ -43,7 +45,7 @@ class WatchedScheduler : public Machine {
       deaths_.push_back(ended.what);
       scheduler_.OnProcessEnded(static_cast<std::uint32_t>(ended.pid), ended.what);
     }
-    scheduler_.OnTick(now, outbox);
+    observed_.OnTick(now, outbox);
   }
   MonotonicTime tick_interval() const override { return scheduler_.tick_interval(); }
   bool work_pending() const override { return scheduler_.work_pending(); }
@@ -53,6 +55,7 @@ class WatchedScheduler : public Machine {
 
  private:
   SchedulerMachine& scheduler_;
+  ObservedScheduler observed_;
   ChildProcesses& children_;
   std::vector<std::string> deaths_;
 };
@@ -95,7 +98,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   ChildProcesses children;
   PS_RETURN_IF_ERROR(StartNodes(directory, shape, transport->endpoint(), options, children));
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
-  WatchedScheduler watched(scheduler, children);
+  WatchedScheduler watched(scheduler, callbacks, children);
   PS_RETURN_IF_ERROR(RunMachine(watched, *transport, MonotonicTime::zero()));
   LogTraffic("scheduler", *transport, 0);
   children.Finish(scheduler.status().ok() ? 5.0 : 1.0);
@@ -122,7 +125,8 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
   LOG(INFO) << "waiting at " << transport->endpoint() << " for " << shape.servers << " shards and "
             << shape.workers << " workers";
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
-  PS_RETURN_IF_ERROR(RunMachine(scheduler, *transport, MonotonicTime::zero()));
+  ObservedScheduler observed(scheduler, callbacks);
+  PS_RETURN_IF_ERROR(RunMachine(observed, *transport, MonotonicTime::zero()));
   LogTraffic("scheduler", *transport, 0);
   PS_RETURN_IF_ERROR(scheduler.status());
   return ClusterResult{scheduler.passes_done(), scheduler.interrupted()};
