@@ -1,0 +1,47 @@
+// gbdt_datagen: writes rows of bench/gbdt/tree_rows.h.
+#include <gflags/gflags.h>
+
+#include <cstdio>
+#include <iostream>
+#include <string>
+
+#include "bench/gbdt/tree_rows.h"
+
+DEFINE_string(shape, "dense", "dense: 28 columns, tab-separated; sparse: libsvm");
+DEFINE_uint64(rows, 100000, "how many");
+DEFINE_uint64(first_row, 0, "number of the first one");
+DEFINE_uint64(seed, 1, "");
+DEFINE_uint32(columns, 100000, "of sparse rows");
+DEFINE_string(out, "", "file to write");
+
+int main(int argc, char** argv) {
+  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  if (FLAGS_out.empty() || (FLAGS_shape != "dense" && FLAGS_shape != "sparse")) {
+    std::cerr << "usage: gbdt_datagen --shape dense|sparse --rows N --out FILE [--first_row N] [--seed N]\n";
+    return 2;
+  }
+  std::FILE* const file = std::fopen(FLAGS_out.c_str(), "wb");
+  if (file == nullptr) {
+    std::cerr << "gbdt_datagen: cannot write " << FLAGS_out << "\n";
+    return 3;
+  }
+  const ps::DenseTreeRows dense(FLAGS_seed);
+  const ps::SparseTreeRows sparse(FLAGS_seed, FLAGS_shape == "sparse" ? FLAGS_columns : 1);
+  std::string text;
+  bool ok = true;
+  for (std::uint64_t i = 0; i < FLAGS_rows; ++i) {
+    const std::uint64_t row = FLAGS_first_row + i;
+    if (FLAGS_shape == "dense") {
+      dense.Append(row, &text);
+    } else {
+      sparse.Append(row, &text);
+    }
+    if (text.size() > (1 << 20) || i + 1 == FLAGS_rows) {
+      ok = ok && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+      text.clear();
+    }
+  }
+  ok = std::fclose(file) == 0 && ok;
+  if (!ok) std::cerr << "gbdt_datagen: cannot write " << FLAGS_out << "\n";
+  return ok ? 0 : 3;
+}

@@ -1,0 +1,152 @@
+#include "kernels/gradients.h"
+
+#include <immintrin.h>
+
+#include <bit>
+#include <cmath>
+
+namespace ps {
+namespace {
+
+// e^x for x in [-87, 0] in single precision: x = k ln 2 + r and a polynomial of degree 6 in r; relative error
+// about 1e-7.
+constexpr float kLog2E = 1.44269504f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
+constexpr float kC[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
+constexpr float kLowest = -87.0f;
+
+float ExpNegative(float x) {
+  const float k = std::fma(x, kLog2E, kRound) - kRound;
+  float r = std::fma(k, -kLn2High, x);
+  r = std::fma(k, -kLn2Low, r);
+  float p = kC[0];
+  for (int i = 1; i < 7; ++i) p = std::fma(p, r, kC[i]);
+  return p * std::bit_cast<float>((static_cast<std::int32_t>(k) + 127) << 23);
+}
+
+__m256 ExpNegative8(__m256 x) {
+  const __m256 round = _mm256_set1_ps(kRound);
+  const __m256 k = _mm256_sub_ps(_mm256_fmadd_ps(x, _mm256_set1_ps(kLog2E), round), round);
+  __m256 r = _mm256_fmadd_ps(k, _mm256_set1_ps(-kLn2High), x);
+  r = _mm256_fmadd_ps(k, _mm256_set1_ps(-kLn2Low), r);
+  __m256 p = _mm256_set1_ps(kC[0]);
+  for (int i = 1; i < 7; ++i) p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(kC[i]));
+  const __m256i exponent =
+      _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvttps_epi32(k), _mm256_set1_epi32(127)), 23);
+  return _mm256_mul_ps(p, _mm256_castsi256_ps(exponent));
+}
+
+// With e = e^-|m|: p = 1 / (1 + e) for m >= 0, e / (1 + e) below; p (1 - p) = e / (1 + e)².
+void LogisticOne(float margin, float label, float weight, float* gradient, float* hessian) {
+  const float magnitude = -std::fabs(margin);
+  const float e = ExpNegative(magnitude > kLowest ? magnitude : kLowest);
+  const float inverse = 1.0f / (1.0f + e);
+  const float small = e * inverse;
+  const float p = margin < 0 ? small : inverse;
+  *gradient = weight * (p - label);
+  *hessian = weight * (small * inverse);
+}
+
+// Reciprocal of 2^16: sixteen bits to [0, 1).
+constexpr float kUnit = 1.0f / 65536;
+
+}  // namespace
+
+void LogisticGradientsPlain(const float* margins, const float* labels, const float* weights, std::size_t count,
+                            float* gradient, float* hessian) {
+  for (std::size_t i = 0; i < count; ++i) {
+    LogisticOne(margins[i], labels[i], weights == nullptr ? 1.0f : weights[i], gradient + i, hessian + i);
+  }
+}
+
+void LogisticGradients(const float* margins, const float* labels, const float* weights, std::size_t count,
+                       float* gradient, float* hessian) {
+  const __m256 one = _mm256_set1_ps(1.0f), sign = _mm256_set1_ps(-0.0f);
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m256 margin = _mm256_loadu_ps(margins + i);
+    const __m256 weight = weights == nullptr ? one : _mm256_loadu_ps(weights + i);
+    // max with the limit as second operand: it is taken where the margin is not a number, as in the plain code.
+    const __m256 e = ExpNegative8(_mm256_max_ps(_mm256_or_ps(margin, sign), _mm256_set1_ps(kLowest)));
+    const __m256 inverse = _mm256_div_ps(one, _mm256_add_ps(one, e));
+    const __m256 small = _mm256_mul_ps(e, inverse);
+    const __m256 negative = _mm256_cmp_ps(margin, _mm256_setzero_ps(), _CMP_LT_OQ);
+    const __m256 p = _mm256_blendv_ps(inverse, small, negative);
+    _mm256_storeu_ps(gradient + i, _mm256_mul_ps(weight, _mm256_sub_ps(p, _mm256_loadu_ps(labels + i))));
+    _mm256_storeu_ps(hessian + i, _mm256_mul_ps(weight, _mm256_mul_ps(small, inverse)));
+  }
+  LogisticGradientsPlain(margins + i, labels + i, weights == nullptr ? nullptr : weights + i, count - i,
+                         gradient + i, hessian + i);
+}
+
+void SquaredGradients(const float* margins, const float* labels, const float* weights, std::size_t count,
+                      float* gradient, float* hessian) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const float weight = weights == nullptr ? 1.0f : weights[i];
+    gradient[i] = weight * (margins[i] - labels[i]);
+    hessian[i] = weight;
+  }
+}
+
+void QuantiseGradientsPlain(const Quantisation& q, const float* gradient, const float* hessian, std::size_t count,
+                            std::uint32_t first_row, std::uint64_t first_global, RowGradient* rows,
+                            FixedGradient* fixed) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t bits = RowBits(q.key, first_global + i);
+    const float up_g = static_cast<float>(bits & 0xffff) * kUnit;
+    const float up_h = static_cast<float>(bits >> 16) * kUnit;
+    const float g = std::floor(std::fma(gradient[i], q.gradient_steps, up_g));
+    const float h = std::floor(std::fma(hessian[i], q.hessian_steps, up_h));
+    rows[i] = {first_row + static_cast<std::uint32_t>(i),
+               PackGradient(static_cast<std::int32_t>(g), static_cast<std::uint32_t>(h))};
+    fixed[i] = {static_cast<std::int32_t>(std::nearbyint(gradient[i] * q.gradient_fixed)),
+                static_cast<std::int32_t>(std::nearbyint(hessian[i] * q.hessian_fixed))};
+  }
+}
+
+void QuantiseGradients(const Quantisation& q, const float* gradient, const float* hessian, std::size_t count,
+                       std::uint32_t first_row, std::uint64_t first_global, RowGradient* rows,
+                       FixedGradient* fixed) {
+  const auto mixed = [&](std::uint64_t global) {
+    const __m256i lanes = _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(global)),
+                                           _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    __m256i x = _mm256_add_epi32(
+        _mm256_xor_si256(lanes, _mm256_set1_epi32(static_cast<int>(q.key))),
+        _mm256_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(global >> 32) * 0x9e3779b9u)));
+    x = _mm256_mullo_epi32(_mm256_xor_si256(x, _mm256_srli_epi32(x, 16)),
+                           _mm256_set1_epi32(static_cast<int>(0x85ebca6bu)));
+    x = _mm256_mullo_epi32(_mm256_xor_si256(x, _mm256_srli_epi32(x, 13)),
+                           _mm256_set1_epi32(static_cast<int>(0xc2b2ae35u)));
+    return _mm256_xor_si256(x, _mm256_srli_epi32(x, 16));
+  };
+  const auto interleave = [](__m256i a, __m256i b, void* out) {
+    const __m256i low = _mm256_unpacklo_epi32(a, b), high = _mm256_unpackhi_epi32(a, b);
+    auto* const to = static_cast<__m256i*>(out);
+    _mm256_storeu_si256(to, _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(low, high, 0x31));
+  };
+  const __m256 unit = _mm256_set1_ps(kUnit);
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const std::uint64_t global = first_global + i;
+    if ((global ^ (global + 7)) >> 32 != 0) break;  // the plain way over the end of 2^32 rows
+    const __m256i bits = mixed(global);
+    const __m256 gradients = _mm256_loadu_ps(gradient + i), hessians = _mm256_loadu_ps(hessian + i);
+    const __m256 up_g =
+        _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_and_si256(bits, _mm256_set1_epi32(0xffff))), unit);
+    const __m256 up_h = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(bits, 16)), unit);
+    const __m256i g = _mm256_cvttps_epi32(
+        _mm256_floor_ps(_mm256_fmadd_ps(gradients, _mm256_set1_ps(q.gradient_steps), up_g)));
+    const __m256i h = _mm256_cvttps_epi32(
+        _mm256_floor_ps(_mm256_fmadd_ps(hessians, _mm256_set1_ps(q.hessian_steps), up_h)));
+    const __m256i row = _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(first_row + i)),
+                                         _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    interleave(row, _mm256_add_epi32(_mm256_slli_epi32(h, 16), g), rows + i);
+    interleave(_mm256_cvtps_epi32(_mm256_mul_ps(gradients, _mm256_set1_ps(q.gradient_fixed))),
+               _mm256_cvtps_epi32(_mm256_mul_ps(hessians, _mm256_set1_ps(q.hessian_fixed))), fixed + i);
+  }
+  QuantiseGradientsPlain(q, gradient + i, hessian + i, count - i, first_row + static_cast<std::uint32_t>(i),
+                         first_global + i, rows + i, fixed + i);
+}
+
+}  // namespace ps

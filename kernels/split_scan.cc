@@ -1,0 +1,133 @@
+#include "kernels/split_scan.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace ps {
+namespace {
+
+double Shrunk(double g, double l1) {
+  const double magnitude = std::fabs(g) - l1;
+  return magnitude > 0 ? magnitude : 0;
+}
+
+// Of one cut; negative where a side is too light.
+double CutScore(WideSum left, WideSum total, const ScanParams& p) {
+  const WideSum right = total - left;
+  const double hl = WideHessian(left), hr = WideHessian(right);
+  if (hl < p.min_hessian || hr < p.min_hessian) return -1;
+  const double gl = Shrunk(WideGradient(left), p.l1), gr = Shrunk(WideGradient(right), p.l1);
+  const double dl = hl + p.l2, dr = hr + p.l2;
+  return (gl * gl * dr + gr * gr * dl) / (dl * dr);
+}
+
+constexpr int kLanes = 4;
+
+// Gradients or hessians of four sums as doubles.
+struct FourSums {
+  __m256d g, h;
+};
+inline FourSums Unpack(__m256i sums) {
+  const __m256i low_words = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+  const __m128i g = _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(sums, low_words));
+  const __m256i rest = _mm256_srli_epi64(_mm256_sub_epi64(sums, _mm256_cvtepi32_epi64(g)), 32);
+  const __m128i h = _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(rest, low_words));
+  return {_mm256_cvtepi32_pd(g), _mm256_cvtepi32_pd(h)};
+}
+
+inline __m256d CutScores(__m256i left, __m256i total, const ScanParams& p) {
+  const FourSums l = Unpack(left), r = Unpack(_mm256_sub_epi64(total, left));
+  const __m256d sign = _mm256_set1_pd(-0.0), zero = _mm256_setzero_pd();
+  const __m256d l1 = _mm256_set1_pd(p.l1), l2 = _mm256_set1_pd(p.l2), least = _mm256_set1_pd(p.min_hessian);
+  const __m256d gl = _mm256_max_pd(_mm256_sub_pd(_mm256_andnot_pd(sign, l.g), l1), zero);
+  const __m256d gr = _mm256_max_pd(_mm256_sub_pd(_mm256_andnot_pd(sign, r.g), l1), zero);
+  const __m256d dl = _mm256_add_pd(l.h, l2), dr = _mm256_add_pd(r.h, l2);
+  const __m256d top = _mm256_add_pd(_mm256_mul_pd(_mm256_mul_pd(gl, gl), dr),
+                                    _mm256_mul_pd(_mm256_mul_pd(gr, gr), dl));
+  const __m256d score = _mm256_div_pd(top, _mm256_mul_pd(dl, dr));
+  const __m256d enough = _mm256_and_pd(_mm256_cmp_pd(l.h, least, _CMP_GE_OQ),
+                                       _mm256_cmp_pd(r.h, least, _CMP_GE_OQ));
+  return _mm256_blendv_pd(_mm256_set1_pd(-1), score, enough);
+}
+
+// The best of cuts after bins first..last, given running sums (running[j] is that of bins 1..j).
+void ScanCuts(const WideSum* running, int first, int last, WideSum with_left, WideSum total, bool missing_left,
+              const ScanParams& params, ColumnSplit* best) {
+  if (first > last) return;
+  const __m256i add = _mm256_set1_epi64x(with_left), all = _mm256_set1_epi64x(total);
+  __m256d top = _mm256_set1_pd(-1);
+  __m256d at = _mm256_setzero_pd();
+  __m256d bin = _mm256_setr_pd(first, first + 1, first + 2, first + 3);
+  const __m256d past = _mm256_set1_pd(last + 1), step = _mm256_set1_pd(kLanes);
+  for (int j = first; j <= last; j += kLanes) {
+    const __m256i left = _mm256_add_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(running + j)), add);
+    const __m256d score = CutScores(left, all, params);
+    const __m256d better = _mm256_and_pd(_mm256_cmp_pd(score, top, _CMP_GT_OQ),
+                                         _mm256_cmp_pd(bin, past, _CMP_LT_OQ));
+    top = _mm256_blendv_pd(top, score, better);
+    at = _mm256_blendv_pd(at, bin, better);
+    bin = _mm256_add_pd(bin, step);
+  }
+  double scores[kLanes], bins[kLanes];
+  _mm256_storeu_pd(scores, top);
+  _mm256_storeu_pd(bins, at);
+  int lane = 0;
+  for (int i = 1; i < kLanes; ++i) {
+    if (scores[i] > scores[lane] || (scores[i] == scores[lane] && bins[i] < bins[lane])) lane = i;
+  }
+  if (scores[lane] > best->score) {
+    const int cut = static_cast<int>(bins[lane]);
+    *best = {scores[lane], cut, missing_left, running[cut] + with_left};
+  }
+}
+
+}  // namespace
+
+double NodeScore(WideSum total, const ScanParams& params) {
+  const double g = Shrunk(WideGradient(total), params.l1);
+  const double d = WideHessian(total) + params.l2;
+  return d > 0 ? g * g / d : 0;
+}
+
+ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params, const MissingSides& sides) {
+  ColumnSplit best;
+  const bool has_missing = column.missing != 0;
+  // With nothing missing the cut after the last bin would leave the right side empty.
+  const int last_right = std::min(has_missing ? column.bins : column.bins - 1, sides.right_to);
+  WideSum left = 0;
+  for (int j = 1; j <= last_right; ++j) {
+    left += column.cells[j - 1];
+    const double score = CutScore(left, column.total, params);
+    if (score > best.score) best = {score, j, false, left};
+  }
+  if (!has_missing) return best;
+  left = column.missing;
+  for (int j = 1; j < column.bins; ++j) {
+    left += column.cells[j - 1];
+    if (j < sides.left_from) continue;
+    const double score = CutScore(left, column.total, params);
+    if (score > best.score) best = {score, j, true, left};
+  }
+  return best;
+}
+
+ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params, const MissingSides& sides) {
+  WideSum running[kBinsPerColumn + kLanes];
+  WideSum sum = 0;
+  running[0] = 0;
+  for (int j = 1; j <= column.bins; ++j) running[j] = sum += column.cells[j - 1];
+  for (int j = column.bins + 1; j <= column.bins + kLanes - 1; ++j) running[j] = sum;
+  ColumnSplit best;
+  const bool has_missing = column.missing != 0;
+  ScanCuts(running, 1, std::min(has_missing ? column.bins : column.bins - 1, sides.right_to), 0, column.total,
+           false, params, &best);
+  if (has_missing) {
+    ScanCuts(running, std::max(1, sides.left_from), column.bins - 1, column.missing, column.total, true, params,
+             &best);
+  }
+  return best;
+}
+
+}  // namespace ps

@@ -1,0 +1,44 @@
+// The best place to cut one column's histogram in two: gain G²/(H+λ) on both sides (Chen and Guestrin, KDD 2016),
+// in units of the quantised gradients. Pure functions, any thread; the plain version defines the result, ties
+// go to the lowest bin and then to missing values on the right.
+#pragma once
+
+#include "kernels/histogram.h"
+
+namespace ps {
+
+struct ScanParams {
+  double l2 = 0;           // λ in units of quantised hessians
+  double l1 = 0;           // α in units of quantised gradients
+  double min_hessian = 1;  // on each side, in quantised units; at least 1
+};
+
+// G²/(H+λ) after soft thresholding: what a node is worth unsplit.
+double NodeScore(WideSum total, const ScanParams& params);
+
+// What a column's cells say of a node. Cell i is value bin i + 1; missing rows have a sum of their own.
+struct ColumnCells {
+  const WideSum* cells = nullptr;
+  int bins = 0;
+  WideSum missing = 0;
+  WideSum total = 0;  // of the node: cells and missing together
+};
+
+// Where missing values may go. Of columns whose absent values are zeros, zeros lie between bins: before the cut
+// everything absent is on the right, behind it on the left.
+struct MissingSides {
+  int right_to = 255;  // cuts after bins 1..right_to may send missing values right
+  int left_from = 0;   // cuts from this bin on may send them left
+};
+
+struct ColumnSplit {
+  double score = -1;  // of both sides together; negative: no cut is allowed
+  int bin = 0;        // bins 1..bin go left
+  bool missing_left = false;
+  WideSum left = 0;
+};
+
+ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params, const MissingSides& sides = {});
+ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params, const MissingSides& sides = {});
+
+}  // namespace ps
