@@ -1,0 +1,167 @@
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "models/gbdt/histogram_source.h"
+
+namespace ps {
+namespace {
+
+// Columns are cut into parts of about equal numbers of values. A part's sums belong to one thread at a time, which
+// clears, sums, subtracts and scans them: nothing to merge, and a part's cells stay in a core's cache.
+constexpr std::size_t kPartsPerThread = 4;
+constexpr std::uint64_t kFewRows = 2000;
+
+class SparseSource final : public HistogramSource {
+ public:
+  SparseSource(const BinnedRows* rows, const std::vector<BinColumn>* columns, NodeRows* node_rows, Crew* crew)
+      : data_(*rows), columns_(*columns), rows_(*node_rows), crew_(*crew) {
+    for (int t = 0; t < crew->threads(); ++t) right_.emplace_back(node_rows->block_rows());
+    CutParts(kPartsPerThread * static_cast<std::size_t>(crew->threads()));
+    FindPartsOfRows();
+  }
+
+  std::size_t cells() const override { return data_.first_cell.back(); }
+  std::size_t first_cell(std::uint32_t column) const override { return data_.first_cell[column]; }
+  void AddRootRows(int, const RowGradient*, std::size_t) override {}
+  void BeginTree(const NodeRows::Node& root) override { pending_ = &root; }
+  void Sum(const NodeRows::Node& node) override { pending_ = &node; }
+
+  void Split(const SplitWork& work) override {
+    work.left->resize(rows_.blocks());
+    work.right->resize(rows_.blocks());
+    const auto split = [&](int thread, std::size_t block) { SplitBlock(work, thread, block); };
+    if (NodeRows::RowsOf(*work.parent) < kFewRows) {
+      for (std::size_t b = 0; b < rows_.blocks(); ++b) split(0, b);
+    } else {
+      crew_.ForEach(rows_.blocks(), split);
+    }
+    pending_ = work.sum_left ? work.left : work.right;
+  }
+
+  void Collect(WideSum* histogram, const std::function<void(const ColumnStretch&)>& done) override {
+    crew_.ForEach(parts(), [&](int thread, std::size_t part) {
+      const std::uint32_t first = part_column_[part], end = part_column_[part + 1];
+      const std::size_t cell = data_.first_cell[first];
+      std::memset(histogram + cell, 0, (data_.first_cell[end] - cell) * sizeof(WideSum));
+      for (std::size_t b = 0; b < rows_.blocks(); ++b) {
+        const NodeRows::Range range = (*pending_)[b];
+        AddRows(part, rows_.entries(b) + range.begin, range.size(), histogram);
+      }
+      done({thread, first, end});
+    });
+  }
+
+  ColumnHistogram Column(const WideSum* histogram, std::uint32_t column, WideSum total) const override {
+    const std::uint32_t first = data_.first_cell[column], end = data_.first_cell[column + 1];
+    WideSum present = 0;
+    for (std::uint32_t i = first; i < end; ++i) present += histogram[i];
+    // A column that the node's rows do not have, or only rows of weight 0, cannot part them.
+    if (present == 0) return {{histogram + first, 0, 0, total}, nullptr};
+    return {{histogram + first, static_cast<int>(end - first), total - present, total}, nullptr};
+  }
+
+ private:
+  std::size_t parts() const { return part_column_.size() - 1; }
+
+  void CutParts(std::size_t parts) {
+    const std::uint64_t all = data_.row_begin[data_.rows];
+    std::vector<std::uint32_t> in_cell(cells());
+    for (std::uint64_t i = 0; i < all; ++i) ++in_cell[data_.cells[i]];
+    part_column_ = {0};
+    std::uint64_t work = 0;
+    // A cell costs something even when no row has it.
+    const std::uint64_t each = (all + cells()) / parts + 1;
+    for (std::uint32_t c = 0; c + 1 < columns_.size() && part_column_.size() < parts; ++c) {
+      for (std::uint32_t i = data_.first_cell[c]; i < data_.first_cell[c + 1]; ++i) work += in_cell[i] + 1u;
+      if (work < each) continue;
+      part_column_.push_back(c + 1);
+      work = 0;
+    }
+    part_column_.push_back(static_cast<std::uint32_t>(columns_.size()));
+  }
+
+  // For each row where its parts begin, but for the first: offsets into its cells.
+  void FindPartsOfRows() {
+    const std::size_t inner = parts() - 1;
+    row_part_ = HugeArray<std::uint32_t>(data_.rows * inner + 1);
+    crew_.ForEach(rows_.blocks(), [&](int, std::size_t block) {
+      for (std::size_t i = 0; i < rows_.block_size(block); ++i) {
+        const std::size_t row = rows_.first_row(block) + i;
+        const std::uint32_t* const begin = data_.cells.data() + data_.row_begin[row];
+        const std::uint32_t* const end = data_.cells.data() + data_.row_begin[row + 1];
+        const std::uint32_t* at = begin;
+        for (std::size_t p = 0; p < inner; ++p) {
+          at = std::lower_bound(at, end, data_.first_cell[part_column_[p + 1]]);
+          row_part_[row * inner + p] = static_cast<std::uint32_t>(at - begin);
+        }
+      }
+    });
+  }
+
+  void AddRows(std::size_t part, const RowGradient* rows, std::size_t count, WideSum* histogram) const {
+    constexpr std::size_t kFar = 16, kNear = 8;
+    const std::size_t inner = parts() - 1;
+    const std::uint32_t* const cells = data_.cells.data();
+    const auto begin_of = [&](std::uint32_t row) {
+      return data_.row_begin[row] + (part == 0 ? 0 : row_part_[row * inner + part - 1]);
+    };
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i + kFar < count) {
+        _mm_prefetch(reinterpret_cast<const char*>(row_part_.data() + rows[i + kFar].row * inner), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(data_.row_begin.data() + rows[i + kFar].row), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(cells + begin_of(rows[i + kNear].row)), _MM_HINT_T0);
+      }
+      const std::uint32_t row = rows[i].row;
+      const WideSum gradient = Widen(rows[i].packed);
+      const std::uint64_t end =
+          part == inner ? data_.row_begin[row + 1] : data_.row_begin[row] + row_part_[row * inner + part];
+      for (std::uint64_t v = begin_of(row); v < end; ++v) histogram[cells[v]] += gradient;
+    }
+  }
+
+  void SplitBlock(const SplitWork& work, int thread, std::size_t block) {
+    const NodeRows::Range range = (*work.parent)[block];
+    RowGradient* const rows = rows_.entries(block) + range.begin;
+    RowGradient* const right = right_[static_cast<std::size_t>(thread)].data();
+    const std::uint32_t first = data_.first_cell[work.choice->column];
+    const std::uint32_t end = data_.first_cell[work.choice->column + 1];
+    const std::uint32_t first_right = first + work.choice->bin;
+    std::size_t lefts = 0, rights = 0;
+    for (std::size_t i = 0; i < range.size(); ++i) {
+      const RowGradient row = rows[i];
+      const std::uint32_t* const cells = data_.cells.data();
+      const std::uint32_t* const at =
+          std::lower_bound(cells + data_.row_begin[row.row], cells + data_.row_begin[row.row + 1], first);
+      const bool present = at != cells + data_.row_begin[row.row + 1] && *at < end;
+      const bool left = present ? *at < first_right : work.choice->missing_left;
+      rows[lefts] = row;
+      right[rights] = row;
+      lefts += left;
+      rights += !left;
+    }
+    std::copy_n(right, rights, rows + lefts);
+    const auto middle = range.begin + static_cast<std::uint32_t>(lefts);
+    (*work.left)[block] = {range.begin, middle};
+    (*work.right)[block] = {middle, range.end};
+  }
+
+  const BinnedRows& data_;
+  const std::vector<BinColumn>& columns_;
+  NodeRows& rows_;
+  Crew& crew_;
+  std::vector<std::uint32_t> part_column_;
+  HugeArray<std::uint32_t> row_part_;
+  std::vector<std::vector<RowGradient>> right_;  // by thread
+  const NodeRows::Node* pending_ = nullptr;      // whose rows Collect sums
+};
+
+}  // namespace
+
+std::unique_ptr<HistogramSource> MakeSparseSource(const BinnedRows* rows, const std::vector<BinColumn>* columns,
+                                                  NodeRows* node_rows, Crew* crew) {
+  return std::make_unique<SparseSource>(rows, columns, node_rows, crew);
+}
+
+}  // namespace ps
