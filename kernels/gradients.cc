@@ -8,8 +8,8 @@
 namespace ps {
 namespace {
 
-// e^x for x in [-87, 0] in single precision: x = k ln 2 + r and a polynomial of degree 6 in r; relative error
-// about 1e-7.
+// e^x for x in [-87, 0] in single precision: x = k ln 2 + r and a polynomial of degree 6 in r;
+// relative error about 1e-7.
 constexpr float kLog2E = 1.44269504f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
 constexpr float kC[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
@@ -52,35 +52,39 @@ constexpr float kUnit = 1.0f / 65536;
 
 }  // namespace
 
-void LogisticGradientsPlain(const float* margins, const float* labels, const float* weights, std::size_t count,
-                            float* gradient, float* hessian) {
+void LogisticGradientsPlain(const float* margins, const float* labels, const float* weights,
+                            std::size_t count, float* gradient, float* hessian) {
   for (std::size_t i = 0; i < count; ++i) {
-    LogisticOne(margins[i], labels[i], weights == nullptr ? 1.0f : weights[i], gradient + i, hessian + i);
+    LogisticOne(margins[i], labels[i], weights == nullptr ? 1.0f : weights[i], gradient + i,
+                hessian + i);
   }
 }
 
-void LogisticGradients(const float* margins, const float* labels, const float* weights, std::size_t count,
-                       float* gradient, float* hessian) {
+void LogisticGradients(const float* margins, const float* labels, const float* weights,
+                       std::size_t count, float* gradient, float* hessian) {
   const __m256 one = _mm256_set1_ps(1.0f), sign = _mm256_set1_ps(-0.0f);
   std::size_t i = 0;
   for (; i + 8 <= count; i += 8) {
     const __m256 margin = _mm256_loadu_ps(margins + i);
     const __m256 weight = weights == nullptr ? one : _mm256_loadu_ps(weights + i);
-    // max with the limit as second operand: it is taken where the margin is not a number, as in the plain code.
-    const __m256 e = ExpNegative8(_mm256_max_ps(_mm256_or_ps(margin, sign), _mm256_set1_ps(kLowest)));
+    // max with the limit as second operand: it is taken where the margin is not a number, as in the
+    // plain code.
+    const __m256 e =
+        ExpNegative8(_mm256_max_ps(_mm256_or_ps(margin, sign), _mm256_set1_ps(kLowest)));
     const __m256 inverse = _mm256_div_ps(one, _mm256_add_ps(one, e));
     const __m256 small = _mm256_mul_ps(e, inverse);
     const __m256 negative = _mm256_cmp_ps(margin, _mm256_setzero_ps(), _CMP_LT_OQ);
     const __m256 p = _mm256_blendv_ps(inverse, small, negative);
-    _mm256_storeu_ps(gradient + i, _mm256_mul_ps(weight, _mm256_sub_ps(p, _mm256_loadu_ps(labels + i))));
+    _mm256_storeu_ps(gradient + i,
+                     _mm256_mul_ps(weight, _mm256_sub_ps(p, _mm256_loadu_ps(labels + i))));
     _mm256_storeu_ps(hessian + i, _mm256_mul_ps(weight, _mm256_mul_ps(small, inverse)));
   }
-  LogisticGradientsPlain(margins + i, labels + i, weights == nullptr ? nullptr : weights + i, count - i,
-                         gradient + i, hessian + i);
+  LogisticGradientsPlain(margins + i, labels + i, weights == nullptr ? nullptr : weights + i,
+                         count - i, gradient + i, hessian + i);
 }
 
-void SquaredGradients(const float* margins, const float* labels, const float* weights, std::size_t count,
-                      float* gradient, float* hessian) {
+void SquaredGradients(const float* margins, const float* labels, const float* weights,
+                      std::size_t count, float* gradient, float* hessian) {
   for (std::size_t i = 0; i < count; ++i) {
     const float weight = weights == nullptr ? 1.0f : weights[i];
     gradient[i] = weight * (margins[i] - labels[i]);
@@ -88,9 +92,9 @@ void SquaredGradients(const float* margins, const float* labels, const float* we
   }
 }
 
-void QuantiseGradientsPlain(const Quantisation& q, const float* gradient, const float* hessian, std::size_t count,
-                            std::uint32_t first_row, std::uint64_t first_global, RowGradient* rows,
-                            FixedGradient* fixed) {
+void QuantiseGradientsPlain(const Quantisation& q, const float* gradient, const float* hessian,
+                            std::size_t count, std::uint32_t first_row, std::uint64_t first_global,
+                            RowGradient* rows, FixedGradient* fixed) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t bits = RowBits(q.key, first_global + i);
     const float up_g = static_cast<float>(bits & 0xffff) * kUnit;
@@ -104,15 +108,16 @@ void QuantiseGradientsPlain(const Quantisation& q, const float* gradient, const 
   }
 }
 
-void QuantiseGradients(const Quantisation& q, const float* gradient, const float* hessian, std::size_t count,
-                       std::uint32_t first_row, std::uint64_t first_global, RowGradient* rows,
-                       FixedGradient* fixed) {
+void QuantiseGradients(const Quantisation& q, const float* gradient, const float* hessian,
+                       std::size_t count, std::uint32_t first_row, std::uint64_t first_global,
+                       RowGradient* rows, FixedGradient* fixed) {
   const auto mixed = [&](std::uint64_t global) {
     const __m256i lanes = _mm256_add_epi32(_mm256_set1_epi32(static_cast<int>(global)),
                                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     __m256i x = _mm256_add_epi32(
         _mm256_xor_si256(lanes, _mm256_set1_epi32(static_cast<int>(q.key))),
-        _mm256_set1_epi32(static_cast<int>(static_cast<std::uint32_t>(global >> 32) * 0x9e3779b9u)));
+        _mm256_set1_epi32(
+            static_cast<int>(static_cast<std::uint32_t>(global >> 32) * 0x9e3779b9u)));
     x = _mm256_mullo_epi32(_mm256_xor_si256(x, _mm256_srli_epi32(x, 16)),
                            _mm256_set1_epi32(static_cast<int>(0x85ebca6bu)));
     x = _mm256_mullo_epi32(_mm256_xor_si256(x, _mm256_srli_epi32(x, 13)),
@@ -143,10 +148,12 @@ void QuantiseGradients(const Quantisation& q, const float* gradient, const float
                                          _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     interleave(row, _mm256_add_epi32(_mm256_slli_epi32(h, 16), g), rows + i);
     interleave(_mm256_cvtps_epi32(_mm256_mul_ps(gradients, _mm256_set1_ps(q.gradient_fixed))),
-               _mm256_cvtps_epi32(_mm256_mul_ps(hessians, _mm256_set1_ps(q.hessian_fixed))), fixed + i);
+               _mm256_cvtps_epi32(_mm256_mul_ps(hessians, _mm256_set1_ps(q.hessian_fixed))),
+               fixed + i);
   }
-  QuantiseGradientsPlain(q, gradient + i, hessian + i, count - i, first_row + static_cast<std::uint32_t>(i),
-                         first_global + i, rows + i, fixed + i);
+  QuantiseGradientsPlain(q, gradient + i, hessian + i, count - i,
+                         first_row + static_cast<std::uint32_t>(i), first_global + i, rows + i,
+                         fixed + i);
 }
 
 }  // namespace ps

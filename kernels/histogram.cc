@@ -12,8 +12,8 @@ namespace {
 constexpr int kColumnsAtOnce = 32;
 constexpr std::size_t kRowsAhead = 12;
 
-// Four columns from four bytes that were loaded as one word: one load instead of four, and none that has to wait
-// for the stores before it.
+// Four columns from four bytes that were loaded as one word: one load instead of four, and none
+// that has to wait for the stores before it.
 inline void AddFour(std::uint32_t bins, std::uint32_t packed, std::uint32_t* narrow) {
   narrow[bins & 0xff] += packed;
   narrow[kBinsPerColumn + ((bins >> 8) & 0xff)] += packed;
@@ -22,8 +22,8 @@ inline void AddFour(std::uint32_t bins, std::uint32_t packed, std::uint32_t* nar
 }
 
 template <bool kPrefetch>
-void AddColumns(const DenseBins& matrix, int first, int columns, const RowGradient* rows, std::size_t count,
-                std::uint32_t* narrow) {
+void AddColumns(const DenseBins& matrix, int first, int columns, const RowGradient* rows,
+                std::size_t count, std::uint32_t* narrow) {
   const std::uint8_t* const base = matrix.bins + first;
   for (std::size_t i = 0; i < count; ++i) {
     if constexpr (kPrefetch) {
@@ -56,7 +56,8 @@ void AddDenseRowsPlain(const DenseBins& matrix, const RowGradient* rows, std::si
   }
 }
 
-void AddDenseRows(const DenseBins& matrix, const RowGradient* rows, std::size_t count, std::uint32_t* narrow) {
+void AddDenseRows(const DenseBins& matrix, const RowGradient* rows, std::size_t count,
+                  std::uint32_t* narrow) {
   for (int first = 0; first < matrix.columns; first += kColumnsAtOnce) {
     const int columns = std::min(kColumnsAtOnce, matrix.columns - first);
     AddColumns<true>(matrix, first, columns, rows, count, narrow + first * kBinsPerColumn);
@@ -83,9 +84,10 @@ void WidenHistogram(std::uint32_t* narrow, std::size_t cells, WideSum* wide) {
       const __m256i g = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(
           _mm256_permutevar8x32_epi32(g32, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6))));
       const __m256i low = _mm256_set1_epi64x(0xffffffff);
-      const __m256i h = _mm256_slli_epi64(_mm256_srli_epi64(_mm256_and_si256(_mm256_sub_epi64(x, g), low), 16), 32);
-      const __m256i sum = _mm256_add_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(out)),
-                                           _mm256_add_epi64(g, h));
+      const __m256i h = _mm256_slli_epi64(
+          _mm256_srli_epi64(_mm256_and_si256(_mm256_sub_epi64(x, g), low), 16), 32);
+      const __m256i sum = _mm256_add_epi64(
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(out)), _mm256_add_epi64(g, h));
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), sum);
     };
     add(_mm256_castsi256_si128(sums), wide + i);
@@ -93,13 +95,15 @@ void WidenHistogram(std::uint32_t* narrow, std::size_t cells, WideSum* wide) {
   }
 }
 
-std::size_t PartitionDense(const std::uint8_t* column_bins, std::size_t stride, const std::uint8_t* goes_left,
-                           RowGradient* rows, std::size_t count, RowGradient* left, RowGradient* right) {
+std::size_t PartitionDense(const std::uint8_t* column_bins, std::size_t stride,
+                           const std::uint8_t* goes_left, RowGradient* rows, std::size_t count,
+                           RowGradient* left, RowGradient* right) {
   constexpr std::size_t kAhead = 24;
   std::size_t lefts = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t ahead = std::min(i + kAhead, count - 1);
-    _mm_prefetch(reinterpret_cast<const char*>(column_bins + rows[ahead].row * stride), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(column_bins + rows[ahead].row * stride),
+                 _MM_HINT_T0);
     const RowGradient row = rows[i];
     const std::size_t is_left = goes_left[column_bins[row.row * stride]];
     left[lefts] = row;

@@ -40,21 +40,22 @@ inline FourSums Unpack(__m256i sums) {
 inline __m256d CutScores(__m256i left, __m256i total, const ScanParams& p) {
   const FourSums l = Unpack(left), r = Unpack(_mm256_sub_epi64(total, left));
   const __m256d sign = _mm256_set1_pd(-0.0), zero = _mm256_setzero_pd();
-  const __m256d l1 = _mm256_set1_pd(p.l1), l2 = _mm256_set1_pd(p.l2), least = _mm256_set1_pd(p.min_hessian);
+  const __m256d l1 = _mm256_set1_pd(p.l1), l2 = _mm256_set1_pd(p.l2),
+                least = _mm256_set1_pd(p.min_hessian);
   const __m256d gl = _mm256_max_pd(_mm256_sub_pd(_mm256_andnot_pd(sign, l.g), l1), zero);
   const __m256d gr = _mm256_max_pd(_mm256_sub_pd(_mm256_andnot_pd(sign, r.g), l1), zero);
   const __m256d dl = _mm256_add_pd(l.h, l2), dr = _mm256_add_pd(r.h, l2);
   const __m256d top = _mm256_add_pd(_mm256_mul_pd(_mm256_mul_pd(gl, gl), dr),
                                     _mm256_mul_pd(_mm256_mul_pd(gr, gr), dl));
   const __m256d score = _mm256_div_pd(top, _mm256_mul_pd(dl, dr));
-  const __m256d enough = _mm256_and_pd(_mm256_cmp_pd(l.h, least, _CMP_GE_OQ),
-                                       _mm256_cmp_pd(r.h, least, _CMP_GE_OQ));
+  const __m256d enough =
+      _mm256_and_pd(_mm256_cmp_pd(l.h, least, _CMP_GE_OQ), _mm256_cmp_pd(r.h, least, _CMP_GE_OQ));
   return _mm256_blendv_pd(_mm256_set1_pd(-1), score, enough);
 }
 
 // The best of cuts after bins first..last, given running sums (running[j] is that of bins 1..j).
-void ScanCuts(const WideSum* running, int first, int last, WideSum with_left, WideSum total, bool missing_left,
-              const ScanParams& params, ColumnSplit* best) {
+void ScanCuts(const WideSum* running, int first, int last, WideSum with_left, WideSum total,
+              bool missing_left, const ScanParams& params, ColumnSplit* best) {
   if (first > last) return;
   const __m256i add = _mm256_set1_epi64x(with_left), all = _mm256_set1_epi64x(total);
   __m256d top = _mm256_set1_pd(-1);
@@ -62,10 +63,11 @@ void ScanCuts(const WideSum* running, int first, int last, WideSum with_left, Wi
   __m256d bin = _mm256_setr_pd(first, first + 1, first + 2, first + 3);
   const __m256d past = _mm256_set1_pd(last + 1), step = _mm256_set1_pd(kLanes);
   for (int j = first; j <= last; j += kLanes) {
-    const __m256i left = _mm256_add_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(running + j)), add);
+    const __m256i left =
+        _mm256_add_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(running + j)), add);
     const __m256d score = CutScores(left, all, params);
-    const __m256d better = _mm256_and_pd(_mm256_cmp_pd(score, top, _CMP_GT_OQ),
-                                         _mm256_cmp_pd(bin, past, _CMP_LT_OQ));
+    const __m256d better =
+        _mm256_and_pd(_mm256_cmp_pd(score, top, _CMP_GT_OQ), _mm256_cmp_pd(bin, past, _CMP_LT_OQ));
     top = _mm256_blendv_pd(top, score, better);
     at = _mm256_blendv_pd(at, bin, better);
     bin = _mm256_add_pd(bin, step);
@@ -91,7 +93,8 @@ double NodeScore(WideSum total, const ScanParams& params) {
   return d > 0 ? g * g / d : 0;
 }
 
-ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params, const MissingSides& sides) {
+ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params,
+                           const MissingSides& sides) {
   ColumnSplit best;
   const bool has_missing = column.missing != 0;
   // With nothing missing the cut after the last bin would leave the right side empty.
@@ -113,7 +116,8 @@ ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params, 
   return best;
 }
 
-ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params, const MissingSides& sides) {
+ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params,
+                      const MissingSides& sides) {
   WideSum running[kBinsPerColumn + kLanes];
   WideSum sum = 0;
   running[0] = 0;
@@ -121,11 +125,11 @@ ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params, const
   for (int j = column.bins + 1; j <= column.bins + kLanes - 1; ++j) running[j] = sum;
   ColumnSplit best;
   const bool has_missing = column.missing != 0;
-  ScanCuts(running, 1, std::min(has_missing ? column.bins : column.bins - 1, sides.right_to), 0, column.total,
-           false, params, &best);
+  ScanCuts(running, 1, std::min(has_missing ? column.bins : column.bins - 1, sides.right_to), 0,
+           column.total, false, params, &best);
   if (has_missing) {
-    ScanCuts(running, std::max(1, sides.left_from), column.bins - 1, column.missing, column.total, true, params,
-             &best);
+    ScanCuts(running, std::max(1, sides.left_from), column.bins - 1, column.missing, column.total,
+             true, params, &best);
   }
   return best;
 }

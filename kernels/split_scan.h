@@ -1,6 +1,6 @@
-// The best place to cut one column's histogram in two: gain G²/(H+λ) on both sides (Chen and Guestrin, KDD 2016),
-// in units of the quantised gradients. Pure functions, any thread; the plain version defines the result, ties
-// go to the lowest bin and then to missing values on the right.
+// The best place to cut one column's histogram in two: gain G²/(H+λ) on both sides (Chen and
+// Guestrin, KDD 2016), in units of the quantised gradients. Pure functions, any thread; the plain
+// version defines the result, ties go to the lowest bin and then to missing values on the right.
 #pragma once
 
 #include "kernels/histogram.h"
@@ -16,7 +16,8 @@ struct ScanParams {
 // G²/(H+λ) after soft thresholding: what a node is worth unsplit.
 double NodeScore(WideSum total, const ScanParams& params);
 
-// What a column's cells say of a node. Cell i is value bin i + 1; missing rows have a sum of their own.
+// What a column's cells say of a node. Cell i is value bin i + 1; missing rows have a sum of their
+// own.
 struct ColumnCells {
   const WideSum* cells = nullptr;
   int bins = 0;
@@ -24,8 +25,8 @@ struct ColumnCells {
   WideSum total = 0;  // of the node: cells and missing together
 };
 
-// Where missing values may go. Of columns whose absent values are zeros, zeros lie between bins: before the cut
-// everything absent is on the right, behind it on the left.
+// Where missing values may go. Of columns whose absent values are zeros, zeros lie between bins:
+// before the cut everything absent is on the right, behind it on the left.
 struct MissingSides {
   int right_to = 255;  // cuts after bins 1..right_to may send missing values right
   int left_from = 0;   // cuts from this bin on may send them left
@@ -38,7 +39,9 @@ struct ColumnSplit {
   WideSum left = 0;
 };
 
-ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params, const MissingSides& sides = {});
-ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params, const MissingSides& sides = {});
+ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params,
+                      const MissingSides& sides = {});
+ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params,
+                           const MissingSides& sides = {});
 
 }  // namespace ps

@@ -21,6 +21,50 @@ std::string Row(const char* name, const Metrics& m) {
                          FormatCount(static_cast<std::uint64_t>(m.positives)));
 }
 
+std::string ErrorsJson(double rmse, std::uint64_t rows) {
+  return absl::StrCat("{\"rmse\": ", JsonNumber(rmse), ", \"rows\": ", rows, "}");
+}
+
+// The lines between the title and where the model is.
+std::string TreesText(const JobResult& r) {
+  const TreesResult& t = *r.trees;
+  std::string text;
+  if (t.squared) {
+    absl::StrAppendFormat(&text, "\n  root mean squared error: train %.6g", t.train_rmse);
+    if (r.valid) absl::StrAppendFormat(&text, ", valid %.6g", t.valid_rmse);
+    if (r.test) absl::StrAppendFormat(&text, ", test %.6g", t.test_rmse);
+    text += "\n";
+  }
+  absl::StrAppendFormat(&text, "\nrows read %s %s rows learnt %s", FormatCount(r.rows_read),
+                        r.rows_read == r.rows_learnt ? "=" : "and", FormatCount(r.rows_learnt));
+  if (r.bad_rows > 0) absl::StrAppendFormat(&text, ", %s bad rows left out", FormatCount(r.bad_rows));
+  if (r.rows_dropped > 0) absl::StrAppendFormat(&text, ", %s negatives sampled away", FormatCount(r.rows_dropped));
+  absl::StrAppendFormat(&text, "\n%d trees over %s columns", t.trees, FormatCount(r.features));
+  if (t.grown > t.trees) absl::StrAppendFormat(&text, " (%d grown)", t.grown);
+  absl::StrAppendFormat(&text, "; read and binned in %s, %.1f ms a tree, %s in all, peak memory %s\n",
+                        FormatDuration(t.load_seconds), t.median_tree_ms, FormatDuration(r.wall_seconds),
+                        FormatBytes(r.peak_rss_bytes));
+  if (!r.complete) text += "stopped early: the model is the trees so far\n";
+  return text;
+}
+
+std::string PassesText(const JobResult& r) {
+  std::string text;
+  absl::StrAppendFormat(&text, "\nrows read %s %s rows learnt %s (%d pass%s)", FormatCount(r.rows_read),
+                        r.rows_read == r.rows_learnt ? "=" : "and", FormatCount(r.rows_learnt), r.passes,
+                        r.passes == 1 ? "" : "es");
+  if (r.bad_rows > 0) absl::StrAppendFormat(&text, ", %s bad rows left out", FormatCount(r.bad_rows));
+  if (r.rows_dropped > 0) {
+    absl::StrAppendFormat(&text, ", %s negatives sampled away", FormatCount(r.rows_dropped));
+  }
+  absl::StrAppendFormat(&text, "\n%s features, %s with a weight; %s rows/s, %s in all, peak memory %s\n",
+                        FormatCount(r.features), FormatCount(r.nonzero_weights),
+                        FormatShort(r.train_seconds > 0 ? r.rows_learnt / r.train_seconds : 0),
+                        FormatDuration(r.wall_seconds), FormatBytes(r.peak_rss_bytes));
+  if (!r.complete) text += "stopped before the end of the data: the model is what was learnt so far\n";
+  return text;
+}
+
 }  // namespace
 
 std::string JobResultJson(const JobResult& r) {
@@ -28,9 +72,21 @@ std::string JobResultJson(const JobResult& r) {
   const auto member = [&json](const char* name, const std::string& value, bool last = false) {
     absl::StrAppend(&json, "  \"", name, "\": ", value, last ? "\n" : ",\n");
   };
-  member("train", MetricsJson(r.train));
-  if (r.valid) member("valid", MetricsJson(*r.valid));
-  if (r.test) member("test", MetricsJson(*r.test));
+  if (r.trees && r.trees->squared) {
+    member("train", ErrorsJson(r.trees->train_rmse, r.rows_learnt));
+    if (r.valid) member("valid", ErrorsJson(r.trees->valid_rmse, r.rows_valid));
+    if (r.test) member("test", ErrorsJson(r.trees->test_rmse, r.rows_test));
+  } else {
+    member("train", MetricsJson(r.train));
+    if (r.valid) member("valid", MetricsJson(*r.valid));
+    if (r.test) member("test", MetricsJson(*r.test));
+  }
+  if (r.trees) {
+    member("trees", absl::StrCat(r.trees->trees));
+    member("trees_grown", absl::StrCat(r.trees->grown));
+    member("load_seconds", JsonNumber(r.trees->load_seconds));
+    member("median_tree_ms", JsonNumber(r.trees->median_tree_ms));
+  }
   member("rows_read", absl::StrCat(r.rows_read));
   member("rows_learnt", absl::StrCat(r.rows_learnt));
   member("rows_valid", absl::StrCat(r.rows_valid));
@@ -55,26 +111,18 @@ std::string JobResultJson(const JobResult& r) {
 
 std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
                           std::uint64_t bundle_bytes) {
-  std::string text =
-      "\n                             AUC            log loss       KS  norm.ent    calib          rows"
-      "    positives\n";
-  text += Row("train (progressive)", r.train);
-  if (r.valid) text += Row("valid", *r.valid);
-  if (r.test) text += Row("test", *r.test);
-  const Metrics& judged = r.test ? *r.test : r.valid ? *r.valid : r.train;
-  text += Row("constant prediction", ConstantBaseline(judged));
-  absl::StrAppendFormat(&text, "\nrows read %s %s rows learnt %s (%d pass%s)", FormatCount(r.rows_read),
-                        r.rows_read == r.rows_learnt ? "=" : "and", FormatCount(r.rows_learnt), r.passes,
-                        r.passes == 1 ? "" : "es");
-  if (r.bad_rows > 0) absl::StrAppendFormat(&text, ", %s bad rows left out", FormatCount(r.bad_rows));
-  if (r.rows_dropped > 0) {
-    absl::StrAppendFormat(&text, ", %s negatives sampled away", FormatCount(r.rows_dropped));
+  std::string text;
+  if (!r.trees || !r.trees->squared) {
+    text +=
+        "\n                             AUC            log loss       KS  norm.ent    calib          rows"
+        "    positives\n";
+    text += Row(r.trees ? "train" : "train (progressive)", r.train);
+    if (r.valid) text += Row("valid", *r.valid);
+    if (r.test) text += Row("test", *r.test);
+    const Metrics& judged = r.test ? *r.test : r.valid ? *r.valid : r.train;
+    text += Row("constant prediction", ConstantBaseline(judged));
   }
-  absl::StrAppendFormat(&text, "\n%s features, %s with a weight; %s rows/s, %s in all, peak memory %s\n",
-                        FormatCount(r.features), FormatCount(r.nonzero_weights),
-                        FormatShort(r.train_seconds > 0 ? r.rows_learnt / r.train_seconds : 0),
-                        FormatDuration(r.wall_seconds), FormatBytes(r.peak_rss_bytes));
-  if (!r.complete) text += "stopped before the end of the data: the model is what was learnt so far\n";
+  text += r.trees ? TreesText(r) : PassesText(r);
   absl::StrAppendFormat(&text, "model: %s (%s)\n  evaluate: ps_eval --model %s --data FILE\n  inspect:  ps_model inspect %s\n",
                         bundle_dir, FormatBytes(static_cast<std::int64_t>(bundle_bytes)), bundle_dir,
                         bundle_dir);

@@ -10,6 +10,16 @@
 
 namespace ps {
 
+// What training trees adds to it.
+struct TreesResult {
+  int trees = 0;               // of the model
+  int grown = 0;               // more where early stopping went back
+  double load_seconds = 0;     // reading and binning
+  double median_tree_ms = 0;
+  bool squared = false;        // then errors stand for the metrics of classes
+  double train_rmse = 0, valid_rmse = 0, test_rmse = 0;
+};
+
 struct JobResult {
   Metrics train;                       // progressive, of the first pass
   std::optional<Metrics> valid, test;
@@ -28,6 +38,7 @@ struct JobResult {
   std::int64_t peak_rss_bytes = 0;
   std::uint64_t table_bytes = 0;
   bool complete = true;                // false: ended by SIGTERM
+  std::optional<TreesResult> trees;    // of model.type gbdt; `train` is then of the finished model
 };
 
 std::string JobResultJson(const JobResult& result);

@@ -19,6 +19,7 @@
 #include "trainer/cluster_trainer.h"
 #include "trainer/embedded/embedded_trainer.h"
 #include "trainer/exit_code.h"
+#include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/job_plan.h"
 #include "trainer/progress/progress_reporter.h"
 #include "trainer/trainer.h"
@@ -90,6 +91,12 @@ absl::StatusOr<ClusterShape> ParseShape(const std::string& text) {
 // the job asks for the cluster's synchronous steps; otherwise row by row in this process.
 absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const PreparedJob& job, ProgressReporter* reporter) {
   const ClusterConfig& cluster = job.config.cluster;
+  if (job.config.model.type == "gbdt") {
+    if (!FLAGS_local.empty() || !FLAGS_listen.empty()) {
+      return absl::InvalidArgumentError("model.type gbdt trains in one process in this version: remove --local and --listen");
+    }
+    return std::make_unique<GbdtTrainer>(&job, reporter, &stop_requested);
+  }
   if (!FLAGS_local.empty()) {
     PS_ASSIGN_OR_RETURN(const ClusterShape shape, ParseShape(FLAGS_local));
     return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kProcesses, shape, reporter,
@@ -122,7 +129,13 @@ int Train(const std::vector<std::string>& overrides) {
   if (!loaded.ok()) return Fail(loaded.status(), ExitCode::kConfiguration);
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
-  if (FLAGS_dry_run) {
+  if (job->config.model.type == "gbdt") {
+    const absl::StatusOr<TreesPlan> plan = PlanTrees(*job);
+    if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
+    if (FLAGS_dry_run) std::cout << DescribeTreesPlan(*job, *plan);
+    if (absl::Status fits = CheckTreesPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
+    if (FLAGS_dry_run) return 0;
+  } else if (FLAGS_dry_run) {
     absl::StatusOr<JobPlan> plan = PlanJob(*job);
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     std::cout << DescribePlan(*job, *plan);
@@ -130,7 +143,7 @@ int Train(const std::vector<std::string>& overrides) {
     return 0;
   }
   // The plan costs reading a sample: worth it where the data is large enough for the model not to fit.
-  if (MayExceedMemory(*job)) {
+  if (job->config.model.type != "gbdt" && MayExceedMemory(*job)) {
     absl::StatusOr<JobPlan> plan = PlanJob(*job);
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     if (absl::Status fits = CheckPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);

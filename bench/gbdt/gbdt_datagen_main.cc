@@ -17,7 +17,8 @@ DEFINE_string(out, "", "file to write");
 int main(int argc, char** argv) {
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   if (FLAGS_out.empty() || (FLAGS_shape != "dense" && FLAGS_shape != "sparse")) {
-    std::cerr << "usage: gbdt_datagen --shape dense|sparse --rows N --out FILE [--first_row N] [--seed N]\n";
+    std::cerr << "usage: gbdt_datagen --shape dense|sparse --rows N --out FILE [--first_row N] "
+                 "[--seed N]\n";
     return 2;
   }
   std::FILE* const file = std::fopen(FLAGS_out.c_str(), "wb");

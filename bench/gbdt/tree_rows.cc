@@ -30,7 +30,8 @@ class Draws {
 
 void AppendNumber(double value, int decimals, std::string* text) {
   char digits[40];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, decimals).ptr;
+  const auto end =
+      std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, decimals).ptr;
   text->append(digits, end);
 }
 
@@ -60,7 +61,8 @@ void DenseTreeRows::Append(std::uint64_t row, std::string* text) const {
     j[3] = tag < 0.5 ? 0 : tag < 0.75 ? 1.087 : 2.173;
   }
   // Seven masses: of pairs and triples, with the resolution of a detector.
-  const auto pair = [&](double pt1, double eta1, double phi1, double pt2, double eta2, double phi2) {
+  const auto pair = [&](double pt1, double eta1, double phi1, double pt2, double eta2,
+                        double phi2) {
     return std::sqrt(std::max(0.0, pt1 * pt2 * (std::cosh(eta1 - eta2) - std::cos(phi1 - phi2))));
   };
   const double jj = pair(x[5], x[6], x[7], x[9], x[10], x[11]);
@@ -76,8 +78,9 @@ void DenseTreeRows::Append(std::uint64_t row, std::string* text) const {
   x[27] = std::sqrt(jj * jj + lv * lv + kk * kk) * std::exp(0.07 * draw.Normal());
   const double margin = -1.35 + 2.2 * Window(x[25], 1.1, 0.35) * (x[12] + x[16] > 1 ? 1.2 : 0.5) +
                         1.4 * Window(x[24], 1.4, 0.4) - 1.1 * Window(x[26], 2.4, 0.8) +
-                        1.3 * std::tanh(x[0] - x[3]) * std::cos(x[2] - x[4]) + 0.8 * std::log(x[27] + 0.1) -
-                        0.9 * std::abs(x[6] - x[10]) / 2 + 0.5 * (x[8] > 1 ? 1 : -0.3) * std::sin(2 * x[7]) +
+                        1.3 * std::tanh(x[0] - x[3]) * std::cos(x[2] - x[4]) +
+                        0.8 * std::log(x[27] + 0.1) - 0.9 * std::abs(x[6] - x[10]) / 2 +
+                        0.5 * (x[8] > 1 ? 1 : -0.3) * std::sin(2 * x[7]) +
                         0.7 * std::tanh(x[13] * x[17] - 1);
   text->push_back(draw.Uniform() < 1 / (1 + std::exp(-margin)) ? '1' : '0');
   for (const double value : x) {
@@ -87,14 +90,16 @@ void DenseTreeRows::Append(std::uint64_t row, std::string* text) const {
   text->push_back('\n');
 }
 
-SparseTreeRows::SparseTreeRows(std::uint64_t seed, std::uint32_t columns) : seed_(seed), columns_(columns) {
+SparseTreeRows::SparseTreeRows(std::uint64_t seed, std::uint32_t columns)
+    : seed_(seed), columns_(columns) {
   Draws draw(seed, ~std::uint64_t{0});
   column_.resize(columns);
   for (Column& column : column_) {
     column.scale = static_cast<float>(std::exp(0.5 * draw.Normal()));
     const double u = draw.Uniform();
     column.effect = static_cast<float>(u < 0.3 ? 0.55 * draw.Normal() : 0.1 * draw.Normal());
-    column.threshold = static_cast<float>(column.scale * (draw.Uniform() < 0.5 ? 0 : std::exp(0.6 * draw.Normal())));
+    column.threshold = static_cast<float>(
+        column.scale * (draw.Uniform() < 0.5 ? 0 : std::exp(0.6 * draw.Normal())));
   }
 }
 
@@ -102,7 +107,8 @@ void SparseTreeRows::Append(std::uint64_t row, std::string* text) const {
   Draws draw(seed_, row);
   const int count = std::max(1, static_cast<int>(std::lround(96 + 20 * draw.Normal())));
   std::vector<std::uint32_t> present;
-  // Popularity falls like 1 / (rank + 40)^0.85: rank from a uniform number by the inverse of its integral.
+  // Popularity falls like 1 / (rank + 40)^0.85: rank from a uniform number by the inverse of its
+  // integral.
   constexpr double kShift = 40, kPower = 0.15;
   const double low = std::pow(kShift, kPower), high = std::pow(columns_ + kShift, kPower);
   for (int i = 0; i < count; ++i) {

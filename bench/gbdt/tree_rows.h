@@ -1,8 +1,9 @@
 // Rows for measuring tree trainers, made from a seed: row i is the same whatever else is made.
 //
-// Dense: 28 numeric columns shaped like the HIGGS set (momenta, angles, tags of three values, and masses derived
-// from them), tab-separated, label first. Sparse: libsvm rows over many columns of Zipf popularity, about
-// 83 non-zeros each, positive values. Both have labels drawn from a known, non-linear margin. One thread.
+// Dense: 28 numeric columns shaped like the HIGGS set (momenta, angles, tags of three values, and
+// masses derived from them), tab-separated, label first. Sparse: libsvm rows over many columns of
+// Zipf popularity, about 83 non-zeros each, positive values. Both have labels drawn from a known,
+// non-linear margin. One thread.
 #pragma once
 
 #include <cstdint>

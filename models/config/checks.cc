@@ -27,6 +27,7 @@ class JobChecker {
     for (std::size_t i = 0; i < config_.features.size(); ++i) CheckFeature(i);
     CheckTrain();
     CheckCluster();
+    CheckModel();
   }
 
  private:
@@ -203,6 +204,32 @@ class JobChecker {
           "servers and workers come together: set both, or neither to train in this process");
     }
     if (cluster.replicas > 1) Add("cluster.replicas", "not available in this version; set 1");
+  }
+
+  // Settings of the other kind of model are a mistake about the kind.
+  void CheckModel() {
+    const bool trees = config_.model.type == "gbdt";
+    if (!trees) {
+      if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
+      return;
+    }
+    for (const char* key : {"model.optimizer", "model.bias", "model.min_count", "model.warm_start", "train.passes",
+                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round"}) {
+      if (IsGiven(key)) Add(key, "not for model.type gbdt");
+    }
+    if (config_.cluster.servers > 0) Add("cluster.servers", "model.type gbdt trains in one process in this version");
+    if (config_.data.format == DataFormat::kVw) Add("data.format", "model.type gbdt reads libsvm, csv, tsv and criteo");
+    const bool squared = config_.model.gbdt.objective == "squared";
+    if (squared && !IsDelimited()) Add("model.gbdt.objective", "squared needs labels that csv and tsv files have");
+    if (squared && IsGiven("data.label.positive")) Add("data.label.positive", "only for classes");
+    if (squared && config_.data.keep_negatives < 1) Add("data.keep_negatives", "only for classes");
+    if (IsGiven("model.gbdt.absent") && config_.data.format != DataFormat::kLibsvm) {
+      Add("model.gbdt.absent", "only for format libsvm; data.missing says what is missing in a table");
+    }
+    for (std::size_t i = 0; i < config_.features.size(); ++i) {
+      if (config_.features[i].op != FeatureOp::kCross) continue;
+      Add(absl::StrCat("features[", i, "].op"), "trees find crosses themselves; remove it");
+    }
   }
 
   const JobConfig& config_;

@@ -73,9 +73,29 @@ struct OptimizerConfig {
   bool operator==(const OptimizerConfig&) const = default;
 };
 
+struct GbdtConfig {
+  std::string objective = "logistic";  // or squared
+  int trees = 100;
+  double learning_rate = 0.1;
+  bool level_wise = false;
+  int max_leaves = 31;
+  int max_depth = 0;  // 0: no limit
+  int max_bins = 255;
+  double min_hessian = 1;
+  double l1 = 0;
+  double l2 = 1;
+  double min_gain = 0;
+  double row_sample = 1;
+  double column_sample = 1;
+  double category_smooth = 10;
+  bool absent_is_zero = false;  // libsvm; else an absent value is missing
+  bool operator==(const GbdtConfig&) const = default;
+};
+
 struct ModelConfig {
-  std::string type = "lr";
+  std::string type = "lr";  // or gbdt
   OptimizerConfig optimizer;
+  GbdtConfig gbdt;
   bool bias = true;
   int min_count = 1;       // a key enters the table on its min_count-th appearance
   std::string warm_start;  // bundle directory; empty: from zero

@@ -36,7 +36,7 @@ struct Section {
 // A row belongs to the last section whose prefix it has.
 constexpr Section kSections[] = {
     {"", "The job"},       {"data.", "data"},   {"features[].", "features (a list)"},
-    {"model.", "model"},   {"train.", "train"}, {"cluster.", "cluster (left out: embedded)"},
+    {"model.", "model"},   {"model.gbdt.", "model.gbdt (for type: gbdt)"}, {"train.", "train"}, {"cluster.", "cluster (left out: embedded)"},
     {"output.", "output"},
 };
 

@@ -1,7 +1,8 @@
-// The rows of one part of a job as bins: what trees are grown on. Owns its memory; immutable once filled.
+// The rows of one part of a job as bins: what trees are grown on. Owns its memory; immutable once
+// filled.
 //
-// Dense: a row-major matrix of bytes. Sparse: for each row the ascending numbers of the cells that it
-// touches, a cell being a bin of a column that is not its default; an absent value has no cell.
+// Dense: a row-major matrix of bytes. Sparse: for each row the ascending numbers of the cells that
+// it touches, a cell being a bin of a column that is not its default; an absent value has no cell.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ struct BinnedRows {
   HugeArray<std::uint8_t> bins;
   std::size_t stride = 0;
 
-  // Sparse. Column c has the cells [first_cell[c], first_cell[c + 1]); cell first_cell[c] + b - 1 is its bin b.
+  // Sparse. Column c has the cells [first_cell[c], first_cell[c + 1]); cell first_cell[c] + b - 1
+  // is its bin b.
   bool sparse = false;
   std::vector<std::uint32_t> first_cell;
   std::vector<std::uint64_t> row_begin;  // rows + 1, into cells
@@ -31,7 +33,8 @@ struct BinnedRows {
   DenseBins dense() const { return {bins.data(), stride, columns}; }
 };
 
-// Bytes from row to row of a dense matrix: rows of 17 to 64 bytes do not cross cache lines more than they must.
+// Bytes from row to row of a dense matrix: rows of 17 to 64 bytes do not cross cache lines more
+// than they must.
 constexpr std::size_t DenseStride(int columns) {
   const auto bytes = static_cast<std::size_t>(columns);
   if (bytes > 24 && bytes <= 32) return 32;

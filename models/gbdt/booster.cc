@@ -30,7 +30,8 @@ double PowerBelow(double x) { return std::exp2(std::floor(std::log2(x))); }
 
 }  // namespace
 
-Booster::Booster(const BinnedRows* rows, const std::vector<BinColumn>* columns, BoostParams params, Crew* crew)
+Booster::Booster(const BinnedRows* rows, const std::vector<BinColumn>* columns, BoostParams params,
+                 Crew* crew)
     : rows_(*rows),
       params_(params),
       crew_(*crew),
@@ -50,7 +51,8 @@ void Booster::TakeOverTree(std::size_t block) {
   const RowGradient* const rows = node_rows_.entries(block);
   for (std::size_t leaf = 0; leaf < leaf_value_.size(); ++leaf) {
     const NodeRows::Range range = grower_.leaves()[leaf][block];
-    for (std::uint32_t i = range.begin; i < range.end; ++i) margins_[rows[i].row] += leaf_value_[leaf];
+    for (std::uint32_t i = range.begin; i < range.end; ++i)
+      margins_[rows[i].row] += leaf_value_[leaf];
   }
 }
 
@@ -65,7 +67,8 @@ void Booster::LargestGradient() {
   Margins();
   std::vector<float> largest(node_rows_.blocks());
   crew_.ForEach(node_rows_.blocks(), [&](int, std::size_t block) {
-    const std::size_t first = node_rows_.first_row(block), end = first + node_rows_.block_size(block);
+    const std::size_t first = node_rows_.first_row(block),
+                      end = first + node_rows_.block_size(block);
     for (std::size_t i = first; i < end; ++i) {
       const float weight = rows_.weights.empty() ? 1.0f : rows_.weights[i];
       largest[block] = std::max(largest[block], weight * std::fabs(margins_[i] - rows_.labels[i]));
@@ -87,8 +90,10 @@ void Booster::SetScale() {
   scale_.hessian_fixed = 1 / PowerBelow(kFixed / hessian_bound_);
 }
 
-// Rows that the tree does not learn from stay in its nodes, without weight: their margins need the leaf.
-void Booster::DropRows(std::uint64_t tree_key, std::uint64_t first_row, std::size_t count, RowGradient* rows) {
+// Rows that the tree does not learn from stay in its nodes, without weight: their margins need the
+// leaf.
+void Booster::DropRows(std::uint64_t tree_key, std::uint64_t first_row, std::size_t count,
+                       RowGradient* rows) {
   const auto kept = static_cast<std::uint64_t>(params_.row_sample * 0x1p53);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t global = params_.first_global_row + first_row + i;
@@ -105,11 +110,12 @@ void Booster::PrepareBlock(int thread, std::size_t block, const Quantisation& q)
   for (std::size_t i = 0; i < size; i += kPieceRows) {
     const std::size_t row = first + i, count = std::min(kPieceRows, size - i);
     const float* const weights = rows_.weights.empty() ? nullptr : rows_.weights.data() + row;
-    const auto gradients = params_.objective == Objective::kLogistic ? LogisticGradients : SquaredGradients;
+    const auto gradients =
+        params_.objective == Objective::kLogistic ? LogisticGradients : SquaredGradients;
     gradients(margins_.data() + row, rows_.labels.data() + row, weights, count, gradient, hessian);
     RowGradient* const out = node_rows_.entries(block) + i;
-    QuantiseGradients(q, gradient, hessian, count, static_cast<std::uint32_t>(row), params_.first_global_row + row,
-                      out, node_rows_.fixed() + row);
+    QuantiseGradients(q, gradient, hessian, count, static_cast<std::uint32_t>(row),
+                      params_.first_global_row + row, out, node_rows_.fixed() + row);
     if (params_.row_sample < 1) DropRows(Mix64(params_.seed) + trees_, row, count, out);
     grower_.AddRootRows(thread, out, count);
   }
@@ -124,7 +130,8 @@ Tree Booster::GrowNext() {
   q.hessian_steps = static_cast<float>(1 / scale_.hessian);
   q.gradient_fixed = static_cast<float>(1 / scale_.gradient_fixed);
   q.hessian_fixed = static_cast<float>(1 / scale_.hessian_fixed);
-  crew_.ForEach(node_rows_.blocks(), [&](int thread, std::size_t block) { PrepareBlock(thread, block, q); });
+  crew_.ForEach(node_rows_.blocks(),
+                [&](int thread, std::size_t block) { PrepareBlock(thread, block, q); });
   Tree tree = grower_.Grow(scale_, key);
   leaf_value_ = tree.leaf_value;
   ++trees_;
@@ -141,8 +148,11 @@ bool GoesLeft(const Tree& tree, const TreeNode& node, std::uint8_t bin) {
 std::uint8_t BinAt(const BinnedRows& rows, std::size_t row, std::uint32_t column) {
   if (!rows.sparse) return rows.bins[row * rows.stride + column];
   const std::uint32_t* const end = rows.cells.data() + rows.row_begin[row + 1];
-  const std::uint32_t* const at = std::lower_bound(rows.cells.data() + rows.row_begin[row], end, rows.first_cell[column]);
-  return at != end && *at < rows.first_cell[column + 1] ? static_cast<std::uint8_t>(*at - rows.first_cell[column] + 1) : 0;
+  const std::uint32_t* const at =
+      std::lower_bound(rows.cells.data() + rows.row_begin[row], end, rows.first_cell[column]);
+  return at != end && *at < rows.first_cell[column + 1]
+             ? static_cast<std::uint8_t>(*at - rows.first_cell[column] + 1)
+             : 0;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Boosting: trees one after the other, each grown on the gradients that the ones before it leave. Holds the margins
-// of the training rows. One caller at a time; it works on the crew.
+// Boosting: trees one after the other, each grown on the gradients that the ones before it leave.
+// Holds the margins of the training rows. One caller at a time; it works on the crew.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,14 @@ struct BoostParams {
   GrowParams grow;
   double row_sample = 1;  // of each tree
   std::uint64_t seed = 1;
-  std::uint64_t first_global_row = 0;  // of the first row here: roundings and samples follow global rows
+  std::uint64_t first_global_row =
+      0;  // of the first row here: roundings and samples follow global rows
 };
 
 class Booster {
  public:
-  Booster(const BinnedRows* rows, const std::vector<BinColumn>* columns, BoostParams params, Crew* crew);
+  Booster(const BinnedRows* rows, const std::vector<BinColumn>* columns, BoostParams params,
+          Crew* crew);
 
   // The constant that the trees add to: log odds or mean of the labels, as weighted.
   double base_score() const { return base_score_; }
@@ -36,7 +38,8 @@ class Booster {
   void LargestGradient();
   void SetScale();
   void PrepareBlock(int thread, std::size_t block, const Quantisation& q);
-  void DropRows(std::uint64_t tree_key, std::uint64_t first_row, std::size_t count, RowGradient* rows);
+  void DropRows(std::uint64_t tree_key, std::uint64_t first_row, std::size_t count,
+                RowGradient* rows);
 
   const BinnedRows& rows_;
   const BoostParams params_;

@@ -27,7 +27,8 @@ std::vector<WeightedValue> CountValues(std::vector<float>* values) {
   return counted;
 }
 
-std::vector<float> ChooseCuts(absl::Span<const WeightedValue> values, int bins, std::uint64_t min_rows) {
+std::vector<float> ChooseCuts(absl::Span<const WeightedValue> values, int bins,
+                              std::uint64_t min_rows) {
   std::vector<float> cuts;
   if (values.size() <= 1) return cuts;
   std::uint64_t left = 0;
@@ -37,7 +38,8 @@ std::vector<float> ChooseCuts(absl::Span<const WeightedValue> values, int bins, 
     bins = static_cast<int>(std::min<std::uint64_t>(static_cast<std::uint64_t>(bins), most));
   }
   if (values.size() <= static_cast<std::size_t>(bins)) {
-    for (std::size_t i = 1; i < values.size(); ++i) cuts.push_back(Between(values[i - 1].value, values[i].value));
+    for (std::size_t i = 1; i < values.size(); ++i)
+      cuts.push_back(Between(values[i - 1].value, values[i].value));
     return cuts;
   }
   // Values heavier than the mean bin get one of their own and leave the others a smaller mean.
@@ -55,11 +57,13 @@ std::vector<float> ChooseCuts(absl::Span<const WeightedValue> values, int bins, 
   }
   double mean = static_cast<double>(left) / std::max(1, bins_left);
   std::uint64_t in_bin = 0;
-  for (std::size_t i = 0; i + 1 < values.size() && cuts.size() + 1 < static_cast<std::size_t>(bins); ++i) {
+  for (std::size_t i = 0; i + 1 < values.size() && cuts.size() + 1 < static_cast<std::size_t>(bins);
+       ++i) {
     in_bin += values[i].count;
     if (!heavy[i]) left -= values[i].count;
-    const bool full = heavy[i] || heavy[i + 1] ||
-                      static_cast<double>(in_bin) + 0.5 * static_cast<double>(values[i + 1].count) >= mean;
+    const bool full =
+        heavy[i] || heavy[i + 1] ||
+        static_cast<double>(in_bin) + 0.5 * static_cast<double>(values[i + 1].count) >= mean;
     if (!full) continue;
     cuts.push_back(Between(values[i].value, values[i + 1].value));
     if (!heavy[i]) mean = static_cast<double>(left) / std::max(1, --bins_left);

@@ -1,5 +1,5 @@
-// A few threads that do one piece of work together, again and again, thousands of times a second: between two
-// pieces they wait in a short loop, then sleep. Threads live as long as the crew.
+// A few threads that do one piece of work together, again and again, thousands of times a second:
+// between two pieces they wait in a short loop, then sleep. Threads live as long as the crew.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,8 @@ class Crew {
 
   int threads() const { return static_cast<int>(others_.size()) + 1; }
 
-  // Calls work(0) here and work(1..threads-1) on the others; returns when all have. One caller at a time.
+  // Calls work(0) here and work(1..threads-1) on the others; returns when all have. One caller at a
+  // time.
   void Run(const std::function<void(int)>& work);
 
   // Calls item(thread, i) for i in [0, count), handed out in order. Few items are done here alone.

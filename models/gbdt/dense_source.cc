@@ -6,8 +6,8 @@
 namespace ps {
 namespace {
 
-// Rows that are parted, then summed while their bins are in the first-level cache. Also the most that narrow sums
-// may take: 1024 x 31 < 2^15, 1024 x 63 < 2^16.
+// Rows that are parted, then summed while their bins are in the first-level cache. Also the most
+// that narrow sums may take: 1024 x 31 < 2^15, 1024 x 63 < 2^16.
 constexpr std::size_t kPieceRows = 1024;
 static_assert(kPieceRows * kGradientSteps < (1 << 15));
 static_assert(kPieceRows * (kHessianSteps + 1) < (1 << 16));
@@ -17,7 +17,8 @@ constexpr std::uint64_t kFewRows = 6000;
 
 class DenseSource final : public HistogramSource {
  public:
-  DenseSource(const BinnedRows* rows, const std::vector<BinColumn>* columns, NodeRows* node_rows, Crew* crew)
+  DenseSource(const BinnedRows* rows, const std::vector<BinColumn>* columns, NodeRows* node_rows,
+              Crew* crew)
       : matrix_(rows->dense()),
         columns_(*columns),
         rows_(*node_rows),
@@ -35,11 +36,14 @@ class DenseSource final : public HistogramSource {
   }
 
   std::size_t cells() const override { return cells_; }
-  std::size_t first_cell(std::uint32_t column) const override { return std::size_t{column} * kBinsPerColumn; }
+  std::size_t first_cell(std::uint32_t column) const override {
+    return std::size_t{column} * kBinsPerColumn;
+  }
 
   void AddRootRows(int thread, const RowGradient* rows, std::size_t count) override {
     Thread& mine = threads_[static_cast<std::size_t>(thread)];
-    for (std::size_t i = 0; i < count; i += kPieceRows) AddPiece(rows + i, std::min(kPieceRows, count - i), &mine);
+    for (std::size_t i = 0; i < count; i += kPieceRows)
+      AddPiece(rows + i, std::min(kPieceRows, count - i), &mine);
   }
 
   void BeginTree(const NodeRows::Node&) override {}  // summed by AddRootRows already
@@ -48,13 +52,16 @@ class DenseSource final : public HistogramSource {
     std::uint8_t goes_left[kBinsPerColumn];
     for (int bin = 0; bin < kBinsPerColumn; ++bin) {
       const auto b = static_cast<std::uint8_t>(bin);
-      goes_left[bin] = work.choice->kind == ColumnKind::kCategory ? Contains(work.choice->left_bins, b)
-                       : bin == 0                                 ? work.choice->missing_left
-                                                                  : bin <= work.choice->bin;
+      goes_left[bin] = work.choice->kind == ColumnKind::kCategory
+                           ? Contains(work.choice->left_bins, b)
+                       : bin == 0 ? work.choice->missing_left
+                                  : bin <= work.choice->bin;
     }
     work.left->resize(rows_.blocks());
     work.right->resize(rows_.blocks());
-    ForEachBlock(*work.parent, [&](int thread, std::size_t block) { SplitBlock(work, goes_left, thread, block); });
+    ForEachBlock(*work.parent, [&](int thread, std::size_t block) {
+      SplitBlock(work, goes_left, thread, block);
+    });
   }
 
   void Sum(const NodeRows::Node& node) override {
@@ -70,7 +77,8 @@ class DenseSource final : public HistogramSource {
         const std::size_t used = (static_cast<std::size_t>(columns_[c].bins()) + 1 + 7) / 8 * 8;
         std::memset(out, 0, used * sizeof(WideSum));
         for (Thread& thread : threads_) {
-          if (thread.since_wide > 0) WidenHistogram(thread.narrow.data() + first_cell(c), used, out);
+          if (thread.since_wide > 0)
+            WidenHistogram(thread.narrow.data() + first_cell(c), used, out);
           if (!thread.used_wide) continue;
           WideSum* const wide = thread.wide.data() + first_cell(c);
           for (std::size_t i = 0; i < used; ++i) out[i] += wide[i];
@@ -85,7 +93,8 @@ class DenseSource final : public HistogramSource {
     }
   }
 
-  ColumnHistogram Column(const WideSum* histogram, std::uint32_t column, WideSum total) const override {
+  ColumnHistogram Column(const WideSum* histogram, std::uint32_t column,
+                         WideSum total) const override {
     const WideSum* const cells = histogram + first_cell(column);
     return {{cells + 1, columns_[column].bins(), cells[0], total}, cells};
   }
@@ -126,7 +135,8 @@ class DenseSource final : public HistogramSource {
     thread->since_wide += count;
   }
 
-  void SplitBlock(const SplitWork& work, const std::uint8_t* goes_left, int thread, std::size_t block) {
+  void SplitBlock(const SplitWork& work, const std::uint8_t* goes_left, int thread,
+                  std::size_t block) {
     Thread& mine = threads_[static_cast<std::size_t>(thread)];
     const NodeRows::Range range = (*work.parent)[block];
     RowGradient* const rows = rows_.entries(block) + range.begin;
@@ -135,7 +145,8 @@ class DenseSource final : public HistogramSource {
     for (std::size_t i = 0; i < range.size(); i += kPieceRows) {
       const std::size_t count = std::min<std::size_t>(kPieceRows, range.size() - i);
       RowGradient* const right = mine.right.data() + rights;
-      const std::size_t left = PartitionDense(bins, matrix_.stride, goes_left, rows + i, count, rows + lefts, right);
+      const std::size_t left =
+          PartitionDense(bins, matrix_.stride, goes_left, rows + i, count, rows + lefts, right);
       if (work.sum_left) AddPiece(rows + lefts, left, &mine);
       if (work.sum_right) AddPiece(right, count - left, &mine);
       lefts += left;
@@ -158,7 +169,8 @@ class DenseSource final : public HistogramSource {
 
 }  // namespace
 
-std::unique_ptr<HistogramSource> MakeDenseSource(const BinnedRows* rows, const std::vector<BinColumn>* columns,
+std::unique_ptr<HistogramSource> MakeDenseSource(const BinnedRows* rows,
+                                                 const std::vector<BinColumn>* columns,
                                                  NodeRows* node_rows, Crew* crew) {
   return std::make_unique<DenseSource>(rows, columns, node_rows, crew);
 }

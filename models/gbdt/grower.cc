@@ -12,20 +12,21 @@ struct TreeGrower::Node {
   NodeRows::Node rows;
   WideSum total = 0;
   int depth = 0;
-  std::int32_t order = 0;       // of creation
-  std::int32_t parent = -1;     // a node of the tree, and which side of it this is
+  std::int32_t order = 0;    // of creation
+  std::int32_t parent = -1;  // a node of the tree, and which side of it this is
   bool is_left = false;
   HugeArray<WideSum> histogram;  // empty: not kept
   SplitChoice best;
   double gain = -1;
 };
 
-TreeGrower::TreeGrower(const BinnedRows* rows, const std::vector<BinColumn>* columns, GrowParams params,
-                       NodeRows* node_rows, Crew* crew)
+TreeGrower::TreeGrower(const BinnedRows* rows, const std::vector<BinColumn>* columns,
+                       GrowParams params, NodeRows* node_rows, Crew* crew)
     : rows_(*rows), columns_(*columns), params_(params), node_rows_(*node_rows), crew_(*crew) {
   source_ = rows->sparse ? MakeSparseSource(rows, columns, node_rows, crew)
                          : MakeDenseSource(rows, columns, node_rows, crew);
-  for (std::vector<SplitChoice>& best : best_) best.resize(static_cast<std::size_t>(crew->threads()));
+  for (std::vector<SplitChoice>& best : best_)
+    best.resize(static_cast<std::size_t>(crew->threads()));
 }
 
 TreeGrower::~TreeGrower() = default;
@@ -38,7 +39,8 @@ void TreeGrower::ChooseColumns(std::uint64_t key) {
   for (std::size_t c = 0; c < columns_.size(); ++c) order.emplace_back(Mix64(key ^ Mix64(c)), c);
   const auto count = static_cast<std::size_t>(
       std::max(1.0, std::round(params_.column_sample * static_cast<double>(columns_.size()))));
-  std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count) - 1, order.end());
+  std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count) - 1,
+                   order.end());
   chosen_.assign(columns_.size(), 0);
   for (std::size_t i = 0; i < count; ++i) chosen_[order[i].second] = 1;
 }
@@ -49,7 +51,8 @@ void TreeGrower::Examine(const Node& node, const ColumnStretch& stretch, SplitCh
     const ColumnHistogram column = source_->Column(node.histogram.data(), c, node.total);
     SplitChoice choice;
     if (columns_[c].kind == ColumnKind::kCategory) {
-      choice = BestCategorySplit(column.with_missing, columns_[c].bins(), node.total, scan_, smooth_);
+      choice =
+          BestCategorySplit(column.with_missing, columns_[c].bins(), node.total, scan_, smooth_);
     } else {
       MissingSides sides;
       if (params_.absent_is_zero && rows_.sparse) {
@@ -83,7 +86,8 @@ void TreeGrower::TakeChoices(Node* node, int side) {
     if (best.score >= 0 && best.BetterThan(node->best)) node->best = best;
     best = SplitChoice();
   }
-  if (node->best.score >= 0) node->gain = 0.5 * unit_ * (node->best.score - NodeScore(node->total, scan_));
+  if (node->best.score >= 0)
+    node->gain = 0.5 * unit_ * (node->best.score - NodeScore(node->total, scan_));
 }
 
 bool TreeGrower::MayGrow(const Node& node) const {
@@ -136,15 +140,18 @@ void TreeGrower::SumChildren(Node* parent, Node* left, Node* right, bool left_is
       FindSplits(small, large, stretch);
     });
   } else {
-    source_->Collect(small->histogram.data(), [&](const ColumnStretch& s) { FindSplits(small, nullptr, s); });
+    source_->Collect(small->histogram.data(),
+                     [&](const ColumnStretch& s) { FindSplits(small, nullptr, s); });
     source_->Sum(large->rows);
     large->histogram = TakeHistogram();
-    source_->Collect(large->histogram.data(), [&](const ColumnStretch& s) { FindSplits(nullptr, large, s); });
+    source_->Collect(large->histogram.data(),
+                     [&](const ColumnStretch& s) { FindSplits(nullptr, large, s); });
   }
   TakeChoices(small, 0);
   TakeChoices(large, 1);
   // Kept while there is room for it; without it both children of a node are summed from their rows.
-  const std::size_t room = std::max<std::size_t>(3, params_.memory_bytes / (source_->cells() * sizeof(WideSum)));
+  const std::size_t room =
+      std::max<std::size_t>(3, params_.memory_bytes / (source_->cells() * sizeof(WideSum)));
   for (Node* node : {small, large}) {
     if (node->gain < 0 || histograms_ > room) GiveBack(&node->histogram);
   }
@@ -161,10 +168,12 @@ void TreeGrower::SplitNode(std::size_t index, bool last, Tree* tree) {
   right.order = left.order + 1;
   left.parent = right.parent = static_cast<std::int32_t>(tree->nodes.size());
   left.is_left = true;
-  // Hessians stand for rows: which side is cheaper to sum is a guess that the result does not depend on.
+  // Hessians stand for rows: which side is cheaper to sum is a guess that the result does not
+  // depend on.
   const bool left_is_small = WideHessian(left.total) <= WideHessian(right.total);
   const bool grow = !last && MayGrow(left);
-  source_->Split({&choice, &parent.rows, &left.rows, &right.rows, grow && left_is_small, grow && !left_is_small});
+  source_->Split({&choice, &parent.rows, &left.rows, &right.rows, grow && left_is_small,
+                  grow && !left_is_small});
   TreeNode node;
   node.column = choice.column;
   node.kind = choice.kind;
@@ -212,7 +221,8 @@ Tree TreeGrower::Grow(const GradientScale& scale, std::uint64_t key) {
   });
   for (const WideSum sum : totals) root.total += sum;
   source_->BeginTree(root.rows);
-  source_->Collect(root.histogram.data(), [&](const ColumnStretch& s) { FindSplits(&root, nullptr, s); });
+  source_->Collect(root.histogram.data(),
+                   [&](const ColumnStretch& s) { FindSplits(&root, nullptr, s); });
   TakeChoices(&root, 0);
   open_.clear();
   open_.push_back(std::move(root));
@@ -236,7 +246,8 @@ Tree TreeGrower::Grow(const GradientScale& scale, std::uint64_t key) {
   return tree;
 }
 
-// Leaves take the exact sums of their rows, in fixed point: rounding for the histograms chose the splits only.
+// Leaves take the exact sums of their rows, in fixed point: rounding for the histograms chose the
+// splits only.
 void TreeGrower::FitLeaves(const GradientScale& scale, Tree* tree) {
   struct Sums {
     std::int64_t g = 0, h = 0;
@@ -276,7 +287,8 @@ void TreeGrower::FitLeaves(const GradientScale& scale, Tree* tree) {
   std::vector<double> node_cover(tree->nodes.size());
   for (std::size_t n = tree->nodes.size(); n-- > 0;) {
     for (const std::int32_t child : {tree->nodes[n].left, tree->nodes[n].right}) {
-      node_cover[n] += child < 0 ? cover[static_cast<std::size_t>(~child)] : node_cover[static_cast<std::size_t>(child)];
+      node_cover[n] += child < 0 ? cover[static_cast<std::size_t>(~child)]
+                                 : node_cover[static_cast<std::size_t>(child)];
     }
     tree->nodes[n].cover = static_cast<float>(node_cover[n]);
   }

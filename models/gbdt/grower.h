@@ -1,7 +1,8 @@
-// Grows one tree at a time on binned rows whose gradients are in place: best leaf first, or level by level.
+// Grows one tree at a time on binned rows whose gradients are in place: best leaf first, or level
+// by level.
 //
-// The tree is a function of the rows' quantised gradients and the parameters only: the same for any number of
-// threads. One caller at a time; it works on the crew. Rows and columns must outlive it.
+// The tree is a function of the rows' quantised gradients and the parameters only: the same for any
+// number of threads. One caller at a time; it works on the crew. Rows and columns must outlive it.
 #pragma once
 
 #include <cstdint>
@@ -19,15 +20,15 @@ namespace ps {
 
 struct GrowParams {
   int max_leaves = 31;
-  int max_depth = 0;         // 0: no limit
-  bool level_wise = false;   // nodes in order of depth instead of gain
+  int max_depth = 0;        // 0: no limit
+  bool level_wise = false;  // nodes in order of depth instead of gain
   double l1 = 0, l2 = 1;
   double min_hessian = 1;
   double min_gain = 0;
   double learning_rate = 0.1;
   double column_sample = 1;  // of each tree
   double category_smooth = 10;
-  bool absent_is_zero = false;         // sparse rows: an absent value is 0; else it is missing
+  bool absent_is_zero = false;              // sparse rows: an absent value is 0; else it is missing
   std::uint64_t memory_bytes = 512u << 20;  // for histograms that are kept for subtracting
 };
 
@@ -39,12 +40,14 @@ struct GradientScale {
 
 class TreeGrower {
  public:
-  TreeGrower(const BinnedRows* rows, const std::vector<BinColumn>* columns, GrowParams params, NodeRows* node_rows,
-             Crew* crew);
+  TreeGrower(const BinnedRows* rows, const std::vector<BinColumn>* columns, GrowParams params,
+             NodeRows* node_rows, Crew* crew);
   ~TreeGrower();
 
   // For every block, by whichever thread filled its entries: they enter the root's histogram.
-  void AddRootRows(int thread, const RowGradient* rows, std::size_t count) { source_->AddRootRows(thread, rows, count); }
+  void AddRootRows(int thread, const RowGradient* rows, std::size_t count) {
+    source_->AddRootRows(thread, rows, count);
+  }
 
   // `key` decides the sampled columns.
   Tree Grow(const GradientScale& scale, std::uint64_t key);
@@ -82,7 +85,7 @@ class TreeGrower {
   std::vector<Node> open_;            // leaves so far
   std::vector<SplitChoice> best_[2];  // by thread
   std::vector<HugeArray<WideSum>> spare_;
-  std::size_t histograms_ = 0;        // in use
+  std::size_t histograms_ = 0;  // in use
   std::vector<NodeRows::Node> leaf_rows_;
 };
 

@@ -1,6 +1,7 @@
-// A large array of plain values, zero at first, on huge pages where the system gives them: rows are visited in
-// jumps, and small pages would cost a look-up each. Memory that is never touched costs nothing, so
-// an upper bound of the size is good enough. Owned by one object; as thread-safe as an array.
+// A large array of plain values, zero at first, on huge pages where the system gives them: rows are
+// visited in jumps, and small pages would cost a look-up each. Memory that is never touched costs
+// nothing, so an upper bound of the size is good enough. Owned by one object; as thread-safe as an
+// array.
 #pragma once
 
 #include <sys/mman.h>
@@ -21,7 +22,8 @@ class HugeArray {
   // Throws std::bad_alloc when there is no room for the addresses.
   explicit HugeArray(std::size_t size) : size_(size) {
     if (size == 0) return;
-    void* const memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* const memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     madvise(memory, bytes(), MADV_HUGEPAGE);
     data_ = static_cast<T*>(memory);

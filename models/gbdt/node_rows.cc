@@ -29,7 +29,8 @@ std::size_t NodeRows::block_size(std::size_t block) const {
 
 NodeRows::Node NodeRows::Root() const {
   Node node(blocks_);
-  for (std::size_t b = 0; b < blocks_; ++b) node[b] = {0, static_cast<std::uint32_t>(block_size(b))};
+  for (std::size_t b = 0; b < blocks_; ++b)
+    node[b] = {0, static_cast<std::uint32_t>(block_size(b))};
   return node;
 }
 

@@ -1,6 +1,7 @@
-// The rows of a tree's nodes. Rows come in blocks of fixed size, and each block keeps its own rows together by node:
-// splitting a node moves rows inside blocks only, so blocks are independent pieces of work for threads (and
-// for workers), and what a block does stays in a core's cache. Rows keep their order inside a block.
+// The rows of a tree's nodes. Rows come in blocks of fixed size, and each block keeps its own rows
+// together by node: splitting a node moves rows inside blocks only, so blocks are independent
+// pieces of work for threads (and for workers), and what a block does stays in a core's cache. Rows
+// keep their order inside a block.
 //
 // Blocks may be worked on by different threads at once, one thread a block.
 #pragma once

@@ -8,14 +8,16 @@
 namespace ps {
 namespace {
 
-// Columns are cut into parts of about equal numbers of values. A part's sums belong to one thread at a time, which
-// clears, sums, subtracts and scans them: nothing to merge, and a part's cells stay in a core's cache.
+// Columns are cut into parts of about equal numbers of values. A part's sums belong to one thread
+// at a time, which clears, sums, subtracts and scans them: nothing to merge, and a part's cells
+// stay in a core's cache.
 constexpr std::size_t kPartsPerThread = 4;
 constexpr std::uint64_t kFewRows = 2000;
 
 class SparseSource final : public HistogramSource {
  public:
-  SparseSource(const BinnedRows* rows, const std::vector<BinColumn>* columns, NodeRows* node_rows, Crew* crew)
+  SparseSource(const BinnedRows* rows, const std::vector<BinColumn>* columns, NodeRows* node_rows,
+               Crew* crew)
       : data_(*rows), columns_(*columns), rows_(*node_rows), crew_(*crew) {
     for (int t = 0; t < crew->threads(); ++t) right_.emplace_back(node_rows->block_rows());
     CutParts(kPartsPerThread * static_cast<std::size_t>(crew->threads()));
@@ -53,7 +55,8 @@ class SparseSource final : public HistogramSource {
     });
   }
 
-  ColumnHistogram Column(const WideSum* histogram, std::uint32_t column, WideSum total) const override {
+  ColumnHistogram Column(const WideSum* histogram, std::uint32_t column,
+                         WideSum total) const override {
     const std::uint32_t first = data_.first_cell[column], end = data_.first_cell[column + 1];
     WideSum present = 0;
     for (std::uint32_t i = first; i < end; ++i) present += histogram[i];
@@ -74,7 +77,8 @@ class SparseSource final : public HistogramSource {
     // A cell costs something even when no row has it.
     const std::uint64_t each = (all + cells()) / parts + 1;
     for (std::uint32_t c = 0; c + 1 < columns_.size() && part_column_.size() < parts; ++c) {
-      for (std::uint32_t i = data_.first_cell[c]; i < data_.first_cell[c + 1]; ++i) work += in_cell[i] + 1u;
+      for (std::uint32_t i = data_.first_cell[c]; i < data_.first_cell[c + 1]; ++i)
+        work += in_cell[i] + 1u;
       if (work < each) continue;
       part_column_.push_back(c + 1);
       work = 0;
@@ -100,7 +104,8 @@ class SparseSource final : public HistogramSource {
     });
   }
 
-  void AddRows(std::size_t part, const RowGradient* rows, std::size_t count, WideSum* histogram) const {
+  void AddRows(std::size_t part, const RowGradient* rows, std::size_t count,
+               WideSum* histogram) const {
     constexpr std::size_t kFar = 16, kNear = 8;
     const std::size_t inner = parts() - 1;
     const std::uint32_t* const cells = data_.cells.data();
@@ -109,14 +114,18 @@ class SparseSource final : public HistogramSource {
     };
     for (std::size_t i = 0; i < count; ++i) {
       if (i + kFar < count) {
-        _mm_prefetch(reinterpret_cast<const char*>(row_part_.data() + rows[i + kFar].row * inner), _MM_HINT_T0);
-        _mm_prefetch(reinterpret_cast<const char*>(data_.row_begin.data() + rows[i + kFar].row), _MM_HINT_T0);
-        _mm_prefetch(reinterpret_cast<const char*>(cells + begin_of(rows[i + kNear].row)), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(row_part_.data() + rows[i + kFar].row * inner),
+                     _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(data_.row_begin.data() + rows[i + kFar].row),
+                     _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(cells + begin_of(rows[i + kNear].row)),
+                     _MM_HINT_T0);
       }
       const std::uint32_t row = rows[i].row;
       const WideSum gradient = Widen(rows[i].packed);
-      const std::uint64_t end =
-          part == inner ? data_.row_begin[row + 1] : data_.row_begin[row] + row_part_[row * inner + part];
+      const std::uint64_t end = part == inner
+                                    ? data_.row_begin[row + 1]
+                                    : data_.row_begin[row] + row_part_[row * inner + part];
       for (std::uint64_t v = begin_of(row); v < end; ++v) histogram[cells[v]] += gradient;
     }
   }
@@ -132,8 +141,8 @@ class SparseSource final : public HistogramSource {
     for (std::size_t i = 0; i < range.size(); ++i) {
       const RowGradient row = rows[i];
       const std::uint32_t* const cells = data_.cells.data();
-      const std::uint32_t* const at =
-          std::lower_bound(cells + data_.row_begin[row.row], cells + data_.row_begin[row.row + 1], first);
+      const std::uint32_t* const at = std::lower_bound(cells + data_.row_begin[row.row],
+                                                       cells + data_.row_begin[row.row + 1], first);
       const bool present = at != cells + data_.row_begin[row.row + 1] && *at < end;
       const bool left = present ? *at < first_right : work.choice->missing_left;
       rows[lefts] = row;
@@ -159,7 +168,8 @@ class SparseSource final : public HistogramSource {
 
 }  // namespace
 
-std::unique_ptr<HistogramSource> MakeSparseSource(const BinnedRows* rows, const std::vector<BinColumn>* columns,
+std::unique_ptr<HistogramSource> MakeSparseSource(const BinnedRows* rows,
+                                                  const std::vector<BinColumn>* columns,
                                                   NodeRows* node_rows, Crew* crew) {
   return std::make_unique<SparseSource>(rows, columns, node_rows, crew);
 }

@@ -1,5 +1,6 @@
-// The best split of a node over a range of columns: a pure function of its histogram, so that whoever holds the
-// histograms of some columns can answer for them, and answers can be compared. Any thread.
+// The best split of a node over a range of columns: a pure function of its histogram, so that
+// whoever holds the histograms of some columns can answer for them, and answers can be compared.
+// Any thread.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +11,24 @@
 namespace ps {
 
 struct SplitChoice {
-  double score = -1;            // of both sides, in quantised units; negative: none
+  double score = -1;  // of both sides, in quantised units; negative: none
   std::uint32_t column = 0;
   ColumnKind kind = ColumnKind::kNumber;
-  std::uint8_t bin = 0;         // numbers: bins 1..bin go left
+  std::uint8_t bin = 0;  // numbers: bins 1..bin go left
   bool missing_left = false;
-  BinSet left_bins{};           // categories, with bin 0 where missing values go left
-  WideSum left = 0;             // sum of the left side
+  BinSet left_bins{};  // categories, with bin 0 where missing values go left
+  WideSum left = 0;    // sum of the left side
 
-  // Higher scores first, lower columns among equals: the same choice in whatever order answers come.
+  // Higher scores first, lower columns among equals: the same choice in whatever order answers
+  // come.
   bool BetterThan(const SplitChoice& other) const {
     return score != other.score ? score > other.score : column < other.column;
   }
 };
 
-// Of a categorical column: categories in order of G/(H + smooth), many against many. `cells` begin with bin 0.
-SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total, const ScanParams& params,
-                              double smooth_hessian);
+// Of a categorical column: categories in order of G/(H + smooth), many against many. `cells` begin
+// with bin 0.
+SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
+                              const ScanParams& params, double smooth_hessian);
 
 }  // namespace ps

@@ -53,8 +53,10 @@ class Matrix {
 TEST(Histogram, FastIsPlainForEveryShape) {
   for (const int columns : {1, 3, 4, 7, 28, 32, 33, 70}) {
     for (const std::size_t padding : {0, 5}) {
-      Matrix m(static_cast<unsigned>(columns), 900, columns, static_cast<std::size_t>(columns) + padding);
-      std::vector<std::uint32_t> plain(static_cast<std::size_t>(columns) * kBinsPerColumn), fast = plain;
+      Matrix m(static_cast<unsigned>(columns), 900, columns,
+               static_cast<std::size_t>(columns) + padding);
+      std::vector<std::uint32_t> plain(static_cast<std::size_t>(columns) * kBinsPerColumn),
+          fast = plain;
       AddDenseRowsPlain(m.view_, m.rows_.data(), m.rows_.size(), plain.data());
       AddDenseRows(m.view_, m.rows_.data(), m.rows_.size(), fast.data());
       ASSERT_EQ(fast, plain) << columns;
@@ -80,8 +82,8 @@ TEST(Histogram, PartitionKeepsTheOrderOfBothSides) {
       (goes_left[m.bins_[row.row * 5 + 3]] != 0 ? left : right).push_back(row.row);
     }
     std::vector<RowGradient> rows = m.rows_, out(rows.size() + 1);
-    const std::size_t lefts = PartitionDense(m.bins_.data() + 3, 5, goes_left, rows.data(), rows.size(),
-                                             rows.data(), out.data());
+    const std::size_t lefts = PartitionDense(m.bins_.data() + 3, 5, goes_left, rows.data(),
+                                             rows.size(), rows.data(), out.data());
     ASSERT_EQ(lefts, left.size());
     for (std::size_t i = 0; i < left.size(); ++i) EXPECT_EQ(rows[i].row, left[i]);
     for (std::size_t i = 0; i < right.size(); ++i) EXPECT_EQ(out[i].row, right[i]);
@@ -109,7 +111,8 @@ TEST(SplitScan, FastIsPlain) {
       const int zero = static_cast<int>(random() % 256);
       sides = {zero, zero};
     }
-    const ColumnSplit plain = BestSplitPlain(column, params, sides), fast = BestSplit(column, params, sides);
+    const ColumnSplit plain = BestSplitPlain(column, params, sides),
+                      fast = BestSplit(column, params, sides);
     ASSERT_EQ(fast.score, plain.score) << round;
     if (plain.score < 0) continue;
     ++found;
@@ -130,14 +133,16 @@ TEST(Gradients, FastIsPlainAndNearTheTruth) {
     weight.push_back(0.5f * (random() % 4));
   }
   const std::size_t n = margin.size();
-  for (const float* weights : {static_cast<const float*>(nullptr), static_cast<const float*>(weight.data())}) {
+  for (const float* weights :
+       {static_cast<const float*>(nullptr), static_cast<const float*>(weight.data())}) {
     std::vector<float> g(n), h(n), plain_g(n), plain_h(n);
     LogisticGradients(margin.data(), label.data(), weights, n, g.data(), h.data());
     LogisticGradientsPlain(margin.data(), label.data(), weights, n, plain_g.data(), plain_h.data());
     ASSERT_EQ(g, plain_g);
     ASSERT_EQ(h, plain_h);
     for (std::size_t i = 0; i < n; ++i) {
-      const double w = weights == nullptr ? 1 : weights[i], p = 1 / (1 + std::exp(-double{margin[i]}));
+      const double w = weights == nullptr ? 1 : weights[i],
+                   p = 1 / (1 + std::exp(-double{margin[i]}));
       EXPECT_NEAR(g[i], w * (p - label[i]), 1e-6);
       EXPECT_NEAR(h[i], w * p * (1 - p), 1e-6);
     }
@@ -146,7 +151,8 @@ TEST(Gradients, FastIsPlainAndNearTheTruth) {
       std::vector<RowGradient> rows(n), plain_rows(n);
       std::vector<FixedGradient> fixed(n), plain_fixed(n);
       QuantiseGradients(q, g.data(), h.data(), n, 9, first, rows.data(), fixed.data());
-      QuantiseGradientsPlain(q, g.data(), h.data(), n, 9, first, plain_rows.data(), plain_fixed.data());
+      QuantiseGradientsPlain(q, g.data(), h.data(), n, 9, first, plain_rows.data(),
+                             plain_fixed.data());
       for (std::size_t i = 0; i < n; ++i) {
         ASSERT_EQ(rows[i].row, 9 + i);
         ASSERT_EQ(rows[i].packed, plain_rows[i].packed);

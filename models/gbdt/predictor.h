@@ -1,0 +1,45 @@
+// Margins of rows of values, fast: trees flattened to arrays of nodes, several walks at a time so
+// that one's wait for memory is the others' work. Immutable after construction: any thread.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "models/gbdt/tree_model.h"
+
+namespace ps {
+
+class TreePredictor {
+ public:
+  explicit TreePredictor(const TreeModel& model);
+
+  std::size_t columns() const { return columns_; }
+
+  // `row` has a value for each column of the model: NaN is missing, categories are numbers of bins.
+  double Margin(const float* row) const;
+  // Many rows, one behind the other; margins[i] is Margin of row i, to the bit, rounded to float.
+  void Margins(const float* rows, std::size_t count, float* margins) const;
+
+ private:
+  struct Node {
+    float threshold = 0;         // of leaves: the value
+    std::uint32_t column = 0;    // top bit: missing values go left; leaves: column 0
+    std::uint32_t next[2] = {};  // right, left; leaves: themselves
+  };
+  struct Flat {
+    std::uint32_t root = 0;
+    int depth = 0;
+    bool categories = false;  // asks for some: walked with sets
+    std::size_t source = 0;
+  };
+  float Leaf(const Flat& tree, const float* row) const;
+
+  std::size_t columns_ = 0;
+  double base_score_ = 0;
+  std::vector<Node> nodes_;
+  std::vector<Flat> trees_;
+  std::vector<Tree> with_sets_;  // those that ask for categories
+};
+
+}  // namespace ps

@@ -1,0 +1,306 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "models/data/bad_rows.h"
+#include "models/data/float_text.h"
+#include "models/features/delimiter_index.h"
+#include "models/features/number.h"
+#include "models/features/plan.h"
+#include "models/features/row_program.h"
+#include "models/features/split_row.h"
+#include "models/gbdt/value_rows.h"
+#include "ps/base/key.h"
+
+namespace ps {
+namespace {
+
+constexpr std::uint32_t kWindowBytes = 16 << 10;
+constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
+
+class TableValues final : public ValueParser {
+ public:
+  TableValues(const features::Plan& plan, std::vector<ValueColumn> columns, LabelRule labels)
+      : plan_(plan), columns_(std::move(columns)), labels_(labels) {
+    const DataFormat format = FormatOfName(plan.format()).value();
+    layout_.delimiter = DelimiterOf(format);
+    layout_.trim = format == DataFormat::kCsv;
+    if (!plan.quote().empty()) layout_.quote = plan.quote()[0];
+    fields_ = static_cast<std::uint32_t>(plan.column_size());
+    for (const std::string& text : plan.missing()) {
+      double number;
+      missing_is_number_ |= ParseNumber(text, &number);
+    }
+  }
+
+  void Parse(std::string_view text, TextOrigin origin, const RowSample& sample,
+             ValueRows* out) const override {
+    Work work{out, origin, sample, text.data(), origin.offset, {}, {}};
+    out->rows.file = origin.file;
+    if (origin.offset == 0) {
+      std::size_t skip =
+          absl::StartsWith(absl::string_view(text.data(), text.size()), "\xef\xbb\xbf") ? 3 : 0;
+      if (plan_.header()) skip = SkipHeader(text, skip, &work);
+      text.remove_prefix(skip);
+      work.offset += skip;
+    }
+    // The last lines are copied, so that bytes behind every window are readable.
+    const std::size_t inside =
+        text.size() < DelimiterIndex::kPadding ? 0 : text.size() - DelimiterIndex::kPadding;
+    const std::size_t newline = inside == 0 ? std::string_view::npos : text.rfind('\n', inside - 1);
+    const std::size_t direct = newline == std::string_view::npos ? 0 : newline + 1;
+    ParsePadded(text.data(), direct, &work);
+    std::string rest(text.substr(direct));
+    if (!rest.empty() && rest.back() != '\n') rest.push_back('\n');
+    const std::size_t bytes = rest.size();
+    rest.append(DelimiterIndex::kPadding, '\0');
+    ParsePadded(rest.data(), bytes, &work);
+  }
+
+ private:
+  struct Work {
+    ValueRows* out;
+    TextOrigin origin;
+    const RowSample& sample;
+    const char* text;      // of the window
+    std::uint64_t offset;  // of the window's first byte in the file
+    DelimiterIndex index;
+    SplitRow split;
+  };
+
+  std::size_t SkipHeader(std::string_view text, std::size_t from, Work* work) const {
+    const std::size_t newline = text.find('\n', from);
+    std::string_view line =
+        text.substr(from, newline == std::string_view::npos ? newline : newline - from);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    bool matches = work->split.Split(line, layout_) && work->split.fields() == fields_;
+    for (std::uint32_t i = 0; matches && i < fields_; ++i) {
+      matches = work->split.field(i) == plan_.column(static_cast<int>(i)).name();
+    }
+    ++work->out->rows.lines;
+    if (!matches) {
+      QuoteBadRow(line, {work->origin.file, 0}, 1,
+                  "the header names other columns than the training data's", &work->out->rows);
+    }
+    return newline == std::string_view::npos ? text.size() : newline + 1;
+  }
+
+  void ParsePadded(const char* text, std::size_t bytes, Work* work) const {
+    std::size_t at = 0, window = kWindowBytes;
+    while (at < bytes) {
+      const std::size_t size = std::min(window, bytes - at);
+      work->text = text + at;
+      work->index.Build(text + at, static_cast<std::uint32_t>(size), layout_.delimiter,
+                        layout_.quote);
+      const std::size_t done = work->index.whole_bytes();
+      if (done == 0) {
+        window *= 2;  // lines end within 64 MiB: the reader sees to it
+        continue;
+      }
+      for (std::uint32_t line = 0; line < work->index.lines(); ++line) ParseLine(line, work);
+      at += done;
+      work->offset += done;
+      window = kWindowBytes;
+    }
+  }
+
+  void ParseLine(std::uint32_t number, Work* work) const {
+    DelimiterIndex& index = work->index;
+    const std::uint32_t first = index.first(number);
+    std::uint32_t* const end = index.end(first);
+    std::uint32_t* const line_end = index.end(index.last(number));
+    const std::uint32_t begin = end[-1] + 1, newline = *line_end;
+    ++work->out->rows.lines;
+    *line_end -= newline > begin && work->text[newline - 1] == '\r';
+    const std::string_view line(work->text + begin, *line_end - begin);
+    const std::uint64_t offset = work->offset + begin;
+    if (line.empty()) {
+    } else if (!work->sample.Takes(work->origin.file, offset)) {
+      ++work->out->skipped;
+    } else if (index.has_quote() && line.find(layout_.quote) != std::string_view::npos) {
+      if (!work->split.Split(line, layout_)) {
+        Quote(line, offset, work->split.problem_at(), work->split.problem(), work);
+      } else if (CheckFields(work->split.fields(), line, offset, work)) {
+        AddRow({work->split.text(), work->split.ends()}, false, line, offset, work);
+      }
+    } else if (CheckFields(index.last(number) - first + 1, line, offset, work)) {
+      AddRow({work->text, end}, layout_.trim, line, offset, work);
+    }
+    *line_end = newline;
+  }
+
+  static void Quote(std::string_view line, std::uint64_t offset, std::size_t at, std::string what,
+                    Work* work) {
+    QuoteBadRow(line, {work->origin.file, offset}, static_cast<std::uint32_t>(at + 1),
+                std::move(what), &work->out->rows);
+  }
+
+  bool CheckFields(std::size_t fields, std::string_view line, std::uint64_t offset,
+                   Work* work) const {
+    if (fields == fields_) return true;
+    Quote(line, offset, 0, absl::StrCat("expected ", fields_, " columns, found ", fields), work);
+    return false;
+  }
+
+  static std::string_view Field(const RowText& row, std::uint32_t column, bool trim) {
+    std::string_view field = row.field(column);
+    while (trim && !field.empty() && field.front() == ' ') field.remove_prefix(1);
+    while (trim && !field.empty() && field.back() == ' ') field.remove_suffix(1);
+    return field;
+  }
+
+  bool IsMissing(std::string_view text) const {
+    return std::find(plan_.missing().begin(), plan_.missing().end(), text) != plan_.missing().end();
+  }
+
+  // Empty, or what is wrong.
+  std::string ReadLabel(std::string_view text, float* label) const {
+    if (text.empty()) return "the label is empty";
+    if (labels_ == LabelRule::kBinary && !plan_.positive().empty()) {
+      *label = text == plan_.positive() ? 1 : 0;
+      return "";
+    }
+    double number;
+    const bool is_number = ParseNumber(text, &number);
+    if (labels_ == LabelRule::kNumber) {
+      *label = is_number ? static_cast<float>(number) : 0;
+      if (is_number && std::isfinite(*label)) return "";
+      return absl::StrCat("expected a number as label, found '", std::string(text.substr(0, 40)),
+                          "'");
+    }
+    if (!is_number || (number != 0 && number != 1 && number != -1)) {
+      return absl::StrCat("expected a label of 1, 0 or -1, found '",
+                          std::string(text.substr(0, 40)),
+                          "' (data.label.positive names the positive class)");
+    }
+    *label = number == 1 ? 1 : 0;
+    return "";
+  }
+
+  // False: the text is neither a number nor missing.
+  bool ReadNumber(std::string_view text, const ValueColumn& column, bool inside,
+                  float* value) const {
+    *value = kMissing;
+    if (text.empty()) return true;
+    if (missing_is_number_ && IsMissing(text)) return true;
+    const char* const end = text.data() + text.size();
+    const ParsedFloat parsed =
+        inside ? ParseFloatInside(text.data(), end) : ParseFloat(text.data(), end);
+    if (parsed.result == FloatText::kOk && parsed.end == end) [[likely]] {
+      *value = parsed.value;
+      return true;
+    }
+    if (IsMissing(text) || text == "nan" || text == "NaN" || text == "NAN") return true;
+    return column.text_is_missing && parsed.result == FloatText::kNotANumber;
+  }
+
+  void AddRow(const RowText& row, bool trim, std::string_view line, std::uint64_t offset,
+              Work* work) const {
+    ValueRows& out = *work->out;
+    float label = 0;
+    double weight = 1;
+    std::uint32_t bad = plan_.label_column();
+    std::string what = ReadLabel(Field(row, bad, trim), &label);
+    if (what.empty() && plan_.weighted()) {
+      bad = plan_.weight_column();
+      const std::string_view text = Field(row, bad, trim);
+      if (!ParseNumber(text, &weight) || weight < 0 || weight > 1e30) {
+        what = absl::StrCat("expected a weight of 0 or more, found '",
+                            std::string(text.substr(0, 40)), "'");
+      }
+    }
+    const std::size_t before = out.values.size();
+    if (what.empty()) {
+      out.values.resize(before + columns_.size());
+      float* value = out.values.data() + before;
+      // Text of a split row is a copy; the window has bytes behind it, not always in front.
+      const bool inside =
+          row.text == work->text && line.data() - work->text >= kFloatReadableBefore;
+      for (const ValueColumn& column : columns_) {
+        const std::string_view text = Field(row, column.source, trim);
+        if (column.kind == ColumnKind::kCategory) {
+          *value++ = ReadCategory(text, column, &out);
+        } else if (!ReadNumber(text, column, inside, value++)) {
+          bad = column.source;
+          what = absl::StrCat("expected a number in column \"", column.name, "\", found '",
+                              std::string(text.substr(0, 40)), "'");
+          break;
+        }
+      }
+    }
+    if (!what.empty()) [[unlikely]] {
+      out.values.resize(before);
+      const char* const at = Field(row, bad, trim).data();
+      const bool in_line = at >= line.data() && at <= line.data() + line.size();
+      Quote(line, offset, in_line ? static_cast<std::size_t>(at - line.data()) : 0, std::move(what),
+            work);
+      return;
+    }
+    out.rows.label.push_back(label);
+    if (plan_.weighted()) out.rows.weight.push_back(static_cast<float>(weight));
+    out.rows.row_offset.push_back(offset);
+    out.rows.row_begin.push_back(0);
+  }
+
+  float ReadCategory(std::string_view text, const ValueColumn& column, ValueRows* out) const {
+    if (IsMissing(text)) return kMissing;
+    if (column.bins == nullptr) {
+      const auto i = static_cast<std::size_t>(&column - columns_.data());
+      if (out->texts.size() < columns_.size()) out->texts.resize(columns_.size());
+      ++out->texts[i][absl::string_view(text.data(), text.size())];
+      return kMissing;
+    }
+    const auto found = column.bins->find(absl::string_view(text.data(), text.size()));
+    return found == column.bins->end() ? kMissing : static_cast<float>(found->second);
+  }
+
+  const features::Plan plan_;
+  const std::vector<ValueColumn> columns_;
+  const LabelRule labels_;
+  TextLayout layout_;
+  std::uint32_t fields_ = 0;
+  bool missing_is_number_ = false;
+};
+
+}  // namespace
+
+bool RowSample::Takes(std::uint32_t file, std::uint64_t offset) const {
+  if (halvings == 0) return true;
+  return Mix64(Mix64(seed + file) ^ offset) >> (64 - halvings) == 0;
+}
+
+absl::StatusOr<std::vector<ValueColumn>> ColumnsOfPlan(const features::Plan& plan) {
+  std::vector<ValueColumn> columns;
+  std::vector<int> known(static_cast<std::size_t>(plan.column_size()), -1);
+  for (const features::Feature& feature : plan.feature()) {
+    if (feature.op() == features::Feature::CROSS) {
+      return absl::InvalidArgumentError(
+          "features: trees find crosses themselves; remove op: cross");
+    }
+    int& at = known[feature.column()];
+    if (at < 0) {
+      at = static_cast<int>(columns.size());
+      columns.push_back({feature.column(), ColumnKind::kCategory,
+                         plan.column(static_cast<int>(feature.column())).name(), false, nullptr});
+    }
+    if (feature.op() == features::Feature::HASH) continue;
+    ValueColumn& column = columns[static_cast<std::size_t>(at)];
+    column.kind = ColumnKind::kNumber;
+    column.text_is_missing = feature.text_is_value();
+  }
+  if (columns.empty())
+    return absl::InvalidArgumentError("features: no column is left to grow trees on");
+  std::sort(columns.begin(), columns.end(),
+            [](const ValueColumn& a, const ValueColumn& b) { return a.source < b.source; });
+  return columns;
+}
+
+std::unique_ptr<ValueParser> MakeTableValues(const features::Plan& plan,
+                                             std::vector<ValueColumn> columns, LabelRule labels) {
+  return std::make_unique<TableValues>(plan, std::move(columns), labels);
+}
+
+}  // namespace ps

@@ -1,0 +1,83 @@
+// Text to the values that trees are grown and scored on: numbers as they are, categories as numbers
+// of bins. Labels, weights, places and malformed rows are those of a RowBlock, whose keys stay
+// empty.
+//
+// Parsers are immutable: any thread. A missing value is NaN; so is a category that has no bin.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "models/data/row_block.h"
+#include "models/data/row_parser.h"
+#include "models/features/extractor.pb.h"
+#include "models/gbdt/columns.h"
+
+namespace ps {
+
+using TextCounts = absl::flat_hash_map<std::string, std::uint64_t>;
+
+struct ValueRows {
+  RowBlock rows;
+  // Tables: a value for each row and column, row by row. libsvm: the values of rows.row_begin's
+  // ranges.
+  std::vector<float> values;
+  std::vector<std::uint32_t>
+      index;                      // libsvm: of each value, counted from 0; ascending within a row
+  std::vector<TextCounts> texts;  // by column, where a sample of the categories is taken
+  std::uint64_t skipped = 0;      // rows that the sample leaves out
+
+  void Clear() {
+    rows.Clear();
+    values.clear();
+    index.clear();
+  }
+};
+
+// A column of a file that trees know.
+struct ValueColumn {
+  std::uint32_t source = 0;  // position in the table, or libsvm index counted from 0
+  ColumnKind kind = ColumnKind::kNumber;
+  std::string name;
+  // What a text in a numeric column is: a malformed row where the job declared the column, else
+  // missing.
+  bool text_is_missing = false;
+  const absl::flat_hash_map<std::string, std::uint8_t>* bins =
+      nullptr;  // categories; null: while sampling
+};
+
+enum class LabelRule { kBinary, kNumber };
+
+// Rows of which a sample consists: a hash of the row's place is below the limit.
+struct RowSample {
+  std::uint64_t seed = 0;
+  int halvings = 0;  // one row in 2^halvings
+  bool Takes(std::uint32_t file, std::uint64_t offset) const;
+};
+
+class ValueParser {
+ public:
+  virtual ~ValueParser() = default;
+  // As RowParser::Parse.
+  virtual void Parse(std::string_view text, TextOrigin origin, const RowSample& sample,
+                     ValueRows* rows) const = 0;
+};
+
+// The columns of a plan that trees use, by declared or inferred type. InvalidArgument: nothing is
+// left, or a feature that trees do not have.
+absl::StatusOr<std::vector<ValueColumn>> ColumnsOfPlan(const features::Plan& plan);
+
+std::unique_ptr<ValueParser> MakeTableValues(const features::Plan& plan,
+                                             std::vector<ValueColumn> columns, LabelRule labels);
+// Every index is a column.
+std::unique_ptr<ValueParser> MakeLibsvmValues(int index_base);
+
+// libsvm indices that trees take.
+inline constexpr std::uint64_t kMostSparseColumns = 1u << 26;
+
+}  // namespace ps

@@ -1,0 +1,255 @@
+// The first reading: a sample of the rows, and bins chosen from it.
+#include <algorithm>
+#include <cmath>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "models/gbdt/crew.h"
+#include "ps/base/status_macros.h"
+#include "trainer/gbdt/row_loader.h"
+
+namespace ps {
+namespace {
+
+constexpr std::uint64_t kBlockBytes = 512 << 10;
+// A matrix has a byte for every row and column, sparse rows four bytes for every value.
+constexpr double kDenseShare = 0.25;
+constexpr std::size_t kMostDenseColumns = 4096;
+// Bins of sparse columns hold at least this many rows of the sample: most columns are rare, and
+// their cells add up.
+constexpr std::uint64_t kSparseBinRows = 10;
+
+// One row in 2^h, so that about `wanted` of `all` are taken.
+int Halvings(double all, double wanted) {
+  int halvings = 0;
+  while (all > 1.5 * wanted && halvings < 60) {
+    all /= 2;
+    ++halvings;
+  }
+  return halvings;
+}
+
+// What a thread has taken of its blocks.
+struct Taken {
+  std::vector<std::vector<float>> values;
+  std::vector<std::vector<std::uint32_t>> index;
+  std::vector<TextCounts> texts;
+  std::uint64_t lines = 0, rows = 0;
+  absl::Status status;
+};
+
+class Planner {
+ public:
+  Planner(const DataFiles& files, const features::Plan& plan, const LoadOptions& options)
+      : files_(files), plan_(plan), options_(options) {}
+
+  absl::StatusOr<std::unique_ptr<BinPlan>> Run() {
+    auto bins = std::make_unique<BinPlan>();
+    bins->libsvm = plan_.format() == "libsvm";
+    if (bins->libsvm) {
+      parser_ = MakeLibsvmValues(plan_.index_base());
+    } else {
+      PS_ASSIGN_OR_RETURN(bins->sources, ColumnsOfPlan(plan_));
+      parser_ = MakeTableValues(plan_, bins->sources, options_.labels);
+    }
+    PS_RETURN_IF_ERROR(ChooseSample(bins->libsvm));
+    PS_RETURN_IF_ERROR(Read());
+    for (const Taken& taken : taken_) {
+      bins->rows += taken.lines;
+      bins->sample_rows += taken.rows;
+    }
+    if (bins->libsvm) {
+      PS_RETURN_IF_ERROR(ChooseLibsvmBins(bins.get()));
+    } else {
+      ChooseTableBins(bins.get());
+    }
+    return bins;
+  }
+
+ private:
+  // The size of the sample follows from the first block: values a row, and bytes a row. It is the
+  // same whoever reads.
+  absl::Status ChooseSample(bool libsvm) {
+    sample_.seed = options_.seed;
+    const auto reader = RangeReader::Create(files_);
+    double bytes = 0;
+    for (std::uint32_t file = 0; file < files_.files().size(); ++file) {
+      PS_ASSIGN_OR_RETURN(const std::uint64_t of_file, files_.DecompressedBytes(file));
+      bytes += static_cast<double>(of_file);
+    }
+    for (std::uint32_t file = 0; file < files_.files().size(); ++file) {
+      std::string text;
+      std::uint64_t offset = 0;
+      PS_RETURN_IF_ERROR(reader->Read({file, 0, kBlockBytes}, &text, &offset));
+      if (text.empty()) continue;
+      ValueRows head;
+      parser_->Parse(text, {file, offset}, RowSample(), &head);
+      const double share = bytes / static_cast<double>(text.size());
+      sample_.halvings = libsvm ? Halvings(share * static_cast<double>(head.values.size()),
+                                           static_cast<double>(options_.sample_values))
+                                : Halvings(share * static_cast<double>(head.rows.rows()),
+                                           static_cast<double>(options_.sample_rows));
+      break;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Read() {
+    const std::unique_ptr<BlockStream> stream = BlockStream::Create(files_, kBlockBytes);
+    taken_.resize(static_cast<std::size_t>(options_.threads));
+    std::vector<std::thread> others;
+    for (int t = 1; t < options_.threads; ++t) {
+      others.emplace_back(
+          [this, t, &stream] { ReadBlocks(stream.get(), &taken_[static_cast<std::size_t>(t)]); });
+    }
+    ReadBlocks(stream.get(), &taken_[0]);
+    for (std::thread& thread : others) thread.join();
+    for (const Taken& taken : taken_) PS_RETURN_IF_ERROR(taken.status);
+    if (options_.stop != nullptr && options_.stop->load())
+      return absl::CancelledError("stopped while reading");
+    return absl::OkStatus();
+  }
+
+  void ReadBlocks(BlockStream* stream, Taken* taken) {
+    BlockStream::Block block;
+    while (options_.stop == nullptr || !options_.stop->load()) {
+      const absl::StatusOr<bool> more = stream->Next(&block);
+      if (!more.ok()) taken->status = more.status();
+      if (!more.ok() || !*more) return;
+      ValueRows rows;
+      rows.texts = std::move(taken->texts);
+      parser_->Parse(block.text, {block.file, block.offset}, sample_, &rows);
+      taken->texts = std::move(rows.texts);
+      taken->lines += rows.rows.lines;
+      taken->rows += rows.rows.rows();
+      if (rows.values.empty()) continue;
+      rows.values.shrink_to_fit();
+      taken->values.push_back(std::move(rows.values));
+      taken->index.push_back(std::move(rows.index));
+    }
+  }
+
+  void ChooseTableBins(BinPlan* bins) {
+    const std::size_t columns = bins->sources.size();
+    bins->columns.resize(columns);
+    bins->category_bins.resize(columns);
+    Crew crew(options_.threads);
+    crew.ForEach(columns, [&](int, std::size_t c) {
+      BinColumn& column = bins->columns[c];
+      column.name = bins->sources[c].name;
+      column.kind = bins->sources[c].kind;
+      if (column.kind == ColumnKind::kCategory) {
+        ChooseCategories(c, &column);
+        for (std::size_t i = 0; i < column.categories.size(); ++i) {
+          bins->category_bins[c].emplace(column.categories[i], static_cast<std::uint8_t>(i + 1));
+        }
+        return;
+      }
+      std::vector<float> values;
+      for (const Taken& taken : taken_) {
+        for (const std::vector<float>& block : taken.values) {
+          for (std::size_t i = c; i < block.size(); i += columns) {
+            if (block[i] == block[i]) values.push_back(block[i]);
+          }
+        }
+      }
+      column.cuts = ChooseCuts(CountValues(&values), options_.max_bins, 1);
+    });
+    for (std::size_t c = 0; c < columns; ++c) {
+      if (bins->columns[c].kind == ColumnKind::kCategory)
+        bins->sources[c].bins = &bins->category_bins[c];
+    }
+  }
+
+  // The commonest texts, as many as there are bins.
+  void ChooseCategories(std::size_t c, BinColumn* column) const {
+    TextCounts counts;
+    for (const Taken& taken : taken_) {
+      if (taken.texts.size() <= c) continue;
+      for (const auto& [text, count] : taken.texts[c]) counts[text] += count;
+    }
+    std::vector<std::pair<std::uint64_t, std::string>> order;
+    for (const auto& [text, count] : counts) order.emplace_back(~count, text);
+    std::sort(order.begin(), order.end());
+    const std::size_t most =
+        std::min<std::size_t>(order.size(), static_cast<std::size_t>(options_.max_bins));
+    for (std::size_t i = 0; i < most; ++i) column->categories.push_back(order[i].second);
+  }
+
+  absl::Status ChooseLibsvmBins(BinPlan* bins) {
+    std::vector<std::uint64_t> count;
+    std::uint64_t all = 0;
+    for (const Taken& taken : taken_) {
+      for (const std::vector<std::uint32_t>& block : taken.index) {
+        for (const std::uint32_t index : block) {
+          if (index >= count.size())
+            count.resize(std::max<std::size_t>(index + 1, 2 * count.size()));
+          ++count[index];
+        }
+        all += block.size();
+      }
+    }
+    while (!count.empty() && count.back() == 0) count.pop_back();
+    bins->column_of_index.assign(count.size(), BinPlan::kNoColumn);
+    std::vector<std::uint64_t> begin{0};
+    for (std::uint32_t index = 0; index < count.size(); ++index) {
+      if (count[index] == 0) continue;
+      bins->column_of_index[index] = static_cast<std::uint32_t>(bins->sources.size());
+      const std::uint32_t shown = index + static_cast<std::uint32_t>(plan_.index_base());
+      bins->sources.push_back({index, ColumnKind::kNumber, absl::StrCat(shown), false, nullptr});
+      begin.push_back(begin.back() + count[index]);
+    }
+    const std::size_t columns = bins->sources.size();
+    if (columns == 0)
+      return absl::InvalidArgumentError("data.train: no row has a feature to grow trees on");
+    const double cells = static_cast<double>(bins->sample_rows) * static_cast<double>(columns);
+    bins->sparse = columns > kMostDenseColumns || static_cast<double>(all) < kDenseShare * cells;
+    // Values by column.
+    HugeArray<float> values(all);
+    std::vector<std::uint64_t> next(begin.begin(), begin.end() - 1);
+    for (Taken& taken : taken_) {
+      for (std::size_t b = 0; b < taken.index.size(); ++b) {
+        for (std::size_t i = 0; i < taken.index[b].size(); ++i) {
+          values[next[bins->column_of_index[taken.index[b][i]]]++] = taken.values[b][i];
+        }
+        taken.index[b] = {};
+        taken.values[b] = {};
+      }
+    }
+    bins->columns.resize(columns);
+    Crew crew(options_.threads);
+    const bool add_zeros = !bins->sparse && options_.absent_is_zero;
+    crew.ForEach(columns, [&](int, std::size_t c) {
+      std::vector<float> of_column(values.data() + begin[c], values.data() + begin[c + 1]);
+      if (add_zeros) of_column.resize(bins->sample_rows, 0.0f);
+      bins->columns[c].name = bins->sources[c].name;
+      bins->columns[c].cuts =
+          ChooseCuts(CountValues(&of_column), options_.max_bins, bins->sparse ? kSparseBinRows : 1);
+    });
+    std::uint64_t bins_of_all = 0;
+    for (const BinColumn& column : bins->columns)
+      bins_of_all += static_cast<std::uint64_t>(column.bins());
+    if (bins->sparse && bins_of_all >= 0xffffffffu) {
+      return absl::ResourceExhaustedError("more than 2^32 bins: lower model.gbdt.max_bins");
+    }
+    return absl::OkStatus();
+  }
+
+  const DataFiles& files_;
+  const features::Plan& plan_;
+  const LoadOptions& options_;
+  RowSample sample_;
+  std::unique_ptr<ValueParser> parser_;
+  std::vector<Taken> taken_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<BinPlan>> PlanBins(const DataFiles& files,
+                                                  const features::Plan& plan,
+                                                  const LoadOptions& options) {
+  return Planner(files, plan, options).Run();
+}
+
+}  // namespace ps

@@ -1,0 +1,41 @@
+// Trains gradient-boosted trees in this process, on all its threads. The model's bytes depend on
+// the job, its data and the seed only, not on the number of threads.
+//
+// Train is called once; `stop` may be set from anywhere: the tree under way is finished, and the
+// model is the trees so far.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "trainer/prepared_job.h"
+#include "trainer/progress/progress_reporter.h"
+#include "trainer/trainer.h"
+
+namespace ps {
+
+class GbdtTrainer : public Trainer {
+ public:
+  GbdtTrainer(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop);
+  ~GbdtTrainer() override;
+
+  absl::StatusOr<JobResult> Train() override;
+  absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
+
+ private:
+  class Run;
+  std::unique_ptr<Run> run_;
+};
+
+// What a job of trees will need, for --dry_run and for refusing early. Reads the first rows only.
+struct TreesPlan {
+  double rows = 0, columns = 0, values = 0;  // estimates; columns of tables only
+  std::uint64_t memory_bytes = 0, memory_limit = 0;
+};
+absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job);
+std::string DescribeTreesPlan(const PreparedJob& job, const TreesPlan& plan);
+// ResourceExhausted when it cannot fit.
+absl::Status CheckTreesPlan(const TreesPlan& plan);
+
+}  // namespace ps

@@ -1,0 +1,240 @@
+// The second reading: every row to its bins, in the order of the data.
+#include "trainer/gbdt/row_loader.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "models/data/bad_rows.h"
+#include "ps/base/status_macros.h"
+#include "trainer/in_order.h"
+
+namespace ps {
+namespace {
+
+constexpr std::uint64_t kBlockBytes = 512 << 10;
+
+// A block of rows on its way into the whole.
+struct BinnedBlock {
+  std::vector<std::uint8_t> bins;        // dense
+  std::vector<std::uint32_t> cells;      // sparse
+  std::vector<std::uint32_t> row_begin;  // sparse
+  std::vector<float> labels, weights;
+  std::vector<Part> parts;  // empty: all rows are of the train part
+};
+
+class Loader {
+ public:
+  Loader(const DataFiles& files, const features::Plan& plan, const BinPlan& bins,
+         const RowSplit* split, const LoadOptions& options)
+      : files_(files),
+        bins_(bins),
+        split_(split != nullptr && split->splits() ? split : nullptr),
+        options_(options),
+        stride_(DenseStride(static_cast<int>(bins.columns.size()))),
+        bad_rows_(&files, options.max_bad_rows) {
+    parser_ = bins.libsvm ? MakeLibsvmValues(plan.index_base())
+                          : MakeTableValues(plan, bins.sources, options.labels);
+    for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test}) {
+      part->columns = static_cast<int>(bins.columns.size());
+      part->sparse = bins.sparse;
+      part->stride = stride_;
+      if (!bins.sparse) continue;
+      part->row_begin = {0};
+      part->first_cell = {0};
+      for (const BinColumn& column : bins.columns) {
+        part->first_cell.push_back(part->first_cell.back() +
+                                   static_cast<std::uint32_t>(column.bins()));
+      }
+    }
+    for (const BinColumn& column : bins.columns) {
+      absent_bin_.push_back(options.absent_is_zero ? BinOf(column, 0.0f) : 0);
+    }
+  }
+
+  absl::StatusOr<LoadedRows> Run() {
+    // Addresses for the most there can be; memory comes with the rows.
+    for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test}) {
+      if (part != &loaded_.train && split_ == nullptr) continue;
+      Reserve(part);
+    }
+    const std::unique_ptr<BlockStream> stream = BlockStream::Create(files_, kBlockBytes);
+    InOrder<BinnedBlock> in_order(4 * static_cast<std::uint64_t>(options_.threads),
+                                  [this](BinnedBlock& block) { Append(block); });
+    std::mutex mutex;
+    absl::Status error;
+    const auto work = [&] {
+      BlockStream::Block text;
+      ValueRows rows;
+      while (options_.stop == nullptr || !options_.stop->load()) {
+        const absl::StatusOr<bool> more = stream->Next(&text);
+        absl::Status status = more.status();
+        if (status.ok() && *more) {
+          rows.Clear();
+          parser_->Parse(text.text, {text.file, text.offset}, RowSample(), &rows);
+          bad_rows_.Add(rows.rows);
+          status = bad_rows_.Check(false);
+        }
+        if (!status.ok()) {
+          std::lock_guard<std::mutex> lock(mutex);
+          error.Update(status);
+        }
+        if (!status.ok() || !*more) break;
+        BinnedBlock block = in_order.Spare();
+        Bin(rows, &block);
+        in_order.Offer(text.sequence, std::move(block));
+      }
+      // Whoever waits for a number that was taken and not offered would wait for ever.
+      if (!error.ok() || (options_.stop != nullptr && options_.stop->load())) in_order.Abandon();
+    };
+    std::vector<std::thread> others;
+    for (int t = 1; t < options_.threads; ++t) others.emplace_back(work);
+    work();
+    for (std::thread& thread : others) thread.join();
+    PS_RETURN_IF_ERROR(error);
+    if (options_.stop != nullptr && options_.stop->load())
+      return absl::CancelledError("stopped while reading");
+    PS_RETURN_IF_ERROR(bad_rows_.Check(true));
+    loaded_.bad_rows = bad_rows_.bad_rows();
+    if (loaded_.bad_rows > 0) loaded_.bad_row_text = bad_rows_.Describe();
+    return std::move(loaded_);
+  }
+
+ private:
+  void Reserve(BinnedRows* part) const {
+    if (bins_.sparse) {
+      // A value takes at least four characters of text: " 1:1".
+      std::uint64_t bytes = 0;
+      for (std::uint32_t file = 0; file < files_.files().size(); ++file) {
+        bytes += files_.DecompressedBytes(file).value_or(0);
+      }
+      part->cells = HugeArray<std::uint32_t>(bytes / 4 + 1);
+    } else {
+      part->bins = HugeArray<std::uint8_t>((bins_.rows + 1) * stride_ + 64);
+    }
+  }
+
+  void Bin(const ValueRows& rows, BinnedBlock* block) const {
+    const std::size_t count = rows.rows.rows();
+    block->labels = rows.rows.label;
+    block->weights = rows.rows.weight;
+    block->parts.clear();
+    if (split_ != nullptr) {
+      for (std::size_t r = 0; r < count; ++r) {
+        block->parts.push_back(
+            split_->PartOf({rows.rows.file, rows.rows.row_offset[r]}, rows.rows.label[r]));
+      }
+    }
+    if (bins_.sparse) {
+      BinSparse(rows, block);
+      return;
+    }
+    block->bins.assign(count * stride_, 0);
+    if (bins_.libsvm) {
+      BinIntoMatrix(rows, block);
+      return;
+    }
+    const std::size_t columns = bins_.columns.size();
+    for (std::size_t c = 0; c < columns; ++c) {
+      const BinColumn& column = bins_.columns[c];
+      const bool category = column.kind == ColumnKind::kCategory;
+      for (std::size_t r = 0; r < count; ++r) {
+        const float value = rows.values[r * columns + c];
+        block->bins[r * stride_ + c] = !category        ? BinOf(column, value)
+                                       : value == value ? static_cast<std::uint8_t>(value)
+                                                        : 0;
+      }
+    }
+  }
+
+  void BinIntoMatrix(const ValueRows& rows, BinnedBlock* block) const {
+    for (std::size_t r = 0; r < rows.rows.rows(); ++r) {
+      std::uint8_t* const out = block->bins.data() + r * stride_;
+      std::copy(absent_bin_.begin(), absent_bin_.end(), out);
+      for (std::uint32_t i = rows.rows.row_begin[r]; i < rows.rows.row_begin[r + 1]; ++i) {
+        const std::uint32_t c = ColumnOf(rows.index[i]);
+        if (c != BinPlan::kNoColumn) out[c] = BinOf(bins_.columns[c], rows.values[i]);
+      }
+    }
+  }
+
+  std::uint32_t ColumnOf(std::uint32_t index) const {
+    return index < bins_.column_of_index.size() ? bins_.column_of_index[index] : BinPlan::kNoColumn;
+  }
+
+  void BinSparse(const ValueRows& rows, BinnedBlock* block) const {
+    block->cells.clear();
+    block->row_begin.assign(1, 0);
+    const std::vector<std::uint32_t>& first_cell = loaded_.train.first_cell;
+    for (std::size_t r = 0; r < rows.rows.rows(); ++r) {
+      for (std::uint32_t i = rows.rows.row_begin[r]; i < rows.rows.row_begin[r + 1]; ++i) {
+        const std::uint32_t c = ColumnOf(rows.index[i]);
+        if (c != BinPlan::kNoColumn)
+          block->cells.push_back(first_cell[c] + BinOf(bins_.columns[c], rows.values[i]) - 1);
+      }
+      block->row_begin.push_back(static_cast<std::uint32_t>(block->cells.size()));
+    }
+  }
+
+  void Append(const BinnedBlock& block) {
+    for (std::size_t first = 0; first < block.labels.size();) {
+      const Part part = block.parts.empty() ? Part::kTrain : block.parts[first];
+      std::size_t end = first + 1;
+      while (end < block.labels.size() && (block.parts.empty() || block.parts[end] == part)) ++end;
+      if (part == Part::kDropped) {
+        loaded_.dropped += end - first;
+      } else {
+        AppendRows(block, first, end,
+                   part == Part::kTrain   ? &loaded_.train
+                   : part == Part::kValid ? &loaded_.valid
+                                          : &loaded_.test);
+      }
+      first = end;
+    }
+  }
+
+  void AppendRows(const BinnedBlock& block, std::size_t first, std::size_t end,
+                  BinnedRows* to) const {
+    if (bins_.sparse) {
+      std::uint64_t at = to->row_begin.back();
+      const std::uint64_t begin = block.row_begin[first];
+      std::copy(block.cells.begin() + static_cast<std::ptrdiff_t>(begin),
+                block.cells.begin() + block.row_begin[end], to->cells.data() + at);
+      for (std::size_t r = first; r < end; ++r)
+        to->row_begin.push_back(at + block.row_begin[r + 1] - begin);
+    } else {
+      std::copy(block.bins.begin() + static_cast<std::ptrdiff_t>(first * stride_),
+                block.bins.begin() + static_cast<std::ptrdiff_t>(end * stride_),
+                to->bins.data() + to->rows * stride_);
+    }
+    const auto from = static_cast<std::ptrdiff_t>(first), until = static_cast<std::ptrdiff_t>(end);
+    to->labels.insert(to->labels.end(), block.labels.begin() + from, block.labels.begin() + until);
+    if (!block.weights.empty()) {
+      to->weights.insert(to->weights.end(), block.weights.begin() + from,
+                         block.weights.begin() + until);
+    }
+    to->rows += end - first;
+  }
+
+  const DataFiles& files_;
+  const BinPlan& bins_;
+  const RowSplit* const split_;
+  const LoadOptions& options_;
+  const std::size_t stride_;
+  std::unique_ptr<ValueParser> parser_;
+  BadRows bad_rows_;
+  std::vector<std::uint8_t> absent_bin_;  // by column: of libsvm rows in a matrix
+  LoadedRows loaded_;                     // appended to by one thread at a time
+};
+
+}  // namespace
+
+absl::StatusOr<LoadedRows> LoadRows(const DataFiles& files, const features::Plan& plan,
+                                    const BinPlan& bins, const RowSplit* split,
+                                    const LoadOptions& options) {
+  return Loader(files, plan, bins, split, options).Run();
+}
+
+}  // namespace ps

@@ -1,0 +1,67 @@
+// Text files to binned rows in two readings: the first takes a sample of the rows and chooses the
+// bins, the second bins all rows. Neither keeps text or values, so memory is the sample first and
+// the bins afterwards.
+//
+// The sample is decided by a hash of each row's place in the files, the bins by the sorted sample:
+// both are the same for any number of threads, and samples of parts of the data merge by being put
+// together. Starts its own threads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "models/data/data_files.h"
+#include "models/data/row_split.h"
+#include "models/gbdt/binned_rows.h"
+#include "models/gbdt/columns.h"
+#include "models/gbdt/value_rows.h"
+
+namespace ps {
+
+struct LoadOptions {
+  int max_bins = kMostBins;
+  std::uint64_t seed = 1;
+  int threads = 1;
+  double max_bad_rows = 0;
+  bool absent_is_zero = false;
+  LabelRule labels = LabelRule::kBinary;
+  std::uint64_t sample_rows = 1u << 18;     // about, of tables
+  std::uint64_t sample_values = 1u << 26;   // about, of libsvm text
+  const std::atomic<bool>* stop = nullptr;  // may be null
+};
+
+// How values become bins, as the first reading found. Immutable.
+struct BinPlan {
+  std::vector<ValueColumn> sources;  // beside `columns`
+  std::vector<BinColumn> columns;
+  std::vector<std::uint32_t>
+      column_of_index;  // libsvm: of an index, kNoColumn where no row of the sample has it
+  bool sparse = false;  // rows of cells; else a matrix
+  bool libsvm = false;
+  std::uint64_t rows = 0;  // lines of the files: no fewer than their rows
+  std::uint64_t sample_rows = 0;
+  std::vector<absl::flat_hash_map<std::string, std::uint8_t>> category_bins;
+
+  static constexpr std::uint32_t kNoColumn = 0xffffffffu;
+};
+
+absl::StatusOr<std::unique_ptr<BinPlan>> PlanBins(const DataFiles& files,
+                                                  const features::Plan& plan,
+                                                  const LoadOptions& options);
+
+struct LoadedRows {
+  BinnedRows train, valid, test;
+  std::uint64_t dropped = 0, bad_rows = 0;
+  std::string bad_row_text;  // of the first ones
+};
+
+// `split` may be null: all rows are train rows. Cancelled: `stop` was set.
+absl::StatusOr<LoadedRows> LoadRows(const DataFiles& files, const features::Plan& plan,
+                                    const BinPlan& bins, const RowSplit* split,
+                                    const LoadOptions& options);
+
+}  // namespace ps

@@ -1,0 +1,90 @@
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "models/gbdt/grower.h"
+#include "ps/base/cgroup.h"
+#include "ps/base/status_macros.h"
+#include "trainer/gbdt/gbdt_trainer.h"
+#include "trainer/gbdt/row_loader.h"
+#include "trainer/job_plan.h"
+#include "trainer/progress/progress_line.h"
+
+namespace ps {
+namespace {
+
+constexpr std::uint64_t kHeadBytes = 1 << 20;
+constexpr double kFixedBytes = 48 << 20;  // program, blocks of text under way, sample of a table
+// Of a row while trees are grown: margin, label, node entry, fixed-point gradient.
+constexpr double kRowBytes = 4 + 4 + 8 + 8;
+
+}  // namespace
+
+absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
+  TreesPlan plan;
+  plan.memory_limit = static_cast<std::uint64_t>(EffectiveMemory().limit_bytes);
+  features::Plan features;
+  if (!features.ParseFromString(job.extractor->Serialize()))
+    return absl::InternalError("the plan cannot be read back");
+  const bool libsvm = features.format() == "libsvm";
+  const LabelRule labels =
+      job.config.model.gbdt.objective == "squared" ? LabelRule::kNumber : LabelRule::kBinary;
+  std::unique_ptr<ValueParser> parser;
+  if (libsvm) {
+    parser = MakeLibsvmValues(features.index_base());
+  } else {
+    PS_ASSIGN_OR_RETURN(const std::vector<ValueColumn> columns, ColumnsOfPlan(features));
+    plan.columns = static_cast<double>(columns.size());
+    parser = MakeTableValues(features, columns, labels);
+  }
+  double bytes = 0;
+  for (std::uint32_t file = 0; file < job.train.files().size(); ++file) {
+    PS_ASSIGN_OR_RETURN(const std::uint64_t of_file, job.train.DecompressedBytes(file));
+    bytes += static_cast<double>(of_file);
+  }
+  const auto reader = RangeReader::Create(job.train);
+  for (std::uint32_t file = 0; file < job.train.files().size() && plan.rows == 0; ++file) {
+    std::string text;
+    std::uint64_t offset = 0;
+    PS_RETURN_IF_ERROR(reader->Read({file, 0, kHeadBytes}, &text, &offset));
+    if (text.empty()) continue;
+    ValueRows rows;
+    parser->Parse(text, {file, offset}, RowSample(), &rows);
+    const double share = bytes / static_cast<double>(text.size());
+    plan.rows = share * static_cast<double>(rows.rows.rows());
+    plan.values = share * static_cast<double>(rows.values.size());
+  }
+  double memory = kFixedBytes + plan.rows * kRowBytes;
+  if (libsvm) {
+    // The sample and its values by column come first, then the cells; histograms that are kept have
+    // a limit.
+    const double sample =
+        std::min(plan.values, 1.5 * static_cast<double>(LoadOptions().sample_values));
+    memory += std::max(sample * 12, plan.values * 4 + plan.rows * 40 +
+                                        static_cast<double>(GrowParams().memory_bytes));
+  } else {
+    memory += plan.rows * static_cast<double>(DenseStride(static_cast<int>(plan.columns)));
+    memory += plan.columns * 256 *
+              (8.0 * (job.config.model.gbdt.max_leaves + job.threads) + 4.0 * job.threads);
+  }
+  plan.memory_bytes = static_cast<std::uint64_t>(memory);
+  return plan;
+}
+
+std::string DescribeTreesPlan(const PreparedJob& job, const TreesPlan& plan) {
+  const auto bytes = [](std::uint64_t n) { return FormatBytes(static_cast<std::int64_t>(n)); };
+  return absl::StrFormat(
+      "%srows: about %s, %.1f values a row\nmemory: about %s needed, %s allowed\n",
+      DescribeJob(job), FormatShort(plan.rows), plan.rows > 0 ? plan.values / plan.rows : 0.0,
+      bytes(plan.memory_bytes), bytes(plan.memory_limit));
+}
+
+absl::Status CheckTreesPlan(const TreesPlan& plan) {
+  if (plan.memory_limit == 0 || plan.memory_bytes <= plan.memory_limit) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "trees on about %s rows need about %s of memory, and this process may use %s: use more "
+      "memory or fewer rows",
+      FormatShort(plan.rows), FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)),
+      FormatBytes(static_cast<std::int64_t>(plan.memory_limit))));
+}
+
+}  // namespace ps
