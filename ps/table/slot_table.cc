@@ -100,6 +100,15 @@ std::size_t SlotTable::ShrinkSlot(SlotIndex slot) {
 void SlotTable::ClearSlot(SlotIndex slot) {
   size_ -= buckets_.head(slot).size;
   buckets_.ClearSlot(slot);
+  if (filter_ != nullptr) filter_->ClearSlot(slot);
+}
+
+std::string SlotTable::SaveFilter(SlotIndex slot) const {
+  return filter_ == nullptr ? "" : filter_->SaveSlot(slot);
+}
+
+bool SlotTable::LoadFilter(SlotIndex slot, std::string_view bytes) {
+  return filter_ == nullptr ? bytes.empty() : filter_->LoadSlot(slot, bytes);
 }
 
 std::size_t SlotTable::slot_size(SlotIndex slot) const { return buckets_.head(slot).size; }

@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -60,7 +62,12 @@ class SlotTable {
 
   // Drops the entries of a slot whose weight is zero in every lane; returns how many.
   std::size_t ShrinkSlot(SlotIndex slot);
-  void ClearSlot(SlotIndex slot);
+  void ClearSlot(SlotIndex slot);    // its entries and its part of the admission filter
+
+  // The slot's part of the admission filter (AdmissionFilter::SaveSlot); empty without one. LoadFilter is false,
+  // and changes nothing, for bytes that are not that, or that count something when min_count is 1.
+  std::string SaveFilter(SlotIndex slot) const;
+  bool LoadFilter(SlotIndex slot, std::string_view bytes);
 
   std::size_t size() const { return size_; }
   std::size_t slot_size(SlotIndex slot) const;

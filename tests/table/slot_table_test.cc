@@ -142,6 +142,56 @@ TEST(SlotTable, AdmissionCountsAppearancesWithinABatch) {
   EXPECT_NE(table.Find(2000), nullptr);
 }
 
+TEST(SlotTable, AMovedFilterDecidesAsTheOldOne) {
+  SlotTable::Options options;
+  options.slot_bits = 4;
+  options.min_count = 4;
+  SlotTable whole(options), moved(options);
+  std::mt19937_64 random(3);
+  const auto push = [&](SlotTable& table, Key key) { table.Push({key}, {1.0f}); };
+  for (int i = 0; i < 60'000; ++i) {
+    const Key key = IndexKey(random() % 20'000);
+    push(whole, key);
+    if (SlotOf(key, 4) == 9) push(moved, key);  // other slots' pushes make no difference
+  }
+  EXPECT_EQ(moved.SaveFilter(9), whole.SaveFilter(9));
+  SlotTable copy(options);
+  ASSERT_TRUE(copy.LoadFilter(9, whole.SaveFilter(9)));
+  EXPECT_EQ(copy.SaveFilter(9), whole.SaveFilter(9));
+  for (int i = 0; i < 5'000; ++i) {
+    const Key key = IndexKey(100'000 + random() % 3'000);
+    if (SlotOf(key, 4) != 9) continue;
+    push(copy, key);
+    push(whole, key);
+    ASSERT_EQ(copy.Find(key) != nullptr, whole.Find(key) != nullptr);
+  }
+  copy.ClearSlot(9);
+  EXPECT_EQ(copy.SaveFilter(9), "");
+}
+
+TEST(SlotTable, FiltersThatAreNoneAreRefused) {
+  SlotTable::Options options;
+  options.min_count = 2;
+  SlotTable table(options);
+  for (int i = 0; i < 2'000'000; ++i) table.Push({IndexKey(i)}, {1.0f});
+  const std::string good = table.SaveFilter(7);
+  ASSERT_GT(good.size(), 256u + 512u + 16u);
+  for (std::size_t cut = 1; cut < good.size(); ++cut) {
+    if (cut == 264 || cut == 784 || cut == 1816) continue;  // whole generations
+    ASSERT_FALSE(table.LoadFilter(7, good.substr(0, cut))) << cut;
+  }
+  for (const std::size_t at : {0, 1, 2, 3, 5, 6, 7, 264, 267, 269}) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x40);
+    EXPECT_FALSE(table.LoadFilter(7, bad)) << at;
+  }
+  EXPECT_EQ(table.SaveFilter(7), good);
+  options.min_count = 1;
+  SlotTable unfiltered(options);
+  EXPECT_FALSE(unfiltered.LoadFilter(7, good));
+  EXPECT_TRUE(unfiltered.LoadFilter(7, ""));
+}
+
 TEST(SlotTable, ShrinkDropsZeroWeightsOnly) {
   SlotTable::Options options;
   options.optimizer.l1 = 1.0f;
