@@ -2,6 +2,9 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace ps {
 namespace {
 
@@ -36,17 +39,28 @@ BucketArray::BucketArray(int slot_bits, int payload_bytes)
       payload_bytes_(payload_bytes),
       cells_(CellsFor(payload_bytes)),
       bucket_bytes_(BucketBytes(payload_bytes)),
+      places_(std::max(1u << kBlockBits, (std::uint32_t{1} << slot_bits) / kPhases)),
       base_(arena_.base()),
       heads_(new Head[std::size_t{1} << slot_bits]),
-      segments_(new std::uint32_t[(std::size_t{1} << slot_bits) * kMaxSegments]()),
+      limits_(new std::uint32_t[std::size_t{1} << slot_bits]()),
       segment_count_(new std::uint8_t[std::size_t{1} << slot_bits]()) {
   CHECK(slot_bits >= 1 && slot_bits <= kMaxSlotBits);
   CHECK(payload_bytes > 0 && payload_bytes % 4 == 0);
-  for (std::uint32_t phase = 0; phase < 8; ++phase) {
-    reciprocal_[phase] = ((std::uint64_t{1} << 32) + 8 + phase - 1) / (8 + phase);
+  for (std::uint32_t phase = 0; phase < kPhases; ++phase) {
+    reciprocal_[phase] =
+        ((std::uint64_t{1} << 32) + SegmentUnit(phase) - 1) / SegmentUnit(phase);
+    for (std::uint32_t segment = 0; segment < kMaxSegments; ++segment) {
+      block_row_[phase * kMaxSegments + segment] = static_cast<std::uint32_t>(block_count_);
+      block_count_ += (places_ >> SharedBits(segment)) + 1;
+    }
   }
+  blocks_.reset(new std::atomic<std::uint32_t>[block_count_]());
+  allocated_.reset(new bool[block_count_]());
   // Bucket 0 of the arena stays empty: what a slot without buckets points to.
   arena_.Allocate(bucket_bytes_);
+  for (SlotIndex slot = 0; slot < slots(); ++slot) {
+    heads_[slot].place.store(places_, std::memory_order_relaxed);
+  }
 }
 
 void BucketArray::StartKey(Key key, std::size_t i, Group* group) const {
@@ -128,7 +142,7 @@ std::byte* BucketArray::PlaceIn(std::byte* bucket, Key key) {
 BucketArray::Inserted BucketArray::Insert(Key key, std::byte* free_bucket) {
   const SlotIndex slot = SlotOf(key);
   Head& head = heads_[slot];
-  const bool grow = head.size >= head.limit;
+  const bool grow = head.size >= limits_[slot];
   if (grow) Grow(slot);
   ++head.size;
   if (!grow && free_bucket != nullptr && !Full(free_bucket)) return {PlaceIn(free_bucket, key), false};
@@ -136,21 +150,42 @@ BucketArray::Inserted BucketArray::Insert(Key key, std::byte* free_bucket) {
 }
 
 void BucketArray::AddSegment(SlotIndex slot) {
-  const int segment = segment_count_[slot]++;
-  CHECK_LT(segment, kMaxSegments);
+  const std::uint32_t phase = slot & (kPhases - 1);
+  const std::uint32_t segment = segment_count_[slot]++;
+  CHECK_LT(segment, std::uint32_t{kMaxSegments});
   Head& head = heads_[slot];
+  if (segment == 0) head.place.store(TakePlace(phase), std::memory_order_relaxed);
   const std::uint32_t first = head.buckets.load(std::memory_order_relaxed);
-  const std::uint32_t count = SegmentUnit(slot) << (segment / 4);
-  // Segments are whole buckets of the arena, so that a bucket is named by one 32-bit number; that bounds a
-  // table at 2^32 buckets (256 GiB of one-lane FTRL).
-  const std::uint64_t bytes = static_cast<std::uint64_t>(count) * bucket_bytes_;
-  std::uint64_t offset = arena_.Allocate(bytes + (bucket_bytes_ == 64 ? 0 : bucket_bytes_));
-  offset = (offset + bucket_bytes_ - 1) / bucket_bytes_ * bucket_bytes_;
-  CHECK_LT(offset / bucket_bytes_ + count, std::uint64_t{1} << 32);
-  std::atomic_ref<std::uint32_t>(segments_[slot * kMaxSegments + segment])
-      .store(static_cast<std::uint32_t>(offset / bucket_bytes_) - first, std::memory_order_relaxed);
-  head.limit = static_cast<std::uint32_t>(kMaxLoad * cells_ * (first + count));
+  const std::uint32_t count = SegmentUnit(phase) << (segment / 4);
+  AllocateBlock(phase, segment, head.place.load(std::memory_order_relaxed), first);
+  limits_[slot] = static_cast<std::uint32_t>(kMaxLoad * cells_ * (first + count));
   head.buckets.store(first + count, std::memory_order_release);
+}
+
+std::uint32_t BucketArray::TakePlace(std::uint32_t phase) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (free_places_[phase].empty()) return next_place_[phase]++;
+  const std::uint32_t place = free_places_[phase].back();
+  free_places_[phase].pop_back();
+  return place;
+}
+
+void BucketArray::AllocateBlock(std::uint32_t phase, std::uint32_t segment, std::uint32_t place,
+                                std::uint32_t first) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::atomic<std::uint32_t>& block = BlockAt(phase, segment, place);
+  bool& allocated = allocated_[&block - blocks_.get()];
+  if (std::exchange(allocated, true)) return;
+  const std::uint32_t sharing = std::clamp(slots() / kPhases, 1u, 1u << SharedBits(segment));
+  const std::uint64_t buckets = std::uint64_t{sharing} * (SegmentUnit(phase) << (segment / 4));
+  // Whole buckets of the arena, so that a bucket is named by one 32-bit number; that bounds a table at 2^32
+  // buckets (256 GiB of one-lane FTRL).
+  std::uint64_t offset =
+      arena_.Allocate(buckets * bucket_bytes_ + (bucket_bytes_ == 64 ? 0 : bucket_bytes_));
+  offset = (offset + bucket_bytes_ - 1) / bucket_bytes_ * bucket_bytes_;
+  CHECK_LT(offset / bucket_bytes_ + buckets, std::uint64_t{1} << 32);
+  block.store(static_cast<std::uint32_t>(offset / bucket_bytes_) - first,
+              std::memory_order_relaxed);
 }
 
 void BucketArray::CopyOut(SlotIndex slot, Cells* cells) const {
@@ -204,13 +239,21 @@ void BucketArray::Grow(SlotIndex slot) {
 }
 
 void BucketArray::ClearSlot(SlotIndex slot) {
-  heads_[slot].size = 0;
+  Head& head = heads_[slot];
+  if (head.buckets.load(std::memory_order_relaxed) == 0) return;
+  head.size = 0;
   Cells none;
   Rebuild(slot, &none);
+  limits_[slot] = segment_count_[slot] = 0;
+  head.buckets.store(0, std::memory_order_release);
+  std::lock_guard<std::mutex> lock(mutex_);
+  free_places_[slot & (kPhases - 1)].push_back(
+      head.place.exchange(places_, std::memory_order_relaxed));
 }
 
 std::uint64_t BucketArray::memory_bytes() const {
-  return arena_.used_bytes() + slots() * (sizeof(Head) + kMaxSegments * 4 + 1);
+  return arena_.used_bytes() + slots() * (sizeof(Head) + 5) +
+         block_count_ * 5;
 }
 
 }  // namespace ps
