@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
 
 namespace ps {
 namespace {
@@ -13,6 +15,13 @@ float Between(float a, float b) {
 }
 
 }  // namespace
+
+CutTable::CutTable(const std::vector<float>& cuts) {
+  std::fill(std::begin(pivots_), std::end(pivots_), std::numeric_limits<float>::quiet_NaN());
+  std::fill(std::begin(cuts_), std::end(cuts_), std::numeric_limits<float>::quiet_NaN());
+  std::copy(cuts.begin(), cuts.end(), cuts_);
+  for (std::size_t i = 15; i < cuts.size(); i += 16) pivots_[i / 16] = cuts[i];
+}
 
 std::vector<WeightedValue> CountValues(std::vector<float>* values) {
   std::sort(values->begin(), values->end());

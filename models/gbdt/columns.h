@@ -5,6 +5,8 @@
 // the same. A category is in the bin of its text, and in bin 0 when it was too rare, or is new.
 #pragma once
 
+#include <immintrin.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -44,17 +46,46 @@ std::vector<float> ChooseCuts(absl::Span<const WeightedValue> values, int bins,
 // Sorts `values` and counts equal ones.
 std::vector<WeightedValue> CountValues(std::vector<float>* values);
 
+// The number of `cuts` that are <= value, without branches to mispredict.
+inline std::size_t CutsUpTo(const float* cuts, std::size_t count, float value) {
+  const float* base = cuts;
+  while (count > 0) {
+    const std::size_t half = (count + 1) / 2;
+    base += static_cast<std::size_t>(base[half - 1] <= value) * half;
+    count -= half;
+  }
+  return static_cast<std::size_t>(base - cuts);
+}
+
 // The bin of a number; a missing one is NaN.
 inline std::uint8_t BinOf(const BinColumn& column, float value) {
   if (value != value) return 0;
-  const float* base = column.cuts.data();
-  std::size_t count = column.cuts.size();
-  while (count > 0) {  // the number of cuts that are <= value, without branches to mispredict
-    const std::size_t half = (count + 1) / 2;
-    base = base[half - 1] <= value ? base + half : base;
-    count -= half;
-  }
-  return static_cast<std::uint8_t>(base - column.cuts.data() + 1);
+  return static_cast<std::uint8_t>(CutsUpTo(column.cuts.data(), column.cuts.size(), value) + 1);
 }
+
+// The same for many numbers of one column: sixteen cuts at a time, twice.
+class CutTable {
+ public:
+  explicit CutTable(const std::vector<float>& cuts);
+
+  std::uint8_t BinOf(float value) const {
+    const std::size_t group = CountUpTo(pivots_, value);
+    const std::size_t bin = 16 * group + CountUpTo(cuts_ + 16 * group, value) + 1;
+    return static_cast<std::uint8_t>(value == value ? bin : 0);
+  }
+
+ private:
+  static std::size_t CountUpTo(const float* sixteen, float value) {
+    const __m256 x = _mm256_set1_ps(value);
+    const auto low = static_cast<unsigned>(
+        _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(sixteen), x, _CMP_LE_OQ)));
+    const auto high = static_cast<unsigned>(
+        _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(sixteen + 8), x, _CMP_LE_OQ)));
+    return static_cast<std::size_t>(_mm_popcnt_u32(low | high << 8));
+  }
+
+  float pivots_[16];  // the last cut of each sixteen; NaN, which is below nothing, where there is none
+  float cuts_[256];
+};
 
 }  // namespace ps

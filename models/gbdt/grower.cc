@@ -54,6 +54,9 @@ void TreeGrower::Examine(const Node& node, const ColumnStretch& stretch, SplitCh
       choice =
           BestCategorySplit(column.with_missing, columns_[c].bins(), node.total, scan_, smooth_);
     } else {
+      // Each side needs min_hessian, and one of the two has only rows with a value.
+      const WideSum present = node.total - column.numbers.missing;
+      if (WideHessian(present) < scan_.min_hessian) continue;
       MissingSides sides;
       if (params_.absent_is_zero && rows_.sparse) {
         // The bin in which 0 would be: all bins before it hold negative numbers.

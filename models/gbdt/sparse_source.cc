@@ -22,6 +22,8 @@ class SparseSource final : public HistogramSource {
     for (int t = 0; t < crew->threads(); ++t) right_.emplace_back(node_rows->block_rows());
     CutParts(kPartsPerThread * static_cast<std::size_t>(crew->threads()));
     FindPartsOfRows();
+    TurnOver();
+    bin_of_row_.resize(rows->rows);
   }
 
   std::size_t cells() const override { return data_.first_cell.back(); }
@@ -33,12 +35,17 @@ class SparseSource final : public HistogramSource {
   void Split(const SplitWork& work) override {
     work.left->resize(rows_.blocks());
     work.right->resize(rows_.blocks());
-    const auto split = [&](int thread, std::size_t block) { SplitBlock(work, thread, block); };
+    std::uint8_t goes_left[kBinsPerColumn];
+    goes_left[0] = work.choice->missing_left;
+    for (int bin = 1; bin < kBinsPerColumn; ++bin) goes_left[bin] = bin <= work.choice->bin;
+    SpreadColumn(work.choice->column, false);
+    const auto split = [&](int thread, std::size_t block) { SplitBlock(work, goes_left, thread, block); };
     if (NodeRows::RowsOf(*work.parent) < kFewRows) {
       for (std::size_t b = 0; b < rows_.blocks(); ++b) split(0, b);
     } else {
       crew_.ForEach(rows_.blocks(), split);
     }
+    SpreadColumn(work.choice->column, true);
     pending_ = work.sum_left ? work.left : work.right;
   }
 
@@ -60,8 +67,6 @@ class SparseSource final : public HistogramSource {
     const std::uint32_t first = data_.first_cell[column], end = data_.first_cell[column + 1];
     WideSum present = 0;
     for (std::uint32_t i = first; i < end; ++i) present += histogram[i];
-    // A column that the node's rows do not have, or only rows of weight 0, cannot part them.
-    if (present == 0) return {{histogram + first, 0, 0, total}, nullptr};
     return {{histogram + first, static_cast<int>(end - first), total - present, total}, nullptr};
   }
 
@@ -130,27 +135,44 @@ class SparseSource final : public HistogramSource {
     }
   }
 
-  void SplitBlock(const SplitWork& work, int thread, std::size_t block) {
+  // Rows of each cell, ascending: the other order of the same values.
+  void TurnOver() {
+    const std::size_t count = cells();
+    cell_begin_ = HugeArray<std::uint64_t>(count + 1);
+    const std::uint64_t all = data_.row_begin[data_.rows];
+    for (std::uint64_t i = 0; i < all; ++i) ++cell_begin_[data_.cells[i] + 1];
+    for (std::size_t i = 0; i < count; ++i) cell_begin_[i + 1] += cell_begin_[i];
+    cell_rows_ = HugeArray<std::uint32_t>(all);
+    // Parts are ranges of cells, so threads write to places of their own.
+    crew_.ForEach(parts(), [&](int, std::size_t part) {
+      const std::size_t inner = parts() - 1;
+      const std::uint32_t first = data_.first_cell[part_column_[part]];
+      const std::uint32_t end = data_.first_cell[part_column_[part + 1]];
+      std::vector<std::uint64_t> next(cell_begin_.data() + first, cell_begin_.data() + end);
+      for (std::uint32_t row = 0; row < data_.rows; ++row) {
+        const std::uint64_t begin = data_.row_begin[row];
+        const std::uint64_t from = begin + (part == 0 ? 0 : row_part_[row * inner + part - 1]);
+        const std::uint64_t to = part == inner ? data_.row_begin[row + 1] : begin + row_part_[row * inner + part];
+        for (std::uint64_t i = from; i < to; ++i) cell_rows_[next[data_.cells[i] - first]++] = row;
+      }
+    });
+  }
+
+  // Writes the column's bins to bin_of_row_, which is all 0 otherwise; or 0 there again.
+  void SpreadColumn(std::uint32_t column, bool clear) {
+    const std::uint32_t first = data_.first_cell[column], end = data_.first_cell[column + 1];
+    for (std::uint32_t cell = first; cell < end; ++cell) {
+      const auto bin = static_cast<std::uint8_t>(clear ? 0 : cell - first + 1);
+      for (std::uint64_t i = cell_begin_[cell]; i < cell_begin_[cell + 1]; ++i) bin_of_row_[cell_rows_[i]] = bin;
+    }
+  }
+
+  void SplitBlock(const SplitWork& work, const std::uint8_t* goes_left, int thread, std::size_t block) {
     const NodeRows::Range range = (*work.parent)[block];
     RowGradient* const rows = rows_.entries(block) + range.begin;
     RowGradient* const right = right_[static_cast<std::size_t>(thread)].data();
-    const std::uint32_t first = data_.first_cell[work.choice->column];
-    const std::uint32_t end = data_.first_cell[work.choice->column + 1];
-    const std::uint32_t first_right = first + work.choice->bin;
-    std::size_t lefts = 0, rights = 0;
-    for (std::size_t i = 0; i < range.size(); ++i) {
-      const RowGradient row = rows[i];
-      const std::uint32_t* const cells = data_.cells.data();
-      const std::uint32_t* const at = std::lower_bound(cells + data_.row_begin[row.row],
-                                                       cells + data_.row_begin[row.row + 1], first);
-      const bool present = at != cells + data_.row_begin[row.row + 1] && *at < end;
-      const bool left = present ? *at < first_right : work.choice->missing_left;
-      rows[lefts] = row;
-      right[rights] = row;
-      lefts += left;
-      rights += !left;
-    }
-    std::copy_n(right, rights, rows + lefts);
+    const std::size_t lefts = PartitionDense(bin_of_row_.data(), 1, goes_left, rows, range.size(), rows, right);
+    std::copy_n(right, range.size() - lefts, rows + lefts);
     const auto middle = range.begin + static_cast<std::uint32_t>(lefts);
     (*work.left)[block] = {range.begin, middle};
     (*work.right)[block] = {middle, range.end};
@@ -162,6 +184,9 @@ class SparseSource final : public HistogramSource {
   Crew& crew_;
   std::vector<std::uint32_t> part_column_;
   HugeArray<std::uint32_t> row_part_;
+  HugeArray<std::uint64_t> cell_begin_;          // into cell_rows_
+  HugeArray<std::uint32_t> cell_rows_;
+  std::vector<std::uint8_t> bin_of_row_;         // of the column that is split by
   std::vector<std::vector<RowGradient>> right_;  // by thread
   const NodeRows::Node* pending_ = nullptr;      // whose rows Collect sums
 };

@@ -18,7 +18,7 @@ constexpr double kDenseShare = 0.25;
 constexpr std::size_t kMostDenseColumns = 4096;
 // Bins of sparse columns hold at least this many rows of the sample: most columns are rare, and
 // their cells add up.
-constexpr std::uint64_t kSparseBinRows = 10;
+constexpr std::uint64_t kSparseBinRows = 32;
 
 // One row in 2^h, so that about `wanted` of `all` are taken.
 int Halvings(double all, double wanted) {
