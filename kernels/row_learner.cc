@@ -39,12 +39,19 @@ void LearnRowsPlain(const OptimizerParams& params, const ResolvedRows& rows, flo
     row.rows = 1;
     RowMarginsPlain(params, row, state, margins + r);
     const float weight = rows.weights != nullptr ? rows.weights[r] : 1.0f;
-    const float gradient = (Logistic(margins[r]) - rows.labels[r]) * weight;
+    const float probability = Logistic(margins[r]);
+    const float gradient = (probability - rows.labels[r]) * weight;
+    const float curvature = RowCurvature(probability, weight, gradient);
     for (std::uint32_t i = rows.row_begin[r]; i < rows.row_begin[r + 1]; ++i) {
       const std::uint32_t id = rows.ids[i];
       if (id == kPaddingId) continue;
       const float value = rows.values != nullptr ? rows.values[i] : 1.0f;
-      ApplyGradient(params, gradient * value, state + std::size_t{id} * floats);
+      float* const entry = state + std::size_t{id} * floats;
+      if (params.type == Optimizer::kFtrl) {
+        ApplyFtrl(params, gradient * value, curvature * (value * value), entry);
+      } else {
+        ApplyGradient(params, gradient * value, entry);
+      }
     }
   }
 }

@@ -43,22 +43,24 @@ inline void Scatter(Lanes lanes, float* state, const std::uint32_t* ids) {
 
 struct FtrlVector {
   explicit FtrlVector(const OptimizerParams& p)
-      : beta(_mm256_set1_ps(p.beta)),
+      : base(_mm256_set1_ps(FtrlDenominator(p, 0))),
         inverse_alpha(_mm256_set1_ps(1.0f / p.alpha)),
-        l1(_mm256_set1_ps(p.l1)),
-        l2(_mm256_set1_ps(p.l2)) {}
+        newton(_mm256_set1_ps(p.newton)),
+        l1(_mm256_set1_ps(p.l1)) {}
 
   // FtrlWeight of eight features.
   __m256 Weight(__m256 z, __m256 root) const {
     const __m256 sign = _mm256_set1_ps(-0.0f);
     const __m256 magnitude = _mm256_andnot_ps(sign, z);
     const __m256 shrunk = _mm256_sub_ps(z, _mm256_or_ps(_mm256_and_ps(sign, z), l1));
-    const __m256 denominator = _mm256_fmadd_ps(_mm256_add_ps(beta, root), inverse_alpha, l2);
+    const __m256 denominator =
+        _mm256_fmadd_ps(root, _mm256_fmadd_ps(root, newton, inverse_alpha), base);
     const __m256 weight = _mm256_div_ps(_mm256_xor_ps(shrunk, sign), denominator);
     return _mm256_and_ps(weight, _mm256_cmp_ps(magnitude, l1, _CMP_GT_OQ));
   }
 
-  __m256 beta, inverse_alpha, l1, l2;
+  __m256 base;  // FtrlDenominator without history
+  __m256 inverse_alpha, newton, l1;
 };
 
 inline float Fold(__m256 partial) {
@@ -136,14 +138,19 @@ void LearnFtrl(const OptimizerParams& params, const ResolvedRows& rows, float* s
     }
     margins[r] = Fold(partial);
     const float weight = rows.weights != nullptr ? rows.weights[r] : 1.0f;
-    const __m256 gradient =
-        _mm256_set1_ps((Logistic(margins[r]) - rows.labels[r]) * weight);
+    const float probability = Logistic(margins[r]);
+    const float row_gradient = (probability - rows.labels[r]) * weight;
+    const __m256 gradient = _mm256_set1_ps(row_gradient);
+    const __m256 curvature = _mm256_set1_ps(RowCurvature(probability, weight, row_gradient));
     for (std::size_t g = 0; g < groups; ++g) {
       const Remembered& kept = remembered[g];
       const __m256 step = _mm256_mul_ps(gradient, kept.value);
-      const __m256 root = _mm256_sqrt_ps(
-          _mm256_fmadd_ps(kept.lanes.root, kept.lanes.root, _mm256_mul_ps(step, step)));
-      const __m256 sigma = _mm256_mul_ps(_mm256_sub_ps(root, kept.lanes.root), ftrl.inverse_alpha);
+      const __m256 added = _mm256_mul_ps(curvature, _mm256_mul_ps(kept.value, kept.value));
+      const __m256 root =
+          _mm256_sqrt_ps(_mm256_fmadd_ps(kept.lanes.root, kept.lanes.root, added));
+      const __m256 slope = _mm256_fmadd_ps(
+          ftrl.newton, _mm256_add_ps(root, kept.lanes.root), ftrl.inverse_alpha);
+      const __m256 sigma = _mm256_mul_ps(_mm256_sub_ps(root, kept.lanes.root), slope);
       const __m256 z = _mm256_fnmadd_ps(sigma, kept.weight, _mm256_add_ps(kept.lanes.z, step));
       Scatter({z, root}, state, ids + g * kGroup);
     }

@@ -19,6 +19,7 @@ OptimizerParams ParamsOf(const OptimizerConfig& config) {
   params.beta = static_cast<float>(config.beta);
   params.l1 = static_cast<float>(config.l1);
   params.l2 = static_cast<float>(config.l2);
+  params.newton = static_cast<float>(config.newton);
   return params;
 }
 

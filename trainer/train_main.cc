@@ -49,7 +49,8 @@ absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* train
   info.job_name = job.config.job;
   const OptimizerConfig& o = job.config.model.optimizer;
   const char* name = o.type == OptimizerType::kFtrl ? "ftrl" : o.type == OptimizerType::kAdaGrad ? "adagrad" : "sgd";
-  info.optimizer = absl::StrCat(name, " alpha=", o.alpha, " beta=", o.beta, " l1=", o.l1, " l2=", o.l2);
+  info.optimizer = absl::StrCat(name, " alpha=", o.alpha, " beta=", o.beta, " newton=", o.newton, " l1=", o.l1,
+                                " l2=", o.l2);
   PS_RETURN_IF_ERROR(trainer->Export(writer, &info));
   result->nonzero_weights = info.features;
   result->peak_rss_bytes = PeakResidentBytes();

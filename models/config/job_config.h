@@ -67,9 +67,10 @@ enum class OptimizerType { kFtrl, kAdaGrad, kSgd };
 struct OptimizerConfig {
   OptimizerType type = OptimizerType::kFtrl;
   double alpha = 0.1;  // learning rate
-  double beta = 1.0;
+  double beta = 0.5;
   double l1 = 0.0;
   double l2 = 0.0;
+  double newton = 0.2;  // ftrl
   bool operator==(const OptimizerConfig&) const = default;
 };
 

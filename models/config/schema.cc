@@ -146,9 +146,14 @@ std::vector<SchemaRow> ModelRows() {
         {"sgd", N(OptimizerType::kSgd)}}},
       {"model.optimizer.alpha", ValueType::kReal, "0.1", "Learning rate.",
        [](JobConfig* c, const V& v) { c->model.optimizer.alpha = v.real; }, Above(0)},
-      {"model.optimizer.beta", ValueType::kReal, "1",
-       "ftrl, adagrad: added to the root of the summed squared gradients.",
+      {"model.optimizer.beta", ValueType::kReal, "0.5",
+       "ftrl, adagrad: added to the root of n. n sums squared gradients; ftrl learning row by row "
+       "sums the loss's curvature p (1 - p) x^2 instead.",
        [](JobConfig* c, const V& v) { c->model.optimizer.beta = v.real; }, AtLeast(0)},
+      {"model.optimizer.newton", ValueType::kReal, "0.2",
+       "ftrl: part of Newton's step; the more, the faster the rates of frequent features fall. The "
+       "rate of a weight is 1 / ((beta + sqrt(n)) / alpha + newton n + l2).",
+       [](JobConfig* c, const V& v) { c->model.optimizer.newton = v.real; }, AtLeast(0)},
       {"model.optimizer.l1", ValueType::kReal, "0",
        "L1 penalty; makes weights exactly zero (ftrl).",
        [](JobConfig* c, const V& v) { c->model.optimizer.l1 = v.real; }, AtLeast(0)},

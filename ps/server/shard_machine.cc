@@ -70,7 +70,8 @@ void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
                              .alpha = plan.alpha(),
                              .beta = plan.beta(),
                              .l1 = plan.l1(),
-                             .l2 = plan.l2()};
+                             .l2 = plan.l2(),
+                             .newton = plan.newton()};
   options.table.layout = EntryLayout::For(options.table.optimizer.type);
   options.table.min_count = std::max(1, static_cast<int>(plan.min_count()));
   shard_ = std::make_unique<Shard>(options);

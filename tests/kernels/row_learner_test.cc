@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 #include <set>
 #include <vector>
@@ -80,6 +81,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(OptimizerParams{Optimizer::kFtrl, 0.1f, 1, 0, 0},
                       OptimizerParams{Optimizer::kFtrl, 0.05f, 1, 0.7f, 0.3f},
                       OptimizerParams{Optimizer::kFtrl, 3.0f, 0.1f, 0.01f, 0},
+                      OptimizerParams{Optimizer::kFtrl, 0.1f, 0.5f, 0, 0, 0.2f},
+                      OptimizerParams{Optimizer::kFtrl, 0.2f, 0.5f, 0.3f, 0.1f, 1.0f},
                       OptimizerParams{Optimizer::kAdaGrad, 0.1f, 1, 0, 0.1f},
                       OptimizerParams{Optimizer::kSgd, 0.05f, 1, 0, 0.1f}));
 
@@ -96,6 +99,37 @@ TEST(RowLearner, LearnsASeparableProblem) {
   for (std::size_t r = 0; r < rows.labels.size(); ++r) {
     if (rows.labels[r] == 1) {
       EXPECT_GT(margins[r], 0) << r;
+    }
+  }
+}
+
+// One feature whose every row moves the margin by value^2 times the rate: with unscaled values, and with weights in
+// the millions, steps must stay of the order of alpha (the root of n grows with them), not of value or weight.
+TEST(RowLearner, StepsStayShortWhateverTheScaleOfValuesAndWeights) {
+  const OptimizerParams params{Optimizer::kFtrl, 0.1f, 0.5f, 0, 0, 0.2f};
+  for (const float scale : {1.0f, 1e3f, 1e6f}) {
+    for (const float weight : {1.0f, 1e6f}) {
+      Rows rows;
+      for (int r = 0; r < 200; ++r) {
+        rows.ids.insert(rows.ids.end(), {1, 0, 0, 0, 0, 0, 0, 0});
+        rows.values.insert(rows.values.end(), {scale, 0, 0, 0, 0, 0, 0, 0});
+        rows.row_begin.push_back(static_cast<std::uint32_t>(rows.ids.size()));
+        rows.labels.push_back(r % 3 == 0 ? 1.0f : 0.0f);
+        rows.weights.push_back(weight);
+      }
+      std::vector<float> state(4), margins(rows.labels.size());
+      float before = 0;
+      for (std::size_t r = 0; r < rows.labels.size(); ++r) {
+        ResolvedRows row = rows.View(true, true);
+        row.row_begin += r;
+        row.labels += r;
+        row.weights += r;
+        row.rows = 1;
+        LearnRows(params, row, state.data(), &margins[r]);
+        const float after = WeightOf(params, state.data() + 2);
+        ASSERT_LE(std::fabs(after - before), 3 * params.alpha) << scale << " " << weight << " " << r;
+        before = after;
+      }
     }
   }
 }

@@ -83,6 +83,7 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   plan.set_beta(static_cast<float>(optimizer.beta));
   plan.set_l1(static_cast<float>(optimizer.l1));
   plan.set_l2(static_cast<float>(optimizer.l2));
+  plan.set_newton(static_cast<float>(optimizer.newton));
   plan.set_min_count(config.model.min_count);
   plan.set_extractor(job.extractor);
   for (const DataFile& file : job.train.files()) plan.add_files(file.path);
