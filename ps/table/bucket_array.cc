@@ -33,10 +33,11 @@ void StoreKey(std::uint64_t* to, Key key) {
 
 }  // namespace
 
-BucketArray::BucketArray(int slot_bits, int payload_bytes)
+BucketArray::BucketArray(int slot_bits, int payload_bytes, int segments_a_growth)
     : slot_bits_(slot_bits),
       slot_shift_(64 - slot_bits),
       payload_bytes_(payload_bytes),
+      segments_a_growth_(segments_a_growth),
       cells_(CellsFor(payload_bytes)),
       bucket_bytes_(BucketBytes(payload_bytes)),
       places_(std::max(1u << kBlockBits, (std::uint32_t{1} << slot_bits) / kPhases)),
@@ -60,41 +61,6 @@ BucketArray::BucketArray(int slot_bits, int payload_bytes)
   arena_.Allocate(bucket_bytes_);
   for (SlotIndex slot = 0; slot < slots(); ++slot) {
     heads_[slot].place.store(places_, std::memory_order_relaxed);
-  }
-}
-
-void BucketArray::StartKey(Key key, std::size_t i, Group* group) const {
-  const SlotIndex slot = SlotOf(key);
-  group->slot[i] = slot;
-  group->version[i] = heads_[slot].version.load(std::memory_order_acquire);
-  const std::uint32_t home = Home(key, heads_[slot].buckets.load(std::memory_order_acquire));
-  group->probe[i] = Probe{.mixed = key, .bucket = home};
-  group->bucket[i] = BucketAt(slot, home);
-  group->payload[i] = nullptr;
-  group->open |= std::uint64_t{1} << i;
-}
-
-void BucketArray::StartGroup(const Key* keys, Group* group) const {
-  group->open = 0;
-  for (std::size_t i = 0; i < group->count; ++i) {
-    StartKey(keys[group->begin + i], i, group);
-    __builtin_prefetch(group->bucket[i]);
-  }
-}
-
-void BucketArray::ProbeGroup(const Key* keys, Group* group) const {
-  for (std::uint64_t rest = group->open; rest != 0; rest &= rest - 1) {
-    const int i = std::countr_zero(rest);
-    const int cell = Match(group->bucket[i], keys[group->begin + i]);
-    if (cell < 0 && Full(group->bucket[i])) {
-      const SlotIndex slot = group->slot[i];
-      group->probe[i].Next(heads_[slot].buckets.load(std::memory_order_acquire));
-      group->bucket[i] = BucketAt(slot, group->probe[i].bucket);
-      __builtin_prefetch(group->bucket[i]);
-      continue;
-    }
-    if (cell >= 0) group->payload[i] = PayloadOf(group->bucket[i], cell);
-    group->open &= ~(std::uint64_t{1} << i);
   }
 }
 
@@ -225,15 +191,12 @@ void BucketArray::Rebuild(SlotIndex slot, Cells* cells) {
 
 void BucketArray::Grow(SlotIndex slot) {
   Head& head = heads_[slot];
-  if (head.size == 0) {
-    AddSegment(slot);
-    return;
-  }
   // Kept between calls: the largest slot's size, once a thread.
   static thread_local Cells cells;
   head.version.fetch_add(1, std::memory_order_acq_rel);
   CopyOut(slot, &cells);
-  AddSegment(slot);
+  const int segments = head.size == 0 ? 1 : segments_a_growth_;
+  for (int i = 0; i < segments; ++i) AddSegment(slot);
   Rebuild(slot, &cells);
   head.version.fetch_add(1, std::memory_order_acq_rel);
 }

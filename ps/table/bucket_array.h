@@ -7,7 +7,7 @@
 // an absent key, this 2. Cells of a bucket fill from the front and are never emptied one by one, so a bucket
 // whose last cell is free ends a probe.
 //
-// A slot grows in place by one segment at a time. Its first four segments have S buckets each, the next four 2S,
+// A slot grows in place, by one segment at a time or four. Its first four segments have S buckets each, the next four 2S,
 // then 4S and so on, so growth is by 1.15x to 1.3x and nothing is ever freed or left as a hole; S is 8..15 and
 // differs between slots, which spreads their growth: at any size of the table the mean load is the same.
 // Growing copies the slot's cells out, clears, and inserts them again in hash order, which is sequential.
@@ -29,6 +29,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "ps/base/key.h"
@@ -38,8 +39,9 @@ namespace ps {
 
 class BucketArray {
  public:
-  // Geometry of a bucket: `cells` keys, then `cells` payloads.
-  BucketArray(int slot_bits, int payload_bytes);
+  // Geometry of a bucket: `cells` keys, then `cells` payloads. With one segment a growth a slot holds the least
+  // memory; with four it doubles, and new keys cost the least.
+  BucketArray(int slot_bits, int payload_bytes, int segments_a_growth = 1);
 
   struct Head {
     std::atomic<std::uint32_t> buckets{0};
@@ -130,15 +132,18 @@ class BucketArray {
   // look-up left (Found) with no rebuild of the slot since, or null.
   Inserted Insert(Key key, std::byte* free_bucket = nullptr);
 
-  // What a batched look-up found for a key.
+  // What a look-up with prefetch found for a key.
   struct Found {
     std::byte* payload = nullptr;   // null: absent
     std::byte* free_bucket = nullptr;  // where an absent key's probe ended, for Insert; may be null
     std::uint32_t version = 0;      // of the slot when the look-up began; odd, or not the present one, if a
                                     // rebuild came between (of interest to optimistic readers only)
   };
-  // Looks up many keys with their cache misses overlapped: calls visit(i, found) in order of i. Visit may insert
-  // keys[i] and must then return Inserted::grew; else false. Keys are distinct where visit inserts.
+  // Looks up many keys with their cache misses overlapped.
+  template <typename Visit>
+  class Lookahead;
+  // Calls visit(i, found) for each keys[i], in any order. Visit may insert keys[i] and must then return
+  // Inserted::grew; else false. Keys are distinct where visit inserts.
   template <typename Visit>
   void VisitBatch(const Key* keys, std::size_t count, Visit visit) const;
 
@@ -191,21 +196,6 @@ class BucketArray {
       }
     }
   };
-  static constexpr std::size_t kGroup = 32;
-  // A group of keys on its way through VisitBatch.
-  struct Group {
-    std::size_t begin = 0, count = 0;
-    SlotIndex slot[kGroup];
-    std::uint32_t version[kGroup];
-    Probe probe[kGroup];
-    std::byte* bucket[kGroup];        // the next one to look into, prefetched
-    std::byte* payload[kGroup];       // null: not found
-    std::uint64_t open = 0;           // bit i: key i's probe goes on at bucket[i]
-  };
-  static constexpr std::size_t kRounds = 6;  // of probing with prefetch; what is open then is rare
-  void StartGroup(const Key* keys, Group* group) const;
-  void StartKey(Key key, std::size_t i, Group* group) const;
-  void ProbeGroup(const Key* keys, Group* group) const;
   std::byte* FindOverflow(SlotIndex slot, Key key) const;
   // Looks into probe.bucket and on.
   std::byte* FollowProbe(SlotIndex slot, Probe probe, Key key) const;
@@ -231,6 +221,7 @@ class BucketArray {
   const int slot_bits_;
   const int slot_shift_;
   const int payload_bytes_;
+  const int segments_a_growth_;
   const int cells_;
   const std::uint32_t bucket_bytes_;
   const std::uint32_t places_;  // of a phase; one more is that of slots without buckets
@@ -250,41 +241,98 @@ class BucketArray {
   std::vector<std::uint32_t> free_places_[kPhases];
 };
 
+// A ring of keys on their way: each waits for the prefetch of the bucket that it looks into next. A probe that has
+// to go on keeps its place in the ring for another round.
 template <typename Visit>
-void BucketArray::VisitBatch(const Key* keys, std::size_t count, Visit visit) const {
-  // Groups in flight: one whose home buckets are being fetched, some whose overflow buckets are, and the one
-  // being visited, whose lines are in the first-level cache.
-  constexpr std::size_t kInFlight = kRounds + 2;
-  Group groups[kInFlight];
-  const std::size_t all = (count + kGroup - 1) / kGroup;
-  for (std::size_t g = 0; g < all + kInFlight - 1; ++g) {
-    if (g < all) {
-      Group& started = groups[g % kInFlight];
-      started.begin = g * kGroup;
-      started.count = count - started.begin < kGroup ? count - started.begin : kGroup;
-      StartGroup(keys, &started);
+class BucketArray::Lookahead {
+ public:
+  // visit(tag, key, found), as in VisitBatch.
+  Lookahead(const BucketArray& buckets, Visit visit) : buckets_(buckets), visit_(std::move(visit)) {}
+
+  // Begins the look-up of a key, and may end those of earlier ones.
+  void Push(Key key, std::uint32_t tag) {
+    if (in_flight_ == kInFlight) {
+      while (!Finish(next_)) next_ = (next_ + 1) % kInFlight;
+    } else {
+      ++in_flight_;
     }
-    for (std::size_t round = 1; round <= kRounds; ++round) {
-      if (g >= round && g - round < all) ProbeGroup(keys, &groups[(g - round) % kInFlight]);
-    }
-    if (g < kInFlight - 1) continue;
-    Group& group = groups[(g - (kInFlight - 1)) % kInFlight];
-    for (std::size_t i = 0; i < group.count; ++i) {
-      const Key key = keys[group.begin + i];
-      const bool open = ((group.open >> i) & 1) != 0;
-      Found found{group.payload[i], open ? nullptr : group.bucket[i], group.version[i]};
-      if (open) found.payload = FollowProbe(group.slot[i], group.probe[i], key);
-      if (!visit(group.begin + i, found)) continue;
-      // The slot was rebuilt: what is known of its keys that are still to come is stale.
-      for (Group& other : groups) {
-        const std::size_t first = &other == &group ? i + 1 : 0;
-        if (other.begin + first <= group.begin + i) continue;
-        for (std::size_t j = first; j < other.count; ++j) {
-          if (other.slot[j] == group.slot[i]) StartKey(keys[other.begin + j], j, &other);
-        }
-      }
+    entries_[next_].key = key;
+    entries_[next_].tag = tag;
+    entries_[next_].waits = true;
+    Start(&entries_[next_]);
+    next_ = (next_ + 1) % kInFlight;
+  }
+  void Drain() {
+    while (in_flight_ > 0) {
+      if (entries_[next_].waits && Finish(next_)) --in_flight_;
+      next_ = (next_ + 1) % kInFlight;
     }
   }
+
+ private:
+  static constexpr std::uint32_t kInFlight = 32;
+  static constexpr std::uint32_t kMostRounds = 6;  // what is open then is rare, and looked up at once
+  struct Entry {
+    Key key;
+    std::byte* bucket;  // the next one to look into, prefetched
+    Probe probe;
+    SlotIndex slot;
+    std::uint32_t version;
+    std::uint32_t tag;
+    bool waits = false;
+  };
+
+  void Start(Entry* entry) {
+    const SlotIndex slot = buckets_.SlotOf(entry->key);
+    const Head& head = buckets_.heads_[slot];
+    entry->slot = slot;
+    entry->version = head.version.load(std::memory_order_acquire);
+    const std::uint32_t home =
+        buckets_.Home(entry->key, head.buckets.load(std::memory_order_acquire));
+    entry->probe = Probe{.mixed = entry->key, .bucket = home};
+    entry->bucket = buckets_.BucketAt(slot, home);
+    __builtin_prefetch(entry->bucket);
+  }
+
+  // False when the key's probe goes on.
+  bool Finish(std::uint32_t at) {
+    Entry& entry = entries_[at];
+    const int cell = buckets_.Match(entry.bucket, entry.key);
+    Found found{.version = entry.version};
+    if (cell >= 0) {
+      found.payload = buckets_.PayloadOf(entry.bucket, cell);
+    } else if (!buckets_.Full(entry.bucket)) {
+      found.free_bucket = entry.bucket;
+    } else if (entry.probe.step < kMostRounds) {
+      entry.probe.Next(buckets_.heads_[entry.slot].buckets.load(std::memory_order_acquire));
+      entry.bucket = buckets_.BucketAt(entry.slot, entry.probe.bucket);
+      __builtin_prefetch(entry.bucket);
+      return false;
+    } else {
+      found.payload = buckets_.FollowProbe(entry.slot, entry.probe, entry.key);
+    }
+    entry.waits = false;
+    if (!visit_(entry.tag, entry.key, found)) return true;
+    // The slot was rebuilt: what is known of its keys that still wait is stale.
+    for (Entry& other : entries_) {
+      if (other.waits && other.slot == entry.slot) Start(&other);
+    }
+    return true;
+  }
+
+  const BucketArray& buckets_;
+  Visit visit_;
+  std::uint32_t next_ = 0;
+  std::uint32_t in_flight_ = 0;
+  Entry entries_[kInFlight];
+};
+
+template <typename Visit>
+void BucketArray::VisitBatch(const Key* keys, std::size_t count, Visit visit) const {
+  const auto by_tag = [&visit](std::uint32_t i, Key, const Found& found) { return visit(i, found); };
+  Lookahead<decltype(by_tag)> ahead(*this, by_tag);
+  for (std::size_t i = 0; i < count; ++i) ahead.Push(keys[i], static_cast<std::uint32_t>(i));
+  ahead.Drain();
 }
 
 template <typename Visit>

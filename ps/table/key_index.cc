@@ -3,8 +3,14 @@
 #include <glog/logging.h>
 #include <sched.h>
 
+#include <algorithm>
+
 namespace ps {
 namespace {
+
+// A growth doubles a slot: an entry is 12 bytes here, of 30 or more with its state, so spare cells cost little, and
+// moving keys time and again is what a new key costs most.
+constexpr int kSegmentsAGrowth = 4;
 
 std::atomic_ref<std::uint32_t> IdAt(std::byte* payload) {
   return std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(payload));
@@ -34,7 +40,7 @@ class KeyIndex::SlotLock {
 };
 
 KeyIndex::KeyIndex(int slot_bits, std::uint32_t first_id)
-    : buckets_(slot_bits, sizeof(std::uint32_t)),
+    : buckets_(slot_bits, sizeof(std::uint32_t), kSegmentsAGrowth),
       locks_(new std::atomic<std::uint8_t>[std::size_t{1} << slot_bits]()),
       next_id_(first_id) {
   CHECK_GE(first_id, 1u);
@@ -49,13 +55,17 @@ std::uint32_t KeyIndex::Confirm(SlotIndex slot, const BucketArray::Found& found)
   return (found.version & 1) == 0 && now == found.version ? id : kUnknown;
 }
 
-std::uint32_t KeyIndex::FindOrAdd(Key key) {
+std::uint32_t KeyIndex::FindOrAdd(Key key, const BucketArray::Found& found) {
   const SlotIndex slot = buckets_.SlotOf(key);
   SlotLock lock(locks_[slot]);
-  if (std::byte* payload = buckets_.Find(key); payload != nullptr) {
-    return IdAt(payload).load(std::memory_order_relaxed);
-  }
-  std::byte* payload = buckets_.Insert(key).payload;
+  // If nothing was rebuilt since the look-up, all buckets before the one where it ended are still full, and
+  // without the key.
+  const bool known = found.free_bucket != nullptr && (found.version & 1) == 0 &&
+                     buckets_.head(slot).version.load(std::memory_order_relaxed) == found.version;
+  std::byte* payload =
+      known ? buckets_.FindFrom(slot, found.free_bucket, key) : buckets_.Find(key);
+  if (payload != nullptr) return IdAt(payload).load(std::memory_order_relaxed);
+  payload = buckets_.Insert(key, known ? found.free_bucket : nullptr).payload;
   const std::uint32_t id = next_id_.fetch_add(1, std::memory_order_acq_rel);
   CHECK_LT(id, 0xffffffffu) << "more than 2^32 features in one process: use servers";
   IdAt(payload).store(id, std::memory_order_release);
@@ -68,54 +78,56 @@ std::uint32_t KeyIndex::FindLocked(Key key) const {
   return payload == nullptr ? kUnknown : IdAt(payload).load(std::memory_order_relaxed);
 }
 
-void KeyIndex::TakeRecent(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids) {
-  recent->missed_keys_.resize(keys.size());
-  recent->missed_at_.resize(keys.size());
-  Key* missed_keys = recent->missed_keys_.data();
-  std::uint32_t* missed_at = recent->missed_at_.data();
-  std::size_t missed = 0;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    // Without a branch on the outcome, which nothing could predict.
-    const Recent::Cell cell = recent->CellOf(keys[i]);
-    ids[i] = cell.id;
-    missed_keys[missed] = keys[i];
-    missed_at[missed] = static_cast<std::uint32_t>(i);
-    missed += cell.key != keys[i];
+template <typename Missed>
+void KeyIndex::TakeRecent(absl::Span<const Key> keys, const Recent& recent, std::uint32_t* ids,
+                          Missed missed) {
+  // A stretch at a time, so that the few misses of each, which prefetch, are spread over the work: all at once
+  // they would wait for the memory alone.
+  constexpr std::size_t kStretch = 64;
+  std::uint32_t missed_at[kStretch];
+  for (std::size_t begin = 0; begin < keys.size(); begin += kStretch) {
+    const std::size_t end = std::min(keys.size(), begin + kStretch);
+    std::size_t count = 0;
+    for (std::size_t i = begin; i < end; ++i) {
+      // Without a branch on the outcome, which nothing could predict.
+      const Recent::Cell cell = recent.cells_[Recent::CellNumber(keys[i])];
+      ids[i] = cell.id;
+      missed_at[count] = static_cast<std::uint32_t>(i);
+      count += cell.key != keys[i];
+    }
+    for (std::size_t m = 0; m < count; ++m) missed(missed_at[m]);
   }
-  recent->missed_keys_.resize(missed);
-  recent->missed_at_.resize(missed);
 }
 
 void KeyIndex::Resolve(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids) {
-  TakeRecent(keys, recent, ids);
-  const std::vector<Key>& missed = recent->missed_keys_;
-  buckets_.VisitBatch(missed.data(), missed.size(),
-                      [&](std::size_t i, BucketArray::Found found) {
-                        std::uint32_t id = Confirm(buckets_.SlotOf(missed[i]), found);
-                        if (id == kUnknown) id = FindOrAdd(missed[i]);
-                        ids[recent->missed_at_[i]] = id;
-                        recent->CellOf(missed[i]) = {missed[i], id};
-                        return false;
-                      });
+  const auto visit = [&](std::uint32_t i, Key key, const BucketArray::Found& found) {
+    std::uint32_t id = Confirm(buckets_.SlotOf(key), found);
+    if (id == kUnknown) id = FindOrAdd(key, found);
+    ids[i] = id;
+    recent->CellOf(key) = {key, id};
+    return false;
+  };
+  BucketArray::Lookahead<decltype(visit)> ahead(buckets_, visit);
+  TakeRecent(keys, *recent, ids, [&](std::uint32_t i) { ahead.Push(keys[i], i); });
+  ahead.Drain();
 }
 
 void KeyIndex::Find(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids) const {
-  TakeRecent(keys, recent, ids);
-  const std::vector<Key>& missed = recent->missed_keys_;
-  buckets_.VisitBatch(
-      missed.data(), missed.size(),
-      [&](std::size_t i, BucketArray::Found found) {
-        const SlotIndex slot = buckets_.SlotOf(missed[i]);
-        std::uint32_t id = Confirm(slot, found);
-        // A miss is certain where nothing was rebuilt meanwhile.
-        const bool certain =
-            (found.version & 1) == 0 &&
-            buckets_.head(slot).version.load(std::memory_order_relaxed) == found.version;
-        if (id == kUnknown && !certain) id = FindLocked(missed[i]);
-        ids[recent->missed_at_[i]] = id;
-        if (id != kUnknown) recent->CellOf(missed[i]) = {missed[i], id};
-        return false;
-      });
+  const auto visit = [&](std::uint32_t i, Key key, const BucketArray::Found& found) {
+    const SlotIndex slot = buckets_.SlotOf(key);
+    std::uint32_t id = Confirm(slot, found);
+    // A miss is certain where nothing was rebuilt meanwhile.
+    const bool certain =
+        (found.version & 1) == 0 &&
+        buckets_.head(slot).version.load(std::memory_order_relaxed) == found.version;
+    if (id == kUnknown && !certain) id = FindLocked(key);
+    ids[i] = id;
+    if (id != kUnknown) recent->CellOf(key) = {key, id};
+    return false;
+  };
+  BucketArray::Lookahead<decltype(visit)> ahead(buckets_, visit);
+  TakeRecent(keys, *recent, ids, [&](std::uint32_t i) { ahead.Push(keys[i], i); });
+  ahead.Drain();
 }
 
 }  // namespace ps

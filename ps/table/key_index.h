@@ -37,10 +37,9 @@ class KeyIndex {
       Key key = kEmptyKey;
       std::uint32_t id = kUnknown;
     };
-    Cell& CellOf(Key key) { return cells_[(key >> 16) % kCells]; }
+    static std::size_t CellNumber(Key key) { return (key >> 16) % kCells; }
+    Cell& CellOf(Key key) { return cells_[CellNumber(key)]; }
     std::vector<Cell> cells_;
-    std::vector<Key> missed_keys_;             // scratch of Resolve and Find
-    std::vector<std::uint32_t> missed_at_;
   };
 
   // ids[i] = id of keys[i], a new one for a key not seen. Any thread, each with its own Recent.
@@ -64,12 +63,14 @@ class KeyIndex {
   std::uint64_t memory_bytes() const { return buckets_.memory_bytes(); }
 
  private:
-  // Answers from `recent` what it can; the rest is left in its missed_keys_ and missed_at_.
-  static void TakeRecent(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids);
+  // Answers from `recent` what it can; calls missed(i) for the rest.
+  template <typename Missed>
+  static void TakeRecent(absl::Span<const Key> keys, const Recent& recent, std::uint32_t* ids,
+                         Missed missed);
   // Id by an optimistic read, kUnknown where that did not work out.
   std::uint32_t Confirm(SlotIndex slot, const BucketArray::Found& found) const;
-  // Under the slot's lock.
-  std::uint32_t FindOrAdd(Key key);
+  // Under the slot's lock. `found`: what a look-up without it said.
+  std::uint32_t FindOrAdd(Key key, const BucketArray::Found& found);
   std::uint32_t FindLocked(Key key) const;
 
   class SlotLock;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace ps {
 namespace {
@@ -149,14 +150,35 @@ float DenseModel::bias() const { return options_.bias ? WeightAt(kBiasId) : 0.0f
 
 void DenseModel::SlotWeights(SlotIndex slot, std::vector<Key>* keys,
                              std::vector<float>* weights) const {
-  std::vector<std::pair<Key, float>> found;
-  index_.ForEachInSlot(slot, [&](Key key, std::uint32_t id) {
-    const float weight = WeightAt(id);
-    if (weight != 0.0f) found.emplace_back(key, weight);
-  });
-  std::sort(found.begin(), found.end());
-  for (const auto& [key, weight] : found) {
-    keys->push_back(key);
+  struct Cell {
+    Key key;
+    std::uint32_t id;
+  };
+  std::vector<Cell> cells;
+  index_.ForEachInSlot(slot, [&](Key key, std::uint32_t id) { cells.push_back({key, id}); });
+  // Keys are uniform: dealt out by their next bits they are almost in order, which leaves an insertion sort little.
+  int bits = 1;
+  while (bits < 16 && (cells.size() >> bits) > 4) ++bits;
+  const auto pile = [bits](Key key) { return (key << kSlotBits) >> (64 - bits); };
+  std::vector<std::uint32_t> next((std::size_t{1} << bits) + 1);
+  for (const Cell& cell : cells) ++next[pile(cell.key) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<Cell> sorted(cells.size());
+  for (const Cell& cell : cells) sorted[next[pile(cell.key)]++] = cell;
+  for (std::size_t i = 1; i < sorted.size(); ++i) {
+    const Cell cell = sorted[i];
+    std::size_t at = i;
+    for (; at > 0 && sorted[at - 1].key > cell.key; --at) sorted[at] = sorted[at - 1];
+    sorted[at] = cell;
+  }
+  constexpr std::size_t kAhead = 16;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    if (i + kAhead < sorted.size()) {
+      __builtin_prefetch(state() + std::size_t{sorted[i + kAhead].id} * floats_);
+    }
+    const float weight = WeightAt(sorted[i].id);
+    if (weight == 0.0f) continue;
+    keys->push_back(sorted[i].key);
     weights->push_back(weight);
   }
 }
