@@ -14,11 +14,10 @@ namespace {
 
 class Run {
  public:
-  Run(const Scorer& scorer, const RowParser& parser, const DataFiles& files,
-      const EvaluationOptions& options, BadRows* bad_rows)
-      : scorer_(scorer),
-        parser_(parser),
+  Run(const ScoreText& score, const DataFiles& files, const EvaluationOptions& options, BadRows* bad_rows)
+      : score_(score),
         predictions_(options.predictions),
+        errors_(options.errors),
         bad_rows_(*bad_rows),
         stream_(BlockStream::Create(files, options.block_bytes)) {}
 
@@ -45,8 +44,7 @@ class Run {
       PS_ASSIGN_OR_RETURN(const bool more, stream_->Next(&block));
       if (!more) return absl::OkStatus();
       rows.Clear();
-      parser_.Parse(block.text, TextOrigin{block.file, block.offset}, &rows);
-      scorer_.Score(rows, &margins);
+      score_(block.text, TextOrigin{block.file, block.offset}, &rows, &margins);
       if (!turns_.Wait(block.sequence)) return absl::OkStatus();
       PS_RETURN_IF_ERROR(TakeTurn(rows, margins));
       turns_.Done();
@@ -57,13 +55,26 @@ class Run {
   absl::Status TakeTurn(const RowBlock& rows, const std::vector<float>& margins) {
     bad_rows_.Add(rows);
     PS_RETURN_IF_ERROR(bad_rows_.Check(/*at_end=*/false));
-    metrics_.AddRows(margins, rows.label, rows.weight);
+    if (errors_ == nullptr) {
+      metrics_.AddRows(margins, rows.label, rows.weight);
+    } else {
+      AddErrors(rows, margins);
+    }
     return predictions_ == nullptr ? absl::OkStatus() : predictions_->Append(rows.label, margins);
   }
 
-  const Scorer& scorer_;
-  const RowParser& parser_;
+  void AddErrors(const RowBlock& rows, const std::vector<float>& margins) {
+    for (std::size_t r = 0; r < rows.rows(); ++r) {
+      const double weight = rows.weight.empty() ? 1 : rows.weight[r];
+      const double difference = double{margins[r]} - rows.label[r];
+      errors_->sum += weight * difference * difference;
+      errors_->weights += weight;
+    }
+  }
+
+  const ScoreText& score_;
   PredictionWriter* const predictions_;
+  SquaredErrors* const errors_;
   BadRows& bad_rows_;
   const std::unique_ptr<BlockStream> stream_;
   OrderedTurns turns_;
@@ -75,10 +86,9 @@ class Run {
 
 }  // namespace
 
-absl::StatusOr<MetricState> Evaluate(const Scorer& scorer, const RowParser& parser,
-                                     const DataFiles& files, const EvaluationOptions& options,
+absl::StatusOr<MetricState> Evaluate(const ScoreText& score, const DataFiles& files, const EvaluationOptions& options,
                                      BadRows* bad_rows) {
-  Run run(scorer, parser, files, options, bad_rows);
+  Run run(score, files, options, bad_rows);
   std::vector<std::thread> others;
   for (int i = 1; i < options.threads; ++i) others.emplace_back([&run] { run.Work(); });
   run.Work();
@@ -86,6 +96,15 @@ absl::StatusOr<MetricState> Evaluate(const Scorer& scorer, const RowParser& pars
   PS_RETURN_IF_ERROR(run.status());
   PS_RETURN_IF_ERROR(bad_rows->Check(/*at_end=*/true));
   return run.TakeMetrics();
+}
+
+absl::StatusOr<MetricState> Evaluate(const Scorer& scorer, const RowParser& parser, const DataFiles& files,
+                                     const EvaluationOptions& options, BadRows* bad_rows) {
+  const ScoreText score = [&](std::string_view text, TextOrigin origin, RowBlock* rows, std::vector<float>* margins) {
+    parser.Parse(text, origin, rows);
+    scorer.Score(*rows, margins);
+  };
+  return Evaluate(score, files, options, bad_rows);
 }
 
 }  // namespace ps

@@ -5,6 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "evaluation/prediction_writer.h"
@@ -15,11 +18,25 @@
 
 namespace ps {
 
+// Appends the rows of a piece of text to the block, which is empty, and replaces the margins by theirs. Called from
+// every thread.
+using ScoreText = std::function<void(std::string_view, TextOrigin, RowBlock*, std::vector<float>*)>;
+
+// Of a model of numbers instead of classes.
+struct SquaredErrors {
+  double sum = 0, weights = 0;  // of weighted squared differences
+};
+
 struct EvaluationOptions {
   int threads = 1;
   std::uint64_t block_bytes = 1 << 20;
   PredictionWriter* predictions = nullptr;  // not owned; may be null
+  SquaredErrors* errors = nullptr;          // set: errors are added up there, instead of metrics of classes
 };
+
+// Errors: of the data (bad_rows judges malformed rows), and of writing predictions.
+absl::StatusOr<MetricState> Evaluate(const ScoreText& score, const DataFiles& files, const EvaluationOptions& options,
+                                     BadRows* bad_rows);
 
 // `parser` may be that of the scorer's model or any other. Errors: of the data (bad_rows judges
 // malformed rows), and of writing predictions.

@@ -1,6 +1,7 @@
 // ps_eval: scores labelled data with a model bundle.
 #include <gflags/gflags.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "evaluation/html_report.h"
 #include "evaluation/metrics_table.h"
 #include "models/bundle/bundle.h"
+#include "models/gbdt/tree_scorer.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/file.h"
 
@@ -83,11 +85,57 @@ void PrintJson(const ps::BadRows& bad_rows, const ps::Metrics& metrics) {
             << "}\n";
 }
 
+// A model of any type: what of it evaluation needs.
+struct Model {
+  std::unique_ptr<ps::Scorer> weights;
+  std::unique_ptr<ps::TreeScorer> trees;
+  const ps::Bundle* bundle = nullptr;
+  ps::ScoreText score;
+  bool squared = false;  // it predicts numbers, not classes
+};
+
+absl::StatusOr<Model> OpenModel(std::unique_ptr<ps::Bundle> bundle) {
+  Model model;
+  if (bundle->info().model_type == "gbdt") {
+    auto trees = ps::TreeScorer::FromBundle(std::move(bundle));
+    if (!trees.ok()) return trees.status();
+    model.trees = *std::move(trees);
+    model.bundle = &model.trees->bundle();
+    model.squared = model.trees->model().objective == ps::Objective::kSquared;
+    model.score = [scorer = model.trees.get()](std::string_view text, ps::TextOrigin origin, ps::RowBlock* rows,
+                                               std::vector<float>* margins) {
+      scorer->ScoreText(text, origin, rows, margins);
+    };
+    return model;
+  }
+  auto weights = ps::Scorer::FromBundle(std::move(bundle));
+  if (!weights.ok()) return weights.status();
+  model.weights = *std::move(weights);
+  model.bundle = model.weights->bundle();
+  model.score = [scorer = model.weights.get()](std::string_view text, ps::TextOrigin origin, ps::RowBlock* rows,
+                                               std::vector<float>* margins) {
+    scorer->parser()->Parse(text, origin, rows);
+    scorer->Score(*rows, margins);
+  };
+  return model;
+}
+
+void PrintErrors(const ps::SquaredErrors& errors, const ps::BadRows& bad_rows) {
+  const double rmse = errors.weights > 0 ? std::sqrt(errors.sum / errors.weights) : 0;
+  if (FLAGS_json) {
+    std::cout << "{\"model\": {\"rmse\": " << rmse << "}, \"rows_read\": " << bad_rows.rows()
+              << ", \"bad_rows\": " << bad_rows.bad_rows() << "}\n";
+  } else {
+    std::cout << ps::GroupedDigits(bad_rows.rows()) << " rows, root mean squared error " << rmse << "\n";
+  }
+  std::cout.flush();
+}
+
 int Run() {
   auto bundle = ps::Bundle::Open(FLAGS_model);
   if (!bundle.ok()) return FailModel(bundle.status());
-  auto scorer = ps::Scorer::FromBundle(*std::move(bundle));
-  if (!scorer.ok()) return FailModel(scorer.status());
+  auto model = OpenModel(*std::move(bundle));
+  if (!model.ok()) return FailModel(model.status());
   const auto files = ps::DataFiles::Open(absl::StrSplit(FLAGS_data, ',', absl::SkipEmpty()));
   if (!files.ok()) return Fail(files.status(), kDataError);
 
@@ -101,7 +149,9 @@ int Run() {
     options.predictions = predictions.get();
   }
   ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows);
-  const auto state = ps::Evaluate(**scorer, *(*scorer)->parser(), *files, options, &bad_rows);
+  ps::SquaredErrors errors;
+  if (model->squared) options.errors = &errors;
+  const auto state = ps::Evaluate(model->score, *files, options, &bad_rows);
   if (!state.ok()) return Fail(state.status(), kDataError);
   if (predictions != nullptr) {
     const absl::Status closed = predictions->Close();
@@ -113,15 +163,19 @@ int Run() {
         absl::InvalidArgumentError(absl::StrCat(FLAGS_data, ": there are no rows to score")),
         kDataError);
   }
+  if (model->squared) {
+    PrintErrors(errors, bad_rows);
+    return std::cout.good() ? 0 : kDataError;
+  }
   if (!FLAGS_report.empty()) {
     const absl::Status written = ps::WriteFileAtomically(
-        FLAGS_report, ps::HtmlReport((*scorer)->bundle()->info(), FLAGS_data, *state));
+        FLAGS_report, ps::HtmlReport(model->bundle->info(), FLAGS_data, *state));
     if (!written.ok()) return Fail(written, kUsageError);
   }
   if (FLAGS_json) {
     PrintJson(bad_rows, state->Finish());
   } else {
-    PrintTables(*(*scorer)->bundle(), *files, bad_rows, state->Finish());
+    PrintTables(*model->bundle, *files, bad_rows, state->Finish());
   }
   std::cout.flush();
   return std::cout.good() ? 0 : kDataError;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "evaluation/model_inspection.h"
+#include "evaluation/tree_inspection.h"
 #include "models/bundle/bundle.h"
 
 DEFINE_uint64(top, 0, "only this many weights or differences; 0: all of a dump, 10 of a diff");
@@ -28,6 +29,7 @@ constexpr char kUsage[] =
     "  inspect  what the model is: counts, norms, optimiser, features\n"
     "  dump     key and weight of the bias and every feature, tab-separated; for libsvm data also "
     "the index\n"
+    "           of trees: inspect shows the --top columns of largest gain, dump a line a node\n"
     "  diff     what changed from the first model to the second\n"
     "\n"
     "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 a damaged bundle\n";
@@ -63,7 +65,15 @@ int Run(const std::vector<std::string>& arguments) {
     if (!bundle.ok()) return Fail(bundle.status());
     bundles.push_back(*std::move(bundle));
   }
-  if (command == "inspect") {
+  const bool trees = bundles[0]->info().model_type == "gbdt";
+  if (command == "diff" && (trees || bundles[1]->info().model_type == "gbdt")) {
+    return Usage("diff compares weights; a model of trees has none");
+  }
+  if (trees) {
+    const absl::Status status = command == "inspect" ? ps::InspectTrees(*bundles[0], FLAGS_top, std::cout)
+                                                     : ps::DumpTrees(*bundles[0], std::cout);
+    if (!status.ok()) return Fail(status);
+  } else if (command == "inspect") {
     ps::InspectModel(*bundles[0], std::cout);
   } else if (command == "dump") {
     const ps::DumpOptions options{

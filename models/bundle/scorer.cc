@@ -17,6 +17,10 @@ constexpr std::size_t kFeaturesAtOnce = 1024;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Scorer>> Scorer::FromBundle(std::unique_ptr<const Bundle> bundle) {
+  if (bundle->info().model_type != "lr") {
+    return absl::FailedPreconditionError(absl::StrCat(bundle->dir(), ": a model of type ", bundle->info().model_type,
+                                                      " has no weights to score with"));
+  }
   const absl::StatusOr<std::string> plan = bundle->ReadFile(kExtractorName);
   if (absl::IsNotFound(plan.status())) {
     return absl::FailedPreconditionError(absl::StrCat(

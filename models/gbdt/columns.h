@@ -84,7 +84,8 @@ class CutTable {
     return static_cast<std::size_t>(_mm_popcnt_u32(low | high << 8));
   }
 
-  float pivots_[16];  // the last cut of each sixteen; NaN, which is below nothing, where there is none
+  float pivots_[16];  // the last cut of each sixteen; NaN, which is below nothing, where there is
+                      // none
   float cuts_[256];
 };
 

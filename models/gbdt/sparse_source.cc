@@ -39,7 +39,9 @@ class SparseSource final : public HistogramSource {
     goes_left[0] = work.choice->missing_left;
     for (int bin = 1; bin < kBinsPerColumn; ++bin) goes_left[bin] = bin <= work.choice->bin;
     SpreadColumn(work.choice->column, false);
-    const auto split = [&](int thread, std::size_t block) { SplitBlock(work, goes_left, thread, block); };
+    const auto split = [&](int thread, std::size_t block) {
+      SplitBlock(work, goes_left, thread, block);
+    };
     if (NodeRows::RowsOf(*work.parent) < kFewRows) {
       for (std::size_t b = 0; b < rows_.blocks(); ++b) split(0, b);
     } else {
@@ -152,7 +154,8 @@ class SparseSource final : public HistogramSource {
       for (std::uint32_t row = 0; row < data_.rows; ++row) {
         const std::uint64_t begin = data_.row_begin[row];
         const std::uint64_t from = begin + (part == 0 ? 0 : row_part_[row * inner + part - 1]);
-        const std::uint64_t to = part == inner ? data_.row_begin[row + 1] : begin + row_part_[row * inner + part];
+        const std::uint64_t to =
+            part == inner ? data_.row_begin[row + 1] : begin + row_part_[row * inner + part];
         for (std::uint64_t i = from; i < to; ++i) cell_rows_[next[data_.cells[i] - first]++] = row;
       }
     });
@@ -163,15 +166,18 @@ class SparseSource final : public HistogramSource {
     const std::uint32_t first = data_.first_cell[column], end = data_.first_cell[column + 1];
     for (std::uint32_t cell = first; cell < end; ++cell) {
       const auto bin = static_cast<std::uint8_t>(clear ? 0 : cell - first + 1);
-      for (std::uint64_t i = cell_begin_[cell]; i < cell_begin_[cell + 1]; ++i) bin_of_row_[cell_rows_[i]] = bin;
+      for (std::uint64_t i = cell_begin_[cell]; i < cell_begin_[cell + 1]; ++i)
+        bin_of_row_[cell_rows_[i]] = bin;
     }
   }
 
-  void SplitBlock(const SplitWork& work, const std::uint8_t* goes_left, int thread, std::size_t block) {
+  void SplitBlock(const SplitWork& work, const std::uint8_t* goes_left, int thread,
+                  std::size_t block) {
     const NodeRows::Range range = (*work.parent)[block];
     RowGradient* const rows = rows_.entries(block) + range.begin;
     RowGradient* const right = right_[static_cast<std::size_t>(thread)].data();
-    const std::size_t lefts = PartitionDense(bin_of_row_.data(), 1, goes_left, rows, range.size(), rows, right);
+    const std::size_t lefts =
+        PartitionDense(bin_of_row_.data(), 1, goes_left, rows, range.size(), rows, right);
     std::copy_n(right, range.size() - lefts, rows + lefts);
     const auto middle = range.begin + static_cast<std::uint32_t>(lefts);
     (*work.left)[block] = {range.begin, middle};
@@ -184,7 +190,7 @@ class SparseSource final : public HistogramSource {
   Crew& crew_;
   std::vector<std::uint32_t> part_column_;
   HugeArray<std::uint32_t> row_part_;
-  HugeArray<std::uint64_t> cell_begin_;          // into cell_rows_
+  HugeArray<std::uint64_t> cell_begin_;  // into cell_rows_
   HugeArray<std::uint32_t> cell_rows_;
   std::vector<std::uint8_t> bin_of_row_;         // of the column that is split by
   std::vector<std::vector<RowGradient>> right_;  // by thread

@@ -153,7 +153,8 @@ class Loader {
         }
       } else {
         const CutTable& cuts = cut_tables_[c];
-        for (std::size_t r = 0; r < count; ++r, value += columns, out += stride_) *out = cuts.BinOf(*value);
+        for (std::size_t r = 0; r < count; ++r, value += columns, out += stride_)
+          *out = cuts.BinOf(*value);
       }
     }
   }
@@ -173,7 +174,8 @@ class Loader {
     return index < bins_.column_of_index.size() ? bins_.column_of_index[index] : BinPlan::kNoColumn;
   }
 
-  // Columns of 100,000s: their cuts lie behind one another, as their cells do, for fewer misses of the cache.
+  // Columns of 100,000s: their cuts lie behind one another, as their cells do, for fewer misses of
+  // the cache.
   void BinSparse(const ValueRows& rows, BinnedBlock* block) const {
     constexpr std::uint32_t kAhead = 16;
     const std::vector<std::uint32_t>& first_cell = loaded_.train.first_cell;
@@ -184,17 +186,20 @@ class Loader {
     for (std::size_t r = 0; r < rows.rows.rows(); ++r) {
       for (std::uint32_t i = rows.rows.row_begin[r]; i < rows.rows.row_begin[r + 1]; ++i) {
         if (i + kAhead < values) {
-          if (const std::uint32_t next = ColumnOf(rows.index[i + kAhead]); next != BinPlan::kNoColumn) {
+          if (const std::uint32_t next = ColumnOf(rows.index[i + kAhead]);
+              next != BinPlan::kNoColumn) {
             const float* const cuts = flat_cuts_.data() + (first_cell[next] - next);
-            _mm_prefetch(reinterpret_cast<const char*>(cuts + (first_cell[next + 1] - first_cell[next]) / 2),
-                         _MM_HINT_T0);
+            _mm_prefetch(
+                reinterpret_cast<const char*>(cuts + (first_cell[next + 1] - first_cell[next]) / 2),
+                _MM_HINT_T0);
           }
         }
         const std::uint32_t c = ColumnOf(rows.index[i]);
         if (c == BinPlan::kNoColumn) continue;
         const float* const cuts = flat_cuts_.data() + (first_cell[c] - c);
         const std::uint32_t bins = first_cell[c + 1] - first_cell[c];
-        block->cells[made++] = first_cell[c] + static_cast<std::uint32_t>(CutsUpTo(cuts, bins - 1, rows.values[i]));
+        block->cells[made++] =
+            first_cell[c] + static_cast<std::uint32_t>(CutsUpTo(cuts, bins - 1, rows.values[i]));
       }
       block->row_begin.push_back(made);
     }

@@ -1,0 +1,123 @@
+#include "models/gbdt/tree_scorer.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "models/bundle/manifest.h"
+#include "models/features/extractor.h"
+#include "models/features/plan.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+namespace {
+
+constexpr std::uint32_t kNoColumn = 0xffffffffu;
+
+absl::Status Unfit(const Bundle& bundle, const std::string& what) {
+  return absl::FailedPreconditionError(absl::StrCat(bundle.dir(), ": ", what));
+}
+
+}  // namespace
+
+absl::StatusOr<TreeModel> ReadTrees(const Bundle& bundle) {
+  const absl::StatusOr<std::string> bytes = bundle.ReadFile(kTreesName);
+  if (absl::IsNotFound(bytes.status()))
+    return Unfit(bundle, absl::StrCat("a model of trees without ", kTreesName));
+  PS_RETURN_IF_ERROR(bytes.status());
+  return TreeModel::Parse(*bytes);
+}
+
+TreeScorer::TreeScorer(std::unique_ptr<const Bundle> bundle, TreeModel model)
+    : bundle_(std::move(bundle)), model_(std::move(model)), predictor_(model_) {}
+
+absl::StatusOr<std::unique_ptr<TreeScorer>> TreeScorer::FromBundle(
+    std::unique_ptr<const Bundle> bundle) {
+  PS_ASSIGN_OR_RETURN(TreeModel model, ReadTrees(*bundle));
+  const absl::StatusOr<std::string> text = bundle->ReadFile(kExtractorName);
+  if (absl::IsNotFound(text.status())) {
+    return Unfit(*bundle,
+                 absl::StrCat("without its ", kExtractorName, " the model cannot read rows"));
+  }
+  PS_RETURN_IF_ERROR(text.status());
+  if (ExtractorDigest(*text) != bundle->info().extractor_digest) {
+    return Unfit(*bundle,
+                 absl::StrCat(kExtractorName, " is not the one that the model was trained with"));
+  }
+  features::Plan plan;
+  if (!plan.ParseFromString(*text))
+    return Unfit(*bundle, absl::StrCat(kExtractorName, " cannot be read"));
+  PS_RETURN_IF_ERROR(ValidatePlan(plan));
+  std::unique_ptr<TreeScorer> scorer(new TreeScorer(std::move(bundle), std::move(model)));
+  const TreeModel& trees = scorer->model_;
+  scorer->libsvm_ = plan.format() == "libsvm";
+  if (scorer->libsvm_) {
+    for (std::size_t c = 0; c < trees.columns.size(); ++c) {
+      const std::uint32_t source = trees.columns[c].source;
+      if (source >= kMostSparseColumns)
+        return Unfit(scorer->bundle(), "a column beyond the largest index");
+      std::vector<std::uint32_t>& of_index = scorer->column_of_index_;
+      if (source >= of_index.size()) of_index.resize(source + 1, kNoColumn);
+      of_index[source] = static_cast<std::uint32_t>(c);
+    }
+    scorer->parser_ = MakeLibsvmValues(plan.index_base());
+    return scorer;
+  }
+  scorer->category_bins_.resize(trees.columns.size());
+  std::vector<ValueColumn> columns;
+  for (std::size_t c = 0; c < trees.columns.size(); ++c) {
+    const TreeColumn& column = trees.columns[c];
+    if (column.source >= static_cast<std::uint32_t>(plan.column_size())) {
+      return Unfit(scorer->bundle(), "a column that the data do not have");
+    }
+    for (std::size_t i = 0; i < column.categories.size(); ++i) {
+      scorer->category_bins_[c].emplace(column.categories[i], static_cast<std::uint8_t>(i + 1));
+    }
+    columns.push_back({column.source, column.kind, column.name, column.text_is_missing,
+                       &scorer->category_bins_[c]});
+  }
+  const LabelRule labels =
+      trees.objective == Objective::kSquared ? LabelRule::kNumber : LabelRule::kBinary;
+  scorer->parser_ = MakeTableValues(plan, std::move(columns), labels);
+  return scorer;
+}
+
+void TreeScorer::ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows,
+                           std::vector<float>* margins) const {
+  ValueRows values;
+  std::swap(values.rows, *rows);
+  parser_->Parse(text, origin, RowSample(), &values);
+  margins->resize(values.rows.rows());
+  if (libsvm_) {
+    ScoreIndices(values, margins);
+  } else {
+    predictor_.Margins(values.values.data(), values.rows.rows(), margins->data());
+  }
+  const auto offset = static_cast<float>(bundle_->info().margin_offset);
+  if (offset != 0) {
+    for (float& margin : *margins) margin += offset;
+  }
+  std::swap(values.rows, *rows);
+}
+
+// Values go to the columns that some tree asks for, a row at a time, and away again.
+void TreeScorer::ScoreIndices(const ValueRows& values, std::vector<float>* margins) const {
+  const float absent = model_.absent_is_zero ? 0.0f : std::numeric_limits<float>::quiet_NaN();
+  std::vector<float> row(std::max<std::size_t>(1, predictor_.columns()), absent);
+  const auto column_of = [&](std::uint32_t index) {
+    return index < column_of_index_.size() ? column_of_index_[index] : kNoColumn;
+  };
+  for (std::size_t r = 0; r < values.rows.rows(); ++r) {
+    for (std::uint32_t i = values.rows.row_begin[r]; i < values.rows.row_begin[r + 1]; ++i) {
+      if (const std::uint32_t c = column_of(values.index[i]); c != kNoColumn)
+        row[c] = values.values[i];
+    }
+    (*margins)[r] = static_cast<float>(predictor_.Margin(row.data()));
+    for (std::uint32_t i = values.rows.row_begin[r]; i < values.rows.row_begin[r + 1]; ++i) {
+      if (const std::uint32_t c = column_of(values.index[i]); c != kNoColumn) row[c] = absent;
+    }
+  }
+}
+
+}  // namespace ps

@@ -1,0 +1,50 @@
+// From text to margins with a finished model of trees: what evaluation uses. Immutable after
+// construction: any thread.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "models/bundle/bundle.h"
+#include "models/data/row_block.h"
+#include "models/data/row_parser.h"
+#include "models/gbdt/predictor.h"
+#include "models/gbdt/tree_model.h"
+#include "models/gbdt/value_rows.h"
+
+namespace ps {
+
+// The trees of a bundle. FailedPrecondition: it has none, or of another version; DataLoss: damaged.
+absl::StatusOr<TreeModel> ReadTrees(const Bundle& bundle);
+
+class TreeScorer {
+ public:
+  // Takes the bundle over. Errors as of ReadTrees, and FailedPrecondition when the bundle's plan
+  // does not fit.
+  static absl::StatusOr<std::unique_ptr<TreeScorer>> FromBundle(
+      std::unique_ptr<const Bundle> bundle);
+
+  // Appends the rows of whole lines (labels, weights, malformed ones) to *rows, which is empty, and
+  // replaces *margins.
+  void ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows,
+                 std::vector<float>* margins) const;
+
+  const Bundle& bundle() const { return *bundle_; }
+  const TreeModel& model() const { return model_; }
+
+ private:
+  TreeScorer(std::unique_ptr<const Bundle> bundle, TreeModel model);
+  void ScoreIndices(const ValueRows& values, std::vector<float>* margins) const;
+
+  std::unique_ptr<const Bundle> bundle_;
+  const TreeModel model_;
+  const TreePredictor predictor_;
+  std::vector<absl::flat_hash_map<std::string, std::uint8_t>> category_bins_;
+  std::unique_ptr<ValueParser> parser_;
+  bool libsvm_ = false;
+  std::vector<std::uint32_t> column_of_index_;  // libsvm
+};
+
+}  // namespace ps
