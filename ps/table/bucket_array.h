@@ -256,11 +256,16 @@ class BucketArray::Lookahead {
     } else {
       ++in_flight_;
     }
-    entries_[next_].key = key;
-    entries_[next_].tag = tag;
-    entries_[next_].waits = true;
-    Start(&entries_[next_]);
+    Entry& entry = entries_[next_];
+    entry.key = key;
+    entry.tag = tag;
+    entry.waits = true;
+    Start(&entry);
     next_ = (next_ + 1) % kInFlight;
+    starting_[started_ % kBurst] = entry.bucket;
+    if (++started_ % kBurst == 0) {
+      for (const std::byte* bucket : starting_) __builtin_prefetch(bucket);
+    }
   }
   void Drain() {
     while (in_flight_ > 0) {
@@ -270,7 +275,11 @@ class BucketArray::Lookahead {
   }
 
  private:
-  static constexpr std::uint32_t kInFlight = 32;
+  static constexpr std::uint32_t kInFlight = 64;
+  // A prefetch whose page is not in the TLB keeps what follows from retiring until the page is found. Prefetches
+  // are therefore issued with nothing in between: many of them fit into the reorder buffer, and look for their
+  // pages at the same time.
+  static constexpr std::uint32_t kBurst = 32;
   static constexpr std::uint32_t kMostRounds = 6;  // what is open then is rare, and looked up at once
   struct Entry {
     Key key;
@@ -291,7 +300,6 @@ class BucketArray::Lookahead {
         buckets_.Home(entry->key, head.buckets.load(std::memory_order_acquire));
     entry->probe = Probe{.mixed = entry->key, .bucket = home};
     entry->bucket = buckets_.BucketAt(slot, home);
-    __builtin_prefetch(entry->bucket);
   }
 
   // False when the key's probe goes on.
@@ -324,6 +332,8 @@ class BucketArray::Lookahead {
   Visit visit_;
   std::uint32_t next_ = 0;
   std::uint32_t in_flight_ = 0;
+  std::uint32_t started_ = 0;
+  const std::byte* starting_[kBurst];
   Entry entries_[kInFlight];
 };
 
