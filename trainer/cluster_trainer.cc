@@ -32,12 +32,10 @@ constexpr std::size_t kStartWeightsAtOnce = 64 << 10;
 
 class ClusterTrainer::Run : public JobEvents {
  public:
-  Run(const PreparedJob* job, Nodes nodes, ClusterShape shape, ProgressReporter* reporter,
-      const std::atomic<bool>* stop, std::string listen)
+  Run(const PreparedJob* job, Options options, ProgressReporter* reporter,
+      const std::atomic<bool>* stop)
       : job_(*job),
-        nodes_(nodes),
-        shape_(shape),
-        listen_(std::move(listen)),
+        options_(std::move(options)),
         stop_(*stop),
         parser_(job->extractor->MakeParser()),
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
@@ -75,9 +73,7 @@ class ClusterTrainer::Run : public JobEvents {
   void Note(absl::Status status) { callback_status_.Update(std::move(status)); }
 
   const PreparedJob& job_;
-  const Nodes nodes_;
-  const ClusterShape shape_;
-  const std::string listen_;
+  const Options options_;
   const std::atomic<bool>& stop_;
   const std::unique_ptr<RowParser> parser_;
   const RowSplit split_;
@@ -219,12 +215,12 @@ bool ClusterTrainer::Run::OnPassEnd(const PassReport& report) {
 
 absl::StatusOr<ClusterResult> ClusterTrainer::Run::RunCluster(const ClusterJob& job,
                                                               const ClusterCallbacks& callbacks) {
-  switch (nodes_) {
-    case Nodes::kThreads: return RunEmbeddedCluster(job, shape_, callbacks);
-    case Nodes::kProcesses: return RunLocalCluster(job, shape_, callbacks);
+  switch (options_.nodes) {
+    case Nodes::kThreads: return RunEmbeddedCluster(job, options_.shape, callbacks);
+    case Nodes::kProcesses: return RunLocalCluster(job, options_.shape, callbacks);
     case Nodes::kJoining: break;
   }
-  return RunJoinedCluster(job, shape_, callbacks, {.listen = listen_});
+  return RunJoinedCluster(job, options_.shape, callbacks, {.listen = options_.listen});
 }
 
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
@@ -232,6 +228,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train};
   ClusterCallbacks callbacks;
   callbacks.events = this;
+  callbacks.on_tick = options_.on_tick;
   callbacks.stop_requested = [this] {
     return stop_.load() || log_.diverged() || !callback_status_.ok();
   };
@@ -273,10 +270,18 @@ absl::Status ClusterTrainer::Run::Export(BundleWriter* writer, BundleInfo* info)
   return absl::OkStatus();
 }
 
-ClusterTrainer::ClusterTrainer(const PreparedJob* job, Nodes nodes, ClusterShape shape,
-                               ProgressReporter* reporter, const std::atomic<bool>* stop,
-                               std::string listen)
-    : run_(std::make_unique<Run>(job, nodes, shape, reporter, stop, std::move(listen))) {}
+const char* ClusterTrainer::NodesName(Nodes nodes) {
+  switch (nodes) {
+    case Nodes::kThreads: return "threads";
+    case Nodes::kProcesses: return "processes";
+    case Nodes::kJoining: break;
+  }
+  return "joining nodes";
+}
+
+ClusterTrainer::ClusterTrainer(const PreparedJob* job, Options options, ProgressReporter* reporter,
+                               const std::atomic<bool>* stop)
+    : run_(std::make_unique<Run>(job, std::move(options), reporter, stop)) {}
 ClusterTrainer::~ClusterTrainer() = default;
 absl::StatusOr<JobResult> ClusterTrainer::Train() { return run_->Train(); }
 absl::Status ClusterTrainer::Export(BundleWriter* writer, BundleInfo* info) {

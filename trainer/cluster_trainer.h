@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -19,10 +20,17 @@ namespace ps {
 class ClusterTrainer : public Trainer {
  public:
   enum class Nodes { kThreads, kProcesses, kJoining };
+  static const char* NodesName(Nodes nodes);
 
-  // All pointers must outlive the trainer. `listen` (tcp://HOST:PORT) is where kJoining waits for nodes.
-  ClusterTrainer(const PreparedJob* job, Nodes nodes, ClusterShape shape, ProgressReporter* reporter,
-                 const std::atomic<bool>* stop, std::string listen = "");
+  struct Options {
+    Nodes nodes = Nodes::kThreads;
+    ClusterShape shape;
+    std::string listen;  // tcp://HOST:PORT, where kJoining waits for nodes
+    std::function<void(SchedulerMachine&, MonotonicTime)> on_tick;  // see ClusterCallbacks
+  };
+  // All pointers must outlive the trainer.
+  ClusterTrainer(const PreparedJob* job, Options options, ProgressReporter* reporter,
+                 const std::atomic<bool>* stop);
   ~ClusterTrainer() override;
 
   absl::StatusOr<JobResult> Train() override;

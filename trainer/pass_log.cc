@@ -11,6 +11,7 @@ namespace {
 // A mean log loss that no data can explain: nothing comes back from there, although it is a number.
 constexpr double kHopelessLoss = 1e12;
 
+constexpr double kTickEverySeconds = 0.25;
 constexpr double kLineEverySeconds = 10;  // between doublings, so that a long run is never silent
 
 }  // namespace
@@ -41,6 +42,15 @@ void PassLog::Add(absl::Span<const float> margins, absl::Span<const float> label
   totals_.fraction_read = fraction_read;
   // One margin that is not finite makes every later sum so; the sum is therefore enough to look at.
   if (!(totals_.loss_sum <= kHopelessLoss * std::max(1.0, totals_.weight_sum))) diverged_ = true;
+  Tick();
+}
+
+void PassLog::Tick() {
+  const double elapsed = ElapsedSeconds();
+  if (elapsed < ticked_seconds_ + kTickEverySeconds) return;
+  ticked_seconds_ = totals_.elapsed_seconds = elapsed;
+  totals_.resident_bytes = ResidentBytes();
+  reporter_.Tick(meter_.Peek(totals_));
 }
 
 bool PassLog::IsDue() const { return meter_.IsDue(totals_.rows, ElapsedSeconds()); }

@@ -38,6 +38,7 @@ class PassLog {
 
  private:
   double ElapsedSeconds() const;
+  void Tick();  // between two lines, a few times a second
 
   ProgressReporter& reporter_;
   const std::chrono::steady_clock::time_point start_;
@@ -45,6 +46,7 @@ class PassLog {
   ProgressTotals totals_;
   MetricState metrics_;
   bool diverged_ = false;
+  double ticked_seconds_ = 0;
   std::uint64_t reported_rows_ = 0;
 };
 

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,11 +19,13 @@
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "trainer/cluster_trainer.h"
+#include "trainer/control/job_control.h"
 #include "trainer/embedded/embedded_trainer.h"
 #include "trainer/exit_code.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/job_plan.h"
 #include "trainer/progress/progress_reporter.h"
+#include "trainer/render/kubernetes.h"
 #include "trainer/trainer.h"
 
 DEFINE_string(config, "", "job file (YAML)");
@@ -29,6 +33,10 @@ DEFINE_bool(dry_run, false, "print the plan (rows, types, memory) and stop");
 DEFINE_string(local, "", "run on a cluster of real processes on this machine: SERVERSxWORKERS, e.g. 2x3");
 DEFINE_string(listen, "",
               "tcp://HOST:PORT: wait there for the job's cluster.servers and cluster.workers");
+DEFINE_string(http, "",
+              "HOST:PORT or :PORT (of this host only): status, metrics and commands over HTTP; see ps_ctl");
+DEFINE_string(render, "", "kubernetes: print the job as objects for kubectl apply, and stop");
+DEFINE_string(owner_uid, "", "--render: metadata.uid of the Job, which then owns the other objects");
 DEFINE_string(log_format, "text", "progress as 'text' or 'json' (one object a line)");
 DECLARE_bool(help);
 
@@ -76,6 +84,11 @@ ExitCode OutputExitCode(const absl::Status& status) {
   }
 }
 
+// Of an address for status and commands: one that is none, or one that another program has.
+ExitCode ExitCodeOfControl(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) ? ExitCode::kConfiguration : ExitCode::kTryAgain;
+}
+
 // "2x3": two servers, three workers.
 absl::StatusOr<ClusterShape> ParseShape(const std::string& text) {
   const std::vector<std::string> parts = absl::StrSplit(text, 'x');
@@ -89,45 +102,64 @@ absl::StatusOr<ClusterShape> ParseShape(const std::string& text) {
 }
 
 // How the job runs: on processes where the command line or the job asks for a cluster; as a cluster of threads where
-// the job asks for the cluster's synchronous steps; otherwise row by row in this process.
-absl::StatusOr<std::unique_ptr<Trainer>> MakeTrainer(const PreparedJob& job, ProgressReporter* reporter) {
+// the job asks for the cluster's synchronous steps; otherwise (nothing is returned) in this process.
+absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJob& job) {
+  using Nodes = ClusterTrainer::Nodes;
   const ClusterConfig& cluster = job.config.cluster;
+  const ClusterShape declared{cluster.servers, cluster.workers};
   if (job.config.model.type == "gbdt") {
-    if (!FLAGS_local.empty() || !FLAGS_listen.empty()) {
-      return absl::InvalidArgumentError("model.type gbdt trains in one process in this version: remove --local and --listen");
-    }
-    return std::make_unique<GbdtTrainer>(&job, reporter, &stop_requested);
+    if (FLAGS_local.empty() && FLAGS_listen.empty()) return std::nullopt;
+    return absl::InvalidArgumentError("model.type gbdt trains in one process in this version: remove --local and --listen");
   }
   if (!FLAGS_local.empty()) {
     PS_ASSIGN_OR_RETURN(const ClusterShape shape, ParseShape(FLAGS_local));
-    return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kProcesses, shape, reporter,
-                                            &stop_requested);
+    return ClusterTrainer::Options{.nodes = Nodes::kProcesses, .shape = shape};
   }
   if (!FLAGS_listen.empty()) {
     if (cluster.servers < 1) {
       return absl::InvalidArgumentError(
           "--listen: the job must say how many nodes to wait for: cluster.servers and cluster.workers");
     }
-    return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kJoining,
-                                            ClusterShape{cluster.servers, cluster.workers}, reporter,
-                                            &stop_requested, FLAGS_listen);
+    return ClusterTrainer::Options{.nodes = Nodes::kJoining, .shape = declared, .listen = FLAGS_listen};
   }
-  if (cluster.servers > 0) {
-    return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kProcesses,
-                                            ClusterShape{cluster.servers, cluster.workers}, reporter,
-                                            &stop_requested);
-  }
+  if (cluster.servers > 0) return ClusterTrainer::Options{.nodes = Nodes::kProcesses, .shape = declared};
   if (job.config.train.staleness == 0) {
-    return std::make_unique<ClusterTrainer>(&job, ClusterTrainer::Nodes::kThreads,
-                                            ClusterShape{1, job.threads}, reporter, &stop_requested);
+    return ClusterTrainer::Options{.nodes = Nodes::kThreads, .shape = {1, job.threads}};
   }
-  return std::make_unique<EmbeddedTrainer>(&job, reporter, &stop_requested);
+  return std::nullopt;
+}
+
+// Null where the job is not to be watched over HTTP.
+absl::StatusOr<std::unique_ptr<JobControl>> StartControl(const PreparedJob& job,
+                                                         std::optional<ClusterTrainer::Options>* cluster,
+                                                         ProgressReporter* reporter) {
+  const std::string listen = FLAGS_http.empty() ? job.config.cluster.http : FLAGS_http;
+  if (listen.empty()) return nullptr;
+  JobControl::Options options{.listen = listen, .job = job.config.job, .output_dir = job.config.output.dir};
+  options.mode = cluster->has_value() ? ClusterTrainer::NodesName((*cluster)->nodes) : "embedded";
+  if (const char* token = std::getenv("PS_CONTROL_TOKEN"); token != nullptr) options.token = token;
+  if (!cluster->has_value()) options.stop = [] { stop_requested.store(true); };
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<JobControl> control, JobControl::Start(options));
+  reporter->SetObserver([board = &control->board()](const ProgressLine& line) { board->SetProgress(line); });
+  if (cluster->has_value()) {
+    (*cluster)->on_tick = [control = control.get()](SchedulerMachine& scheduler, MonotonicTime now) {
+      control->OnTick(scheduler, now);
+    };
+  }
+  return control;
 }
 
 int Train(const std::vector<std::string>& overrides) {
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<LoadedJob> loaded = LoadJob(FLAGS_config, overrides);
   if (!loaded.ok()) return Fail(loaded.status(), ExitCode::kConfiguration);
+  if (!FLAGS_render.empty()) {  // the data need not be here
+    const absl::StatusOr<std::string> text =
+        RenderKubernetes(loaded->config, {.job_yaml = loaded->effective_yaml, .owner_uid = FLAGS_owner_uid});
+    if (!text.ok()) return Fail(text.status(), ExitCode::kConfiguration);
+    std::cout << *text;
+    return 0;
+  }
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
   if (job->config.model.type == "gbdt") {
@@ -154,12 +186,24 @@ int Train(const std::vector<std::string>& overrides) {
   // Before the work, not after it: a directory that cannot take the model is known now.
   absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job->config.output.dir);
   if (!writer.ok()) return Fail(writer.status(), OutputExitCode(writer.status()));
-  absl::StatusOr<std::unique_ptr<Trainer>> trainer = MakeTrainer(*job, &reporter);
-  if (!trainer.ok()) return Fail(trainer.status(), ExitCode::kConfiguration);
-  absl::StatusOr<JobResult> result = (*trainer)->Train();
+  absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job);
+  if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);
+  const absl::StatusOr<std::unique_ptr<JobControl>> control = StartControl(*job, &*cluster, &reporter);
+  if (!control.ok()) return Fail(control.status(), ExitCodeOfControl(control.status()));
+  std::unique_ptr<Trainer> trainer;
+  if (cluster->has_value()) {
+    trainer = std::make_unique<ClusterTrainer>(&*job, **std::move(cluster), &reporter, &stop_requested);
+  } else if (job->config.model.type == "gbdt") {
+    trainer = std::make_unique<GbdtTrainer>(&*job, &reporter, &stop_requested);
+  } else {
+    trainer = std::make_unique<EmbeddedTrainer>(&*job, &reporter, &stop_requested);
+  }
+  if (*control != nullptr) (*control)->board().SetState(JobStatus::State::kTraining);
+  absl::StatusOr<JobResult> result = trainer->Train();
+  if (*control != nullptr) (*control)->Finishing();
   if (!result.ok()) return Fail(result.status(), ExitCodeOf(result.status()));
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  absl::StatusOr<std::uint64_t> bytes = WriteBundle(*job, trainer->get(), writer->get(), &*result);
+  absl::StatusOr<std::uint64_t> bytes = WriteBundle(*job, trainer.get(), writer->get(), &*result);
   if (!bytes.ok()) return Fail(bytes.status(), ExitCode::kImpossible);
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::cout << JobResultText(*result, job->config.output.dir, *bytes);
@@ -173,12 +217,15 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: ps_train --config JOB.yaml [--set key=value]... [--dry_run] [--local SERVERSxWORKERS]\n"
-    "                [--listen tcp://HOST:PORT] [--log_format text|json]\n"
+    "                [--listen tcp://HOST:PORT] [--http HOST:PORT] [--log_format text|json]\n"
+    "                [--render kubernetes [--owner_uid UID]]\n"
     "\n"
     "Trains the job that the file describes and leaves a model bundle in its output.dir.\n"
     "--set changes one key of the job, --dry_run prints the plan and stops, --local runs server and\n"
     "worker processes on this machine, --listen waits for the job's cluster.servers and\n"
     "cluster.workers, started by hand or by containers (ps_server and ps_worker --scheduler).\n"
+    "--render kubernetes prints the job as Kubernetes objects and stops.\n"
+    "--http serves status and metrics, and takes the commands of ps_ctl.\n"
     "\n"
     "exit codes: 0 ok; 2 configuration; 3 data; 4 diverged; 5 impossible here; 75 try again;\n"
     "143 stopped by SIGTERM, with what was learnt so far in the bundle\n";
@@ -219,6 +266,7 @@ int main(int argc, char** argv) {
   if (!FLAGS_listen.empty() && (!FLAGS_local.empty() || FLAGS_listen.rfind("tcp://", 0) != 0)) {
     return Usage("--listen is tcp://HOST:PORT, and excludes --local");
   }
+  if (!FLAGS_render.empty() && FLAGS_render != "kubernetes") return Usage("--render is kubernetes");
   if (FLAGS_log_format != "text" && FLAGS_log_format != "json") {
     return Usage("--log_format is text or json");
   }

@@ -127,7 +127,20 @@ struct ClusterConfig {
   int replicas = 1;
   int slot_bits = 12;
   std::string values = "f32";  // on the wire: f32, bf16, int8
+  std::string http;            // HOST:PORT of status and commands; empty: none
   bool operator==(const ClusterConfig&) const = default;
+};
+
+struct KubernetesConfig {  // for --render kubernetes
+  std::string image;
+  std::string name_space = "default";
+  std::string server_cpu = "1", server_memory = "4Gi";
+  std::string worker_cpu = "1", worker_memory = "2Gi";
+  std::string scheduler_cpu = "1", scheduler_memory = "2Gi";
+  int worker_gpus = 0;
+  std::string data_claim, data_path = "/data";
+  std::string output_claim;
+  bool operator==(const KubernetesConfig&) const = default;
 };
 
 struct OutputConfig {
@@ -142,6 +155,7 @@ struct JobConfig {
   ModelConfig model;
   TrainConfig train;
   ClusterConfig cluster;
+  KubernetesConfig kubernetes;
   OutputConfig output;
   bool operator==(const JobConfig&) const = default;
 };

@@ -312,6 +312,11 @@ std::vector<SchemaRow> ClusterRows() {
        },
        {},
        {{"f32", 0}, {"bf16", 1}, {"int8", 2}}},
+      {"cluster.http", ValueType::kText, "''",
+       "Serve status, metrics and commands over HTTP at HOST:PORT, or :PORT of this host only; "
+       "also "
+       "for jobs without a cluster. Empty: not at all.",
+       [](JobConfig* c, const V& v) { c->cluster.http = v.text; }},
   };
 }
 
@@ -322,7 +327,7 @@ const std::vector<SchemaRow>& JobSchema() {
     auto* rows = new std::vector<SchemaRow>{{"job", ValueType::kText, "job",
                                              "Name of the job, in reports and in the model.",
                                              [](JobConfig* c, const V& v) { c->job = v.text; }}};
-    for (auto part : {DataRows, FeatureRows, ModelRows, GbdtRows, TrainRows, ClusterRows}) {
+    for (auto part : {DataRows, FeatureRows, ModelRows, GbdtRows, TrainRows, ClusterRows, KubernetesRows}) {
       for (SchemaRow& row : part()) rows->push_back(std::move(row));
     }
     rows->push_back({"output.dir", ValueType::kText, "out",

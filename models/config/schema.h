@@ -57,6 +57,7 @@ struct SchemaRow {
 };
 
 const std::vector<SchemaRow>& JobSchema();
+std::vector<SchemaRow> KubernetesRows();  // of the schema, those of the section kubernetes
 
 const SchemaRow* FindSchemaRow(const std::string& path);  // nullptr: no such leaf
 bool IsSchemaSection(const std::string& path);            // some row lies below it

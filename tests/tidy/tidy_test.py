@@ -6,7 +6,7 @@ import re
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDERS = ("bench", "cmake", "docs", "evaluation", "examples", "kernels", "models", "ps",
+FOLDERS = ("bench", "cmake", "deploy", "docs", "evaluation", "examples", "kernels", "models", "ps",
            "scheduler", "tests", "trainer", "worker")
 SOURCES = (".cc", ".h", ".proto")
 TEXTS = SOURCES + (".py", ".md", ".yaml", ".cmake", ".txt")

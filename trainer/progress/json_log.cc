@@ -111,6 +111,13 @@ JsonObject& JsonObject::Add(const char* name, bool flag) {
 JsonObject& JsonObject::Add(const char* name, const JsonObject& object) {
   return AddText(name, object.ToString());
 }
+JsonObject& JsonObject::Add(const char* name, const std::vector<JsonObject>& objects) {
+  std::string json = "[";
+  for (const JsonObject& object : objects) {
+    absl::StrAppend(&json, json.size() > 1 ? "," : "", object.ToString());
+  }
+  return AddText(name, json + "]");
+}
 JsonObject& JsonObject::Add(const char* name, const std::optional<double>& number) {
   return number ? Add(name, *number) : *this;
 }

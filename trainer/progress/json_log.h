@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace ps {
 
@@ -28,6 +29,7 @@ class JsonObject {
   JsonObject& Add(const char* name, int number);
   JsonObject& Add(const char* name, bool flag);
   JsonObject& Add(const char* name, const JsonObject& object);
+  JsonObject& Add(const char* name, const std::vector<JsonObject>& objects);
   JsonObject& Add(const char* name, const std::optional<double>& number);  // unset: no member
 
   std::string ToString() const;  // "{...}", without a line end

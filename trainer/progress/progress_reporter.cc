@@ -69,11 +69,13 @@ void ProgressReporter::WriteProgress(const ProgressLine& line, const char* event
 }
 
 void ProgressReporter::Report(const ProgressLine& line) {
+  if (observer_) observer_(line);
   const std::lock_guard<std::mutex> lock(mutex_);
   WriteProgress(line, "progress");
 }
 
 void ProgressReporter::Tick(const ProgressLine& line) {
+  if (observer_) observer_(line);
   if (options_.style != Style::kBar) return;
   const std::lock_guard<std::mutex> lock(mutex_);
   // The last column stays free: some terminals break the line when it is written.
@@ -98,6 +100,7 @@ void ProgressReporter::Say(const std::string& text) {
 }
 
 void ProgressReporter::Final(const ProgressLine& line) {
+  if (observer_) observer_(line);
   const std::lock_guard<std::mutex> lock(mutex_);
   WriteProgress(line, "done");
 }

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <cstdio>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "trainer/progress/progress_line.h"
 
@@ -31,10 +33,16 @@ class ProgressReporter {
   ProgressReporter(const ProgressReporter&) = delete;
   ProgressReporter& operator=(const ProgressReporter&) = delete;
 
+  // Called with every line and tick, in the thread that reports. Set before anybody reports.
+  void SetObserver(std::function<void(const ProgressLine&)> observer) {
+    observer_ = std::move(observer);
+  }
+
   // A line that stays; the first one brings its header.
   void Report(const ProgressLine& line);
 
-  // Redraws the bar; does nothing in the other styles. A few times a second is enough.
+  // Redraws the bar; in the other styles only the observer learns of it. A few times a second is
+  // enough.
   void Tick(const ProgressLine& line);
 
   // Something to say between the lines ("early stop after pass 3"); one line of text.
@@ -50,6 +58,7 @@ class ProgressReporter {
 
   std::FILE* const stream_;
   const Options options_;
+  std::function<void(const ProgressLine&)> observer_;
 
   std::mutex mutex_;
   bool header_written_ = false;  // protected by mutex_, as is:

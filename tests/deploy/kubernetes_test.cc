@@ -1,0 +1,144 @@
+#include "trainer/render/kubernetes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <yaml-cpp/yaml.h>
+
+#include "models/config/load.h"
+#include "tests/deploy/kubernetes_fields.h"
+
+namespace ps {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr char kJob[] = R"(job: ctr
+data: {train: {files: ["/data/train-*.tsv.gz"]}, label: {positive: "@NAME@"}}
+cluster: {servers: 4, workers: 8}
+kubernetes: {image: "registry.example/hyperplane:1", namespace: ml, data_claim: clicks, output_claim: models, worker_gpus: 1, server_memory: 16Gi}
+output: {dir: /models/ctr}
+)";
+
+LoadedJob Load(const std::string& yaml = kJob, const Overrides& overrides = {}) {
+  absl::StatusOr<LoadedJob> job = ParseJob(yaml, "job.yaml", overrides);
+  EXPECT_TRUE(job.ok()) << job.status();
+  return job.ok() ? *job : LoadedJob{};
+}
+
+std::string Render(const LoadedJob& job, const std::string& uid = "") {
+  const auto text = RenderKubernetes(job.config, {.job_yaml = job.effective_yaml, .owner_uid = uid});
+  EXPECT_TRUE(text.ok()) << text.status();
+  return text.value_or("");
+}
+
+TEST(Kubernetes, EveryFieldIsKnownAndOfItsType) {
+  EXPECT_THAT(KubernetesErrors(Render(Load())), IsEmpty());
+  EXPECT_THAT(KubernetesErrors(Render(Load(), "8a2b5c1e-0000-4000-8000-123456789abc")), IsEmpty());
+}
+
+TEST(Kubernetes, TheCheckerIsStrict) {
+  const std::string good = Render(Load());
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"replicas: 4", "replicas: \"4\""},
+           {"replicas: 4", "replica: 4"},
+           {"runAsNonRoot: true", "runAsNonRoot: \"yes\""},
+           {"scrape: \"true\"", "scrape: true"},
+           {"memory: \"16Gi\"", "memory: \"16GB\""},
+           {"containerPort: 7001", "containerPort: seven"},
+           {"clusterIP: None", "clusterIP: [None]"},
+           {"claimName: clicks", "claim: clicks"},
+           {"maxUnavailable: 1\n", "maxUnavailable: 1\n  maxUnavailable: 2\n"}}) {
+    std::string bad = good;
+    ASSERT_NE(bad.find(from), std::string::npos) << from;
+    bad.replace(bad.find(from), from.size(), to);
+    EXPECT_FALSE(KubernetesErrors(bad).empty()) << to;
+  }
+}
+
+TEST(Kubernetes, ObjectsFitEachOther) {
+  const std::string uid = "8a2b5c1e-0000-4000-8000-123456789abc";
+  std::map<std::string, YAML::Node> objects;
+  for (const YAML::Node& object : YAML::LoadAll(Render(Load(), uid))) {
+    const std::string kind = object["kind"].as<std::string>();
+    const YAML::Node& meta = object["metadata"];
+    EXPECT_EQ(meta["namespace"].as<std::string>(), "ml");
+    // All but the owner go with it.
+    if (kind == "Job") {
+      EXPECT_FALSE(meta["ownerReferences"]);
+    } else {
+      EXPECT_EQ(meta["ownerReferences"][0]["uid"].as<std::string>(), uid) << kind;
+      EXPECT_EQ(meta["ownerReferences"][0]["kind"].as<std::string>(), "Job");
+    }
+    objects[kind + "/" + meta["name"].as<std::string>()] = object;
+  }
+  const YAML::Node server = objects.at("Deployment/ctr-server")["spec"];
+  EXPECT_EQ(server["replicas"].as<int>(), 4);
+  EXPECT_EQ(objects.at("Deployment/ctr-worker")["spec"]["replicas"].as<int>(), 8);
+  for (const char* name : {"Deployment/ctr-server", "Deployment/ctr-worker", "Job/ctr"}) {
+    const YAML::Node spec = objects.at(name)["spec"];
+    const YAML::Node pod = spec["template"]["spec"];
+    const YAML::Node container = pod["containers"][0];
+    EXPECT_TRUE(pod["securityContext"]["runAsNonRoot"].as<bool>());
+    EXPECT_EQ(pod["securityContext"]["seccompProfile"]["type"].as<std::string>(), "RuntimeDefault");
+    EXPECT_FALSE(pod["automountServiceAccountToken"].as<bool>());
+    EXPECT_TRUE(container["securityContext"]["readOnlyRootFilesystem"].as<bool>());
+    EXPECT_FALSE(container["securityContext"]["allowPrivilegeEscalation"].as<bool>());
+    EXPECT_EQ(container["securityContext"]["capabilities"]["drop"][0].as<std::string>(), "ALL");
+    EXPECT_TRUE(container["resources"]["requests"]["cpu"]);
+    EXPECT_TRUE(container["resources"]["limits"]["memory"]);
+    if (!spec["selector"]) continue;
+    for (const auto& label : spec["selector"]["matchLabels"]) {
+      EXPECT_EQ(spec["template"]["metadata"]["labels"][label.first.Scalar()].Scalar(), label.second.Scalar());
+    }
+  }
+  EXPECT_EQ(objects.at("Deployment/ctr-worker")["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+                   ["nvidia.com/gpu"].as<std::string>(), "1");
+  // Nodes ask for the Service by its name; its selector and the budget's find the pods.
+  const YAML::Node service = objects.at("Service/ctr-scheduler")["spec"];
+  EXPECT_EQ(service["clusterIP"].as<std::string>(), "None");
+  EXPECT_TRUE(service["publishNotReadyAddresses"].as<bool>());
+  EXPECT_THAT(YAML::Dump(server), HasSubstr("tcp://ctr-scheduler.ml.svc:7000"));
+  for (const auto& label : service["selector"]) {
+    EXPECT_EQ(objects.at("Job/ctr")["spec"]["template"]["metadata"]["labels"][label.first.Scalar()].Scalar(),
+              label.second.Scalar());
+  }
+  EXPECT_EQ(YAML::Dump(objects.at("PodDisruptionBudget/ctr-server")["spec"]["selector"]), YAML::Dump(server["selector"]));
+  EXPECT_TRUE(objects.count("ServiceAccount/ctr"));
+}
+
+TEST(Kubernetes, TheJobFileArrivesAsItWas) {
+  const LoadedJob job = Load();
+  for (const YAML::Node& object : YAML::LoadAll(Render(job))) {
+    if (object["kind"].as<std::string>() != "ConfigMap") continue;
+    const auto again = ParseJob(object["data"]["job.yaml"].as<std::string>(), "job.yaml", {});
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(again->config, job.config);
+    EXPECT_EQ(again->config.data.label.positive, "@NAME@");  // nothing in it is replaced
+  }
+}
+
+TEST(Kubernetes, RefusesWhatWouldNotRun) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"job", "job=Not_A_Name"},
+      {"job", "job=" + std::string(41, 'a')},
+      {"kubernetes.image", "kubernetes.image=''"},
+      {"kubernetes.image", "kubernetes.image='a b'"},
+      {"kubernetes.namespace", "kubernetes.namespace='a.b'"},
+      {"kubernetes.server_memory", "kubernetes.server_memory=16GB"},
+      {"kubernetes.worker_cpu", "kubernetes.worker_cpu='1\"}'"},
+      {"kubernetes.data_claim", "kubernetes.data_claim=''"},
+      {"kubernetes.data_path", "kubernetes.data_path=relative"},
+      {"output.dir", "output.dir=relative"},
+      {"output.dir", "output.dir=/model"}};
+  for (const auto& [key, override_text] : cases) {
+    const LoadedJob job = Load(kJob, {override_text});
+    const auto text = RenderKubernetes(job.config, {.job_yaml = job.effective_yaml});
+    ASSERT_FALSE(text.ok()) << override_text;
+    EXPECT_THAT(std::string(text.status().message()), HasSubstr(key));
+  }
+  EXPECT_FALSE(RenderKubernetes(Load().config, {.job_yaml = "", .owner_uid = "x y"}).ok());
+}
+
+}  // namespace
+}  // namespace ps

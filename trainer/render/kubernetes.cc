@@ -1,0 +1,130 @@
+#include "trainer/render/kubernetes.h"
+
+#include <regex>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "ps/base/status_macros.h"
+#include "trainer/progress/json_log.h"
+#include "trainer/render/kubernetes_templates.h"
+
+namespace ps {
+namespace {
+
+bool Matches(const std::string& text, const char* pattern) {
+  return std::regex_match(text, std::regex(pattern));
+}
+
+absl::Status Wrong(const std::string& key, const std::string& value, const char* expected) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(key, value.empty() ? " is missing" : absl::StrCat(": \"", value, "\""),
+                   "; --render kubernetes needs ", expected));
+}
+
+// An RFC 1123 label with room for "-scheduler" and a pod's own ending.
+absl::Status CheckName(const std::string& key, const std::string& name, std::size_t longest) {
+  if (name.size() <= longest && Matches(name, "[a-z0-9]([-a-z0-9]*[a-z0-9])?")) {
+    return absl::OkStatus();
+  }
+  return Wrong(key, name, "lower-case letters, digits and '-', at most 40 characters for the job");
+}
+
+absl::Status CheckQuantity(const std::string& key, const std::string& value) {
+  if (Matches(value, "[0-9]{1,12}(\\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?"))
+    return absl::OkStatus();
+  return Wrong(key, value, "a quantity such as 500m, 2 or 4Gi");
+}
+
+absl::Status CheckPath(const std::string& key, const std::string& path) {
+  if (Matches(path, "/[^:\\x00-\\x20]*[^:/\\x00-\\x20]") && path.find("..") == std::string::npos) {
+    return absl::OkStatus();
+  }
+  return Wrong(key, path, "an absolute path");
+}
+
+absl::Status Check(const JobConfig& job) {
+  const KubernetesConfig& k = job.kubernetes;
+  PS_RETURN_IF_ERROR(CheckName("job", job.job, 40));
+  PS_RETURN_IF_ERROR(CheckName("kubernetes.namespace", k.name_space, 63));
+  if (!Matches(k.image, "[a-zA-Z0-9][-a-zA-Z0-9._:/@]*")) {
+    return Wrong("kubernetes.image", k.image, "the image that deploy/Dockerfile builds");
+  }
+  if (job.cluster.servers < 1 || job.cluster.workers < 1) {
+    return Wrong("cluster.servers and cluster.workers", "", "how many pods there shall be");
+  }
+  for (const auto& [key, value] :
+       std::vector<std::pair<std::string, std::string>>{{"server_cpu", k.server_cpu},
+                                                        {"server_memory", k.server_memory},
+                                                        {"worker_cpu", k.worker_cpu},
+                                                        {"worker_memory", k.worker_memory},
+                                                        {"scheduler_cpu", k.scheduler_cpu},
+                                                        {"scheduler_memory", k.scheduler_memory}}) {
+    PS_RETURN_IF_ERROR(CheckQuantity(absl::StrCat("kubernetes.", key), value));
+  }
+  PS_RETURN_IF_ERROR(CheckName("kubernetes.data_claim", k.data_claim, 63));
+  PS_RETURN_IF_ERROR(CheckName("kubernetes.output_claim", k.output_claim, 63));
+  PS_RETURN_IF_ERROR(CheckPath("kubernetes.data_path", k.data_path));
+  PS_RETURN_IF_ERROR(CheckPath("output.dir", job.output.dir));
+  if (job.output.dir.rfind('/') == 0) {
+    return Wrong("output.dir", job.output.dir,
+                 "a directory inside the one that output_claim is mounted at");
+  }
+  return absl::OkStatus();
+}
+
+std::string Indented(const std::string& text, std::size_t blanks) {
+  std::string indented;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    absl::StrAppend(&indented, line.empty() ? "" : std::string(blanks, ' '), line, "\n");
+  }
+  return indented;
+}
+
+std::string Owner(const std::string& job, const std::string& uid) {
+  if (uid.empty()) return "";
+  return absl::StrCat("\n  ownerReferences:\n  - {apiVersion: batch/v1, kind: Job, name: ", job,
+                      ", uid: ", uid, ", controller: false, blockOwnerDeletion: true}");
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
+                                             const KubernetesRendering& rendering) {
+  PS_RETURN_IF_ERROR(Check(job));
+  if (!rendering.owner_uid.empty() && !Matches(rendering.owner_uid, "[0-9a-fA-F-]{8,64}")) {
+    return Wrong("--owner_uid", rendering.owner_uid, "the metadata.uid of the Job");
+  }
+  const KubernetesConfig& k = job.kubernetes;
+  const std::string gpu =
+      k.worker_gpus > 0 ? absl::StrCat(", nvidia.com/gpu: \"", k.worker_gpus, "\"") : "";
+  const std::vector<std::pair<const absl::string_view, std::string>> values = {
+      {"@NAME@", job.job},
+      {"@NAMESPACE@", k.name_space},
+      {"@IMAGE@", JsonString(k.image)},
+      {"@SERVERS@", absl::StrCat(job.cluster.servers)},
+      {"@WORKERS@", absl::StrCat(job.cluster.workers)},
+      {"@SERVER_CPU@", k.server_cpu},
+      {"@SERVER_MEMORY@", k.server_memory},
+      {"@WORKER_CPU@", k.worker_cpu},
+      {"@WORKER_MEMORY@", k.worker_memory},
+      {"@WORKER_GPU@", gpu},
+      {"@SCHEDULER_CPU@", k.scheduler_cpu},
+      {"@SCHEDULER_MEMORY@", k.scheduler_memory},
+      {"@DATA_CLAIM@", k.data_claim},
+      {"@DATA_PATH@", JsonString(k.data_path)},
+      {"@OUTPUT_CLAIM@", k.output_claim},
+      {"@OUTPUT_PATH@", JsonString(job.output.dir.substr(0, job.output.dir.rfind('/')))},
+      {"@OWNER@", Owner(job.job, rendering.owner_uid)},
+  };
+  std::string text = absl::StrReplaceAll(
+      absl::StrJoin({kKubernetesScheduler, kKubernetesNodes, kKubernetesServices}, "---\n"),
+      values);
+  // Last: the job file is anybody's text, and nothing in it is replaced.
+  return absl::StrReplaceAll(text, {{"    @JOB@\n", Indented(rendering.job_yaml, 4)}});
+}
+
+}  // namespace ps
