@@ -43,6 +43,18 @@ class FeatureWriter {
     return block_.key.data() + used_;
   }
   void Advance(std::size_t count) { used_ += count; }
+  // The same with these values, which are none of them zero.
+  void Advance(std::size_t count, const float* values) {
+    if (!has_values_) {
+      if (std::all_of(values, values + count, [](float value) { return value == 1.0f; })) {
+        return Advance(count);
+      }
+      block_.value.assign(block_.key.size(), 1.0f);
+      has_values_ = true;
+    }
+    std::copy_n(values, count, block_.value.begin() + static_cast<std::ptrdiff_t>(used_));
+    used_ += count;
+  }
 
   void Add(Key key, float value) {
     *Room(1) = key;

@@ -10,32 +10,12 @@
 
 #include "absl/strings/charconv.h"
 #include "models/data/digit_text.h"
+#include "models/data/short_float.h"
 
 namespace ps {
 namespace {
 
-// Those that double holds exactly.
-constexpr double kPowerOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-constexpr int kMostExactPower = 22;
-
 bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') <= 9; }
-
-// digits * 10^exponent as a float, for digits < 10^15 and an exponent within kMostExactPower. Both
-// factors are exact doubles, so the product rounds once (Clinger, PLDI 1990). Rounding it again to
-// float does no harm unless it lies exactly between two floats: false then.
-bool ScaleExactly(std::uint64_t digits, int exponent, float* value) {
-  const auto whole = static_cast<double>(digits);
-  const double scaled =
-      exponent < 0 ? whole / kPowerOfTen[-exponent] : whole * kPowerOfTen[exponent];
-  std::uint64_t bits = 0;
-  std::memcpy(&bits, &scaled, sizeof(bits));
-  constexpr std::uint64_t kBitsBelowFloat = (std::uint64_t{1} << 29) - 1;
-  constexpr std::uint64_t kHalfway = std::uint64_t{1} << 28;
-  *value = static_cast<float>(scaled);
-  return (bits & kBitsBelowFloat) != kHalfway;
-}
 
 }  // namespace
 

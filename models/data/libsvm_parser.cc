@@ -13,6 +13,7 @@
 #include "models/data/feature_writer.h"
 #include "models/data/float_text.h"
 #include "models/data/row_text.h"
+#include "models/data/value_row.h"
 
 namespace ps {
 namespace {
@@ -85,7 +86,7 @@ class LineParser {
     while (true) {
       while (IsBlank(**p)) ++*p;
       if (IsRowEnd(*p)) return true;
-      if (ReadRuns(p) || ReadShortFeature(p)) continue;
+      if (ReadRuns(p) || ReadValueRow(p) || ReadShortFeature(p)) continue;
       if (!ParseFeature(p)) return false;
     }
   }
@@ -114,6 +115,24 @@ class LineParser {
       slow_features_ = patience_;
     }
     return run.count > 0;
+  }
+
+  // The fast way for other values: the rest of the row. False when anything about it is unusual.
+  bool ReadValueRow(const char** p) {
+    if (*p - begin_ < kReadableBefore || end_ - *p < kFloatReadableBehind + 64) return false;
+    if (slow_rows_until_ > *p) return false;
+    const ValueRow::Result row =
+        value_row_.Read(p, end_, &last_index_, writer_.Room(ValueRow::kRoom), values_);
+    if (row.found == 0) {
+      // What is unusual is likely to be so in the rest of the row, and in rows to come.
+      refusals_ = std::min(refusals_ + 1, 12);
+      slow_rows_until_ = *p + (std::ptrdiff_t{1} << refusals_);
+      return false;
+    }
+    refusals_ = 0;
+    unordered_ |= !row.ascending;
+    writer_.Advance(row.count, values_);
+    return true;
   }
 
   // A feature of any short value. False when it is none or not so short. The begin of the next
@@ -250,6 +269,10 @@ class LineParser {
   FeatureIndex index_;
   int slow_features_ = 0;  // that are read before a run is looked for again
   int patience_ = 0;
+  ValueRow value_row_;
+  float values_[ValueRow::kRoom];
+  const char* slow_rows_until_ = nullptr;  // where rows are read at once again
+  int refusals_ = 0;                       // in a row
 
   // Of the current row.
   std::int64_t last_index_ = 0;  // that of its last feature; base - 1 in front of the first
