@@ -92,12 +92,12 @@ absl::StatusOr<std::uint64_t> LineNumber(const DataFile& file, std::uint64_t off
   return newlines + 1;
 }
 
-void BadRows::Add(const RowBlock& block) {
-  rows_.fetch_add(block.rows(), std::memory_order_relaxed);
-  if (block.bad_rows == 0) return;
-  bad_rows_.fetch_add(block.bad_rows, std::memory_order_relaxed);
+void BadRows::Add(std::uint64_t rows, std::uint64_t bad_rows, absl::Span<const BadRow> quoted) {
+  rows_.fetch_add(rows, std::memory_order_relaxed);
+  if (bad_rows == 0) return;
+  bad_rows_.fetch_add(bad_rows, std::memory_order_relaxed);
   std::lock_guard<std::mutex> lock(mutex_);
-  for (const BadRow& row : block.bad) {
+  for (const BadRow& row : quoted) {
     const auto place = std::lower_bound(
         first_.begin(), first_.end(), row,
         [](const BadRow& a, const BadRow& b) { return DataOrder(a) < DataOrder(b); });

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "models/data/data_files.h"
 #include "models/data/row_block.h"
 #include "models/data/row_parser.h"
@@ -34,7 +35,9 @@ class BadRows {
       : files_(*files), max_fraction_(max_fraction) {}
 
   // Adds a parsed block: its rows and its bad rows. Costs two additions when none is bad.
-  void Add(const RowBlock& block);
+  void Add(const RowBlock& block) { Add(block.rows(), block.bad_rows, block.bad); }
+  // The same, of a block of `rows` good rows and `bad_rows` bad ones.
+  void Add(std::uint64_t rows, std::uint64_t bad_rows, absl::Span<const BadRow> quoted);
 
   std::uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }  // good ones
   std::uint64_t bad_rows() const { return bad_rows_.load(std::memory_order_relaxed); }

@@ -10,6 +10,7 @@
 #include <random>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "models/bundle/scorer.h"
 #include "models/config/load.h"
 #include "trainer/held_out.h"
@@ -161,6 +162,33 @@ TEST(EmbeddedTrainer, AReadErrorEndsAllThreads) {
   EmbeddedTrainer trainer(&*job, &reporter, &stop);
   EXPECT_FALSE(trainer.Train().ok());
   std::remove(path.c_str());
+}
+
+TEST(EmbeddedTrainer, BadRowsAreJudgedInTheOrderOfTheData) {
+  // 256 KiB without a bad row, then a block full of them, then many good ones: over all of it few rows are bad.
+  const std::string path = TempPath("bad.svm");
+  {
+    std::ofstream out(path);
+    for (int r = 0; r < 40'000; ++r) out << r % 2 << " 1:1 2:1\n";
+    for (int r = 0; r < 3'000; ++r) out << "bad\n";
+    for (int r = 0; r < 400'000; ++r) out << r % 2 << " 1:1 2:1\n";
+  }
+  const std::atomic<bool> stop{false};
+  std::string first;
+  for (const char* threads : {"1", "2", "7", "7"}) {
+    absl::StatusOr<LoadedJob> loaded =
+        ParseJob(Yaml(path), "test.yaml",
+                 {"data.max_bad_rows=0.02", absl::StrCat("train.threads=", threads)});
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
+    ASSERT_TRUE(job.ok()) << job.status();
+    ProgressReporter reporter(Nowhere(), {});
+    EmbeddedTrainer trainer(&*job, &reporter, &stop);
+    const absl::StatusOr<JobResult> result = trainer.Train();
+    ASSERT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument) << result.status();
+    if (first.empty()) first = result.status().message();
+    EXPECT_EQ(result.status().message(), first) << threads << " threads";
+  }
 }
 
 TEST(EmbeddedTrainer, RowsOfOnePassAddUp) {

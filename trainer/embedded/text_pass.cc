@@ -38,6 +38,10 @@ absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, cons
   DenseModel::Scratch in_order_scratch;
   InOrder<PassBlock> in_order(16 * static_cast<std::uint64_t>(options.threads), [&](PassBlock& block) {
     if (error.failed()) return;
+    bad_rows->Add(block.good_rows, block.bad_rows, block.bad);
+    if (block.bad_rows > 0) {
+      if (absl::Status status = bad_rows->Check(false); !status.ok()) return error.Set(std::move(status));
+    }
     if (options.resolve_in_order) resolve_train(block.unresolved_train, &in_order_scratch, &block.train);
     if (absl::Status status = consume(block); !status.ok()) error.Set(std::move(status));
   });
@@ -58,13 +62,12 @@ absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, cons
       if (!*more) return;
       rows.Clear();
       parser.Parse(text.text, {text.file, text.offset}, &rows);
-      bad_rows->Add(rows);
-      if (rows.bad_rows > 0) {
-        if (absl::Status status = bad_rows->Check(false); !status.ok()) error.Set(std::move(status));
-      }
       PassBlock block = in_order.Spare();
       block.stored_bytes_read = stream->stored_bytes_read();
       block.dropped_rows = 0;
+      block.good_rows = rows.rows();
+      block.bad_rows = rows.bad_rows;
+      std::swap(block.bad, rows.bad);
       RowBlock* train = &rows;
       block.valid.Clear();
       block.test.Clear();
