@@ -1,0 +1,199 @@
+// Trees from a job file to a scored model, by the programs themselves.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "tests/end_to_end/program.h"
+
+namespace ps {
+namespace {
+
+// color,size,x,label rows of a rule that a linear model cannot have: x counts only for some
+// colours.
+std::string Table(int rows, unsigned seed, bool numbers = false) {
+  static constexpr const char* kColors[] = {"red", "green", "blue", "grey", "pink", "teal"};
+  std::mt19937 random(seed);
+  std::string text = "color,size,x,label\n";
+  for (int r = 0; r < rows; ++r) {
+    const unsigned color = random() % 6;
+    const double size = random() % 1000 / 100.0, x = random() % 2001 / 1000.0 - 1;
+    const double signal = (color % 2 == 0 ? 3 * x : -3 * x) + (size > 6 ? 1.5 : -0.5);
+    const bool positive = random() % 1000 / 1000.0 < 1 / (1 + std::exp(-2 * signal));
+    const std::string size_text = random() % 10 == 0 ? "NA" : std::to_string(size);
+    text += std::string(kColors[color]) + "," + size_text + "," + std::to_string(x) + ",";
+    text += (numbers ? std::to_string(50 + 10 * signal) : positive ? "yes" : "no") + "\n";
+  }
+  return text;
+}
+
+constexpr char kJob[] =
+    "data:\n"
+    "  train: {files: [train.csv]}\n"
+    "  test: {files: [test.csv]}\n"
+    "  format: csv\n"
+    "  header: true\n"
+    "  label: {column: label, positive: \"yes\"}\n"
+    "  split: {by: ratio, valid: 0.1}\n"
+    "model: {type: gbdt, gbdt: {trees: 60}}\n";
+
+class GbdtTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    WriteText(place_ / "train.csv", Table(20000, 1));
+    WriteText(place_ / "test.csv", Table(5000, 2));
+    WriteText(place_ / "job.yaml", kJob);
+  }
+
+  Finished Train(const std::vector<std::string>& settings, const std::string& job = "job.yaml") {
+    std::vector<std::string> arguments{"--config", job};
+    for (const std::string& setting : settings)
+      arguments.insert(arguments.end(), {"--set", setting});
+    return RunProgram("ps_train", arguments, place_.path());
+  }
+
+  const Workplace place_;
+};
+
+TEST_F(GbdtTest, LearnsEvaluatesAndExplains) {
+  const Finished run = Train({});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  EXPECT_GT(NumberAt(metrics, "test.auc"), 0.9);
+  EXPECT_LT(NumberAt(metrics, "test.logloss"), 0.75 * ConstantLogLoss(metrics, "test"));
+  EXPECT_EQ(NumberAt(metrics, "rows_read"), NumberAt(metrics, "rows_learnt"));
+  EXPECT_EQ(NumberAt(metrics, "rows_learnt") + NumberAt(metrics, "rows_valid"), 20000);
+  EXPECT_EQ(NumberAt(metrics, "trees"), 60);
+
+  const Finished eval = RunProgram(
+      "ps_eval", {"--model", "out", "--data", "test.csv", "--json", "--predictions", "p.csv"},
+      place_.path());
+  ASSERT_EQ(eval.exit_code, 0) << eval.err;
+  const JsonValue scored = *JsonReader::Read(eval.out);
+  EXPECT_NEAR(NumberAt(scored, "model.logloss"), NumberAt(metrics, "test.logloss"), 1e-6);
+  EXPECT_NEAR(NumberAt(scored, "model.auc"), NumberAt(metrics, "test.auc"), 1e-5);
+  const std::string predictions = ReadText(place_ / "p.csv");
+  EXPECT_EQ(std::count(predictions.begin(), predictions.end(), '\n'), 5001);
+
+  const Finished inspect = RunProgram("ps_model", {"inspect", "out"}, place_.path());
+  EXPECT_EQ(inspect.exit_code, 0) << inspect.err;
+  EXPECT_NE(inspect.out.find("model type        gbdt"), std::string::npos) << inspect.out;
+  for (const char* column : {"\ncolor\t", "\nsize\t", "\nx\t"})
+    EXPECT_NE(inspect.out.find(column), std::string::npos);
+  const Finished dump = RunProgram("ps_model", {"dump", "out"}, place_.path());
+  EXPECT_EQ(dump.exit_code, 0) << dump.err;
+  EXPECT_NE(dump.out.find("color\tin {"), std::string::npos) << FirstLines(dump.out, 20);
+  EXPECT_EQ(RunProgram("ps_model", {"diff", "out", "out"}, place_.path()).exit_code, 2);
+}
+
+TEST_F(GbdtTest, TheSameBytesForAnyNumberOfThreads) {
+  std::string first;
+  for (const char* threads : {"train.threads=1", "train.threads=2", "train.threads=5"}) {
+    const Finished run = Train({threads, "model.gbdt.row_sample=0.8"});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    const std::string trees = ReadText(place_ / "out/trees.pb");
+    EXPECT_GT(trees.size(), 10000u);
+    if (first.empty()) first = trees;
+    EXPECT_TRUE(trees == first) << threads;
+  }
+  ASSERT_EQ(Train({"train.seed=2"}).exit_code, 0);
+  EXPECT_FALSE(ReadText(place_ / "out/trees.pb") == first);
+}
+
+TEST_F(GbdtTest, EarlyStoppingKeepsTheBestTrees) {
+  WriteText(place_ / "few.csv", Table(600, 3));
+  const Finished run =
+      Train({"data.train.files=[few.csv]", "data.split.valid=0.3", "model.gbdt.trees=400",
+             "model.gbdt.learning_rate=0.3", "train.early_stopping={patience: 10}"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  EXPECT_LT(NumberAt(metrics, "trees_grown"), 400);
+  EXPECT_EQ(NumberAt(metrics, "trees_grown"), NumberAt(metrics, "trees") + 10);
+}
+
+TEST_F(GbdtTest, WideSparseRows) {
+  Generate(place_.path(), "train.svm", "libsvm", 20000);
+  Generate(place_.path(), "test.svm", "libsvm", 5000, 20000);
+  WriteText(place_ / "sparse.yaml",
+            "data: {train: {files: [train.svm]}, test: {files: [test.svm]}}\n"
+            "model: {type: gbdt, gbdt: {trees: 30}}\n");
+  std::string first;
+  for (const char* threads : {"train.threads=1", "train.threads=3"}) {
+    const Finished run = Train({threads}, "sparse.yaml");
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    const std::string trees = ReadText(place_ / "out/trees.pb");
+    if (first.empty()) first = trees;
+    EXPECT_TRUE(trees == first) << threads;
+  }
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  EXPECT_GT(NumberAt(metrics, "test.auc"), 0.6);
+  const Finished eval =
+      RunProgram("ps_eval", {"--model", "out", "--data", "test.svm", "--json"}, place_.path());
+  ASSERT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_NEAR(NumberAt(*JsonReader::Read(eval.out), "model.logloss"),
+              NumberAt(metrics, "test.logloss"), 1e-6);
+  ASSERT_EQ(Train({"model.gbdt.absent=zero"}, "sparse.yaml").exit_code, 0);
+}
+
+TEST_F(GbdtTest, Numbers) {
+  WriteText(place_ / "train.csv", Table(8000, 4, true));
+  WriteText(place_ / "test.csv", Table(2000, 5, true));
+  std::string job = kJob;
+  job.replace(job.find(", positive: \"yes\""), 17, "");
+  job.replace(job.find("trees: 60"), 9, "trees: 100, objective: squared");
+  WriteText(place_ / "numbers.yaml", job);
+  const Finished run = Train({}, "numbers.yaml");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  EXPECT_LT(NumberAt(metrics, "test.rmse"), 5);  // the labels' own deviation is about 20
+  const Finished eval =
+      RunProgram("ps_eval", {"--model", "out", "--data", "test.csv", "--json"}, place_.path());
+  ASSERT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_NEAR(NumberAt(*JsonReader::Read(eval.out), "model.rmse"), NumberAt(metrics, "test.rmse"),
+              1e-3);
+}
+
+TEST_F(GbdtTest, BadInputHasADefinedEnd) {
+  const auto with_rows = [&](const std::string& rows) {
+    WriteText(place_ / "bad.csv", "color,size,x,label\n" + rows);
+    return Train({"data.train.files=[bad.csv]", "data.split.valid=0", "data.max_bad_rows=0.2"});
+  };
+  // Nothing to learn from: no rows.
+  EXPECT_EQ(with_rows("").exit_code, 3);
+  // Too few rows to split, one class, a constant column, a column without values: a model all the
+  // same.
+  EXPECT_EQ(with_rows("red,1,0.5,yes\n").exit_code, 0);
+  std::string constant;
+  for (int i = 0; i < 50; ++i) constant += "red,NA,0.5,yes\n";
+  const Finished one_class = with_rows(constant);
+  EXPECT_EQ(one_class.exit_code, 0) << one_class.err;
+  EXPECT_NE(one_class.err.find("same label"), std::string::npos) << one_class.err;
+  // Infinities are no values of a numeric column; nan is a missing one.
+  std::string rows = Table(1000, 6).substr(19);
+  Finished run = with_rows(rows + "red,1,inf,yes\nred,1,nan,no\n");
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_NE(run.err.find("inf"), std::string::npos) << run.err;
+  EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), "bad_rows"), 1);
+  // Labels outside the objective's range.
+  run = Train({"data.label={column: label}"});
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_NE(run.err.find("expected a label of 1, 0 or -1"), std::string::npos) << run.err;
+  // Settings of the other kind of model, and what this version does not do.
+  for (const char* wrong : {"model.optimizer.alpha=0.1", "train.passes=2", "model.gbdt.tree=3",
+                            "model.gbdt.max_bins=256"}) {
+    EXPECT_EQ(Train({wrong}).exit_code, 2) << wrong;
+  }
+  EXPECT_EQ(
+      RunProgram("ps_train", {"--config", "job.yaml", "--local", "2x2"}, place_.path()).exit_code,
+      2);
+}
+
+TEST_F(GbdtTest, DryRunSaysWhatIsNeeded) {
+  const Finished run = RunProgram("ps_train", {"--config", "job.yaml", "--dry_run"}, place_.path());
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_NE(run.out.find("memory: about"), std::string::npos) << run.out;
+}
+
+}  // namespace
+}  // namespace ps
