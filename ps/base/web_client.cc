@@ -88,9 +88,9 @@ absl::StatusOr<WebAnswer> WebClient::Ask(const WebRequest& request) {
   char detail[CURL_ERROR_SIZE] = {};
   curl_slist* headers = nullptr;
   for (const auto& [name, value] : request.headers) {
-    // "Name;" is how curl is told of an empty value.
+    // "Name:" takes away a header that curl would send by itself.
     headers = curl_slist_append(
-        headers, (value.empty() ? name + ";" : absl::StrCat(name, ": ", value)).c_str());
+        headers, (value.empty() ? name + ":" : absl::StrCat(name, ": ", value)).c_str());
   }
   headers = curl_slist_append(headers, "Expect:");  // no waiting for 100 Continue
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());

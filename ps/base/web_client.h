@@ -24,7 +24,7 @@ namespace ps {
 struct WebRequest {
   std::string method = "GET";
   std::string url;
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string, std::string>> headers;  // with an empty value: left out
   std::string_view body;  // must live until the answer
   std::chrono::milliseconds limit = std::chrono::seconds(10);
 };
