@@ -186,8 +186,8 @@ TEST(EmbeddedTrainer, BadRowsAreJudgedInTheOrderOfTheData) {
     EmbeddedTrainer trainer(&*job, &reporter, &stop);
     const absl::StatusOr<JobResult> result = trainer.Train();
     ASSERT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument) << result.status();
-    if (first.empty()) first = result.status().message();
-    EXPECT_EQ(result.status().message(), first) << threads << " threads";
+    if (first.empty()) first = std::string(result.status().message());
+    EXPECT_EQ(std::string(result.status().message()), first) << threads << " threads";
   }
 }
 
