@@ -23,7 +23,7 @@
 #include "ps/base/status_macros.h"
 #include "ps/server/shard_machine.h"
 #include "ps/wire/key_codec.h"
-#include "ps/wire/routing_table.h"
+#include "ps/wire/slot_config.h"
 #include "ps/wire/value_codec.h"
 #include "ps/wire/zeromq_transport.h"
 
@@ -115,12 +115,7 @@ class Client {
     plan.set_min_count(1);
     plan.set_staleness(-1);
     transport_->Send(shard_, std::move(welcome));
-    PS_ASSIGN_OR_RETURN(const RoutingTable routing,
-                        RoutingTable::Even(kEpoch, kDefaultSlotBits, {{kShardNode, shard_}}));
-    Message message;
-    message.body.set_epoch(kEpoch);
-    *message.body.mutable_routing() = routing.ToWire();
-    transport_->Send(shard_, std::move(message));
+    transport_->Send(shard_, MakeSoleConfig(kEpoch, kShardNode, 1u << kDefaultSlotBits));
     return absl::OkStatus();
   }
 

@@ -75,14 +75,17 @@ const char* SchedulerMachine::PhaseName() const {
 ClusterStatus SchedulerMachine::Status(MonotonicTime now) const {
   ClusterStatus status;
   status.phase = PhaseName();
-  status.pass = report_.pass + 1;
+  const PassReport report = books_.Look(ledger_.pass());
+  status.pass = report.pass + 1;
   status.passes = options_.passes;
   status.chunks_done = ledger_.done();
   status.chunks = ledger_.chunks();
   status.rows_learnt = rows_learnt_;
-  status.bad_rows = report_.counts.bad;
-  const double weight = report_.progressive.rows();
-  status.logloss = weight > 0 ? report_.progressive.loss_sum() / weight : NAN;
+  status.bad_rows = report.counts.bad;
+  const double weight = report.progressive.rows();
+  status.logloss = weight > 0 ? report.progressive.loss_sum() / weight : NAN;
+  status.gen = slots_.gen();
+  status.replicas = static_cast<std::uint32_t>(options_.replicas);
   status.slots = std::uint32_t{1} << options_.plan.slot_bits();
   status.servers_wanted = options_.shards;
   status.workers_wanted = options_.workers;

@@ -52,6 +52,9 @@ class JobEvents {
   // The weights, in ascending key order over all calls between two OnPassEnd. Zero weights are left
   // out.
   virtual void OnWeights(absl::Span<const Key>, absl::Span<const float>) {}
+  // Work was lost with a server and is done again: weights handed over since the last OnPassEnd are
+  // void, and NextStartWeights begins again. What was learnt and told stays told, once.
+  virtual void OnRollback() {}
   // The next page of the weights to start from, in ascending key order; false when there are no
   // more.
   virtual bool NextStartWeights(std::vector<Key>*, std::vector<float>*) { return false; }

@@ -14,7 +14,9 @@ std::string Member::Name() const {
 Member* Membership::Admit(const wire::Hello& hello, const Address& from, MonotonicTime now) {
   for (Member& member : members_) {
     if (member.incarnation != hello.incarnation()) continue;
-    if (!member.alive) return nullptr;
+    // One that was given up before its Welcome reached it; else a late duplicate.
+    if (!member.alive && member.beat.incarnation() != 0) return nullptr;
+    member.alive = true;
     member.last_heard = now;
     member.address = from;
     return &member;

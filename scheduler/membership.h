@@ -25,6 +25,7 @@ struct Member {
   MonotonicTime last_heard{0};
   bool alive = true;
   bool stopped = false;
+  bool leaving = false;      // has been asked to leave
   wire::Heartbeat beat;      // the latest
   std::string Name() const;  // for messages to a person
 };

@@ -30,11 +30,34 @@ SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
           {.chunks = static_cast<std::uint32_t>(options_.chunks.size()),
            .round_chunks = options_.plan.staleness() == 0 ? options_.plan.chunks_per_round() : 0,
            .lease_limit = options_.lease_limit}),
-      bound_(options_.plan.staleness()) {}
+      bound_(options_.plan.staleness()),
+      slots_(static_cast<int>(options_.plan.slot_bits()), options_.replicas),
+      books_(static_cast<std::uint32_t>(options_.chunks.size())) {}
+
+void SchedulerMachine::Stamp(std::size_t first, Outbox& outbox) const {
+  for (std::size_t i = first; i < outbox.items().size(); ++i) {
+    outbox.items()[i].message.body.set_gen(slots_.gen());
+  }
+}
 
 void SchedulerMachine::OnMessage(const Address& from, Message message, MonotonicTime now,
                                  Outbox& outbox) {
   if (finished()) return;
+  const std::size_t first = outbox.items().size();
+  Take(from, std::move(message), now, outbox);
+  Stamp(first, outbox);
+}
+
+void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
+  if (finished()) return;
+  const std::size_t first = outbox.items().size();
+  Step(now, outbox);
+  PublishSlots(outbox);
+  Stamp(first, outbox);
+}
+
+void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime now,
+                            Outbox& outbox) {
   const wire::Body& body = message.body;
   changed_ |=
       body.has_hello() || body.has_import_ack() || body.has_export_reply() || body.has_stopped();
@@ -57,8 +80,17 @@ void SchedulerMachine::OnMessage(const Address& from, Message message, Monotonic
       last_progress_ = now;
       if (exporter_.has_value()) exporter_->OnReply(message, now);
       return;
+    case wire::Body::kError:
+      if (exporter_.has_value()) exporter_->OnError(message, now);
+      if (importer_.has_value()) importer_->OnError(message, now);
+      return;
+    case wire::Body::kInsync:
+      return OnInsync(body.insync());
+    case wire::Body::kLeave:
+      return OnLeave(*member, outbox);
     case wire::Body::kStopped:
-      member->stopped = true;
+      if (phase_ == Phase::kStopping || member->leaving) member->stopped = true;
+      if (phase_ != Phase::kStopping && member->leaving) member->alive = false;
       return;
     case wire::Body::kFailure: {
       // Whatever the wire says, this is no success.
@@ -75,14 +107,11 @@ void SchedulerMachine::OnMessage(const Address& from, Message message, Monotonic
 
 void SchedulerMachine::OnHello(const Address& from, const wire::Hello& hello, MonotonicTime now,
                                Outbox& outbox) {
-  const bool full = hello.role() == wire::SERVER && routing_.has_value();
   const std::size_t before = membership_.members().size();
   Member* member = membership_.Admit(hello, from, now);
   if (member == nullptr) return;
   if (membership_.members().size() > before) {
     Note(absl::StrCat(member->Name(), " has come"));
-    if (full) Note(absl::StrCat(member->Name(), " is one shard too many and gets no slots"),
-           google::GLOG_WARNING);
   }
   Message message;
   wire::Welcome& welcome = *message.body.mutable_welcome();
@@ -92,7 +121,12 @@ void SchedulerMachine::OnHello(const Address& from, const wire::Hello& hello, Mo
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat).count()));
   welcome.set_incarnation(member->incarnation);
   outbox.Send(member->address, std::move(message));
-  if (routing_.has_value()) SendRouting(*member, outbox);
+  if (!slots_.started() || slots_.epoch() == 0) return;
+  if (member->role == wire::SERVER) {
+    SendConfig(*member, 0, outbox);
+  } else if (routing_.has_value()) {
+    SendRouting(*member, outbox);
+  }
 }
 
 void SchedulerMachine::OnHeartbeat(const Address& from, const Message& message, MonotonicTime now,
@@ -109,9 +143,13 @@ void SchedulerMachine::OnHeartbeat(const Address& from, const Message& message, 
   }
   outbox.Send(from, std::move(reply));
   if (!routing_.has_value()) return;
-  if (message.body.epoch() != routing_->epoch()) SendRouting(*member, outbox);
+  if (member->role == wire::WORKER) {
+    if (message.body.epoch() != routing_->epoch()) SendRouting(*member, outbox);
+    return;
+  }
+  if (message.body.epoch() < slots_.epoch()) SendConfig(*member, message.body.epoch(), outbox);
   const bool behind = beat.done_pass() != ledger_.pass() || beat.done_chunks() != ledger_.done();
-  if (member->role == wire::SERVER && behind) SendDone(*member, outbox);
+  if (behind) SendDone(*member, outbox);
 }
 
 void SchedulerMachine::SendLimit(const Member& member, Outbox& outbox) {
@@ -156,7 +194,7 @@ SendToShard SchedulerMachine::ShardSender(Outbox& outbox) {
 
 void SchedulerMachine::OnLeaseRequest(Member& member, Message message, MonotonicTime now,
                                       Outbox& outbox) {
-  if (!member.alive || member.role != wire::WORKER) return;
+  if (!member.alive || member.leaving || member.role != wire::WORKER) return;
   if (TryLease(member, message, now, outbox)) {
     waiting_.erase(member.node);
   } else {
@@ -210,6 +248,8 @@ void SchedulerMachine::AnswerWaiting(MonotonicTime now, Outbox& outbox) {
 void SchedulerMachine::OnProgress(Member& member, const Message& message, MonotonicTime now,
                                   Outbox& outbox) {
   const wire::Progress& progress = message.body.progress();
+  // Work of another gen is void; the sender hears of the present one with any answer.
+  if (message.body.gen() != slots_.gen()) return SendLimit(member, outbox);
   std::uint64_t known = ~std::uint64_t{0};  // of an earlier pass: all of it is done
   if (progress.pass() == ledger_.pass() && progress.chunk() < ledger_.chunks()) {
     std::uint64_t with_stats = 0;  // a batch is counted with its rows or not at all
@@ -220,7 +260,7 @@ void SchedulerMachine::OnProgress(Member& member, const Message& message, Monoto
         LOG(ERROR) << member.Name() << " reports a malformed batch";
       }
     }
-    const bool new_chunk = ledger_.mask(progress.chunk()) == 0;
+    const bool new_chunk = !books_.AnyCounted(ledger_.pass(), progress.chunk());
     const std::uint32_t done_before = ledger_.done();
     const std::uint64_t fresh = ledger_.Report(
         member.node, progress.chunk(), progress.mask() & with_stats, progress.batches(), now);
@@ -228,7 +268,7 @@ void SchedulerMachine::OnProgress(Member& member, const Message& message, Monoto
     for (const wire::Progress::BatchStats& stats : progress.stats()) {
       if (!WellFormed(stats) || ((uncounted >> stats.batch()) & 1) == 0) continue;
       uncounted &= ~(std::uint64_t{1} << stats.batch());
-      CountBatch(stats);
+      CountBatch(progress.chunk(), stats);
     }
     if (new_chunk && fresh != 0) CountRows(progress.rows());
     known = ledger_.mask(progress.chunk());

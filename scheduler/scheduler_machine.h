@@ -3,8 +3,8 @@
 //
 //   gathering -> importing -> training <-> exporting -> stopping -> finished
 //
-// Each concern is a type of its own: Membership (who), ChunkLedger (what is done), WeightExporter
-// and WeightImporter (weights), PassReport (counts and metrics). This machine only connects them to
+// Each concern is a type of its own: Membership (who), SlotMap (who holds what), ChunkLedger (what is
+// done), WeightExporter and WeightImporter (weights), PassBooks (counts and metrics). This machine only connects them to
 // messages. Every wait has a limit, and running over it is an error that names the peer: nothing
 // hangs. A Machine: one thread. status() is final once finished() is true.
 #pragma once
@@ -26,6 +26,8 @@
 #include "scheduler/event_log.h"
 #include "scheduler/job_events.h"
 #include "scheduler/membership.h"
+#include "scheduler/pass_books.h"
+#include "scheduler/slot_map.h"
 #include "scheduler/staleness_bound.h"
 #include "scheduler/weight_transfer.h"
 
@@ -37,6 +39,7 @@ class SchedulerMachine : public Machine {
     wire::Plan plan;
     std::uint32_t shards = 1;
     std::uint32_t workers = 1;
+    int replicas = 1;
     std::vector<FileRange> chunks;  // of every pass, in order
     std::uint32_t passes = 1;
     bool export_every_pass = false;  // before OnPassEnd; the last pass's weights always are
@@ -45,6 +48,7 @@ class SchedulerMachine : public Machine {
     MonotonicTime dead_after = std::chrono::seconds(10);   // of silence
     MonotonicTime lease_limit = std::chrono::seconds(20);  // without progress
     MonotonicTime no_workers_limit = std::chrono::seconds(60);
+    MonotonicTime no_servers_limit = std::chrono::seconds(60);  // for slots that nobody has
     // With every node alive but nothing getting done: shards that workers cannot reach, say.
     MonotonicTime stall_limit = std::chrono::minutes(10);
     MonotonicTime interrupt_limit = std::chrono::seconds(10);  // for leased chunks to be finished
@@ -75,6 +79,7 @@ class SchedulerMachine : public Machine {
   // Stopped before its last pass was done; the weights were exported all the same.
   bool interrupted() const { return interrupted_; }
   std::uint32_t passes_done() const { return passes_done_; }
+  const SlotMap& slots() const { return slots_; }
 
  private:
   enum class Phase { kGathering, kImporting, kTraining, kExporting, kStopping, kFinished };
@@ -83,10 +88,28 @@ class SchedulerMachine : public Machine {
     MonotonicTime deadline;
   };
 
+  void Take(const Address& from, Message message, MonotonicTime now, Outbox& outbox);
+  void Step(MonotonicTime now, Outbox& outbox);
+  void Stamp(std::size_t first, Outbox& outbox) const;  // every message carries the gen
   void OnHello(const Address& from, const wire::Hello& hello, MonotonicTime now, Outbox& outbox);
   void OnHeartbeat(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
   void OnLeaseRequest(Member& member, Message message, MonotonicTime now, Outbox& outbox);
   void OnProgress(Member& member, const Message& message, MonotonicTime now, Outbox& outbox);
+
+  // Servers (scheduler_servers.cc).
+  bool stepped() const { return options_.plan.staleness() == 0; }
+  SlotMap::Servers UsableServers() const;
+  void OnInsync(const wire::Insync& insync);
+  void OnLeave(Member& member, Outbox& outbox);
+  void RemoveServers(const std::set<NodeId>& dead);
+  void RecoverLost(MonotonicTime now);
+  void Rollback(const SlotMap::Servers& servers, MonotonicTime now);
+  void LetGo(Outbox& outbox);  // of servers that are rid of their slots
+  // Makes the changes of slots a version, and tells everybody.
+  void PublishSlots(Outbox& outbox);
+  void UpdateRouting(Outbox& outbox);
+  void SendConfig(const Member& member, std::uint64_t base, Outbox& outbox) const;
+  void BeginImport();
 
   void Gather(MonotonicTime now, Outbox& outbox);
   void Start(MonotonicTime now, Outbox& outbox);
@@ -107,7 +130,7 @@ class SchedulerMachine : public Machine {
   bool TryLease(Member& member, const Message& request, MonotonicTime now, Outbox& outbox);
   void AnswerWaiting(MonotonicTime now, Outbox& outbox);
   void CheckStall(MonotonicTime now);
-  void CountBatch(const wire::Progress::BatchStats& stats);
+  void CountBatch(std::uint32_t chunk, const wire::Progress::BatchStats& stats);
   void CountRows(const wire::ChunkRows& rows);
   void SendLimit(const Member& member, Outbox& outbox);
   void TellWaiting(Outbox& outbox);  // limits of bounded staleness that have grown
@@ -125,7 +148,8 @@ class SchedulerMachine : public Machine {
   std::optional<WeightImporter> importer_;
   std::optional<WeightExporter> exporter_;
   std::uint64_t next_transfer_request_ = 1;
-  PassReport report_;            // of the running pass
+  SlotMap slots_;
+  PassBooks books_;
   bool report_pending_ = false;  // the pass is over, OnPassEnd was not called
   bool exported_ = false;        // the weights as they are now
   std::uint32_t passes_done_ = 0;
@@ -138,6 +162,8 @@ class SchedulerMachine : public Machine {
   MonotonicTime interrupted_at_{0};
   MonotonicTime phase_began_{-1};   // negative: at the next tick
   MonotonicTime workers_seen_{0};   // when a worker was last alive
+  MonotonicTime slots_seen_{0};     // when every slot last had somebody
+  MonotonicTime next_improve_{0};   // of the placement of slots
   MonotonicTime last_progress_{0};  // of training, import or export
   MonotonicTime next_stop_{0};
   MonotonicTime last_tick_{-1};  // negative: none yet

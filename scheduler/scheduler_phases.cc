@@ -17,8 +17,7 @@ std::int64_t Seconds(MonotonicTime time) {
 
 }  // namespace
 
-void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
-  if (finished()) return;
+void SchedulerMachine::Step(MonotonicTime now, Outbox& outbox) {
   changed_ = false;
   // Events may take long (an evaluation after a pass); that is no silence of the others.
   if (last_tick_ >= MonotonicTime::zero() && now - last_tick_ > options_.dead_after / 4) {
@@ -31,7 +30,10 @@ void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
     Interrupt(now, "asked to stop: finishing what is leased");
     ledger_.WindDown();
   }
-  if (phase_ != Phase::kStopping) CheckMembers(now);
+  if (phase_ != Phase::kStopping) {
+    CheckMembers(now);
+    RecoverLost(now);
+  }
   CheckStall(now);
   switch (phase_) {
     case Phase::kGathering:
@@ -89,29 +91,17 @@ void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
 }
 
 void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
-  std::vector<RoutingTable::Shard> shards;
+  slots_.Start(UsableServers());
+  slots_.Seal();
   for (const Member& member : membership_.members()) {
-    if (member.role != wire::SERVER || !member.alive || shards.size() == options_.shards) continue;
-    shards.push_back({member.node, member.endpoint});
+    if (member.alive && member.role == wire::SERVER) SendConfig(member, 0, outbox);
   }
-  absl::StatusOr<RoutingTable> routing =
-      RoutingTable::Even(1, static_cast<int>(options_.plan.slot_bits()), std::move(shards));
-  if (!routing.ok()) return Fail(routing.status());
-  routing_ = *std::move(routing);
-  for (const Member& member : membership_.members()) {
-    if (member.alive) SendRouting(member, outbox);
-  }
-  importer_.emplace(
-      *routing_,
-      [this](std::vector<Key>* keys, std::vector<float>* weights) {
-        return events_->NextStartWeights(keys, weights);
-      },
-      next_transfer_request_);
-  next_transfer_request_ += std::uint64_t{1} << 32;
-  workers_seen_ = last_progress_ = now;
+  UpdateRouting(outbox);
+  if (!status_.ok()) return;
+  workers_seen_ = slots_seen_ = last_progress_ = now;
   Note(absl::StrCat("training begins on ", options_.shards, " shards and ",
                     membership_.alive(wire::WORKER), " workers"));
-  phase_ = Phase::kImporting;
+  BeginImport();
   importer_->OnTick(now, ShardSender(outbox));
   if (importer_->finished()) phase_ = Phase::kTraining;
   events_->OnStarted();
@@ -138,18 +128,20 @@ void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
 void SchedulerMachine::EndPass() {
   CheckBadRows();
   if (!status_.ok()) return;
-  ++passes_done_;
-  report_pending_ = true;
-  exported_ = false;
-  if (options_.export_every_pass || passes_done_ == options_.passes || interrupted_) {
+  const std::uint32_t pass = ledger_.pass();
+  if (pass < passes_done_ && passes_done_ < options_.passes) {  // one that a rollback had repeated
+    ledger_.BeginPass(pass + 1);
+    return;
+  }
+  if (options_.export_every_pass || pass + 1 == options_.passes || interrupted_) {
+    report_pending_ = true;
     BeginExport();
     return;
   }
-  report_pending_ = false;
-  const bool go_on = events_->OnPassEnd(report_);
+  ++passes_done_;
+  const bool go_on = events_->OnPassEnd(books_.Of(pass));
   if (!go_on) return BeginExport();
-  ledger_.BeginPass(ledger_.pass() + 1);
-  report_ = PassReport{.pass = ledger_.pass()};
+  ledger_.BeginPass(pass + 1);
 }
 
 void SchedulerMachine::BeginExport() {
@@ -164,11 +156,14 @@ void SchedulerMachine::BeginExport() {
 }
 
 void SchedulerMachine::AfterExport(Outbox&) {
-  report_.exported = true;
-  report_.entries = exporter_->entries();
+  PassReport& report = books_.Of(ledger_.pass());
+  report.exported = true;
+  report.entries = exporter_->entries();
+  exporter_.reset();
   bool go_on = false;
   if (std::exchange(report_pending_, false)) {
-    go_on = events_->OnPassEnd(report_) && passes_done_ < options_.passes && !interrupted_;
+    if (ledger_.PassDone()) ++passes_done_;
+    go_on = events_->OnPassEnd(report) && passes_done_ < options_.passes && !interrupted_;
   }
   if (!go_on) {
     interrupted_ = interrupted_ && passes_done_ < options_.passes;
@@ -178,24 +173,20 @@ void SchedulerMachine::AfterExport(Outbox&) {
   }
   phase_ = Phase::kTraining;
   ledger_.BeginPass(ledger_.pass() + 1);
-  report_ = PassReport{.pass = ledger_.pass()};
 }
 
 void SchedulerMachine::CheckMembers(MonotonicTime now) {
+  std::set<NodeId> dead;
   for (Member* member : membership_.FindDead(now, options_.dead_after)) {
     Note(absl::StrCat(member->Name(), " is gone"), google::GLOG_WARNING);
     if (member->role == wire::WORKER) {
       ledger_.Release(member->node);
       waiting_.erase(member->node);
-    } else if (routing_.has_value() && routing_->ShardOfNode(member->node).ok()) {
-      const bool ended = member->last_heard == MonotonicTime::min();
-      const std::string how =
-          ended ? " has ended"
-                : absl::StrCat(" has not been heard of for ", Seconds(options_.dead_after), " s");
-      Fail(absl::UnavailableError(
-          absl::StrCat(member->Name(), how, "; its part of the model is lost")));
+    } else {
+      dead.insert(member->node);
     }
   }
+  RemoveServers(dead);
   if (membership_.alive(wire::WORKER) > 0) workers_seen_ = now;
   if (phase_ == Phase::kTraining && now - workers_seen_ > options_.no_workers_limit) {
     Fail(absl::UnavailableError(
@@ -232,7 +223,9 @@ void SchedulerMachine::CheckStall(MonotonicTime now) {
 }
 
 // `stats` is well-formed.
-void SchedulerMachine::CountBatch(const wire::Progress::BatchStats& stats) {
+void SchedulerMachine::CountBatch(std::uint32_t chunk, const wire::Progress::BatchStats& stats) {
+  if (!books_.FirstTime(ledger_.pass(), chunk, stats.batch())) return;
+  PassReport& report = books_.Of(ledger_.pass());
   const std::size_t rows = stats.labels().size();
   const bool weighted = !stats.weights().empty();
   std::vector<float> margins(rows);
@@ -241,15 +234,15 @@ void SchedulerMachine::CountBatch(const wire::Progress::BatchStats& stats) {
   if (weighted) std::memcpy(weights.data(), stats.weights().data(), rows * 4);
   const auto* labels = reinterpret_cast<const std::uint8_t*>(stats.labels().data());
   for (std::size_t i = 0; i < rows; ++i) {
-    report_.progressive.Add(margins[i], labels[i], weighted ? weights[i] : 1.0f);
+    report.progressive.Add(margins[i], labels[i], weighted ? weights[i] : 1.0f);
   }
-  report_.counts.learnt += rows;
+  report.counts.learnt += rows;
   rows_learnt_ += rows;
-  events_->OnLearnt({report_.pass, margins, absl::MakeConstSpan(labels, rows), weights});
+  events_->OnLearnt({report.pass, margins, absl::MakeConstSpan(labels, rows), weights});
 }
 
 void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {
-  PassCounts& counts = report_.counts;
+  PassCounts& counts = books_.Of(ledger_.pass()).counts;
   counts.lines += rows.lines();
   counts.rows += rows.rows();
   counts.held_out += rows.held_out();
@@ -264,7 +257,7 @@ void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {
 }
 
 void SchedulerMachine::CheckBadRows() {
-  const PassCounts& counts = report_.counts;
+  const PassCounts& counts = books_.Of(ledger_.pass()).counts;
   if (static_cast<double>(counts.bad) <= options_.max_bad_rows * static_cast<double>(counts.lines))
     return;
   std::string first;

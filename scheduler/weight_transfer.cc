@@ -1,5 +1,6 @@
 #include "scheduler/weight_transfer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "ps/wire/key_codec.h"
@@ -10,6 +11,7 @@ namespace {
 
 constexpr std::uint32_t kPageKeys = 1 << 17;
 constexpr MonotonicTime kRetry = std::chrono::seconds(2);
+constexpr MonotonicTime kAfterRefusal = std::chrono::milliseconds(50);
 
 }  // namespace
 
@@ -48,6 +50,24 @@ void WeightExporter::OnReply(const Message& message, MonotonicTime now) {
   slot_ = reply.next_slot();
   ++request_;
   deadline_ = now;
+}
+
+void WeightExporter::OnError(const Message& message, MonotonicTime now) {
+  if (message.body.request() == request_) deadline_ = std::min(deadline_, now + kAfterRefusal);
+}
+
+void WeightImporter::OnError(const Message& message, MonotonicTime now) {
+  if (!unanswered_.contains(message.body.request())) return;
+  deadline_ = std::min(deadline_, now + kAfterRefusal);
+}
+
+void WeightImporter::Rerouted() {
+  if (unanswered_.empty()) return;
+  unanswered_.clear();
+  for (RoutingTable::Part& part : routing_.Split(keys_)) {
+    unanswered_.emplace(next_request_++, std::move(part));
+  }
+  deadline_ = MonotonicTime::zero();
 }
 
 void WeightImporter::OnTick(MonotonicTime now, const SendToShard& send) {

@@ -28,6 +28,9 @@ class WeightExporter {
   void OnTick(MonotonicTime now, const SendToShard& send);
   // Takes an ExportReply; others and repeated ones are ignored.
   void OnReply(const Message& message, MonotonicTime now);
+  // Slots have moved, or a shard is not ready: asks again soon.
+  void Rerouted() { deadline_ = MonotonicTime::zero(); }
+  void OnError(const Message& message, MonotonicTime now);
   bool finished() const { return slot_ == slots_; }
   std::uint64_t entries() const { return entries_; }
 
@@ -53,6 +56,9 @@ class WeightImporter {
   void OnTick(MonotonicTime now, const SendToShard& send);
   // Takes an ImportAck.
   void OnReply(const Message& message, MonotonicTime now);
+  // Slots have moved: the page is parted anew.
+  void Rerouted();
+  void OnError(const Message& message, MonotonicTime now);
   bool finished() const { return finished_; }
 
  private:

@@ -36,6 +36,7 @@ struct Flight {
   std::vector<float> margins;
   std::vector<std::uint8_t> counts;  // rows a key, where admission needs them
   Phase phase = Phase::kPulling;
+  std::uint64_t epoch = 0;  // of the routing table by which it was parted as a whole
   std::vector<Part> parts;
   std::size_t unanswered = 0;  // parts of this phase
 };

@@ -96,6 +96,7 @@ void LeaseBook::SendProgress(const Address& scheduler, Count count, MonotonicTim
     progress.set_batches(chunk.batches);
     progress.set_landed(count.landed);
     progress.set_incarnation(count.incarnation);
+    message.body.set_gen(count.gen);
     for (const wire::Progress::BatchStats& stats : chunk.unreported) *progress.add_stats() = stats;
     DescribeRows(chunk.rows, progress.mutable_rows());
     outbox.Send(scheduler, std::move(message));

@@ -39,6 +39,8 @@ class LeaseBook {
 
   // Adds the chunks of a Lease that are not held yet.
   void Add(const wire::Lease& lease);
+  // A rollback: all that was leased is void.
+  void Clear() { held_.clear(); }
   // What LeaseRequest.holding lists.
   void ListHeld(wire::LeaseRequest* request) const;
 
@@ -53,6 +55,7 @@ class LeaseBook {
   struct Count {
     std::uint64_t incarnation = 0;
     std::uint64_t landed = 0;  // batches, since the worker came
+    std::uint64_t gen = 0;
   };
   void SendProgress(const Address& scheduler, Count count, MonotonicTime now, Outbox& outbox);
 

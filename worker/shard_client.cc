@@ -1,6 +1,7 @@
 #include "worker/shard_client.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -44,23 +45,71 @@ wire::Name NameOf(const Flight& flight) {
 ShardClient::ShardClient(const Options& options)
     : options_(options),
       silence_(options.retry_first, options.retry_longest, options.seed),
-      refusal_(std::chrono::milliseconds(5), std::chrono::seconds(1), options.seed + 1),
+      refusal_(std::chrono::milliseconds(5), std::chrono::milliseconds(200), options.seed + 1),
       next_request_(Mix64(options.seed)) {}
 
 bool ShardClient::TakeMoved() { return std::exchange(moved_, false); }
 
 void ShardClient::SetRouting(RoutingTable routing, MonotonicTime now, Outbox& outbox) {
-  routing_ = std::move(routing);
-  waiting_.clear();
-  const std::vector<Flight*> flights = std::exchange(flights_, {});
+  const std::optional<RoutingTable> before = std::exchange(routing_, std::move(routing));
+  const std::vector<Flight*> flights = flights_;
   for (Flight* flight : flights) {
+    if (!options_.stepped) {
+      Reroute(*flight, *before, now, outbox);
+      continue;
+    }
+    Forget(*flight);
     Part(*flight);
     Begin(*flight, now, outbox);
   }
 }
 
+void ShardClient::Reroute(Flight& flight, const RoutingTable& before, MonotonicTime now,
+                          Outbox& outbox) {
+  const std::size_t count = flight.parts.size();
+  std::vector<Key> copy;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (flight.parts[i].answered) continue;
+    std::map<ShardIndex, RoutingTable::Part> by_shard;
+    for (const RoutingTable::IndexRange& range : flight.parts[i].keys.ranges) {
+      const auto keys = absl::MakeConstSpan(flight.batch.keys)
+                            .subspan(range.begin, range.end - range.begin);
+      for (const RoutingTable::Part& piece : routing_->Split(keys)) {
+        RoutingTable::Part& part = by_shard[piece.shard];
+        part.shard = piece.shard;
+        part.keys += piece.keys;
+        for (const RoutingTable::IndexRange& r : piece.ranges) {
+          part.ranges.push_back({r.begin + range.begin, r.end + range.begin});
+        }
+      }
+    }
+    const std::string& endpoint = before.shards()[flight.parts[i].shard].endpoint;
+    if (by_shard.size() == 1 &&
+        routing_->shards()[by_shard.begin()->first].endpoint == endpoint) {
+      flight.parts[i].shard = by_shard.begin()->first;
+      continue;
+    }
+    waiting_.erase(flight.parts[i].request);
+    std::size_t at = i;
+    for (auto& [shard, keys] : by_shard) {
+      Flight::Part part;
+      part.shard = shard;
+      part.keys = std::move(keys);
+      part.description = DescribeKeys(KeysOf(flight, part, &copy));
+      flight.parts[at] = std::move(part);
+      Ask(flight, at, now, outbox);
+      at = flight.parts.size();
+      flight.parts.emplace_back();
+      ++flight.unanswered;
+    }
+    flight.parts.pop_back();
+    --flight.unanswered;
+  }
+}
+
 void ShardClient::Part(Flight& flight) const {
   flight.parts.clear();
+  flight.epoch = routing_->epoch();
   std::vector<bool> has_part(routing_->shards().size(), false);
   std::vector<Key> copy;
   const auto add = [&](ShardIndex shard, RoutingTable::Part keys) {
@@ -88,14 +137,16 @@ void ShardClient::Begin(Flight& flight, MonotonicTime now, Outbox& outbox) {
     return;
   }
   flights_.push_back(&flight);
-  for (std::size_t i = 0; i < flight.parts.size(); ++i) {
-    Flight::Part& part = flight.parts[i];
-    part.request = next_request_++;
-    part.answered = false;
-    part.attempts = 0;
-    waiting_[part.request] = {&flight, i};
-    Send(flight, part, now, outbox);
-  }
+  for (std::size_t i = 0; i < flight.parts.size(); ++i) Ask(flight, i, now, outbox);
+}
+
+void ShardClient::Ask(Flight& flight, std::size_t index, MonotonicTime now, Outbox& outbox) {
+  Flight::Part& part = flight.parts[index];
+  part.request = next_request_++;
+  part.answered = false;
+  part.attempts = 0;
+  waiting_[part.request] = {&flight, index};
+  Send(flight, part, now, outbox);
 }
 
 void ShardClient::Pull(Flight& flight, MonotonicTime now, Outbox& outbox) {
@@ -106,7 +157,11 @@ void ShardClient::Pull(Flight& flight, MonotonicTime now, Outbox& outbox) {
 
 void ShardClient::Push(Flight& flight, MonotonicTime now, Outbox& outbox) {
   flight.phase = Flight::Phase::kPushing;
-  for (Flight::Part& part : flight.parts) part.send_keys = false;  // the pull left them there
+  if (flight.epoch != routing_->epoch()) {
+    Part(flight);
+  } else {
+    for (Flight::Part& part : flight.parts) part.send_keys = false;  // the pull left them there
+  }
   Begin(flight, now, outbox);
 }
 
@@ -120,6 +175,7 @@ void ShardClient::Send(Flight& flight, Flight::Part& part, MonotonicTime now, Ou
       flight.phase == Flight::Phase::kPulling ? MakePull(flight, part) : MakePush(flight, part);
   message.body.set_request(part.request);
   message.body.set_epoch(routing_->epoch());
+  message.body.set_gen(gen_);
   part.deadline = now + silence_.Wait(part.attempts++);
   next_deadline_ = std::min(next_deadline_, part.deadline);
   outbox.Send(routing_->shards()[part.shard].endpoint, std::move(message));
@@ -217,7 +273,7 @@ absl::Status ShardClient::OnReply(const Message& message, MonotonicTime now, Out
   if (message.body.has_pull_reply() && pulling) {
     PS_RETURN_IF_ERROR(TakeWeights(flight, part, message));
     Answered(flight, part);
-  } else if (message.body.has_push_ack() && !pulling) {
+  } else if (message.body.has_push_ack() && !pulling && message.body.gen() == gen_) {
     Answered(flight, part);
   }
   return absl::OkStatus();

@@ -30,9 +30,11 @@ class ShardClient {
   };
   explicit ShardClient(const Options& options);
 
-  // A newer table; flights on their way are parted anew and asked for again.
+  // A newer table; what is on its way to a shard that has it no longer is asked for again.
   void SetRouting(RoutingTable routing, MonotonicTime now, Outbox& outbox);
   const std::optional<RoutingTable>& routing() const { return routing_; }
+  // The gen that requests are of. Flights of the one before are to be forgotten.
+  void SetGen(std::uint64_t gen) { gen_ = gen; }
   // A shard said MOVED since the last call.
   bool TakeMoved();
   // Requests sent again because no answer came in time.
@@ -58,6 +60,9 @@ class ShardClient {
 
   void Part(Flight& flight) const;
   void Begin(Flight& flight, MonotonicTime now, Outbox& outbox);
+  void Ask(Flight& flight, std::size_t part, MonotonicTime now, Outbox& outbox);
+  // Parts what is unanswered by a newer table.
+  void Reroute(Flight& flight, const RoutingTable& before, MonotonicTime now, Outbox& outbox);
   void Send(Flight& flight, Flight::Part& part, MonotonicTime now, Outbox& outbox);
   Message MakePull(const Flight& flight, const Flight::Part& part) const;
   Message MakePush(const Flight& flight, const Flight::Part& part);
@@ -77,6 +82,7 @@ class ShardClient {
   absl::flat_hash_map<std::uint64_t, Waiting> waiting_;
   std::vector<Flight*> flights_;    // in kPulling or kPushing
   MonotonicTime next_deadline_{0};  // no part's deadline is before
+  std::uint64_t gen_ = 0;
   bool moved_ = false;
   std::uint64_t repeated_ = 0;
   std::vector<float> values_;  // scratch

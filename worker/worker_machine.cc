@@ -22,6 +22,11 @@ void WorkerMachine::OnMessage(const Address& from, Message message, MonotonicTim
                               Outbox& outbox) {
   if (finished_) return;
   const wire::Body& body = message.body;
+  if (body.has_routing() || body.has_lease() || body.has_progress_ack() || body.has_heartbeat()) {
+    if (body.leader() < leader_ || body.gen() < gen_) return;
+    leader_ = body.leader();
+    if (body.gen() > gen_) BeginGen(body.gen(), now);
+  }
   switch (body.kind_case()) {
     case wire::Body::kPullReply:
     case wire::Body::kPushAck:
@@ -94,6 +99,7 @@ void WorkerMachine::OnWelcome(const wire::Welcome& welcome) {
   options.values = plan_->values();
   options.seed = options_.incarnation + 2;
   shards_.emplace(options);
+  shards_->SetGen(gen_);
 }
 
 void WorkerMachine::OnRouting(std::uint64_t epoch, const wire::Routing& routing, MonotonicTime now,
@@ -125,6 +131,20 @@ void WorkerMachine::OnStop(const wire::Stop& stop, Outbox& outbox) {
   outbox.Send(options_.scheduler, std::move(reply));
   finished_ = true;
   if (stop.failed() && status_.ok()) status_ = absl::AbortedError(stop.reason());
+}
+
+void WorkerMachine::BeginGen(std::uint64_t gen, MonotonicTime now) {
+  gen_ = gen;
+  if (shards_.has_value()) {
+    for (const auto& flight : flights_) shards_->Forget(*flight);
+    shards_->SetGen(gen);
+  }
+  for (auto& flight : flights_) flight->chunk.reset();
+  flights_.clear();
+  leases_.Clear();
+  lease_request_ = 0;
+  lease_attempts_ = 0;
+  lease_deadline_ = now;
 }
 
 void WorkerMachine::Fail(absl::Status status, MonotonicTime now) {
@@ -160,7 +180,7 @@ void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   shards_->OnTick(now, outbox);
   Work(now, outbox);
   RequestLease(now, outbox);
-  leases_.SendProgress(options_.scheduler, {options_.incarnation, batches_landed_}, now, outbox);
+  leases_.SendProgress(options_.scheduler, {options_.incarnation, batches_landed_, gen_}, now, outbox);
 }
 
 void WorkerMachine::RequestLease(MonotonicTime now, Outbox& outbox) {
@@ -174,6 +194,7 @@ void WorkerMachine::RequestLease(MonotonicTime now, Outbox& outbox) {
   if (lease_request_ == 0) lease_request_ = next_lease_request_++;
   Message message;
   message.body.set_request(lease_request_);
+  message.body.set_gen(gen_);
   wire::LeaseRequest& request = *message.body.mutable_lease_request();
   request.set_want(stepped ? 1 : static_cast<std::uint32_t>(ahead - startable));
   leases_.ListHeld(&request);

@@ -63,6 +63,8 @@ class WorkerMachine : public Machine {
   void OnLease(const Message& message, MonotonicTime now);
   void OnStop(const wire::Stop& stop, Outbox& outbox);
   void Fail(absl::Status status, MonotonicTime now);
+  // A rollback: what is leased and on its way is void.
+  void BeginGen(std::uint64_t gen, MonotonicTime now);
 
   void SendHello(Outbox& outbox);
   void SendHeartbeat(Outbox& outbox);
@@ -100,6 +102,8 @@ class WorkerMachine : public Machine {
   MonotonicTime heartbeat_interval_ = std::chrono::milliseconds(100);  // of Hello, until welcomed
   MonotonicTime next_heartbeat_{0};
   MonotonicTime last_heard_{-1};  // negative: not started
+  std::uint64_t gen_ = 0;
+  std::uint64_t leader_ = 0;  // the latest leadership term of the scheduler
   std::uint64_t rows_ = 0;
   std::uint64_t batches_landed_ = 0;
   std::uint64_t may_start_ = 0;  // bounded staleness: batches, the largest the scheduler said

@@ -203,7 +203,11 @@ class JobChecker {
       Add(cluster.servers > 0 ? "cluster.workers" : "cluster.servers",
           "servers and workers come together: set both, or neither to train in this process");
     }
-    if (cluster.replicas > 1) Add("cluster.replicas", "not available in this version; set 1");
+    if (cluster.replicas > 1 && config_.train.staleness == 0) {
+      Add("cluster.replicas",
+          "goes with train.staleness above 0 only: with staleness 0 a lost server's part is learnt "
+          "again, with the same bytes; set 1");
+    }
   }
 
   // Settings of the other kind of model are a mistake about the kind.

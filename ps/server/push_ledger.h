@@ -7,6 +7,10 @@
 // declared done has no masks: it is in an interval set, and every push to it is a repetition. News
 // of a pass says that all earlier passes are wholly done: the scheduler begins a pass only then.
 //
+// A rollback takes chunks back: they are done no longer, but the slots that were not lost still have
+// them. So a slot may contain more than is done in the present gen. That surplus is kept once for
+// all slots that share it, and nearly always there is none.
+//
 // Cost: one read and write of a mask a slot touched; keys are sorted, so slots come in runs.
 // One thread.
 #pragma once
@@ -19,7 +23,8 @@
 
 #include "absl/types/span.h"
 #include "ps/base/key.h"
-#include "ps/server/interval_set.h"
+#include "ps/server/done_set.h"
+#include "ps/table/slot_image.h"
 
 namespace ps {
 
@@ -39,14 +44,17 @@ struct KeyRange {
 
 class PushLedger {
  public:
-  explicit PushLedger(int slot_bits) : slot_bits_(slot_bits) {}
+  explicit PushLedger(int slot_bits)
+      : slot_bits_(slot_bits), surplus_of_(std::size_t{1} << slot_bits, 0), surplus_(1) {}
 
   // Records the push and sets *fresh to the ranges of `keys` (ascending) whose slots had not seen
   // it, adjacent ranges joined; empty when the push is a repetition as a whole. The caller applies
   // exactly those.
   void Record(const PushName& name, absl::Span<const Key> keys, std::vector<KeyRange>* fresh);
+  // The slots of these keys have it, as the primary says.
+  void Set(const PushName& name, absl::Span<const Key> keys);
 
-  bool IsDone(std::uint32_t pass, std::uint32_t chunk) const;
+  bool IsDone(std::uint32_t pass, std::uint32_t chunk) const { return done_.Contains(pass, chunk); }
   bool IsOpen(std::uint32_t pass, std::uint32_t chunk) const {
     return masks_.contains({pass, chunk});
   }
@@ -54,21 +62,33 @@ class PushLedger {
   // All passes before `pass` are done, and so are these chunks of it. News of an older pass changes
   // nothing.
   void MarkDone(std::uint32_t pass, absl::Span<const IntervalSet::Interval> chunks);
+  // A rollback: nothing is done in the gen that begins; what slots contain, they still contain.
+  void BeginGen();
 
-  std::uint32_t done_pass() const { return done_pass_; }
-  std::uint64_t done_chunks() const { return done_.count(); }  // of done_pass
+  // A slot that contains nothing.
+  void ClearSlot(SlotIndex slot);
+  // Its masks, and all that it wholly contains; the other fields are left alone.
+  void TakeSlot(SlotIndex slot, SlotImage* image) const;
+  // Replaces them.
+  void PutSlot(SlotIndex slot, const SlotImage& image);
+
+  std::uint32_t done_pass() const { return done_.pass; }
+  std::uint64_t done_chunks() const { return done_.chunks.count(); }  // of done_pass
   std::size_t open_chunks() const { return masks_.size(); }
 
  private:
   using SlotMasks = std::vector<std::uint64_t>;
 
   SlotMasks& MasksOf(std::uint32_t pass, std::uint32_t chunk);
+  std::uint32_t SurplusNumber(const DoneSet& surplus);
+  void DropDone();
 
   int slot_bits_;
-  std::uint32_t done_pass_ = 0;
-  IntervalSet done_;  // of done_pass_
+  DoneSet done_;  // in this gen
   std::map<std::pair<std::uint32_t, std::uint32_t>, SlotMasks> masks_;
-  std::vector<SlotMasks> spare_;  // of chunks that are done, to be used again
+  std::vector<SlotMasks> spare_;           // of chunks that are done, to be used again
+  std::vector<std::uint32_t> surplus_of_;  // a slot: index into surplus_
+  std::vector<DoneSet> surplus_;           // what slots contain beside done_; the first is empty
 };
 
 }  // namespace ps

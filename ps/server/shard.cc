@@ -23,13 +23,18 @@ Step StepOf(const wire::Name& name, std::uint32_t round) {
 
 Shard::Shard(const Options& options)
     : options_(options),
-      table_(options.table),
-      ledger_(options.table.slot_bits),
+      data_(options.table),
+      replicator_(options.replication, &data_),
       key_lists_(options.key_cache_bytes) {}
 
-void Shard::SetRouting(RoutingTable routing, ShardIndex self) {
-  routing_ = std::move(routing);
-  self_ = self;
+bool Shard::OnConfig(const Message& message, MonotonicTime now, Outbox& outbox) {
+  const std::uint64_t gen = replicator_.gen();
+  const bool taken = replicator_.OnConfig(message, now, outbox);
+  if (replicator_.gen() != gen) {  // a rollback: all steps begin anew
+    steps_ = StepBuffer();
+    parked_.clear();
+  }
+  return taken;
 }
 
 Message Shard::Refuse(const Message& request, wire::Error::Code code, std::string why) {
@@ -50,14 +55,20 @@ bool Shard::Handle(const Address& from, const Message& message, MonotonicTime no
       }
       return true;
     case wire::Body::kPush:
-      outbox.Send(from, Push(message));
+      Push(from, message, now, outbox);
       if (std::exchange(step_committed_, false)) AnswerParked(outbox);
       return true;
     case wire::Body::kExport:
       outbox.Send(from, Export(message));
       return true;
     case wire::Body::kImport:
-      outbox.Send(from, Import(message));
+      Import(from, message, now, outbox);
+      return true;
+    case wire::Body::kRepl:
+      replicator_.OnRepl(from, message, now, outbox);
+      return true;
+    case wire::Body::kRack:
+      replicator_.OnRack(message.body.rack(), now, outbox);
       return true;
     default:
       return false;
@@ -76,11 +87,21 @@ SharedKeys Shard::ResolveKeys(const Message& message, const wire::KeyList& list,
         std::string(keys.status().message()));
     return nullptr;
   }
-  if (!routing_.has_value() || !routing_->OwnsAll(self_, **keys)) {
-    *error = Refuse(message, wire::Error::MOVED, "a slot of the request is not of this shard");
+  if (message.body.gen() != replicator_.gen()) {
+    *error = Refuse(message, wire::Error::RETRY, "another gen");
     return nullptr;
   }
-  return *std::move(keys);
+  switch (replicator_.Check(**keys)) {
+    case Replicator::Serving::kReady:
+      return *std::move(keys);
+    case Replicator::Serving::kLater:
+      *error = Refuse(message, wire::Error::RETRY, "a slot of the request is not ready");
+      return nullptr;
+    case Replicator::Serving::kNot:
+      break;
+  }
+  *error = Refuse(message, wire::Error::MOVED, "a slot of the request is not of this shard");
+  return nullptr;
 }
 
 std::optional<Message> Shard::Pull(const Message& message) {
@@ -100,9 +121,9 @@ std::optional<Message> Shard::Pull(const Message& message) {
   if (pull.stepped()) {
     const Step step = StepOf(pull.name(), pull.round());
     if (!steps_.Ready(step)) return std::nullopt;
-    steps_.Pull(table_, step, *keys, absl::MakeSpan(values_));
+    steps_.Pull(data_.table, step, *keys, absl::MakeSpan(values_));
   } else {
-    table_.Pull(*keys, absl::MakeSpan(values_));
+    data_.table.Pull(*keys, absl::MakeSpan(values_));
   }
   Message reply = ReplyTo(message);
   wire::PullReply& body = *reply.body.mutable_pull_reply();
@@ -112,58 +133,68 @@ std::optional<Message> Shard::Pull(const Message& message) {
   return reply;
 }
 
-Message Shard::Push(const Message& message) {
+SharedKeys Shard::ReadPush(const Message& message, Message* error) {
   const wire::Push& push = message.body.push();
   const std::size_t sections = (push.keys().cached() ? 0 : 1) + 1 + (push.has_counts() ? 1 : 0);
   if (push.stepped() != options_.stepped || push.name().batch() >= kBatchesPerChunk ||
       !wire::ValueFormat_IsValid(push.format()) || message.sections.size() != sections) {
-    return Refuse(message, wire::Error::MALFORMED, "push: mode, batch, format or sections");
+    *error = Refuse(message, wire::Error::MALFORMED, "push: mode, batch, format or sections");
+    return nullptr;
   }
-  Message error;
-  const SharedKeys keys = ResolveKeys(message, push.keys(), &error);
-  if (keys == nullptr) return error;
+  SharedKeys keys = ResolveKeys(message, push.keys(), error);
+  if (keys == nullptr) return nullptr;
   if (!push.stepped() && keys->empty()) {
-    return Refuse(message, wire::Error::MALFORMED, "push: no keys");
+    *error = Refuse(message, wire::Error::MALFORMED, "push: no keys");
+    return nullptr;
   }
   const std::size_t first = push.keys().cached() ? 0 : 1;
   values_.resize(keys->size());
   const absl::Status decoded =
       DecodeValues(push.format(), message.sections[first], absl::MakeSpan(values_));
   if (!decoded.ok()) {
-    return Refuse(message, wire::Error::MALFORMED, std::string(decoded.message()));
+    *error = Refuse(message, wire::Error::MALFORMED, std::string(decoded.message()));
+    return nullptr;
   }
   counts_.clear();
   if (push.has_counts()) {
     const std::string& section = message.sections[first + 1];
     if (section.size() != keys->size() || section.find('\0') != std::string::npos) {
-      return Refuse(message, wire::Error::MALFORMED, "push: counts differ from keys or are zero");
+      *error = Refuse(message, wire::Error::MALFORMED, "push: counts differ from keys or are zero");
+      return nullptr;
     }
     counts_.assign(section.begin(), section.end());
   }
-  pushed_ = true;
-  return push.stepped() ? ApplyStepped(message, keys) : ApplyNow(message, keys);
+  return keys;
 }
 
-Message Shard::ApplyNow(const Message& message, const SharedKeys& keys) {
+void Shard::Push(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox) {
+  Message error;
+  const SharedKeys keys = ReadPush(message, &error);
+  if (keys == nullptr) return outbox.Send(from, std::move(error));
+  if (message.body.push().stepped()) return outbox.Send(from, ApplyStepped(message, keys));
+  ApplyNow(from, message, keys, now, outbox);
+}
+
+void Shard::ApplyNow(const Address& from, const Message& message, const SharedKeys& keys,
+                     MonotonicTime now, Outbox& outbox) {
   const wire::Name& name = message.body.push().name();
-  if (ledger_.open_chunks() >= options_.most_open_chunks &&
-      !ledger_.IsOpen(name.pass(), name.chunk()) && !ledger_.IsDone(name.pass(), name.chunk())) {
-    return Refuse(message, wire::Error::RETRY, "too many open chunks");
+  PushLedger& ledger = data_.ledger;
+  if (ledger.open_chunks() >= options_.most_open_chunks &&
+      !ledger.IsOpen(name.pass(), name.chunk()) && !ledger.IsDone(name.pass(), name.chunk())) {
+    return outbox.Send(from, Refuse(message, wire::Error::RETRY, "too many open chunks"));
   }
-  ledger_.Record({name.pass(), name.chunk(), name.batch()}, *keys, &fresh_);
+  ledger.Record({name.pass(), name.chunk(), name.batch()}, *keys, &fresh_);
+  const Gradients gradients{*keys, values_, counts_};
   for (const KeyRange& range : fresh_) {
-    const std::size_t count = range.end - range.begin;
-    const auto some_keys = absl::MakeConstSpan(*keys).subspan(range.begin, count);
-    const auto gradients = absl::MakeConstSpan(values_).subspan(range.begin, count);
-    if (counts_.empty()) {
-      table_.Push(some_keys, gradients);
-    } else {
-      table_.Push(some_keys, gradients, absl::MakeConstSpan(counts_).subspan(range.begin, count));
-    }
+    data_.Apply(gradients, range);
+    data_.Count(gradients.keys.subspan(range.begin, range.end - range.begin));
   }
+  replicator_.Forward(name, gradients, fresh_, message.body.push().format(), now, outbox);
   Message reply = ReplyTo(message);
+  reply.body.set_gen(replicator_.gen());
   *reply.body.mutable_push_ack()->mutable_name() = name;
-  return reply;
+  // A repetition waits too: what it repeats may not have reached the copies.
+  replicator_.ReplyWhenSafe(from, std::move(reply), keys, outbox);
 }
 
 Message Shard::ApplyStepped(const Message& message, const SharedKeys& keys) {
@@ -173,12 +204,14 @@ Message Shard::ApplyStepped(const Message& message, const SharedKeys& keys) {
   if (push.round_chunks() == 0 || push.round_chunks() > kMostChunksPerRound) {
     return Refuse(message, wire::Error::MALFORMED, "push: chunks of the round");
   }
-  if (!ledger_.IsDone(push.name().pass(), push.name().chunk())) {
+  if (!data_.ledger.IsDone(push.name().pass(), push.name().chunk())) {
     Contribution part{push.name().chunk(), push.last_of_chunk(), keys, values_, counts_};
     switch (steps_.Add(StepOf(push.name(), push.round()), {push.round_first(), push.round_chunks()},
                        std::move(part))) {
       case StepBuffer::Accepted::kBuffered:
-        step_committed_ = steps_.Commit(table_) || step_committed_;
+        // From now on no slot takes weights to start from.
+        if (data_.seq.front() == 0) std::fill(data_.seq.begin(), data_.seq.end(), 1);
+        step_committed_ = steps_.Commit(data_.table) || step_committed_;
         break;
       case StepBuffer::Accepted::kRepeated:
         break;
@@ -189,6 +222,7 @@ Message Shard::ApplyStepped(const Message& message, const SharedKeys& keys) {
     }
   }
   Message reply = ReplyTo(message);
+  reply.body.set_gen(replicator_.gen());
   *reply.body.mutable_push_ack()->mutable_name() = push.name();
   return reply;
 }
@@ -218,6 +252,7 @@ void Shard::AnswerParked(Outbox& outbox) {
 }
 
 void Shard::OnTick(MonotonicTime now, Outbox& outbox) {
+  replicator_.OnTick(now, outbox);
   std::erase_if(parked_, [&](const Parked& parked) {
     if (now < parked.deadline) return false;
     outbox.Send(parked.from,
@@ -226,13 +261,14 @@ void Shard::OnTick(MonotonicTime now, Outbox& outbox) {
   });
 }
 
-void Shard::MarkDone(const wire::Done& done) {
+void Shard::MarkDone(std::uint64_t gen, const wire::Done& done) {
+  if (gen != replicator_.gen()) return;
   std::vector<IntervalSet::Interval> chunks;
   chunks.reserve(done.chunks_size());
   for (const wire::Done::Interval& interval : done.chunks()) {
     chunks.push_back({interval.first(), interval.last()});
   }
-  ledger_.MarkDone(done.pass(), chunks);
+  data_.ledger.MarkDone(done.pass(), chunks);
 }
 
 }  // namespace ps

@@ -3,8 +3,9 @@
 // passing but its argument.
 //
 // The path of a push: Handle -> Push (checks) -> PushLedger::Record (duplicates) ->
-// SlotTable::Push. Every request gets exactly one reply, an Error where it cannot be carried out;
-// nothing that comes from the wire is trusted. One thread.
+// SlotTable::Push -> Replicator (the copies, and when to answer). Every request gets one reply, an
+// Error where it cannot be carried out, but for those that a rollback voids; nothing that comes from
+// the wire is trusted. One thread.
 #pragma once
 
 #include <cstddef>
@@ -14,12 +15,11 @@
 #include <string>
 #include <vector>
 
-#include "ps/server/push_ledger.h"
+#include "ps/server/replicator.h"
+#include "ps/server/slot_data.h"
 #include "ps/server/step_buffer.h"
-#include "ps/table/slot_table.h"
 #include "ps/wire/key_list_cache.h"
 #include "ps/wire/machine.h"
-#include "ps/wire/routing_table.h"
 
 namespace ps {
 
@@ -32,20 +32,24 @@ class Shard {
     std::size_t most_parked = 4096;                      // pulls that wait for their step
     std::size_t most_open_chunks = 4096;                 // masks take slots * 8 bytes a chunk
     MonotonicTime park_limit = std::chrono::seconds(2);  // then the pull is answered with RETRY
+    Replicator::Options replication;
   };
   explicit Shard(const Options& options);
 
-  // The slots of `self` in `routing` are this shard's from now on.
-  void SetRouting(RoutingTable routing, ShardIndex self);
+  // The scheduler's configuration of slots; false where this shard lacks what changed before it.
+  bool OnConfig(const Message& message, MonotonicTime now, Outbox& outbox);
 
-  // Answers Pull, Push, Export and Import; true when the message was one of these.
+  // Answers Pull, Push, Export, Import, Repl and Rack; true when the message was one of these.
   bool Handle(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
   // Answers parked pulls that have waited too long.
   void OnTick(MonotonicTime now, Outbox& outbox);
-  void MarkDone(const wire::Done& done);
+  // Of another gen than this shard's it is ignored.
+  void MarkDone(std::uint64_t gen, const wire::Done& done);
 
-  const SlotTable& table() const { return table_; }
-  const PushLedger& ledger() const { return ledger_; }
+  const SlotTable& table() const { return data_.table; }
+  const PushLedger& ledger() const { return data_.ledger; }
+  const SlotData& data() const { return data_; }
+  const Replicator& replicator() const { return replicator_; }
   std::uint64_t refused() const { return refused_; }
 
  private:
@@ -56,28 +60,28 @@ class Shard {
   };
 
   std::optional<Message> Pull(const Message& message);  // nullopt: its step has not come yet
-  Message Push(const Message& message);
+  void Push(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
   Message Export(const Message& message);
-  Message Import(const Message& message);
+  void Import(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
 
+  // The keys and values of a push; null, and *error the reply, where something is wrong.
+  SharedKeys ReadPush(const Message& message, Message* error);
   // Null, and *error the reply, when the list is malformed, not cached or not of this shard.
   SharedKeys ResolveKeys(const Message& message, const wire::KeyList& list, Message* error);
-  Message ApplyNow(const Message& message, const SharedKeys& keys);
+  void ApplyNow(const Address& from, const Message& message, const SharedKeys& keys,
+                MonotonicTime now, Outbox& outbox);
   Message ApplyStepped(const Message& message, const SharedKeys& keys);
   void Park(const Address& from, const Message& pull, MonotonicTime now, Outbox& outbox);
   void AnswerParked(Outbox& outbox);
   Message Refuse(const Message& request, wire::Error::Code code, std::string why);
 
   const Options options_;
-  SlotTable table_;
-  PushLedger ledger_;
+  SlotData data_;
+  Replicator replicator_;
   StepBuffer steps_;
   KeyListCache key_lists_;
-  std::optional<RoutingTable> routing_;
-  ShardIndex self_ = 0;
   std::vector<Parked> parked_;
   bool step_committed_ = false;  // since AnswerParked
-  bool pushed_ = false;          // any push was taken: training has begun
   std::uint64_t refused_ = 0;
   // Scratch of one request, kept for its memory.
   std::vector<float> values_;

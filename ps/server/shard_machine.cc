@@ -16,13 +16,16 @@ void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime
     case wire::Body::kWelcome:
       OnWelcome(body.welcome());
       break;
-    case wire::Body::kRouting:
-      OnRouting(body.epoch(), body.routing());
+    case wire::Body::kConfig:
+      if (shard_ != nullptr && FromLeader(body) && !shard_->OnConfig(message, now, outbox)) {
+        next_heartbeat_ = std::min(next_heartbeat_, now);  // which says what is lacking
+      }
       break;
     case wire::Body::kDone:
-      if (shard_ != nullptr) shard_->MarkDone(body.done());
+      if (shard_ != nullptr && FromLeader(body)) shard_->MarkDone(body.gen(), body.done());
       break;
     case wire::Body::kHeartbeat:
+    case wire::Body::kRouting:
       break;
     case wire::Body::kStop:
       OnStop(body.stop(), outbox);
@@ -52,6 +55,12 @@ void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime
   last_heard_ = now;
 }
 
+bool ShardMachine::FromLeader(const wire::Body& body) {
+  if (body.leader() < leader_) return false;
+  leader_ = body.leader();
+  return true;
+}
+
 void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
   if (shard_ != nullptr || welcome.incarnation() != options_.incarnation) return;
   const wire::Plan& plan = welcome.plan();
@@ -74,25 +83,10 @@ void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
                              .newton = plan.newton()};
   options.table.layout = EntryLayout::For(options.table.optimizer.type);
   options.table.min_count = std::max(1, static_cast<int>(plan.min_count()));
+  options.replication = options_.replication;
+  options.replication.self = welcome.node();
   shard_ = std::make_unique<Shard>(options);
-  node_ = welcome.node();
   heartbeat_interval_ = std::chrono::milliseconds(std::max(1u, welcome.heartbeat_ms()));
-}
-
-void ShardMachine::OnRouting(std::uint64_t epoch, const wire::Routing& routing) {
-  if (shard_ == nullptr || epoch <= epoch_) return;
-  absl::StatusOr<RoutingTable> table = RoutingTable::FromWire(epoch, routing);
-  if (!table.ok()) {
-    LOG(ERROR) << "routing table refused: " << table.status();
-    return;
-  }
-  const absl::StatusOr<ShardIndex> self = table->ShardOfNode(node_);
-  if (!self.ok() || table->slot_bits() != shard_->table().options().slot_bits) {
-    LOG(ERROR) << "routing table of epoch " << epoch << " does not fit node " << node_;
-    return;
-  }
-  epoch_ = epoch;
-  shard_->SetRouting(*std::move(table), *self);
 }
 
 void ShardMachine::OnStop(const wire::Stop& stop, Outbox& outbox) {
@@ -113,13 +107,16 @@ void ShardMachine::OnTick(MonotonicTime now, Outbox& outbox) {
         std::chrono::duration_cast<std::chrono::seconds>(now - last_heard_).count(), " s"));
     return;
   }
-  if (shard_ != nullptr) shard_->OnTick(now, outbox);
+  if (shard_ != nullptr) {
+    shard_->OnTick(now, outbox);
+    if (now >= next_insync_) SendInsync(now, outbox);
+  }
   if (now < next_heartbeat_) return;
   next_heartbeat_ = now + heartbeat_interval_;
   if (shard_ == nullptr) {
     SendHello(outbox);
   } else {
-    SendHeartbeat(outbox);
+    SendHeartbeat(now, outbox);
   }
 }
 
@@ -134,9 +131,11 @@ void ShardMachine::SendHello(Outbox& outbox) {
   outbox.Send(options_.scheduler, std::move(message));
 }
 
-void ShardMachine::SendHeartbeat(Outbox& outbox) {
+void ShardMachine::SendHeartbeat(MonotonicTime now, Outbox& outbox) {
   Message message;
-  message.body.set_epoch(epoch_);
+  const Replicator& replicator = shard_->replicator();
+  message.body.set_epoch(replicator.epoch());
+  message.body.set_gen(replicator.gen());
   wire::Heartbeat& beat = *message.body.mutable_heartbeat();
   beat.set_incarnation(options_.incarnation);
   beat.set_entries(shard_->table().size());
@@ -144,7 +143,22 @@ void ShardMachine::SendHeartbeat(Outbox& outbox) {
   beat.set_bad_frames(shard_->refused());
   beat.set_done_pass(shard_->ledger().done_pass());
   beat.set_done_chunks(shard_->ledger().done_chunks());
+  if (leaving_) {
+    Message leave;
+    leave.body.mutable_leave();
+    outbox.Send(options_.scheduler, std::move(leave));
+  }
+  beat.set_unacknowledged(replicator.unacknowledged());
+  for (const NodeId node : replicator.Lagging(now)) beat.add_lagging(node);
   outbox.Send(options_.scheduler, std::move(message));
+}
+
+void ShardMachine::SendInsync(MonotonicTime now, Outbox& outbox) {
+  Message message;
+  *message.body.mutable_insync() = shard_->replicator().Insync();
+  if (message.body.insync().peers_size() == 0) return;
+  outbox.Send(options_.scheduler, std::move(message));
+  next_insync_ = now + std::chrono::milliseconds(20);
 }
 
 }  // namespace ps

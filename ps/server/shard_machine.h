@@ -1,5 +1,5 @@
-// A shard as a node of the cluster: says Hello until it is welcomed, owns the slots that the
-// routing table gives it, beats, serves, and leaves when the scheduler says Stop or has been silent
+// A shard as a node of the cluster: says Hello until it is welcomed, has the slots that the
+// scheduler's configuration gives it, beats, serves, and leaves when the scheduler says Stop or has been silent
 // too long.
 //
 // A Machine: one thread, no socket, clock or file of its own. status() is final once finished() is
@@ -26,12 +26,16 @@ class ShardMachine : public Machine {
     std::uint64_t incarnation = 0;  // random
     MonotonicTime scheduler_timeout = std::chrono::seconds(30);
     std::size_t key_cache_bytes = std::size_t{256} << 20;
+    Replicator::Options replication;  // `self` is set when welcomed
   };
   explicit ShardMachine(Options options) : options_(std::move(options)) {}
 
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override;
   void OnTick(MonotonicTime now, Outbox& outbox) override;
   bool finished() const override { return finished_; }
+
+  // Asks the scheduler to take the slots away; the machine finishes when that is done.
+  void Leave() { leaving_ = true; }
 
   // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went
   // silent.
@@ -40,18 +44,21 @@ class ShardMachine : public Machine {
 
  private:
   void OnWelcome(const wire::Welcome& welcome);
-  void OnRouting(std::uint64_t epoch, const wire::Routing& routing);
+  // False for a message of a scheduler that has been replaced.
+  bool FromLeader(const wire::Body& body);
   void OnStop(const wire::Stop& stop, Outbox& outbox);
   void SendHello(Outbox& outbox);
-  void SendHeartbeat(Outbox& outbox);
+  void SendHeartbeat(MonotonicTime now, Outbox& outbox);
+  void SendInsync(MonotonicTime now, Outbox& outbox);
 
   const Options options_;
   std::unique_ptr<Shard> shard_;
-  std::uint32_t node_ = 0;
-  std::uint64_t epoch_ = 0;
+  std::uint64_t leader_ = 0;  // the latest leadership term heard of
+  MonotonicTime next_insync_{0};
   MonotonicTime heartbeat_interval_ = std::chrono::milliseconds(100);  // of Hello, until welcomed
   MonotonicTime next_heartbeat_{0};
   MonotonicTime last_heard_{-1};  // negative: not started
+  bool leaving_ = false;
   bool finished_ = false;
   absl::Status status_;
 };

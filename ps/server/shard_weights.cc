@@ -8,36 +8,28 @@
 #include "ps/wire/value_codec.h"
 
 namespace ps {
-namespace {
-
-// The state with no history whose weight is `weight`: FTRL's z solves FtrlWeight(z, 0) = weight.
-void SetState(const OptimizerParams& params, float weight, float* state) {
-  std::fill_n(state, StateFloats(params.type), 0.0f);
-  if (params.type != Optimizer::kFtrl) {
-    state[0] = weight;
-    return;
-  }
-  const float shrunk = -weight * (params.beta * (1.0f / params.alpha) + params.l2);
-  state[0] = shrunk + (shrunk < 0 ? -params.l1 : params.l1);
-}
-
-}  // namespace
 
 Message Shard::Export(const Message& message) {
   const wire::Export& request = message.body.export_();
-  if (request.end_slot() > table_.slots() || request.first_slot() > request.end_slot() ||
+  if (request.end_slot() > data_.table.slots() || request.first_slot() > request.end_slot() ||
       request.limit() == 0) {
     return Refuse(message, wire::Error::MALFORMED, "export: slots or limit");
+  }
+  if (message.body.gen() != replicator_.gen()) {
+    return Refuse(message, wire::Error::RETRY, "export: another gen");
   }
   std::vector<std::pair<Key, float>> page;
   std::uint64_t entries = 0;
   SlotIndex slot = request.first_slot();
   for (; slot < request.end_slot() && page.size() < request.limit(); ++slot) {
-    if (!routing_.has_value() || routing_->OwnerOf(slot) != self_) {
-      return Refuse(message, wire::Error::MOVED, "export: a slot is not of this shard");
+    const Replicator::Serving serving = replicator_.serving(slot);
+    if (serving != Replicator::Serving::kReady) {
+      return Refuse(message,
+                    serving == Replicator::Serving::kNot ? wire::Error::MOVED : wire::Error::RETRY,
+                    "export: a slot is not of this shard, or not ready");
     }
     const std::size_t begin = page.size();
-    std::as_const(table_).ForEachInSlot(slot, [&](Key key, const float* state) {
+    std::as_const(data_.table).ForEachInSlot(slot, [&](Key key, const float* state) {
       ++entries;
       const float weight = WeightOf(options_.table.optimizer, state);
       if (weight != 0) page.emplace_back(key, weight);
@@ -61,32 +53,44 @@ Message Shard::Export(const Message& message) {
   return reply;
 }
 
-Message Shard::Import(const Message& message) {
+void Shard::Import(const Address& from, const Message& message, MonotonicTime now,
+                   Outbox& outbox) {
   const wire::Import& request = message.body.import();
-  std::vector<Key> keys;
+  const auto refuse = [&](wire::Error::Code code, std::string why) {
+    outbox.Send(from, Refuse(message, code, std::move(why)));
+  };
   if (message.sections.size() != 2) {
-    return Refuse(message, wire::Error::MALFORMED, "import: two sections are needed");
+    return refuse(wire::Error::MALFORMED, "import: two sections are needed");
   }
-  absl::Status decoded = DecodeKeys(message.sections[0], request.count(), keys);
-  values_.resize(keys.size());
+  std::vector<Key> decoded_keys;
+  absl::Status decoded = DecodeKeys(message.sections[0], request.count(), decoded_keys);
+  const auto keys = std::make_shared<const std::vector<Key>>(std::move(decoded_keys));
+  values_.resize(keys->size());
   if (decoded.ok()) {
     decoded = DecodeValues(wire::F32, message.sections[1], absl::MakeSpan(values_));
   }
-  if (!decoded.ok()) {
-    return Refuse(message, wire::Error::MALFORMED, std::string(decoded.message()));
+  if (!decoded.ok()) return refuse(wire::Error::MALFORMED, std::string(decoded.message()));
+  const Replicator::Serving serving = replicator_.Check(*keys);
+  if (serving == Replicator::Serving::kNot) {
+    return refuse(wire::Error::MOVED, "import: a slot is not of this shard");
   }
-  if (!routing_.has_value() || !routing_->OwnsAll(self_, keys)) {
-    return Refuse(message, wire::Error::MOVED, "import: a slot is not of this shard");
+  if (serving == Replicator::Serving::kLater || message.body.gen() != replicator_.gen()) {
+    return refuse(wire::Error::RETRY, "import: another gen, or a slot is not ready");
   }
-  // Once there are pushes, every import has been acknowledged: this one is a late copy.
-  for (std::size_t i = 0; i < keys.size() && !pushed_; ++i) {
-    if (values_[i] != 0)
-      SetState(options_.table.optimizer, values_[i], table_.FindOrInsert(keys[i]));
-  }
+  // A slot that has had pushes has its weights: this is a late copy, or was meant for other slots
+  // that were lost.
+  fresh_.clear();
+  ForEachSlotRun(*keys, {0, keys->size()}, options_.table.slot_bits,
+                 [&](SlotIndex slot, KeyRange run) {
+                   if (data_.seq[slot] == 0) fresh_.push_back(run);
+                 });
+  const Gradients weights{*keys, values_, {}, /*weights=*/true};
+  for (const KeyRange& range : fresh_) data_.Apply(weights, range);
+  replicator_.Forward({}, weights, fresh_, wire::F32, now, outbox);
   Message reply;
   reply.body.set_request(message.body.request());
   reply.body.mutable_import_ack();
-  return reply;
+  replicator_.ReplyWhenSafe(from, std::move(reply), keys, outbox);
 }
 
 }  // namespace ps

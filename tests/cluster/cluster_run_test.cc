@@ -33,6 +33,10 @@ struct Collected : JobEvents {
     passes.push_back(report);
     return true;
   }
+  void OnRollback() override {
+    keys.clear();
+    weights.clear();
+  }
   void OnWeights(absl::Span<const Key> k, absl::Span<const float> w) override {
     keys.insert(keys.end(), k.begin(), k.end());
     weights.insert(weights.end(), w.begin(), w.end());
@@ -216,10 +220,24 @@ TEST_F(ClusterRunTest, AKilledWorkersRowsAreLearntOnceByTheOthers) {
   ExpectSameBytes(reference, got);
 }
 
-TEST_F(ClusterRunTest, AKilledServerEndsTheJobAndIsNamed) {
+TEST_F(ClusterRunTest, AKilledServerIsReplacedAndEveryRowCountsOnce) {
+  for (const int replicas : {1, 2}) {
+    ClusterJob job = MakeJob(4);
+    job.config.cluster.replicas = replicas;
+    Killer got("ps_server");
+    const auto result = RunLocalCluster(job, {3, 2}, {&got, {}}, LocalOptions());
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_GT(got.victim, 0);
+    ExpectLearnt(got);
+  }
+}
+
+TEST_F(ClusterRunTest, WithoutServersTheJobEndsAndTheyAreNamed) {
   const ClusterJob job = MakeJob(4);
   Killer got("ps_server");
-  const auto result = RunLocalCluster(job, {2, 2}, {&got, {}}, LocalOptions());
+  LocalClusterOptions options = LocalOptions();
+  options.most_restarts = 0;
+  const auto result = RunLocalCluster(job, {1, 2}, {&got, {}}, options);
   EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
   EXPECT_NE(result.status().message().find(
                 absl::StrCat("ps_server (pid ", got.victim, ") was killed by signal 9")),
@@ -230,7 +248,9 @@ TEST_F(ClusterRunTest, AKilledServerEndsTheJobAndIsNamed) {
 TEST_F(ClusterRunTest, WithoutWorkersTheJobEnds) {
   const ClusterJob job = MakeJob(4);
   Killer got("ps_worker");
-  const auto result = RunLocalCluster(job, {1, 1}, {&got, {}}, LocalOptions());
+  LocalClusterOptions options = LocalOptions();
+  options.most_restarts = 0;
+  const auto result = RunLocalCluster(job, {1, 1}, {&got, {}}, options);
   EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
   EXPECT_NE(result.status().message().find("worker"), std::string::npos) << result.status();
 }

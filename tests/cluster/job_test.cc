@@ -133,17 +133,33 @@ TEST(Job, AShardThatNeverComesIsNamed) {
   EXPECT_FALSE(result.started);
 }
 
-TEST(Job, ALostShardEndsTheJobAndIsNamed) {
+TEST(Job, ALostShardsPartIsLearntAgainByTheOthers) {
   for (int staleness : {0, 4}) {
     const MadeData data = MadeData::Make(1, 60, 60, 30);
     SimulatedJob job = Learning(2, 2, 1);
     job.staleness = staleness;
+    const SimulatedResult reference = RunSimulatedJob(job, data);
     job.kill_shard_at = std::chrono::milliseconds(120);
+    job.dead_after = std::chrono::seconds(2);
     const SimulatedResult result = RunSimulatedJob(job, data);
-    EXPECT_TRUE(result.started);
-    EXPECT_TRUE(absl::IsUnavailable(result.status)) << result.status;
-    EXPECT_NE(result.status.message().find("shard1"), std::string::npos) << result.status;
+    ASSERT_TRUE(result.status.ok()) << result.status;
+    EXPECT_EQ(result.rollbacks, 1);
+    EXPECT_EQ(result.rows_told, 2 * data.rows);
+    if (staleness == 0) {
+      EXPECT_TRUE(SameBytes(reference, result));
+    }
   }
+}
+
+TEST(Job, WithoutShardsTheJobEndsAndTheyAreNamed) {
+  const MadeData data = MadeData::Make(1, 60, 60, 30);
+  SimulatedJob job = Learning(1, 2, 1);
+  job.staleness = 4;
+  job.kill_shard_at = std::chrono::milliseconds(120);
+  const SimulatedResult result = RunSimulatedJob(job, data);
+  EXPECT_TRUE(result.started);
+  EXPECT_TRUE(absl::IsUnavailable(result.status)) << result.status;
+  EXPECT_NE(result.status.message().find("shard0"), std::string::npos) << result.status;
 }
 
 // As when a pass is evaluated: meanwhile nothing that nodes say is read.

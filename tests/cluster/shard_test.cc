@@ -23,14 +23,18 @@ class ShardTest : public ::testing::Test {
     options.table.optimizer = {.type = Optimizer::kSgd, .alpha = -1};
     options.table.layout = EntryLayout::For(Optimizer::kSgd);
     options.key_cache_bytes = 4096;
+    options.replication.self = 1;
     return options;
   }
 
   // The shard owns the lower half of the slots.
   static void Route(Shard& shard) {
-    absl::StatusOr<RoutingTable> table = RoutingTable::Even(1, 3, {{1, "here"}, {2, "there"}});
-    ASSERT_TRUE(table.ok());
-    shard.SetRouting(*std::move(table), 0);
+    std::vector<NumberedSlotConfig> slots;
+    for (SlotIndex slot = 0; slot < 8; ++slot) {
+      slots.push_back({slot, {.term = 1, .ver = 1, .members = {slot < 4 ? 1u : 2u}}});
+    }
+    Outbox outbox;
+    ASSERT_TRUE(shard.OnConfig(MakeConfig(1, 0, slots), MonotonicTime(0), outbox));
   }
 
   static Message Push(const std::vector<Key>& keys, const std::vector<float>& values,
@@ -168,7 +172,8 @@ TEST(ShardWeights, AnImportedWeightIsExportedAgain) {
     options.table.optimizer = {.type = type, .alpha = 0.1f, .beta = 1, .l1 = 0.3f, .l2 = 0.5f};
     options.table.layout = EntryLayout::For(type);
     Shard shard(options);
-    shard.SetRouting(*RoutingTable::Even(1, 1, {{1, "here"}}), 0);
+    Outbox none;
+    ASSERT_TRUE(shard.OnConfig(MakeSoleConfig(1, options.replication.self, 2), {}, none));
     const std::vector<Key> keys = {3, 4, Key{1} << 63};
     const std::vector<float> weights = {0.25f, -1.5f, 3.0f};
     Message message;

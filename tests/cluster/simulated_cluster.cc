@@ -35,12 +35,16 @@ class Cluster {
   void AddShard(int index);
   void AddWorker(const Address& address);
   void PlanKills();
+  void PlanShardKills();
+  void Watch(SimulatedResult* result);
+  void RestartShard(int index);
 
   const SimulatedJob& job_;
   const MadeData& data_;
   std::mt19937_64 random_;
   SchedulerMachine scheduler_;
-  std::vector<std::unique_ptr<ShardMachine>> shards_;
+  std::vector<std::unique_ptr<ShardMachine>> shards_;  // the dead too
+  std::map<Address, ShardMachine*> living_;
   std::vector<std::unique_ptr<WorkerMachine>> workers_;  // the dead too
   std::map<Address, std::uint64_t> computed_;
   SimulatedNetwork network_;
@@ -49,7 +53,7 @@ class Cluster {
 SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeData& data) {
   SchedulerMachine::Options options;
   wire::Plan& plan = options.plan;
-  plan.set_slot_bits(5);
+  plan.set_slot_bits(job.slot_bits);
   plan.set_optimizer(static_cast<std::uint32_t>(job.count ? Optimizer::kSgd : Optimizer::kFtrl));
   plan.set_alpha(job.count ? -1.0f : 0.1f);
   plan.set_beta(1);
@@ -65,7 +69,11 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   options.lease_limit = job.lease_limit;
   options.gather_limit = std::chrono::seconds(300);
   options.stall_limit = job.stall_limit;
-  options.dead_after = std::chrono::seconds(25);
+  options.dead_after = job.dead_after;
+  options.heartbeat = job.heartbeat;
+  options.replicas = job.replicas;
+  options.no_servers_limit = std::chrono::seconds(300);
+  options.no_workers_limit = std::chrono::seconds(300);
   for (std::uint64_t c = 0; c < data.chunks.size(); ++c) options.chunks.push_back({0, c, c + 1});
   return options;
 }
@@ -80,6 +88,11 @@ Cluster::Cluster(const SimulatedJob& job, const MadeData& data, SimulatedResult*
   for (int i = 0; i < job.shards - job.missing_shards; ++i) AddShard(i);
   for (int i = 0; i < job.workers; ++i) AddWorker(absl::StrCat("worker", i));
   PlanKills();
+  PlanShardKills();
+  Watch(result);
+  if (job.faults_end > MonotonicTime::zero()) {
+    network_.At(job.faults_end, [this] { network_.SetFaults({}); });
+  }
   if (job.look_at > MonotonicTime::zero()) {
     network_.At(job.look_at, [this, result] { result->computed = computed_; });
   }
@@ -98,6 +111,56 @@ void Cluster::AddShard(int index) {
   if (job_.tiny_key_cache) options.key_cache_bytes = 1200;
   shards_.push_back(std::make_unique<ShardMachine>(options));
   network_.AddNode(options.endpoint, shards_.back().get());
+  living_[options.endpoint] = shards_.back().get();
+}
+
+void Cluster::RestartShard(int index) {
+  if (scheduler_.finished()) return;
+  network_.RemoveNode(absl::StrCat("shard", index));
+  AddShard(index);
+}
+
+void Cluster::PlanShardKills() {
+  const auto within = static_cast<std::uint64_t>(job_.kills_within.count());
+  const auto kill = [this](MonotonicTime at, int shard, bool back) {
+    network_.At(at, [this, shard, back] {
+      if (!back && !scheduler_.slots().started()) return;  // the job would wait for it in vain
+      network_.RemoveNode(absl::StrCat("shard", shard));
+      living_.erase(absl::StrCat("shard", shard));
+    });
+    const MonotonicTime pause(random_() % (random_() % 2 == 0 ? 3000000 : 20000));
+    if (back) network_.At(at + pause, [this, shard] { RestartShard(shard); });
+  };
+  for (int i = 0; i < job_.shard_kills; ++i) {
+    const MonotonicTime at(random_() % within);
+    kill(at, static_cast<int>(random_() % job_.shards), i >= job_.gone);
+  }
+  for (int i = 0; i < job_.total_losses; ++i) {
+    const MonotonicTime at(random_() % within);
+    for (int shard = 0; shard < job_.shards; ++shard) kill(at, shard, true);
+  }
+  for (int i = 0; i < job_.drains; ++i) {
+    const Address who = absl::StrCat("shard", random_() % job_.shards);
+    network_.At(MonotonicTime(random_() % within), [this, who] {
+      if (const auto at = living_.find(who); at != living_.end()) at->second->Leave();
+    });
+  }
+}
+
+// One primary a slot and term, looked at again and again.
+void Cluster::Watch(SimulatedResult* result) {
+  std::map<std::pair<SlotIndex, std::uint32_t>, int> primaries;
+  for (const auto& [address, machine] : living_) {
+    if (machine->shard() == nullptr) continue;
+    const Replicator& replicator = machine->shard()->replicator();
+    for (SlotIndex slot = 0; slot < machine->shard()->table().slots(); ++slot) {
+      if (!replicator.IsPrimary(slot)) continue;
+      if (++primaries[{slot, replicator.term(slot)}] > 1) result->broken = "two primaries";
+    }
+  }
+  result->epoch = scheduler_.slots().epoch();
+  if (scheduler_.finished()) return;
+  network_.At(network_.now() + std::chrono::milliseconds(97), [this, result] { Watch(result); });
 }
 
 void Cluster::AddWorker(const Address& address) {

@@ -41,6 +41,7 @@ class CountingModel : public GradientModel {
 
 struct SimulatedJob {
   std::uint64_t seed = 1;
+  int slot_bits = 5;
   int shards = 1;
   int workers = 1;
   int staleness = 0;
@@ -52,6 +53,15 @@ struct SimulatedJob {
   int kills = 0;                   // of workers, at random times; each is replaced
   int missing_shards = 0;          // of `shards`, never started
   MonotonicTime kill_shard_at{0};  // not zero: the last shard crashes
+  int replicas = 1;
+  int shard_kills = 0;             // at random times; each is replaced but for the last `gone`
+  int gone = 0;
+  int total_losses = 0;            // all shards at once; they are replaced
+  int drains = 0;                  // shards that are asked to leave
+  MonotonicTime faults_end{0};     // not zero: from then on the network is kind
+  MonotonicTime kills_within = std::chrono::milliseconds(600);
+  MonotonicTime dead_after = std::chrono::seconds(25);
+  MonotonicTime heartbeat = std::chrono::milliseconds(500);
   int unreadable_chunk = -1;
   NetworkFaults faults;
   MonotonicTime lease_limit = std::chrono::seconds(20);
@@ -68,11 +78,19 @@ struct SimulatedResult : JobEvents {
   std::uint64_t rows_told = 0;  // by OnLearnt
   bool started = false;
   std::map<Address, std::uint64_t> computed;  // batches by worker, where the job counts
+  std::string broken;  // not empty: what a checker saw, e.g. two primaries of a slot and term
+  int rollbacks = 0;
+  std::uint64_t epoch = 0;  // versions of the configuration that there were
 
   void OnStarted() override { started = true; }
   void OnLearnt(const LearntRows& rows) override { rows_told += rows.labels.size(); }
   bool OnPassEnd(const PassReport& report) override;
   void OnWeights(absl::Span<const Key> k, absl::Span<const float> w) override;
+  void OnRollback() override {
+    ++rollbacks;
+    keys.clear();
+    weights.clear();
+  }
 };
 
 // Runs the job to its end; status is DeadlineExceeded when it hangs (in virtual time).

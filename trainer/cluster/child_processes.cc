@@ -41,7 +41,8 @@ absl::Status ChildProcesses::Start(const std::vector<std::string>& argv) {
     ::_exit(127);
   }
   children_.push_back(
-      {pid, absl::StrCat(argv[0].substr(argv[0].rfind('/') + 1), " (pid ", pid, ")")});
+      {pid, absl::StrCat(argv[0].substr(argv[0].rfind('/') + 1), " (pid ", pid, ")"),
+       argv});
   return absl::OkStatus();
 }
 
@@ -52,10 +53,12 @@ std::vector<ChildProcesses::Ended> ChildProcesses::Reap() {
     if (::waitpid(child.pid, &state, WNOHANG) != child.pid) return false;
     if (WIFSIGNALED(state)) {
       ended.push_back(
-          {child.pid, absl::StrCat(child.name, " was killed by signal ", WTERMSIG(state))});
+          {child.pid, absl::StrCat(child.name, " was killed by signal ", WTERMSIG(state)),
+           child.argv});
     } else if (WEXITSTATUS(state) != 0) {
       ended.push_back(
-          {child.pid, absl::StrCat(child.name, " ended with exit code ", WEXITSTATUS(state))});
+          {child.pid, absl::StrCat(child.name, " ended with exit code ", WEXITSTATUS(state)),
+           child.argv});
     }
     return true;
   });

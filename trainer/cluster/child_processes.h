@@ -21,6 +21,7 @@ class ChildProcesses {
   struct Ended {
     pid_t pid;
     std::string what;  // e.g. "ps_server (pid 17) was killed by signal 9"
+    std::vector<std::string> argv;
   };
   // Reaps those that have ended since; returns those that ended otherwise than by exit 0.
   std::vector<Ended> Reap();
@@ -32,6 +33,7 @@ class ChildProcesses {
   struct Child {
     pid_t pid;
     std::string name;
+    std::vector<std::string> argv;
   };
   std::vector<Child> children_;
 };

@@ -106,6 +106,14 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   options.passes = static_cast<std::uint32_t>(config.train.passes);
   options.export_every_pass = config.train.early_stopping.has_value();
   options.max_bad_rows = config.data.max_bad_rows;
+  options.replicas = config.cluster.replicas;
+  const double otherwise = config.cluster.replicas > 1 ? 1.0 : 10.0;
+  const double dead_after =
+      config.cluster.failure_timeout > 0 ? config.cluster.failure_timeout : otherwise;
+  options.dead_after =
+      std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(dead_after));
+  // Several beats may be late or lost.
+  options.heartbeat = std::min(options.heartbeat, options.dead_after / 8);
   return options;
 }
 

@@ -39,7 +39,10 @@ struct LocalClusterOptions {
   std::string program_dir;  // of ps_server and ps_worker; empty: this program's
   // Long: nodes end with this process anyway, and its events (an evaluation) may keep it silent.
   MonotonicTime node_silence_limit = std::chrono::minutes(30);
-  MonotonicTime dead_after = std::chrono::seconds(10);
+  MonotonicTime dead_after{0};  // not zero: instead of what the job says
+  // Processes started again in place of those that ended otherwise than they were told to. One that
+  // ends before it has ever been welcomed counts as a failure to start.
+  int most_restarts = 100;
 };
 absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShape shape,
                                               const ClusterCallbacks& callbacks,

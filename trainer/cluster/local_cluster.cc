@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,12 +30,15 @@ absl::StatusOr<std::string> ThisProgramsDirectory() {
 }
 
 // Drives the scheduler and, beside it, looks after the children: one that dies is news long before
-// its silence is.
+// its silence is, and another is started in its place.
 class WatchedScheduler : public Machine {
  public:
   WatchedScheduler(SchedulerMachine& scheduler, const ClusterCallbacks& callbacks,
-                   ChildProcesses& children)
-      : scheduler_(scheduler), observed_(scheduler, callbacks), children_(children) {}
+                   ChildProcesses& children, int most_restarts)
+      : scheduler_(scheduler),
+        observed_(scheduler, callbacks),
+        children_(children),
+        restarts_left_(most_restarts) {}
 
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
     scheduler_.OnMessage(from, std::move(message), now, outbox);
@@ -44,6 +48,7 @@ class WatchedScheduler : public Machine {
       LOG(WARNING) << ended.what;
       deaths_.push_back(ended.what);
       scheduler_.OnProcessEnded(static_cast<std::uint32_t>(ended.pid), ended.what);
+      Replace(ended, now);
     }
     observed_.OnTick(now, outbox);
   }
@@ -54,9 +59,25 @@ class WatchedScheduler : public Machine {
   const std::vector<std::string>& deaths() const { return deaths_; }
 
  private:
+  void Replace(const ChildProcesses::Ended& ended, MonotonicTime now) {
+    // Before training begins a process that ends is a mistake that would be made again.
+    if (!scheduler_.slots().started() || !scheduler_.status().ok()) return;
+    // So are several that end one upon the other.
+    constexpr int kAtOnce = 12;
+    constexpr MonotonicTime kWithin = std::chrono::seconds(2);
+    restarted_at_.push_back(now);
+    const auto recent = std::count_if(restarted_at_.begin(), restarted_at_.end(),
+                                      [&](MonotonicTime at) { return now - at < kWithin; });
+    if (recent > kAtOnce || restarts_left_-- <= 0) return;
+    const absl::Status started = children_.Start(ended.argv);
+    LOG_IF(ERROR, !started.ok()) << started;
+  }
+
   SchedulerMachine& scheduler_;
   ObservedScheduler observed_;
   ChildProcesses& children_;
+  int restarts_left_;
+  std::vector<MonotonicTime> restarted_at_;
   std::vector<std::string> deaths_;
 };
 
@@ -89,8 +110,10 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   PS_ASSIGN_OR_RETURN(SchedulerMachine::Options plan, PlanCluster(job));
   plan.shards = static_cast<std::uint32_t>(shape.servers);
   plan.workers = static_cast<std::uint32_t>(shape.workers);
-  plan.dead_after = options.dead_after;
-  plan.no_workers_limit = std::chrono::seconds(1);  // nobody starts another
+  if (options.dead_after > MonotonicTime::zero()) plan.dead_after = options.dead_after;
+  // Others are started at once, or nobody will.
+  plan.no_workers_limit = plan.no_servers_limit =
+      std::chrono::seconds(options.most_restarts > 0 ? 10 : 1);
   plan.stop_requested = callbacks.stop_requested;
   // ZeroMQ has threads by now; a child calls nothing but execv after fork, so it does not miss
   // them.
@@ -98,7 +121,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   ChildProcesses children;
   PS_RETURN_IF_ERROR(StartNodes(directory, shape, transport->endpoint(), options, children));
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
-  WatchedScheduler watched(scheduler, callbacks, children);
+  WatchedScheduler watched(scheduler, callbacks, children, options.most_restarts);
   PS_RETURN_IF_ERROR(RunMachine(watched, *transport, MonotonicTime::zero()));
   LogTraffic("scheduler", *transport, 0);
   children.Finish(scheduler.status().ok() ? 5.0 : 1.0);

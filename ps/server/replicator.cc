@@ -1,0 +1,243 @@
+#include "ps/server/replicator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "glog/logging.h"
+#include "ps/wire/key_codec.h"
+#include "ps/wire/value_codec.h"
+
+namespace ps {
+namespace {
+
+constexpr MonotonicTime kSnapRetry = std::chrono::milliseconds(200);
+
+template <typename T>
+absl::Span<const T> Part(absl::Span<const T> all, const KeyRange& range) {
+  return all.subspan(range.begin, range.end - range.begin);
+}
+
+}  // namespace
+
+Replicator::Serving Replicator::Check(absl::Span<const Key> keys) const {
+  Serving worst = Serving::kReady;
+  for (std::size_t i = 0; i < keys.size();) {
+    const SlotIndex slot = data_.SlotOfKey(keys[i]);
+    const Serving serving = states_[slot].serving;
+    if (serving == Serving::kNot) return serving;
+    if (serving == Serving::kLater) worst = serving;
+    // Keys of a slot lie together; long runs are skipped in steps.
+    const int shift = 64 - data_.table.options().slot_bits;
+    while (i + 16 < keys.size() && (keys[i + 16] >> shift) == slot) i += 16;
+    while (i < keys.size() && (keys[i] >> shift) == slot) ++i;
+  }
+  return worst;
+}
+
+void Replicator::Forward(const wire::Name& name, const Gradients& gradients,
+                         absl::Span<const KeyRange> fresh, wire::ValueFormat format,
+                         MonotonicTime now, Outbox& outbox) {
+  if (!any_peers_) return;
+  parts_.resize(outgoing_.size());
+  for (auto& part : parts_) part.clear();
+  for (const KeyRange& range : fresh) {
+    ForEachSlotRun(gradients.keys, range, data_.table.options().slot_bits,
+                   [&](SlotIndex slot, KeyRange run) {
+                     for (const Peer& peer : states_[slot].peers) {
+                       if (peer.snap == 0) continue;  // its snapshot will have this push
+                       std::vector<KeyRange>& part = parts_[peer.stream];
+                       if (!part.empty() && part.back().end == run.begin) {
+                         part.back().end = run.end;
+                       } else {
+                         part.push_back(run);
+                       }
+                     }
+                   });
+  }
+  for (std::size_t s = 0; s < parts_.size(); ++s) {
+    if (parts_[s].empty()) continue;
+    keys_.clear();
+    values_.clear();
+    counts_.clear();
+    for (const KeyRange& range : parts_[s]) {
+      const auto keys = Part(gradients.keys, range);
+      const auto values = Part(gradients.values, range);
+      keys_.insert(keys_.end(), keys.begin(), keys.end());
+      values_.insert(values_.end(), values.begin(), values.end());
+      if (gradients.counts.empty()) continue;
+      const auto counts = Part(gradients.counts, range);
+      counts_.append(counts.begin(), counts.end());
+    }
+    Message item;
+    item.body.set_gen(gen_);
+    wire::Repl::Entry& entry = *item.body.mutable_repl()->mutable_entry();
+    *entry.mutable_name() = name;
+    entry.set_count(static_cast<std::uint32_t>(keys_.size()));
+    // The very values that were applied here: int8 would be scaled anew in other blocks.
+    entry.set_format(format == wire::INT8 ? wire::F32 : format);
+    entry.set_import(gradients.weights);
+    item.sections = {EncodeKeys(keys_), EncodeValues(entry.format(), values_)};
+    if (!gradients.counts.empty()) {
+      entry.set_has_counts(true);
+      item.sections.push_back(counts_);
+    }
+    outgoing_[s]->Append(std::move(item), now, outbox);
+  }
+}
+
+void Replicator::ReplyWhenSafe(const Address& from, Message reply, const SharedKeys& keys,
+                               Outbox& outbox) {
+  if (!any_peers_) return outbox.Send(from, std::move(reply));
+  auto push = std::make_shared<WaitingPush>();
+  std::vector<bool> needed(outgoing_.size(), false);
+  ForEachSlotRun(*keys, {0, keys->size()}, data_.table.options().slot_bits,
+                 [&](SlotIndex slot, KeyRange) {
+                   for (const Peer& peer : states_[slot].peers) {
+                     if (peer.required) needed[peer.stream] = true;
+                   }
+                 });
+  for (std::size_t s = 0; s < needed.size(); ++s) {
+    if (needed[s] && outgoing_[s]->Wait(push)) ++push->streams;
+  }
+  if (push->streams == 0) return outbox.Send(from, std::move(reply));
+  push->from = from;
+  push->reply = std::move(reply);
+  push->keys = keys;
+}
+
+void Replicator::AfterRack(Peer& peer, const OutgoingStream& stream) {
+  if (peer.snap == 0 || stream.acked() < peer.snap) return;
+  peer.snapped = true;
+  if (!peer.required) {
+    peer.required = true;
+    peer.needed = stream.last();
+  }
+  peer.told |= !peer.member && stream.acked() >= peer.needed;
+}
+
+void Replicator::OnRack(const wire::Rack& rack, MonotonicTime now, Outbox& outbox) {
+  const auto at = outgoing_of_.find(rack.from());
+  if (at == outgoing_of_.end()) return;
+  OutgoingStream& stream = *outgoing_[at->second];
+  if (!stream.OnRack(rack, now, outbox)) return;
+  std::set<SlotIndex> broken;
+  for (const SlotIndex slot : rack.refused()) {
+    if (slot >= states_.size()) continue;
+    for (Peer& peer : states_[slot].peers) {
+      // A refusal of what came before the snapshot says nothing about what follows it.
+      if (peer.stream != at->second || peer.snap == 0 || rack.number() < peer.snap) continue;
+      peer.snap = 0;
+      peer.snapped = false;
+      peer.told = false;
+      peer.retry_at = now + kSnapRetry;
+      broken.insert(slot);
+    }
+    if (broken.contains(slot)) Refresh(slot);
+  }
+  Void(broken, outbox);
+  Settle(stream.TakeSettled(), outbox);
+  const std::vector<SlotIndex> unsettled(unsettled_.begin(), unsettled_.end());
+  for (const SlotIndex slot : unsettled) {
+    bool changed = false;
+    for (Peer& peer : states_[slot].peers) {
+      if (peer.stream != at->second) continue;
+      const bool snapped = peer.snapped;
+      AfterRack(peer, stream);
+      changed |= snapped != peer.snapped;
+    }
+    if (changed) Refresh(slot);
+  }
+}
+
+void Replicator::SendSnap(SlotIndex slot, Peer& peer, MonotonicTime now, Outbox& outbox) {
+  const SlotState& state = states_[slot];
+  Message item;
+  item.body.set_gen(gen_);
+  wire::Repl::Snap& snap = *item.body.mutable_repl()->mutable_snap();
+  snap.set_slot(slot);
+  snap.set_term(state.term);
+  snap.set_sync_id(peer.sync_id);
+  snap.set_seq(data_.seq[slot]);
+  item.sections.push_back(EncodeSlotImage(data_.Image(slot)));
+  if (!peer.required) sync_budget_ -= static_cast<double>(item.sections[0].size() + 256);
+  peer.snap = outgoing_[peer.stream]->Append(std::move(item), now, outbox);
+}
+
+void Replicator::SendSnaps(MonotonicTime now, Outbox& outbox) {
+  const double rate = static_cast<double>(options_.sync_bytes_per_second);
+  const double passed = std::chrono::duration<double>(now - budget_at_).count();
+  budget_at_ = now;
+  sync_budget_ = std::min(rate * 0.05 + 1, sync_budget_ + rate * passed);
+  for (const SlotIndex slot : unsettled_) {
+    SlotState& state = states_[slot];
+    if (state.loading) continue;
+    for (Peer& peer : state.peers) {
+      if (peer.snap != 0 || now < peer.retry_at) continue;
+      const bool full = outgoing_[peer.stream]->unacked_bytes() > options_.sync_bytes_in_flight;
+      if (full || (!peer.required && sync_budget_ <= 0)) continue;
+      SendSnap(slot, peer, now, outbox);
+    }
+  }
+}
+
+void Replicator::Load() {
+  for (auto at = loading_.begin(); at != loading_.end();) {
+    const SlotIndex slot = *at;
+    const auto answer = options_.source(slot, gen_);
+    if (!answer.has_value()) {
+      ++at;
+      continue;
+    }
+    absl::Status loaded = answer->status();
+    if (loaded.ok()) loaded = data_.Load(slot, **answer);
+    if (!loaded.ok()) {
+      LOG(ERROR) << "slot " << slot << " cannot be restored: " << loaded;
+      ++at;
+      continue;
+    }
+    states_[slot].loading = false;
+    at = loading_.erase(at);
+    Refresh(slot);
+  }
+}
+
+void Replicator::OnTick(MonotonicTime now, Outbox& outbox) {
+  if (!loading_.empty()) Load();
+  SendSnaps(now, outbox);
+  for (const auto& stream : outgoing_) {
+    if (stream != nullptr) stream->Resend(now, outbox);
+  }
+}
+
+wire::Insync Replicator::Insync() const {
+  wire::Insync insync;
+  for (const SlotIndex slot : unsettled_) {
+    for (const Peer& peer : states_[slot].peers) {
+      if (!peer.told || peer.member) continue;
+      wire::Insync::Peer& entry = *insync.add_peers();
+      entry.set_slot(slot);
+      entry.set_term(states_[slot].term);
+      entry.set_node(peer.node);
+      entry.set_sync_id(peer.sync_id);
+    }
+  }
+  return insync;
+}
+
+std::vector<NodeId> Replicator::Lagging(MonotonicTime now) const {
+  std::vector<NodeId> lagging;
+  for (const auto& stream : outgoing_) {
+    if (stream != nullptr && stream->SilentFor(now) > options_.lag_limit) {
+      lagging.push_back(stream->to());
+    }
+  }
+  return lagging;
+}
+
+std::uint64_t Replicator::unacknowledged() const {
+  std::uint64_t count = 0;
+  for (const auto& stream : outgoing_) count += stream == nullptr ? 0 : stream->waiting();
+  return count;
+}
+
+}  // namespace ps

@@ -1,0 +1,181 @@
+// Servers: who holds which slot, what happens when one goes, and how everybody hears of it.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "scheduler/scheduler_machine.h"
+
+namespace ps {
+namespace {
+
+constexpr MonotonicTime kImproveInterval = std::chrono::milliseconds(50);
+
+}  // namespace
+
+SlotMap::Servers SchedulerMachine::UsableServers() const {
+  SlotMap::Servers servers;
+  for (const Member& member : membership_.members()) {
+    if (member.role != wire::SERVER || !member.alive || member.stopped) continue;
+    // Shards of one process die together.
+    std::string domain = member.pid == 0 ? absl::StrCat("node ", member.node)
+                                         : absl::StrCat(member.host, " ", member.pid);
+    servers[member.node] = {std::move(domain), member.leaving};
+  }
+  return servers;
+}
+
+void SchedulerMachine::OnInsync(const wire::Insync& insync) {
+  const SlotMap::Servers servers = UsableServers();
+  for (const wire::Insync::Peer& peer : insync.peers()) {
+    changed_ |= slots_.Insync(peer.slot(), peer.term(), peer.node(), peer.sync_id(), servers);
+  }
+}
+
+void SchedulerMachine::OnLeave(Member& member, Outbox& outbox) {
+  if (!member.leaving) Note(absl::StrCat(member.Name(), " is to leave"));
+  member.leaving = true;
+  changed_ = true;
+  if (member.role != wire::WORKER) return;
+  ledger_.Release(member.node);
+  waiting_.erase(member.node);
+  Message stop;
+  stop.body.mutable_stop();
+  outbox.Send(member.address, std::move(stop));
+}
+
+void SchedulerMachine::LetGo(Outbox& outbox) {
+  bool any = false;
+  for (const Member& member : membership_.members()) {
+    any |= member.leaving && member.alive && member.role == wire::SERVER;
+  }
+  if (!any || slots_.changed()) return;
+  const std::set<NodeId> holders = slots_.Holders();
+  for (const Member& member : membership_.members()) {
+    if (!member.leaving || !member.alive || member.role != wire::SERVER) continue;
+    if (holders.contains(member.node)) continue;
+    Message stop;
+    stop.body.mutable_stop();
+    outbox.Send(member.address, std::move(stop));
+  }
+}
+
+void SchedulerMachine::RemoveServers(const std::set<NodeId>& dead) {
+  if (dead.empty() || !slots_.started()) return;
+  slots_.Remove(dead);
+  changed_ = true;
+}
+
+// Slots whose every copy is gone begin anew, as soon as there is a server for them.
+void SchedulerMachine::RecoverLost(MonotonicTime now) {
+  if (!slots_.started()) return;
+  const std::size_t lost = slots_.Lost().size();
+  if (lost == 0) {
+    slots_seen_ = now;
+    return;
+  }
+  SlotMap::Servers servers = UsableServers();
+  std::erase_if(servers, [](const auto& server) { return server.second.leaving; });
+  if (!servers.empty()) return Rollback(servers, now);
+  if (now - slots_seen_ <= options_.no_servers_limit) return;
+  std::string who;
+  for (const Member& member : membership_.members()) {
+    if (member.role == wire::SERVER && !member.alive) absl::StrAppend(&who, " ", member.Name());
+  }
+  Fail(absl::UnavailableError(absl::StrCat("no shard is left, gone are:", who,
+                                           "; their part of the model is lost")));
+}
+
+void SchedulerMachine::Rollback(const SlotMap::Servers& servers, MonotonicTime now) {
+  const std::size_t lost = slots_.Lost().size();
+  slots_.Rollback(servers, /*all=*/stepped());
+  Note(absl::StrCat("rollback to gen ", slots_.gen(), ": the only copies of ", lost,
+                    " slots are lost; what was learnt since the start is done again for them"),
+       google::GLOG_WARNING);
+  ledger_.BeginPass(0);
+  if (interrupted_) ledger_.WindDown();
+  done_changed_ = true;
+  report_pending_ = false;
+  exporter_.reset();
+  importer_.reset();
+  events_->OnRollback();
+  last_progress_ = now;
+  changed_ = true;
+  BeginImport();
+}
+
+void SchedulerMachine::BeginImport() {
+  phase_ = Phase::kImporting;
+  importer_.emplace(
+      *routing_,
+      [this](std::vector<Key>* keys, std::vector<float>* weights) {
+        return events_->NextStartWeights(keys, weights);
+      },
+      next_transfer_request_);
+  next_transfer_request_ += std::uint64_t{1} << 32;
+}
+
+void SchedulerMachine::SendConfig(const Member& member, std::uint64_t base, Outbox& outbox) const {
+  const std::vector<NumberedSlotConfig> slots = slots_.Since(base);
+  Message message = MakeConfig(slots_.epoch(), base, slots);
+  for (const Member& server : membership_.members()) {
+    if (server.role != wire::SERVER || !server.alive) continue;
+    wire::Routing::Shard& node = *message.body.mutable_config()->add_nodes();
+    node.set_node(server.node);
+    node.set_endpoint(server.endpoint);
+  }
+  outbox.Send(member.address, std::move(message));
+}
+
+void SchedulerMachine::UpdateRouting(Outbox& outbox) {
+  std::map<NodeId, std::uint16_t> position;
+  std::vector<RoutingTable::Shard> shards;
+  for (Member& member : membership_.members()) {
+    if (member.role == wire::SERVER) position[member.node] = 0;
+  }
+  std::set<NodeId> primaries;
+  for (SlotIndex slot = 0; slot < slots_.slots(); ++slot) {
+    const NodeId primary = slots_.config(slot).primary();
+    if (primary == kNobody) return;  // workers wait with the table they have
+    primaries.insert(primary);
+  }
+  for (const NodeId node : primaries) {
+    position[node] = static_cast<std::uint16_t>(shards.size());
+    shards.push_back({node, membership_.ByNode(node)->endpoint});
+  }
+  std::vector<std::uint16_t> owner(slots_.slots());
+  bool same = routing_.has_value() && routing_->shards() == shards;
+  for (SlotIndex slot = 0; slot < slots_.slots(); ++slot) {
+    owner[slot] = position[slots_.config(slot).primary()];
+    same = same && routing_->OwnerOf(slot) == owner[slot];
+  }
+  if (same) return;
+  absl::StatusOr<RoutingTable> routing =
+      RoutingTable::FromOwners(slots_.epoch(), static_cast<int>(options_.plan.slot_bits()),
+                               std::move(shards), std::move(owner));
+  if (!routing.ok()) return Fail(routing.status());
+  routing_ = *std::move(routing);
+  if (importer_.has_value()) importer_->Rerouted();
+  if (exporter_.has_value()) exporter_->Rerouted();
+  for (const Member& member : membership_.members()) {
+    if (member.alive && member.role == wire::WORKER) SendRouting(member, outbox);
+  }
+}
+
+void SchedulerMachine::PublishSlots(Outbox& outbox) {
+  if (!slots_.started() || phase_ == Phase::kStopping) return;
+  if (last_tick_ >= next_improve_ && phase_ != Phase::kExporting && !stepped()) {
+    next_improve_ = last_tick_ + kImproveInterval;
+    slots_.Improve(UsableServers());
+  }
+  if (slots_.changed()) {
+    const std::uint64_t base = slots_.epoch();
+    slots_.Seal();
+    for (const Member& member : membership_.members()) {
+      if (member.alive && member.role == wire::SERVER) SendConfig(member, base, outbox);
+    }
+    UpdateRouting(outbox);
+  }
+  LetGo(outbox);
+}
+
+}  // namespace ps

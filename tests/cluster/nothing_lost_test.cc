@@ -1,0 +1,152 @@
+// Every occurrence of every key is counted exactly once while servers crash, come back, are cut off,
+// take part again, leave and are all lost at once.
+//
+// PS_SEED=n runs one seed, PS_SEEDS=n that many; PS_SHARD=i of PS_SHARDS=k runs every k-th of them.
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "gtest/gtest.h"
+#include "tests/cluster/simulated_cluster.h"
+
+namespace ps {
+namespace {
+
+std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  std::uint64_t value = otherwise;
+  if (text != nullptr && !absl::SimpleAtoi(text, &value)) LOG(FATAL) << name << " is not a number";
+  return value;
+}
+
+// A schedule of everything that can go wrong with servers, from its seed: inclined to long delays,
+// to servers that come back (by a partition that ends, as themselves; by a restart, as others), and
+// to the loss of every copy.
+SimulatedJob JobOf(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto chance = [&](double most) {
+    return random() % 3 == 0 ? 0.0 : most * static_cast<double>(random() % 1000) / 1000;
+  };
+  SimulatedJob job;
+  job.seed = seed;
+  job.slot_bits = 1 + static_cast<int>(random() % 3);
+  job.shards = 2 + static_cast<int>(random() % 3);
+  job.workers = 1 + static_cast<int>(random() % 3);
+  constexpr int kReplicas[] = {1, 2, 2, 3};
+  job.replicas = kReplicas[random() % 4];
+  job.staleness = random() % 2 == 0 ? 4 : -1;
+  if (job.replicas == 1 && random() % 4 == 0) job.staleness = 0;
+  job.passes = 1 + random() % 2;
+  job.batch_rows = 1 + random() % 4;
+  job.chunks_per_round = 1 + random() % 3;
+  job.heartbeat = std::chrono::milliseconds(50 + random() % 100);
+  constexpr int kDeadAfterMs[] = {300, 1000, 3000};
+  job.dead_after = std::chrono::milliseconds(kDeadAfterMs[random() % 3]);
+  job.kills_within = std::chrono::milliseconds(100 + random() % 3000);
+  job.shard_kills = static_cast<int>(random() % 5);
+  job.gone = job.shards > 2 ? static_cast<int>(random() % 2) : 0;
+  job.total_losses = random() % 6 == 0 ? 1 : 0;
+  job.drains = job.staleness != 0 && random() % 4 == 0 ? 1 : 0;
+  job.kills = static_cast<int>(random() % 3);
+  // Some networks would never let a job end: beats come too late too often.
+  job.faults_end = std::chrono::seconds(5 + random() % 20);
+  job.faults.drop = chance(0.1);
+  job.faults.duplicate = chance(0.2);
+  job.faults.long_delay = chance(0.2);
+  constexpr int kLongestDelayMs[] = {30, 500, 4000};
+  job.faults.longest_delay = std::chrono::milliseconds(kLongestDelayMs[random() % 3]);
+  job.lease_limit = std::chrono::milliseconds(random() % 2 == 0 ? 300 : 20000);
+  const int partitions = static_cast<int>(random() % 4);
+  const auto somebody = [&]() -> Address {
+    switch (random() % 4) {
+      case 0:
+        return "scheduler";
+      case 1:
+        return absl::StrCat("worker", random() % job.workers);
+      default:
+        return absl::StrCat("shard", random() % job.shards);
+    }
+  };
+  for (int i = 0; i < partitions; ++i) {  // one way
+    const MonotonicTime begin(random() % 2000000);
+    job.faults.partitions.push_back(
+        {absl::StrCat("shard", random() % job.shards), random() % 3 == 0 ? "" : somebody(), begin,
+         begin + MonotonicTime(random() % 5000000)});
+    if (random() % 2 == 0) {
+      std::swap(job.faults.partitions.back().from, job.faults.partitions.back().to);
+    }
+  }
+  return job;
+}
+
+// What a checker saw, or nothing.
+std::string Violation(const SimulatedJob& job, const MadeData& data,
+                      const SimulatedResult& result) {
+  if (!result.broken.empty()) return absl::StrCat("one primary per slot and term: ", result.broken);
+  if (!result.status.ok()) return absl::StrCat("progress: ", result.status.ToString());
+  if (result.passes.size() != job.passes) return absl::StrCat(result.passes.size(), " passes told");
+  for (const PassCounts& counts : result.passes) {
+    if (counts.learnt != data.rows || counts.rows != data.rows) {
+      return absl::StrCat("no lost or doubled batch: ", counts.learnt, " rows told of ", data.rows);
+    }
+  }
+  std::map<Key, double> expected = data.Frequencies();
+  std::map<Key, double> got;
+  for (std::size_t i = 0; i < result.keys.size(); ++i) got[result.keys[i]] = result.weights[i];
+  for (auto& [key, count] : expected) {
+    count *= job.passes;
+    if (got[key] < count) {
+      return absl::StrCat("no lost batch: key ", key, " counted ", got[key], " times, not ", count);
+    }
+    if (got[key] > count) {
+      return absl::StrCat("no doubled batch: key ", key, " counted ", got[key], " not ", count);
+    }
+  }
+  if (got.size() != expected.size()) return "keys that are not in the data";
+  return "";
+}
+
+::testing::AssertionResult Holds(std::uint64_t seed, int* rollbacks) {
+  const MadeData data = MadeData::Make(seed, 2 + seed % 6, 10 + seed % 40, 20);
+  const SimulatedJob job = JobOf(seed);
+  const SimulatedResult result = RunSimulatedJob(job, data);
+  *rollbacks += result.rollbacks;
+  const std::string violation = Violation(job, data, result);
+  if (violation.empty()) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure()
+         << violation << "\nreplay: PS_SEED=" << seed << " nothing_lost_test\n"
+         << job.shards << " shards, " << job.workers << " workers, replicas " << job.replicas
+         << ", staleness " << job.staleness << ", kills " << job.shard_kills << ", losses "
+         << job.total_losses << ", drains " << job.drains << ", rollbacks " << result.rollbacks;
+}
+
+TEST(NothingLost, WhateverHappensToServers) {
+  FLAGS_minloglevel = 4;
+  int rollbacks = 0;
+  const std::uint64_t one = FromEnvironment("PS_SEED", 0);
+  if (one != 0) {
+    FLAGS_minloglevel = 0;
+    FLAGS_logtostderr = true;
+    EXPECT_TRUE(Holds(one, &rollbacks));
+    return;
+  }
+  const std::uint64_t seeds = FromEnvironment("PS_SEEDS", 1200);
+  const std::uint64_t shard = FromEnvironment("PS_SHARD", 0);
+  const std::uint64_t shards = FromEnvironment("PS_SHARDS", 1);
+  int failed = 0;
+  for (std::uint64_t seed = 1; seed <= seeds && failed < 3; ++seed) {
+    if (seed % shards != shard) continue;
+    const ::testing::AssertionResult holds = Holds(seed, &rollbacks);
+    failed += !holds;
+    EXPECT_TRUE(holds);
+  }
+  EXPECT_GT(rollbacks, 0) << "the schedules were too kind";
+}
+
+}  // namespace
+}  // namespace ps
