@@ -8,7 +8,7 @@ namespace {
 
 constexpr MonotonicTime kResendFirst = std::chrono::milliseconds(150);
 constexpr MonotonicTime kResendLongest = std::chrono::seconds(1);
-constexpr std::size_t kResentAtOnce = 8;
+constexpr std::size_t kResentAtOnce = 64;
 
 std::size_t BytesOf(const Message& message) {
   std::size_t bytes = 64;

@@ -38,6 +38,7 @@ class OutgoingStream {
   std::uint64_t id() const { return stream_; }
   std::uint64_t last() const { return last_; }    // number of the last item
   std::uint64_t acked() const { return acked_; }  // all up to here are acknowledged
+  std::size_t unacked() const { return unacked_.size(); }
   std::size_t unacked_bytes() const { return unacked_bytes_; }
   std::size_t waiting() const { return waiting_.size(); }
 

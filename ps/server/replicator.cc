@@ -10,6 +10,8 @@
 namespace ps {
 namespace {
 
+// Items a receiver that snapshots may add to: a transport's queue takes a few hundred.
+constexpr std::size_t kSnapsInFlight = 96;
 constexpr MonotonicTime kSnapRetry = std::chrono::milliseconds(200);
 
 template <typename T>
@@ -147,6 +149,7 @@ void Replicator::OnRack(const wire::Rack& rack, MonotonicTime now, Outbox& outbo
     }
     if (changed) Refresh(slot);
   }
+  if (!unsettled_.empty() && stream.unacked() < kSnapsInFlight / 2) SendSnaps(now, outbox);
 }
 
 void Replicator::SendSnap(SlotIndex slot, Peer& peer, MonotonicTime now, Outbox& outbox) {
@@ -173,7 +176,9 @@ void Replicator::SendSnaps(MonotonicTime now, Outbox& outbox) {
     if (state.loading) continue;
     for (Peer& peer : state.peers) {
       if (peer.snap != 0 || now < peer.retry_at) continue;
-      const bool full = outgoing_[peer.stream]->unacked_bytes() > options_.sync_bytes_in_flight;
+      const OutgoingStream& stream = *outgoing_[peer.stream];
+      const bool full = stream.unacked() >= kSnapsInFlight ||
+                        stream.unacked_bytes() > options_.sync_bytes_in_flight;
       if (full || (!peer.required && sync_budget_ <= 0)) continue;
       SendSnap(slot, peer, now, outbox);
     }

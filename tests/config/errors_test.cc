@@ -135,8 +135,9 @@ INSTANTIATE_TEST_SUITE_P(
              "files and name them in data.train.files"},
         Case{"data: {train: {files: [a]}, split: {by: rule}}\n",
              "job.yaml:1: data.split.by: rule is not available in this version"},
-        Case{std::string(kData) + "cluster: {servers: 1, workers: 1, replicas: 2}\n",
-             "job.yaml:2: cluster.replicas: not available in this version; set 1"}));
+        Case{std::string(kData) + "cluster: {servers: 1, workers: 1, replicas: 2}\n"
+                                  "train: {staleness: 0}\n",
+             "job.yaml:2: cluster.replicas: goes with train.staleness above 0 only"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Contradictions, ErrorTest,

@@ -83,20 +83,26 @@ TEST_F(LocalClusterTest, AKilledWorkerLosesAndDoublesNothing) {
   EXPECT_TRUE(AllGone(children));
 }
 
-TEST_F(LocalClusterTest, AKilledServerIsNamedAndEndsTheJobSoon) {
-  Program run("ps_train", LongJob("2x2"), place_.path());
-  ASSERT_TRUE(run.WaitForError(" 2/20 ")) << run.Wait().err;
-  const auto children = run.Children();
-  const pid_t server = ChildNamed(children, "ps_server");
-  ASSERT_GT(server, 0);
-  ASSERT_EQ(::kill(server, SIGKILL), 0);
-  const Finished finished = run.Wait(30);
-  EXPECT_EQ(finished.exit_code, 75) << finished.err;
-  EXPECT_THAT(finished.err, HasSubstr("ps_train: "));
-  EXPECT_THAT(finished.err,
-              HasSubstr("ps_server (pid " + std::to_string(server) + ") was killed by signal 9"));
-  EXPECT_TRUE(AllGone(children));
-  EXPECT_EQ(ReadText(place_ / "out/manifest.json"), "");  // no half of a model
+TEST_F(LocalClusterTest, KilledServersAreReplacedAndEveryRowCountsOnce) {
+  for (const char* replicas : {"cluster.replicas=1", "cluster.replicas=2"}) {
+    SCOPED_TRACE(replicas);
+    std::vector<std::string> arguments = LongJob("3x2");
+    arguments.insert(arguments.end(), {"--set", replicas});
+    Program run("ps_train", arguments, place_.path());
+    ASSERT_TRUE(run.WaitForError(" 2/20 ")) << run.Wait().err;
+    const auto children = run.Children();
+    const pid_t server = ChildNamed(children, "ps_server");
+    ASSERT_GT(server, 0);
+    ASSERT_EQ(::kill(server, SIGKILL), 0);
+    const Finished finished = run.Wait(200);
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_THAT(finished.err,
+                HasSubstr("ps_server (pid " + std::to_string(server) + ") was killed by signal 9"));
+    const JsonValue metrics = MetricsOf(place_ / "out");
+    EXPECT_EQ(NumberAt(metrics, "rows_learnt"), 20 * kRows);
+    EXPECT_EQ(NumberAt(metrics, "rows_read"), 20 * kRows);
+    EXPECT_TRUE(AllGone(children));
+  }
 }
 
 TEST_F(LocalClusterTest, WhenTheTrainerIsKilledItsProcessesEnd) {
