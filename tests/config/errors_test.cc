@@ -137,7 +137,8 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:1: data.split.by: rule is not available in this version"},
         Case{std::string(kData) + "cluster: {servers: 1, workers: 1, replicas: 2}\n"
                                   "train: {staleness: 0}\n",
-             "job.yaml:2: cluster.replicas: goes with train.staleness above 0 only"}));
+             "job.yaml:2: cluster.replicas: goes with train.staleness above 0 only: with staleness 0 "
+             "a lost server's part is learnt again, with the same bytes; set 1"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Contradictions, ErrorTest,
