@@ -188,6 +188,7 @@ void SchedulerMachine::SendDone(const Member& member, Outbox& outbox) const {
 
 SendToShard SchedulerMachine::ShardSender(Outbox& outbox) {
   return [this, &outbox](ShardIndex shard, Message message) {
+    message.body.set_epoch(slots_.epoch());
     outbox.Send(membership_.ByNode(routing_->shards()[shard].node)->address, std::move(message));
   };
 }

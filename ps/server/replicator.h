@@ -121,7 +121,7 @@ class Replicator {
   std::map<NodeId, Address> addresses_;
   std::vector<std::unique_ptr<OutgoingStream>> outgoing_;  // null: dropped
   std::map<NodeId, std::uint32_t> outgoing_of_;
-  std::uint64_t next_stream_ = 1;
+  std::uint64_t next_stream_;
   std::map<NodeId, IncomingStream> incoming_;  // stable addresses
   std::set<SlotIndex> unsettled_;  // primary's slots with a peer that is not yet a member with a snapshot
   std::set<SlotIndex> loading_;

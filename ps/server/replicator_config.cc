@@ -8,7 +8,12 @@
 namespace ps {
 
 Replicator::Replicator(Options options, SlotData* data)
-    : options_(std::move(options)), data_(*data), states_(data->table.slots()) {}
+    : options_(std::move(options)),
+      data_(*data),
+      states_(data->table.slots()),
+      // Numbers of this node alone: acknowledgements meant for a process that was at its address
+      // before must not fit.
+      next_stream_((std::uint64_t{options_.self} << 32) + 1) {}
 
 void Replicator::BeginGen(std::uint64_t gen) {
   gen_ = gen;

@@ -18,6 +18,10 @@ Message Shard::Export(const Message& message) {
   if (message.body.gen() != replicator_.gen()) {
     return Refuse(message, wire::Error::RETRY, "export: another gen");
   }
+  // Who was primary by an older configuration may not have what was pushed since.
+  if (message.body.epoch() > replicator_.epoch()) {
+    return Refuse(message, wire::Error::RETRY, "export: a newer configuration is on its way");
+  }
   std::vector<std::pair<Key, float>> page;
   std::uint64_t entries = 0;
   SlotIndex slot = request.first_slot();
