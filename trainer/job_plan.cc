@@ -10,14 +10,11 @@
 #include "models/data/bad_rows.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "trainer/data_sample.h"
 #include "trainer/progress/progress_line.h"
 
 namespace ps {
 namespace {
-
-constexpr std::uint64_t kPieceBytes = 1 << 20;
-constexpr int kPieces = 24;                     // spread over each file
-constexpr std::uint64_t kExactBelow = 24 << 20;  // data this small is read whole
 
 // Embedded: a 12-byte index cell and two floats of state a feature, at the table's mean load.
 constexpr double kBytesPerFeature = 12.8 / 0.79 + 8;
@@ -42,32 +39,23 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
   plan.stored_bytes = job.train.stored_bytes();
   plan.memory_limit = static_cast<std::uint64_t>(EffectiveMemory().limit_bytes);
   const std::unique_ptr<RowParser> parser = job.extractor->MakeParser();
-  const std::unique_ptr<RangeReader> reader = RangeReader::Create(job.train);
-  PS_ASSIGN_OR_RETURN(const std::vector<FileRange> ranges, job.train.PlanRanges(kPieceBytes));
-  std::uint64_t all_bytes = 0, sampled_bytes = 0;
-  for (const FileRange& range : ranges) all_bytes += range.end - range.begin;
-  plan.exact = all_bytes <= kExactBelow;
-  const std::size_t step = plan.exact ? 1 : std::max<std::size_t>(1, ranges.size() / kPieces);
-  std::vector<FileRange> sample;
-  for (std::size_t i = 0; i < ranges.size(); i += step) sample.push_back(ranges[i]);
+  PS_ASSIGN_OR_RETURN(const DataSample sample, SampleData(job.train));
+  plan.exact = sample.whole;
   BadRows bad_rows(&job.train, job.config.data.max_bad_rows);
   std::unordered_set<Key> distinct;
   DistinctGrowth growth;
   RowBlock rows;
-  std::string text;
   double count = 0, positives = 0, features = 0;
-  for (std::size_t i = 0; i < sample.size(); ++i) {
-    std::uint64_t offset = 0;
-    PS_RETURN_IF_ERROR(reader->Read(sample[i], &text, &offset));
+  for (std::size_t i = 0; i < sample.pieces.size(); ++i) {
+    const DataSample::Piece& piece = sample.pieces[i];
     rows.Clear();
-    parser->Parse(text, {sample[i].file, offset}, &rows);
+    parser->Parse(piece.text, {piece.file, piece.offset}, &rows);
     bad_rows.Add(rows);
-    sampled_bytes += sample[i].end - sample[i].begin;
     count += static_cast<double>(rows.rows());
     features += static_cast<double>(rows.features());
     for (float label : rows.label) positives += label;
     distinct.insert(rows.key.begin(), rows.key.end());
-    if (i + 1 <= (sample.size() + 1) / 2) {
+    if (i + 1 <= (sample.pieces.size() + 1) / 2) {
       growth.half_rows = count;
       growth.half = static_cast<double>(distinct.size());
     }
@@ -77,7 +65,7 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
   growth.rows = count;
   growth.all = static_cast<double>(distinct.size());
   if (count > 0) {
-    plan.rows = plan.exact ? count : count * static_cast<double>(all_bytes) / static_cast<double>(sampled_bytes);
+    plan.rows = plan.exact ? count : count / sample.part;
     plan.positives = positives / count;
     plan.features_per_row = features / count;
     plan.features = growth.At(plan.rows);

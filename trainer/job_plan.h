@@ -21,7 +21,7 @@ struct JobPlan {
   bool exact = false;            // the sample was all of the data
 };
 
-// Reads and parses at most a few tens of megabytes.
+// Reads and parses at most a few tens of megabytes, of compressed files too.
 absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job);
 // Whether data of this size could hold more features than memory takes; otherwise no plan is needed.
 bool MayExceedMemory(const PreparedJob& job);

@@ -17,19 +17,28 @@ constexpr std::size_t kReadBytes = 256 << 10;
 
 auto DataOrder(const BadRow& row) { return std::tie(row.file, row.offset); }
 
-// Counts the newlines of the first `bytes` bytes; read(offset, buffer, count) fills the buffer.
+// Appends to *lines one more than the newlines before each offset; read(offset, buffer, count)
+// fills the buffer.
 template <typename Read>
-absl::StatusOr<std::uint64_t> CountNewlines(std::uint64_t bytes, const Read& read) {
+absl::Status CountLines(absl::Span<const std::uint64_t> offsets, const Read& read,
+                        std::vector<std::uint64_t>* lines) {
   std::vector<char> buffer(kReadBytes);
   std::uint64_t newlines = 0;
-  for (std::uint64_t at = 0; at < bytes;) {
-    const std::size_t want = std::min<std::uint64_t>(bytes - at, buffer.size());
-    PS_ASSIGN_OR_RETURN(const std::size_t got, read(at, buffer.data(), want));
-    newlines += static_cast<std::uint64_t>(std::count(buffer.begin(), buffer.begin() + got, '\n'));
-    if (got < want) break;
-    at += got;
+  std::uint64_t at = 0;
+  bool at_end = false;
+  for (const std::uint64_t offset : offsets) {
+    while (at < offset && !at_end) {
+      const std::size_t want = std::min<std::uint64_t>(offset - at, buffer.size());
+      PS_ASSIGN_OR_RETURN(const std::size_t got, read(at, buffer.data(), want));
+      const auto begin = buffer.begin();
+      newlines += static_cast<std::uint64_t>(
+          std::count(begin, begin + static_cast<std::ptrdiff_t>(got), '\n'));
+      at_end = got < want;
+      at += got;
+    }
+    lines->push_back(newlines + 1);
   }
-  return newlines;
+  return absl::OkStatus();
 }
 
 // Bytes of the well-formed UTF-8 character at the front of `text`; 0 when there is none.
@@ -75,21 +84,26 @@ void QuoteBadRow(std::string_view line, TextOrigin origin, std::uint32_t column,
 }
 
 absl::StatusOr<std::uint64_t> LineNumber(const DataFile& file, std::uint64_t offset) {
-  std::uint64_t newlines = 0;
+  std::vector<std::uint64_t> lines;
+  PS_RETURN_IF_ERROR(LineNumbers(file, {&offset, 1}, &lines));
+  return lines[0];
+}
+
+absl::Status LineNumbers(const DataFile& file, absl::Span<const std::uint64_t> offsets,
+                         std::vector<std::uint64_t>* lines) {
+  lines->clear();
   if (file.compression == Compression::kNone) {
     PS_ASSIGN_OR_RETURN(const InputFile input, InputFile::Open(file.path));
-    PS_ASSIGN_OR_RETURN(newlines,
-                        CountNewlines(offset, [&](std::uint64_t at, char* out, std::size_t bytes) {
-                          return input.ReadAt(at, out, bytes);
-                        }));
-  } else {
-    PS_ASSIGN_OR_RETURN(const std::unique_ptr<ByteStream> stream, ByteStream::Open(file));
-    PS_ASSIGN_OR_RETURN(newlines,
-                        CountNewlines(offset, [&](std::uint64_t, char* out, std::size_t bytes) {
-                          return stream->Read(out, bytes);
-                        }));
+    const auto read = [&](std::uint64_t at, char* out, std::size_t bytes) {
+      return input.ReadAt(at, out, bytes);
+    };
+    return CountLines(offsets, read, lines);
   }
-  return newlines + 1;
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<ByteStream> stream, ByteStream::Open(file));
+  const auto read = [&](std::uint64_t, char* out, std::size_t bytes) {
+    return stream->Read(out, bytes);
+  };
+  return CountLines(offsets, read, lines);
 }
 
 void BadRows::Add(std::uint64_t rows, std::uint64_t bad_rows, absl::Span<const BadRow> quoted) {
@@ -130,14 +144,20 @@ std::string BadRows::Describe() const {
     rows = first_;
   }
   std::string text;
-  for (const BadRow& row : rows) {
-    const DataFile& file = files_.files()[row.file];
-    const absl::StatusOr<std::uint64_t> line = LineNumber(file, row.offset);
-    // A file that can no longer be read still gets its row quoted.
-    const std::string where =
-        line.ok() ? absl::StrCat(*line) : absl::StrCat("(byte ", row.offset, ")");
-    absl::StrAppend(&text, "  ", file.path, ":", where, ": column ", row.column, ": ",
-                    Printable(row.what), ": '", Printable(row.text), "'\n");
+  for (auto first = rows.begin(); first != rows.end();) {
+    const auto last =
+        std::find_if(first, rows.end(), [&](const BadRow& row) { return row.file != first->file; });
+    const DataFile& file = files_.files()[first->file];
+    std::vector<std::uint64_t> offsets, lines;
+    for (auto row = first; row != last; ++row) offsets.push_back(row->offset);
+    // Rows of a file that can no longer be read still get quoted.
+    LineNumbers(file, offsets, &lines).IgnoreError();
+    for (std::size_t i = 0; i < offsets.size(); ++i, ++first) {
+      const std::string where =
+          i < lines.size() ? absl::StrCat(lines[i]) : absl::StrCat("(byte ", offsets[i], ")");
+      absl::StrAppend(&text, "  ", file.path, ":", where, ": column ", first->column, ": ",
+                      Printable(first->what), ": '", Printable(first->text), "'\n");
+    }
   }
   return text;
 }

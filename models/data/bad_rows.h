@@ -27,6 +27,11 @@ void QuoteBadRow(std::string_view line, TextOrigin origin, std::uint32_t column,
 // by reading the file up to there.
 absl::StatusOr<std::uint64_t> LineNumber(const DataFile& file, std::uint64_t offset);
 
+// The same of ascending offsets, in one reading of the file. On an error *lines holds the numbers
+// of those that were reached.
+absl::Status LineNumbers(const DataFile& file, absl::Span<const std::uint64_t> offsets,
+                         std::vector<std::uint64_t>* lines);
+
 // Gathers the blocks of one reading of the data. Thread-safe. `files` must outlive it.
 class BadRows {
  public:

@@ -39,6 +39,8 @@ class CompressedLines {
 
   // Offset of the first byte not handed out yet.
   std::uint64_t next_offset() const { return next_; }
+  // Bytes decompressed so far: those that stored_position() bytes of the file gave.
+  std::uint64_t decompressed_position() const { return next_ + carry_.size(); }
   bool at_end() const { return stream_end_ && carry_.empty(); }
   std::uint64_t stored_position() const { return stream_ ? stream_->stored_position() : 0; }
 

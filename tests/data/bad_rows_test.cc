@@ -2,13 +2,16 @@
 
 #include <unistd.h>
 
+#include <fstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "models/data/libsvm_parser.h"
+#include "tests/data/bytes_read.h"
 #include "tests/data/compressed_text.h"
 
 namespace ps {
@@ -136,6 +139,48 @@ TEST_F(BadRowsTest, LineNumbersOfEveryLine) {
       }
     }
   }
+}
+
+TEST_F(BadRowsTest, OneReadingNumbersAllRowsOfAFile) {
+  if (BytesRead() == 0) GTEST_SKIP() << "the system does not count bytes read";
+  std::string text;
+  for (int line = 0; line < 400'000; ++line) text += "1 5:1\n";
+  const std::size_t good = text.size();
+  for (int line = 0; line < 9; ++line) text += "1 5:x\n";
+  Open({text, text});
+  RowBlock block;
+  BadRows rows(&files_, 0);
+  for (std::uint32_t file = 0; file < 2; ++file) {
+    block.Clear();
+    LibsvmParser(1).Parse(std::string_view(text).substr(good), {file, good}, &block);
+    rows.Add(block);
+  }
+  const std::uint64_t before = BytesRead();
+  const std::string described = rows.Describe();
+  EXPECT_LT(BytesRead() - before, 2 * text.size() + 100'000);
+  EXPECT_THAT(described, HasSubstr(files_.files()[0].path + ":400001: column 5"));
+  EXPECT_THAT(described, HasSubstr(files_.files()[0].path + ":400009: column 5"));
+  EXPECT_THAT(described, HasSubstr(files_.files()[1].path + ":400001: column 5"));
+  EXPECT_THAT(described, Not(HasSubstr(files_.files()[1].path + ":400002: column 5")));
+}
+
+TEST_F(BadRowsTest, RowsBeforeADamageKeepTheirNumbers) {
+  const std::string text = HundredLinesEach(12);
+  const std::string stored = Zstd(text) + Zstd(text);
+  Open({stored});
+  RowBlock block;
+  BadRows rows(&files_, 0);
+  LibsvmParser(1).Parse(text.substr(0, 600), {0, 0}, &block);
+  rows.Add(block);
+  block.Clear();
+  LibsvmParser(1).Parse("bad\n", {0, text.size() + 50}, &block);
+  rows.Add(block);
+  // The second frame is gone.
+  std::ofstream(files_.files()[0].path, std::ios::binary)
+      << stored.substr(0, stored.size() / 2 + 20);
+  const std::string described = rows.Describe();
+  EXPECT_THAT(described, HasSubstr(":42: column 5"));
+  EXPECT_THAT(described, HasSubstr(":(byte " + std::to_string(text.size() + 50) + "): column 1"));
 }
 
 TEST_F(BadRowsTest, MessagesArePrintable) {
