@@ -102,7 +102,7 @@ class Compiler {
       features::Column* out = plan_.add_column();
       out->set_name(names_[i]);
       out->set_numeric(IsNumeric(i));
-      out->set_distinct(column.values.size());
+      out->set_distinct(column.distinct);
       out->set_missing(column.missing);
     }
     plan_.set_sample_rows(sample_.rows);
@@ -131,7 +131,7 @@ class Compiler {
     const ColumnSample& sample = sample_.column[column];
     const auto numbers = static_cast<double>(sample.numbers.size());
     return numbers >= kNumericShare * (numbers + static_cast<double>(sample.texts)) &&
-           sample.values.size() > kNumericDistinct;
+           sample.distinct > kNumericDistinct;
   }
 
   absl::StatusOr<std::uint32_t> Resolve(const ColumnRef& ref, const std::string& path) const {
@@ -213,7 +213,7 @@ class Compiler {
   bool MayBeNames(std::uint32_t column) const {
     const ColumnSample& sample = sample_.column[column];
     return config_.data.format != DataFormat::kCriteo &&
-           sample.values.size() * kIntegerRepeats <= sample.numbers.size() &&
+           sample.distinct * kIntegerRepeats <= sample.numbers.size() &&
            std::all_of(sample.numbers.begin(), sample.numbers.end(),
                        [](double x) { return std::floor(x) == x; });
   }

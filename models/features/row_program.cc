@@ -29,7 +29,7 @@ RowProgram::RowProgram(const features::Plan& plan) {
     has_values_ |= feature.op() == features::Feature::RAW;
     if (batches_.empty() || batches_.back().op != feature.op()) {
       batches_.push_back(
-          {feature.op(), index, index, static_cast<std::uint32_t>(categories_.size()), numbers});
+          {feature.op(), index, index, static_cast<std::uint32_t>(categories_.size()), numbers, 0});
     }
     batches_.back().end = index + 1;
     if (feature.op() == features::Feature::HASH) {
@@ -40,6 +40,81 @@ RowProgram::RowProgram(const features::Plan& plan) {
   // The operations stay where they are from now on.
   for (const Operation& op : operations_) {
     if (IsBucketed(op.op) || op.op == features::Feature::LOG) numbers_.push_back(NumberOf(op));
+  }
+  const auto columns = static_cast<std::uint32_t>(plan.column_size());
+  for (Batch& batch : batches_) {
+    AddBatchLanes(&batch, columns);
+  }
+  for (Operation& op : operations_) {
+    for (Operation& member : op.members) {
+      if (member.op == features::Feature::HASH) continue;
+      member.first_lanes = static_cast<std::uint32_t>(number_lanes_.size());
+      const Number number = NumberOf(member);
+      AddLanes(&number, 1, columns, &number_lanes_);
+    }
+  }
+}
+
+namespace {
+
+// The columns of up to four features; lanes without a feature take the columns that follow, where
+// there are some, and the last feature's column where not.
+template <typename Feature>
+FieldLanes FieldLanesOf(const Feature* feature, std::uint32_t count, std::uint32_t columns) {
+  FieldLanes lanes;
+  lanes.neighbours = feature[0].column + 3 < columns;
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    lanes.column[i] = feature[std::min(i, count - 1)].column;
+    lanes.neighbours &= i >= count || lanes.column[i] == feature[0].column + i;
+  }
+  return lanes;
+}
+
+}  // namespace
+
+void RowProgram::AddBatchLanes(Batch* batch, std::uint32_t columns) {
+  const std::uint32_t count = batch->end - batch->begin;
+  if (batch->op == features::Feature::HASH) {
+    batch->first_lanes = static_cast<std::uint32_t>(category_lanes_.size());
+    for (std::uint32_t at = 0; at < count; at += 4) {
+      const Category* const first = &categories_[batch->first_category + at];
+      const std::uint32_t here = std::min(count - at, 4u);
+      CategoryLanes& lanes = category_lanes_.emplace_back();
+      lanes.fields = FieldLanesOf(first, here, columns);
+      for (std::uint32_t i = 0; i < 4; ++i) {
+        lanes.seed[i] = first[std::min(i, here - 1)].seed;
+        lanes.empty[i] = first[std::min(i, here - 1)].empty;
+      }
+    }
+  } else if (IsBucketed(batch->op) || batch->op == features::Feature::LOG) {
+    batch->first_lanes = static_cast<std::uint32_t>(number_lanes_.size());
+    AddLanes(&numbers_[batch->first_number], count, columns, &number_lanes_);
+  }
+}
+
+void RowProgram::AddLanes(const Number* number, std::uint32_t count, std::uint32_t columns,
+                          std::vector<NumberLanes>* out) {
+  for (std::uint32_t at = 0; at < count; at += 4) {
+    const std::uint32_t here = std::min(count - at, 4u);
+    NumberLanes& lanes = out->emplace_back();
+    lanes = {};
+    lanes.fields = FieldLanesOf(number + at, here, columns);
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      const Number& from = number[at + std::min(i, here - 1)];
+      lanes.origin[i] = from.leaves.origin;
+      lanes.first[i] = from.leaves.first;
+      lanes.last[i] = from.leaves.last;
+      lanes.shift[i] = static_cast<std::uint64_t>(from.leaves.shift);
+      lanes.cells[i] = from.leaves.cells;
+      lanes.cuts[i] = from.leaves.cuts;
+      lanes.keys[i] = from.keys;
+      lanes.empty_leaf[i] = from.empty_leaf;
+      lanes.levels[i] = from.levels;
+      lanes.empty_is_key[i] = -static_cast<std::uint64_t>(from.empty_is_key);
+      lanes.seed[i] = from.seed;
+      lanes.empty[i] = from.empty;
+      lanes.crowded |= static_cast<std::uint32_t>(i < here && from.leaves.steps > 2) << i;
+    }
   }
 }
 

@@ -47,7 +47,9 @@ class RowProgram {
  private:
   struct Numbers;
   struct Category;
+  struct CategoryLanes;
   struct Number;
+  struct NumberLanes;
   struct Parsed;
   struct Operation;
   struct Batch;  // neighbouring operations of one kind
@@ -59,11 +61,19 @@ class RowProgram {
   Operation Compile(const features::Plan& plan, const features::Feature& feature);
   template <bool kTrim>
   std::uint64_t Unmixed(const Category& category, const RowText& row) const;
+  // `lanes`: the same `count` numbers, four by four.
   template <bool kTrim>
-  bool ParseNumbers(const Number* op, std::uint32_t count, const RowText& row, Parsed* parsed,
-                    std::uint32_t* bad_column) const;
-  static Key* BucketKeys(const Number* op, std::uint32_t count, const Parsed& parsed, Key* out);
-  static Key* LogKeys(const Number* op, std::uint32_t count, const Parsed& parsed, Key* out);
+  bool ParseNumbers(const Number* op, const NumberLanes* lanes, std::uint32_t count,
+                    const RowText& row, Parsed* parsed, std::uint32_t* bad_column) const;
+  static Key* BucketKeys(const Number* op, const NumberLanes* lanes, std::uint32_t count,
+                         Parsed* parsed, Key* out);
+  static Key* LogKeys(const NumberLanes* lanes, std::uint32_t count, const Parsed& parsed,
+                      Key* out);
+  template <bool kTrim>
+  Key* HashKeys(const Batch& batch, const RowText& row, Key* out) const;
+  static void AddLanes(const Number* number, std::uint32_t count, std::uint32_t columns,
+                       std::vector<NumberLanes>* lanes);
+  void AddBatchLanes(Batch* batch, std::uint32_t columns);
   template <bool kTrim>
   int RawKey(const Operation& op, const RowText& row, Key* out, float* value) const;
   template <bool kTrim>
@@ -79,6 +89,8 @@ class RowProgram {
   std::vector<Operation> operations_;
   std::vector<Category> categories_;  // of the HASH operations, in order
   std::vector<Number> numbers_;       // of the BUCKET, NUMERIC and LOG operations, in order
+  std::vector<CategoryLanes> category_lanes_;
+  std::vector<NumberLanes> number_lanes_;
   std::vector<Batch> batches_;
   std::size_t max_keys_ = 0;
   bool has_values_ = false;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "models/features/field_lanes.h"
 #include "models/features/leaf_table.h"
 #include "models/features/plan.h"
 #include "models/features/row_program.h"
@@ -46,6 +47,7 @@ struct RowProgram::Operation {
   double mean = 0;
   double inverse_deviation = 1;
   std::vector<Operation> members;  // of a cross
+  std::uint32_t first_lanes = 0;   // of such a member, if it is a number
 };
 
 // What the loops over numbers in buckets and in logarithmic cells read.
@@ -62,14 +64,41 @@ struct RowProgram::Number {
   std::uint64_t empty;
 };
 
+// Four of them side by side.
+struct alignas(32) RowProgram::CategoryLanes {
+  std::uint64_t seed[4];
+  std::uint64_t empty[4];
+  FieldLanes fields;
+};
+
+// What a vector of four searches reads (LeafTable::View, Number).
+struct alignas(32) RowProgram::NumberLanes {
+  double origin[4];
+  std::int64_t first[4];
+  std::int64_t last[4];
+  std::uint64_t shift[4];
+  const std::uint16_t* cells[4];
+  const double* cuts[4];
+  const Key* keys[4];
+  std::uint64_t empty_leaf[4];
+  std::uint64_t levels[4];
+  std::uint64_t empty_is_key[4];  // all ones or zero
+  std::uint64_t seed[4];          // LOG, and so is the next
+  std::uint64_t empty[4];
+  FieldLanes fields;
+  std::uint32_t crowded;  // bit i: more than two cuts in a cell, lane i is searched by itself
+};
+
 // Numbers are read first and looked up afterwards: two short loops overlap more of their latencies
 // than one long one.
 struct RowProgram::Parsed {
   static constexpr std::uint32_t kCapacity = 16;
-  double number[kCapacity];
-  std::uint64_t empty[kCapacity];  // all ones where the text is empty, which is a key
-  Key key[kCapacity];              // of texts that are keys,
-  std::uint32_t keyed;             // which are these
+  alignas(32) double number[kCapacity];
+  // All ones where the text is empty, which is a key.
+  alignas(32) std::uint64_t empty[kCapacity];
+  // Of texts that are keys; kStride of them are copied at once.
+  Key key[kCapacity + kStride];
+  std::uint32_t keyed;  // which are these
 };
 
 struct RowProgram::Batch {
@@ -77,6 +106,7 @@ struct RowProgram::Batch {
   std::uint32_t begin, end;      // operations
   std::uint32_t first_category;  // HASH: the same operations among the categories
   std::uint32_t first_number;    // BUCKET, NUMERIC, LOG: among the numbers
+  std::uint32_t first_lanes;     // of the category or number lanes
 };
 
 }  // namespace ps

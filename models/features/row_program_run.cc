@@ -26,14 +26,48 @@ inline std::uint64_t UnmixedBucketKey(std::uint64_t seed, std::uint64_t bucket) 
 // would undo the learning of thousands.
 constexpr double kMaxDeviations = 10;
 
-template <bool kTrim>
-inline std::string_view FieldOf(const RowText& row, std::uint32_t column) {
-  std::string_view field = row.field(column);
-  if constexpr (kTrim) {
-    while (!field.empty() && field.front() == ' ') field.remove_prefix(1);
-    while (!field.empty() && field.back() == ' ') field.remove_suffix(1);
-  }
-  return field;
+inline __m256i LoadWords(const void* words) {
+  return _mm256_load_si256(static_cast<const __m256i*>(words));
+}
+
+// The leaves of four numbers, none of whose cells holds more than two cuts (LeafTable::LeafOf).
+template <typename Lanes>
+[[gnu::always_inline]] inline __m256i FindLeaves(const Lanes& lanes, __m256d x) {
+  const __m256i zero = _mm256_setzero_si256();
+  const __m256i bits = _mm256_castpd_si256(_mm256_sub_pd(x, _mm256_load_pd(lanes.origin)));
+  const __m256i last = LoadWords(lanes.last);
+  __m256i cell =
+      _mm256_sub_epi64(_mm256_srlv_epi64(bits, LoadWords(lanes.shift)), LoadWords(lanes.first));
+  // Of a negative number the sign is above all bits: its shifted bits say nothing.
+  const __m256i below = _mm256_cmpgt_epi64(zero, _mm256_or_si256(bits, cell));
+  cell = _mm256_andnot_si256(below, cell);
+  cell = _mm256_blendv_epi8(cell, last, _mm256_cmpgt_epi64(cell, last));
+  const __m256i at = _mm256_add_epi64(LoadWords(lanes.cells), _mm256_add_epi64(cell, cell));
+  const auto first_leaf = [](long long address) -> long long {
+    return *reinterpret_cast<const std::uint16_t*>(address);
+  };
+  const __m128i low = _mm256_castsi256_si128(at);
+  const __m128i high = _mm256_extracti128_si256(at, 1);
+  __m256i leaf =
+      _mm256_set_epi64x(first_leaf(_mm_extract_epi64(high, 1)), first_leaf(_mm_cvtsi128_si64(high)),
+                        first_leaf(_mm_extract_epi64(low, 1)), first_leaf(_mm_cvtsi128_si64(low)));
+  const __m256i near = _mm256_add_epi64(LoadWords(lanes.cuts), _mm256_slli_epi64(leaf, 3));
+  const __m128i near_low = _mm256_castsi256_si128(near);
+  const __m128i near_high = _mm256_extracti128_si256(near, 1);
+  const auto two = [](long long address) {
+    return _mm_loadu_pd(reinterpret_cast<const double*>(address));
+  };
+  const __m128d cuts0 = two(_mm_cvtsi128_si64(near_low));
+  const __m128d cuts1 = two(_mm_extract_epi64(near_low, 1));
+  const __m128d cuts2 = two(_mm_cvtsi128_si64(near_high));
+  const __m128d cuts3 = two(_mm_extract_epi64(near_high, 1));
+  const __m256d even = _mm256_set_m128d(cuts2, cuts0);
+  const __m256d odd = _mm256_set_m128d(cuts3, cuts1);
+  const __m256d one = _mm256_unpacklo_pd(even, odd);
+  const __m256d other = _mm256_unpackhi_pd(even, odd);
+  // True is minus one.
+  leaf = _mm256_sub_epi64(leaf, _mm256_castpd_si256(_mm256_cmp_pd(one, x, _CMP_LE_OQ)));
+  return _mm256_sub_epi64(leaf, _mm256_castpd_si256(_mm256_cmp_pd(other, x, _CMP_LE_OQ)));
 }
 
 }  // namespace
@@ -75,27 +109,19 @@ inline std::uint64_t RowProgram::Unmixed(const Category& category, const RowText
 
 // The numbers of up to Parsed::kCapacity columns; false when one is none and has to be.
 template <bool kTrim>
-inline bool RowProgram::ParseNumbers(const Number* op, std::uint32_t count, const RowText& row,
-                                     Parsed* parsed, std::uint32_t* bad_column) const {
+inline bool RowProgram::ParseNumbers(const Number* op, const NumberLanes* lanes,
+                                     std::uint32_t count, const RowText& row, Parsed* parsed,
+                                     std::uint32_t* bad_column) const {
   std::uint32_t wrong = 0;
   std::uint32_t empty = 0;
-  for (std::uint32_t i = 0; i < count; i += 4) {
-    const char* text[4];
-    std::uint64_t size[4];
-#pragma GCC unroll 4
-    for (std::uint32_t j = 0; j < 4; ++j) {
-      // The last four may be fewer: then the last is read again.
-      const Number& number = op[std::min(i + j, count - 1)];
-      const std::string_view field = FieldOf<kTrim>(row, number.column);
-      text[j] = field.data();
-      size[j] = field.size();
-      // Masks instead of conditions, which the compiler would turn into branches: whether a field
-      // is empty cannot be predicted.
-      const bool is_empty = field.empty() & number.empty_is_key;
-      parsed->empty[i + j] = -static_cast<std::uint64_t>(is_empty);
-      empty |= static_cast<std::uint32_t>(is_empty) << (i + j);
-    }
-    wrong |= ParseShortIntegers(text, size, parsed->number + i) << i;
+  for (std::uint32_t i = 0; i < count; i += 4, ++lanes) {
+    const FieldHeads fields = LoadHeads<kTrim>(row, lanes->fields);
+    // Masks instead of conditions: whether a field is empty cannot be predicted.
+    const __m256i is_empty = _mm256_and_si256(
+        _mm256_cmpeq_epi64(fields.size, _mm256_setzero_si256()), LoadWords(lanes->empty_is_key));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(parsed->empty + i), is_empty);
+    empty |= static_cast<std::uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(is_empty))) << i;
+    wrong |= ParseShortIntegers(fields.head, fields.size, parsed->number + i) << i;
   }
   std::uint32_t rare = (wrong | never_short_) & ~empty & ((1u << count) - 1);
   parsed->keyed = 0;
@@ -118,36 +144,86 @@ inline bool RowProgram::ParseNumbers(const Number* op, std::uint32_t count, cons
 }
 
 // Returns the end of the keys.
-inline Key* RowProgram::BucketKeys(const Number* op, std::uint32_t count, const Parsed& parsed,
-                                   Key* out) {
-  for (std::uint32_t i = 0; i < count; ++i, ++op) {
-    if (parsed.keyed >> i & 1) [[unlikely]] {
-      *out++ = parsed.key[i];
-      continue;
-    }
+inline Key* RowProgram::BucketKeys(const Number* op, const NumberLanes* lanes, std::uint32_t count,
+                                   Parsed* parsed, Key* out) {
+  alignas(32) const Key* from[Parsed::kCapacity];
+  alignas(32) std::uint64_t made[Parsed::kCapacity];
+  const __m256i one = _mm256_set1_epi64x(1);
+  for (std::uint32_t i = 0; i < count; i += 4, ++lanes) {
+    __m256i leaf = FindLeaves(*lanes, _mm256_load_pd(parsed->number + i));
+    for (std::uint32_t left = lanes->crowded; left != 0; left &= left - 1) [[unlikely]] {
+        alignas(32) std::uint64_t leaves[4];
+        _mm256_store_si256(reinterpret_cast<__m256i*>(leaves), leaf);
+        const int j = std::countr_zero(left);
+        leaves[j] = op[i + j].leaves.LeafOf(parsed->number[i + j]);
+        leaf = LoadWords(leaves);
+      }
     // An empty field goes the common way too, to the leaf behind the last.
-    const std::uint64_t empty = parsed.empty[i];
-    std::uint64_t leaf = op->leaves.LeafOf(parsed.number[i]);
-    leaf ^= (leaf ^ op->empty_leaf) & empty;
-    _mm256_storeu_si256(
-        reinterpret_cast<__m256i*>(out),
-        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(op->keys + leaf * kStride)));
-    out += op->levels - ((op->levels - 1) & static_cast<std::uint32_t>(empty));
+    const __m256i empty = LoadWords(parsed->empty + i);
+    leaf = _mm256_blendv_epi8(leaf, LoadWords(lanes->empty_leaf), empty);
+    static_assert(kStride * sizeof(Key) == 1 << 5);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(from + i),
+                       _mm256_add_epi64(LoadWords(lanes->keys), _mm256_slli_epi64(leaf, 5)));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(made + i),
+                       _mm256_blendv_epi8(LoadWords(lanes->levels), one, empty));
+  }
+  for (std::uint32_t keyed = parsed->keyed; keyed != 0; keyed &= keyed - 1) {
+    const int i = std::countr_zero(keyed);
+    from[i] = &parsed->key[i];
+    made[i] = 1;
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from[i])));
+    out += made[i];
   }
   return out;
 }
 
-inline Key* RowProgram::LogKeys(const Number* op, std::uint32_t count, const Parsed& parsed,
+inline Key* RowProgram::LogKeys(const NumberLanes* lanes, std::uint32_t count, const Parsed& parsed,
                                 Key* out) {
   for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint64_t cell = UnmixedBucketKey(op[i].seed, LogCell(parsed.number[i]));
-    out[i] = cell ^ ((cell ^ op[i].empty) & parsed.empty[i]);
+    const NumberLanes& four = lanes[i / 4];
+    const std::uint64_t cell = UnmixedBucketKey(four.seed[i % 4], LogCell(parsed.number[i]));
+    out[i] = cell ^ ((cell ^ four.empty[i % 4]) & parsed.empty[i]);
   }
   MixKeys(out, count);
   for (std::uint32_t keyed = parsed.keyed; keyed != 0; keyed &= keyed - 1) {
     const int i = std::countr_zero(keyed);
     out[i] = parsed.key[i];
   }
+  return out + count;
+}
+
+// The keys of neighbouring categories.
+template <bool kTrim>
+inline Key* RowProgram::HashKeys(const Batch& batch, const RowText& row, Key* out) const {
+  const CategoryLanes* lanes = category_lanes_.data() + batch.first_lanes;
+  const Category* const category = categories_.data() + batch.first_category;
+  const std::uint32_t count = batch.end - batch.begin;
+  const __m256i rare_sizes = _mm256_set1_epi64x(static_cast<long long>(rare_sizes_));
+  const __m256i one = _mm256_set1_epi64x(1);
+  for (std::uint32_t i = 0; i < count; i += 4, ++lanes) {
+    const auto [head, size] = LoadHeads<kTrim>(row, lanes->fields);
+    const __m256i is_empty = _mm256_cmpeq_epi64(size, _mm256_setzero_si256());
+    // A shift by 64 leaves nothing: all of eight bytes are then inside.
+    const __m256i inside =
+        _mm256_sub_epi64(_mm256_sllv_epi64(one, _mm256_slli_epi64(size, 3)), one);
+    const __m256i seed = LoadWords(lanes->seed);
+    const __m256i unmixed =
+        _mm256_xor_si256(_mm256_add_epi64(seed, size), _mm256_and_si256(head, inside));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                        _mm256_blendv_epi8(unmixed, LoadWords(lanes->empty), is_empty));
+    const __m256i rare =
+        _mm256_or_si256(_mm256_cmpgt_epi64(size, _mm256_set1_epi64x(8)),
+                        _mm256_slli_epi64(_mm256_srlv_epi64(rare_sizes, size), 63));
+    auto left = static_cast<std::uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(rare)));
+    for (; left != 0; left &= left - 1) [[unlikely]] {
+        const std::uint32_t j = i + static_cast<std::uint32_t>(std::countr_zero(left));
+        if (j < count) out[j] = RareCategory(category[j], FieldOf<kTrim>(row, category[j].column));
+      }
+  }
+  MixKeys(out, count);
   return out + count;
 }
 
@@ -174,11 +250,12 @@ int RowProgram::CrossKeys(const Operation& op, const RowText& row, Key* out,
     } else {
       const Number number = NumberOf(member);
       Parsed parsed;
-      if (!ParseNumbers<kTrim>(&number, 1, row, &parsed, bad_column)) return 0;
+      const NumberLanes* const lanes = &number_lanes_[member.first_lanes];
+      if (!ParseNumbers<kTrim>(&number, lanes, 1, row, &parsed, bad_column)) return 0;
       if (member.op == features::Feature::LOG) {
-        LogKeys(&number, 1, parsed, key);
+        LogKeys(lanes, 1, parsed, key);
       } else {
-        BucketKeys(&number, 1, parsed, key);
+        BucketKeys(&number, lanes, 1, &parsed, key);
       }
     }
     crossed = i == 0 ? key[0] : CrossKey(op.seed, crossed, key[0]);
@@ -196,22 +273,20 @@ int RowProgram::RunRow(const RowText& row, Key* keys, float* values,
     const Operation* op = operations_.data() + batch.begin;
     const Operation* const end = operations_.data() + batch.end;
     if (batch.op == Feature::HASH) {
-      const Category* const category = categories_.data() + batch.first_category;
-      const std::uint32_t count = batch.end - batch.begin;
-      for (std::uint32_t i = 0; i < count; ++i) out[i] = Unmixed<kTrim>(category[i], row);
-      MixKeys(out, count);
-      out += count;
+      out = HashKeys<kTrim>(batch, row, out);
       continue;
     }
     if (IsBucketed(batch.op) || batch.op == Feature::LOG) {
       const Number* number = numbers_.data() + batch.first_number;
+      const NumberLanes* lanes = number_lanes_.data() + batch.first_lanes;
       for (std::uint32_t left = batch.end - batch.begin; left > 0;) {
         const std::uint32_t count = std::min(left, Parsed::kCapacity);
         Parsed parsed;
-        if (!ParseNumbers<kTrim>(number, count, row, &parsed, bad_column)) return -1;
-        out = batch.op == Feature::LOG ? LogKeys(number, count, parsed, out)
-                                       : BucketKeys(number, count, parsed, out);
+        if (!ParseNumbers<kTrim>(number, lanes, count, row, &parsed, bad_column)) return -1;
+        out = batch.op == Feature::LOG ? LogKeys(lanes, count, parsed, out)
+                                       : BucketKeys(number, lanes, count, &parsed, out);
         number += count;
+        lanes += count / 4;
         left -= count;
       }
       continue;

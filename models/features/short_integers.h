@@ -5,24 +5,14 @@
 
 #include <cstdint>
 
-#include "models/features/number.h"
-
 namespace ps {
 
-// Integers of at most eight characters, perhaps with a minus. Eight bytes must be readable at each
-// text. Returns a bit for each text that is something else, whose number is then any; an empty text
-// is among them.
-[[gnu::always_inline]] inline std::uint32_t ParseShortIntegers(const char* const text[4],
-                                                               const std::uint64_t bytes[4],
+// Integers of at most eight characters, perhaps with a minus. `x`: each text's first eight bytes.
+// Returns a bit for each text that is something else, whose number is then any; an empty text is
+// among them.
+[[gnu::always_inline]] inline std::uint32_t ParseShortIntegers(__m256i x, __m256i size,
                                                                double number[4]) {
-  const auto repeat = [](long long x) { return _mm256_set1_epi64x(x); };
-  __m256i x = _mm256_set_epi64x(
-      static_cast<long long>(Load8(text[3])), static_cast<long long>(Load8(text[2])),
-      static_cast<long long>(Load8(text[1])), static_cast<long long>(Load8(text[0])));
-  // From registers: a wide load behind four narrow stores would wait for them to reach the cache.
-  __m256i size =
-      _mm256_set_epi64x(static_cast<long long>(bytes[3]), static_cast<long long>(bytes[2]),
-                        static_cast<long long>(bytes[1]), static_cast<long long>(bytes[0]));
+  const auto repeat = [](long long value) { return _mm256_set1_epi64x(value); };
   const __m256i too_long = _mm256_cmpgt_epi64(size, repeat(8));
   // All ones is minus one, which takes the sign off the size.
   const __m256i negative = _mm256_cmpeq_epi64(_mm256_and_si256(x, repeat(0xff)), repeat('-'));

@@ -1,11 +1,17 @@
 #include "models/features/table_sample.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "models/features/delimiter_index.h"
+#include "models/features/distinct_count.h"
+#include "models/features/field_lanes.h"
 #include "models/features/number.h"
-#include "ps/base/key.h"
+#include "models/features/sort_numbers.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -38,14 +44,18 @@ class Sampler {
     sample_.whole = pieces_.size() < kSamplePieces;
     PS_RETURN_IF_ERROR(CountColumns());
     sample_.column.resize(sample_.columns);
-    for (const SamplePiece& piece : pieces_) {
-      PS_RETURN_IF_ERROR(ForEachLine(piece, [&](std::string_view line, std::uint64_t offset) {
-        if (!(shape_.header && offset == 0)) AddRow(line);
-        return absl::OkStatus();
-      }));
+    hashes_.resize(sample_.columns);
+    for (const std::string& text : shape_.missing) {
+      missing_sizes_ |= std::uint64_t{1} << std::min<std::size_t>(text.size(), 63);
     }
-    for (ColumnSample& column : sample_.column) {
-      std::sort(column.numbers.begin(), column.numbers.end());
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+      AddPiece(&pieces_[i]);
+      if (i == 0) Reserve();
+    }
+    DistinctCount distinct;
+    for (std::size_t i = 0; i < sample_.columns; ++i) {
+      sample_.column[i].distinct = distinct.Of(hashes_[i]);
+      SortNumbers(&sample_.column[i].numbers);
     }
     return std::move(sample_);
   }
@@ -54,11 +64,13 @@ class Sampler {
   // The header, and the commonest number of fields among the first rows.
   absl::Status CountColumns() {
     std::map<std::size_t, int> votes;
+    constexpr int kVotes = 1000;
     int voted = 0;
     for (const SamplePiece& piece : pieces_) {
+      if (voted == kVotes && !(shape_.header && piece.offset == 0)) continue;
       PS_RETURN_IF_ERROR(ForEachLine(piece, [&](std::string_view line, std::uint64_t offset) {
         if (shape_.header && offset == 0) return AddHeader(piece.file, line);
-        if (voted < 1000 && row_.Split(line, shape_.layout)) {
+        if (voted < kVotes && row_.Split(line, shape_.layout)) {
           ++votes[row_.fields()];
           ++voted;
         }
@@ -94,23 +106,65 @@ class Sampler {
     return absl::OkStatus();
   }
 
+  // The first piece shows how much memory all of them take.
+  void Reserve() {
+    for (std::size_t i = 0; i < sample_.columns; ++i) {
+      hashes_[i].reserve(hashes_[i].size() * (pieces_.size() + 1));
+      sample_.column[i].numbers.reserve(sample_.column[i].numbers.size() * (pieces_.size() + 1));
+    }
+  }
+
+  // Adds the piece's rows. Its text gets a last newline and padding.
+  void AddPiece(SamplePiece* piece) {
+    std::string& text = piece->text;
+    const bool is_begin = piece->offset == 0;
+    const std::size_t skipped = is_begin && text.compare(0, 3, "\xef\xbb\xbf") == 0 ? 3 : 0;
+    if (text.back() != '\n') text.push_back('\n');
+    const std::size_t bytes = text.size() - skipped;
+    text.append(DelimiterIndex::kPadding, '\0');
+    const char* const begin = text.data() + skipped;
+    index_.Build(begin, static_cast<std::uint32_t>(bytes), shape_.layout.delimiter,
+                 shape_.layout.quote);
+    for (std::uint32_t l = is_begin && shape_.header; l < index_.lines(); ++l) {
+      const std::uint32_t first = index_.first(l);
+      std::uint32_t* const end = index_.end(first);
+      std::uint32_t* const line_end = index_.end(index_.last(l));
+      const std::uint32_t line_begin = end[-1] + 1;
+      const std::uint32_t newline = *line_end;
+      *line_end -= newline > line_begin && begin[newline - 1] == '\r';
+      const std::string_view line(begin + line_begin, *line_end - line_begin);
+      if (line.empty()) {
+      } else if (index_.has_quote() && line.find(shape_.layout.quote) != std::string_view::npos) {
+        if (row_.Split(line, shape_.layout) && row_.fields() == sample_.columns) {
+          AddRow({row_.text(), row_.ends()}, false);
+        }
+      } else if (index_.last(l) - first + 1 == sample_.columns) {
+        AddRow({begin, end}, shape_.layout.trim);
+      }
+      *line_end = newline;
+    }
+  }
+
   bool IsMissing(std::string_view text) const {
+    if ((missing_sizes_ >> std::min<std::size_t>(text.size(), 63) & 1) == 0) return false;
     return std::find(shape_.missing.begin(), shape_.missing.end(), text) != shape_.missing.end();
   }
 
-  void AddRow(std::string_view line) {
-    if (!row_.Split(line, shape_.layout) || row_.fields() != sample_.columns) return;
+  void AddRow(const RowText& row, bool trim) {
     ++sample_.rows;
-    for (std::size_t i = 0; i < sample_.columns; ++i) {
-      const std::string_view text = row_.field(i);
+    for (std::uint32_t i = 0; i < sample_.columns; ++i) {
+      const std::string_view text = trim ? FieldOf<true>(row, i) : FieldOf<false>(row, i);
       ColumnSample& column = sample_.column[i];
       if (IsMissing(text)) {
         ++column.missing;
         continue;
       }
-      column.values.insert(CategoryKey(0, text));
+      const std::uint64_t head = LoadPrefix(text.data(), std::min<std::size_t>(text.size(), 8));
+      // Equal when the texts' CategoryKeys are: what the finaliser makes those of.
+      hashes_[i].push_back(text.size() <= 8 ? text.size() ^ head
+                                            : XXH3_64bits_withSeed(text.data(), text.size(), 0));
       double number;
-      if (ParseNumber(text, &number)) {
+      if (!HasLetters(head) && (ParseShortInteger(text, &number) || ParseNumber(text, &number))) {
         column.numbers.push_back(number);
       } else {
         if (column.texts == 0) column.first_text = std::string(text.substr(0, 40));
@@ -122,7 +176,10 @@ class Sampler {
   const DataFiles& files_;
   const TableShape& shape_;
   std::vector<SamplePiece> pieces_;
+  DelimiterIndex index_;
   SplitRow row_;
+  std::uint64_t missing_sizes_ = 0;                 // bit min(size, 63) of every missing text
+  std::vector<std::vector<std::uint64_t>> hashes_;  // by column, of the values in it
   std::string header_path_;
   TableSample sample_;
 };

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "models/data/data_files.h"
 #include "models/features/split_row.h"
@@ -29,8 +28,8 @@ struct ColumnSample {
   std::vector<double> numbers;  // ascending once TableSample is complete
   std::uint64_t texts = 0;      // values that are neither missing nor numbers
   std::uint64_t missing = 0;
-  std::string first_text;                     // of the texts
-  absl::flat_hash_set<std::uint64_t> values;  // hashes of the texts of all values but missing ones
+  std::string first_text;      // of the texts
+  std::uint64_t distinct = 0;  // texts of all values but missing ones, by their hashes
 };
 
 struct TableShape {
