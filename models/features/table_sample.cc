@@ -146,6 +146,7 @@ class Sampler {
   }
 
   bool IsMissing(std::string_view text) const {
+    if (text.empty()) return (missing_sizes_ & 1) != 0;
     if ((missing_sizes_ >> std::min<std::size_t>(text.size(), 63) & 1) == 0) return false;
     return std::find(shape_.missing.begin(), shape_.missing.end(), text) != shape_.missing.end();
   }
