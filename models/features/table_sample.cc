@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -47,6 +48,7 @@ class Sampler {
     hashes_.resize(sample_.columns);
     for (const std::string& text : shape_.missing) {
       missing_sizes_ |= std::uint64_t{1} << std::min<std::size_t>(text.size(), 63);
+      if (!text.empty()) missing_first_[static_cast<unsigned char>(text[0])] = true;
     }
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
       AddPiece(&pieces_[i]);
@@ -147,6 +149,7 @@ class Sampler {
 
   bool IsMissing(std::string_view text) const {
     if (text.empty()) return (missing_sizes_ & 1) != 0;
+    if (!missing_first_[static_cast<unsigned char>(text[0])]) return false;
     if ((missing_sizes_ >> std::min<std::size_t>(text.size(), 63) & 1) == 0) return false;
     return std::find(shape_.missing.begin(), shape_.missing.end(), text) != shape_.missing.end();
   }
@@ -180,6 +183,7 @@ class Sampler {
   DelimiterIndex index_;
   SplitRow row_;
   std::uint64_t missing_sizes_ = 0;                 // bit min(size, 63) of every missing text
+  std::array<bool, 256> missing_first_ = {};        // by the first byte of every missing text
   std::vector<std::vector<std::uint64_t>> hashes_;  // by column, of the values in it
   std::string header_path_;
   TableSample sample_;
