@@ -231,7 +231,7 @@ TEST(Bundle, TheWorkedExampleOfTheFormatDocument) {
   info.job_name = "tiny";
   info.rows_learnt = 42;
   info.bias = -0.5;
-  info.optimizer = "ftrl alpha=0.1 beta=1 l1=0 l2=0";
+  info.optimizer = "ftrl alpha=0.1 beta=0.5 newton=0.2 l1=0 l2=0";
   ASSERT_TRUE((*writer)->Finish(info).ok());
   EXPECT_EQ(ReadText(scratch / "m/manifest.json"),
             CodeBlock(document, "{\n  \"format\": \"hyperplane-bundle\""));

@@ -34,7 +34,7 @@ bool WaitUntil(double seconds, Done done) {
 }
 
 std::string PathOf(const std::string& name) {
-  if (name.rfind("ps_", 0) != 0) return name;
+  if (name.rfind("ps_", 0) != 0 && name.rfind("gbdt_", 0) != 0) return name;
   const char* bin = std::getenv("PS_BIN_DIR");
   EXPECT_NE(bin, nullptr) << "run by ctest, or set PS_BIN_DIR to the folder of the programs";
   return std::string(bin == nullptr ? "." : bin) + "/" + name;
