@@ -50,6 +50,11 @@ ShardClient::ShardClient(const Options& options)
 
 bool ShardClient::TakeMoved() { return std::exchange(moved_, false); }
 
+void ShardClient::SetGen(std::uint64_t gen) {
+  if (options_.stepped && gen != gen_) routing_.reset();
+  gen_ = gen;
+}
+
 void ShardClient::SetRouting(RoutingTable routing, MonotonicTime now, Outbox& outbox) {
   const std::optional<RoutingTable> before = std::exchange(routing_, std::move(routing));
   const std::vector<Flight*> flights = flights_;

@@ -33,8 +33,11 @@ class ShardClient {
   // A newer table; what is on its way to a shard that has it no longer is asked for again.
   void SetRouting(RoutingTable routing, MonotonicTime now, Outbox& outbox);
   const std::optional<RoutingTable>& routing() const { return routing_; }
-  // The gen that requests are of. Flights of the one before are to be forgotten.
-  void SetGen(std::uint64_t gen) { gen_ = gen; }
+  // The gen that requests are of. Flights of the one before are to be forgotten. In steps its
+  // routing table is forgotten too: a push goes to every shard of the table, without keys where
+  // none is the shard's, and nobody refuses one without keys. By the table of the gen before it
+  // would be acknowledged without a shard of this gen that then waits for it for ever.
+  void SetGen(std::uint64_t gen);
   // A shard said MOVED since the last call.
   bool TakeMoved();
   // Requests sent again because no answer came in time.

@@ -138,6 +138,7 @@ void WorkerMachine::BeginGen(std::uint64_t gen, MonotonicTime now) {
   if (shards_.has_value()) {
     for (const auto& flight : flights_) shards_->Forget(*flight);
     shards_->SetGen(gen);
+    if (!shards_->routing().has_value()) next_heartbeat_ = now;  // which asks for it
   }
   for (auto& flight : flights_) flight->chunk.reset();
   flights_.clear();

@@ -1,7 +1,8 @@
 // Every occurrence of every key is counted exactly once while servers crash, come back, are cut off,
 // take part again, leave and are all lost at once.
 //
-// PS_SEED=n runs one seed, PS_SEEDS=n that many; PS_SHARD=i of PS_SHARDS=k runs every k-th of them.
+// PS_SEED=n runs one seed, PS_SEEDS=n that many from PS_FIRST on; PS_SHARD=i of PS_SHARDS=k runs
+// every k-th of them.
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -125,6 +126,17 @@ std::string Violation(const SimulatedJob& job, const MadeData& data,
          << job.total_losses << ", drains " << job.drains << ", rollbacks " << result.rollbacks;
 }
 
+// Schedules that found something once and lie beyond those below. Their numbers mean what they did
+// only as long as the machines send the same messages, but odd schedules they stay.
+TEST(NothingLost, SchedulesThatFoundSomething) {
+  if (std::getenv("PS_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
+  FLAGS_minloglevel = 4;
+  int rollbacks = 0;
+  for (const std::uint64_t seed : {2482, 6706, 21991, 36597, 46411}) {
+    EXPECT_TRUE(Holds(seed, &rollbacks));
+  }
+}
+
 TEST(NothingLost, WhateverHappensToServers) {
   FLAGS_minloglevel = 4;
   int rollbacks = 0;
@@ -135,11 +147,12 @@ TEST(NothingLost, WhateverHappensToServers) {
     EXPECT_TRUE(Holds(one, &rollbacks));
     return;
   }
-  const std::uint64_t seeds = FromEnvironment("PS_SEEDS", 1200);
+  const std::uint64_t first = FromEnvironment("PS_FIRST", 1);
+  const std::uint64_t end = first + FromEnvironment("PS_SEEDS", 1200);
   const std::uint64_t shard = FromEnvironment("PS_SHARD", 0);
   const std::uint64_t shards = FromEnvironment("PS_SHARDS", 1);
   int failed = 0;
-  for (std::uint64_t seed = 1; seed <= seeds && failed < 3; ++seed) {
+  for (std::uint64_t seed = first; seed < end && failed < 3; ++seed) {
     if (seed % shards != shard) continue;
     const ::testing::AssertionResult holds = Holds(seed, &rollbacks);
     failed += !holds;
