@@ -89,8 +89,13 @@ void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime 
     case wire::Body::kLeave:
       return OnLeave(*member, outbox);
     case wire::Body::kStopped:
-      if (phase_ == Phase::kStopping || member->leaving) member->stopped = true;
-      if (phase_ != Phase::kStopping && member->leaving) member->alive = false;
+      // One that leaves ends as if it had died: it may have got slots again (a late Leave or Stop was
+      // for a forerunner at its address), or be thought alive again by a late beat.
+      if (phase_ == Phase::kStopping) {
+        member->stopped = true;
+      } else if (member->leaving) {
+        membership_.Ended(*member);
+      }
       return;
     case wire::Body::kFailure: {
       // Whatever the wire says, this is no success.
