@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -51,6 +52,17 @@ std::atomic<bool> stop_requested{false};
 
 void RequestStop(int) { stop_requested.store(true); }
 
+// Of the files in a directory; what cannot be read counts nothing.
+std::uint64_t BytesIn(const std::string& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(directory, error)) {
+    const std::uint64_t size = file.file_size(error);
+    if (!error) bytes += size;
+  }
+  return bytes;
+}
+
 absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* trainer,
                                           BundleWriter* writer, JobResult* result) {
   BundleInfo info;
@@ -65,9 +77,8 @@ absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* train
   PS_RETURN_IF_ERROR(writer->AddFile("extractor.pb", job.extractor->Serialize()));
   PS_RETURN_IF_ERROR(writer->AddFile("job.yaml", job.effective_yaml));
   PS_RETURN_IF_ERROR(writer->AddFile("metrics.json", JobResultJson(*result)));
-  const std::uint64_t weights = info.features * (sizeof(Key) + sizeof(float));
   PS_RETURN_IF_ERROR(writer->Finish(std::move(info)));
-  return weights;
+  return BytesIn(job.config.output.dir);
 }
 
 int Fail(const absl::Status& status, ExitCode code) {
