@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "ps/table/lookahead.h"
+
 namespace ps {
 namespace {
 

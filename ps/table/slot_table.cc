@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ps/table/admission_filter.h"
+#include "ps/table/lookahead.h"
 
 namespace ps {
 SlotTable::SlotTable(const Options& options)
