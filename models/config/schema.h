@@ -45,6 +45,10 @@ struct Bounds {
   bool max_included = true;
 };
 
+constexpr Bounds AtLeast(double min) { return {.min = min}; }
+constexpr Bounds Above(double min) { return {.min = min, .min_included = false}; }
+constexpr Bounds Between(double min, double max) { return {.min = min, .max = max}; }
+
 struct SchemaRow {
   const char* path;  // dotted; "features[].op" for a key of every entry of a list
   ValueType type;
@@ -57,7 +61,9 @@ struct SchemaRow {
 };
 
 const std::vector<SchemaRow>& JobSchema();
-std::vector<SchemaRow> KubernetesRows();  // of the schema, those of the section kubernetes
+// Parts of the schema, in files of their own for their number.
+std::vector<SchemaRow> GbdtRows();        // the section model.gbdt
+std::vector<SchemaRow> KubernetesRows();  // the section kubernetes
 
 const SchemaRow* FindSchemaRow(const std::string& path);  // nullptr: no such leaf
 bool IsSchemaSection(const std::string& path);            // some row lies below it
