@@ -7,7 +7,6 @@
 #include <random>
 #include <string>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "gtest/gtest.h"
@@ -15,13 +14,6 @@
 
 namespace ps {
 namespace {
-
-std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  std::uint64_t value = otherwise;
-  if (text != nullptr && !absl::SimpleAtoi(text, &value)) LOG(FATAL) << name << " is not a number";
-  return value;
-}
 
 // A schedule of everything that can go wrong, from its seed.
 SimulatedJob JobOf(std::uint64_t seed) {

@@ -1,10 +1,13 @@
 #include "tests/cluster/simulated_cluster.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 
 namespace ps {
 namespace {
@@ -207,6 +210,13 @@ absl::Status Cluster::Run() {
 }
 
 }  // namespace
+
+std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  std::uint64_t value = otherwise;
+  if (text != nullptr && !absl::SimpleAtoi(text, &value)) LOG(FATAL) << name << " is not a number";
+  return value;
+}
 
 MadeData MadeData::Make(std::uint64_t seed, std::uint32_t chunks, std::size_t most_rows,
                         std::uint64_t keys) {

@@ -17,6 +17,9 @@
 
 namespace ps {
 
+// The number in an environment variable, by which a run of seeds is chosen. Dies of what is none.
+std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise);
+
 // Rows of all chunks; chunk c is FileRange{0, c, c + 1}.
 struct MadeData {
   std::vector<RowBlock> chunks;
