@@ -123,6 +123,15 @@ absl::StatusOr<std::uint64_t> DataFiles::DecompressedBytes(std::uint32_t file) c
   return bytes;
 }
 
+absl::StatusOr<std::uint64_t> DataFiles::DecompressedBytes() const {
+  std::uint64_t total = 0;
+  for (std::uint32_t file = 0; file < files_.size(); ++file) {
+    PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, DecompressedBytes(file));
+    total += bytes;
+  }
+  return total;
+}
+
 absl::StatusOr<std::vector<FileRange>> DataFiles::PlanRanges(std::uint64_t range_bytes) const {
   const std::uint64_t step = std::max<std::uint64_t>(range_bytes, 1);
   std::vector<FileRange> ranges;

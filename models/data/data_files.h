@@ -42,6 +42,7 @@ class DataFiles {
   // Decompressed length of a file. Plain: stat. gzip and zstd: found by decompressing the file once
   // and kept (a gzip trailer gives the length of its last member only, modulo 2^32). Thread-safe.
   absl::StatusOr<std::uint64_t> DecompressedBytes(std::uint32_t file) const;
+  absl::StatusOr<std::uint64_t> DecompressedBytes() const;  // of all files
 
   // Cuts all files into ranges of about `range_bytes`, in order.
   absl::StatusOr<std::vector<FileRange>> PlanRanges(std::uint64_t range_bytes) const;

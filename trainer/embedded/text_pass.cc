@@ -1,36 +1,12 @@
 #include "trainer/embedded/text_pass.h"
 
-#include <mutex>
 #include <thread>
 
 #include "ps/base/status_macros.h"
+#include "trainer/first_error.h"
 #include "trainer/in_order.h"
 
 namespace ps {
-namespace {
-
-// Keeps the first error of many threads.
-class FirstError {
- public:
-  void Set(absl::Status status) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (status_.ok()) status_ = std::move(status);
-    failed_.store(true, std::memory_order_release);
-  }
-  bool failed() const { return failed_.load(std::memory_order_acquire); }
-  absl::Status Get() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return status_;
-  }
-
- private:
-  std::mutex mutex_;
-  absl::Status status_;
-  std::atomic<bool> failed_{false};
-};
-
-}  // namespace
-
 absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, const RowSplit* split,
                            BadRows* bad_rows, const Options& options, const Resolve& resolve_train,
                            const Resolve& resolve_held_out, const Consume& consume) {

@@ -73,11 +73,7 @@ class Planner {
   absl::Status ChooseSample(bool libsvm) {
     sample_.seed = options_.seed;
     const auto reader = RangeReader::Create(files_);
-    double bytes = 0;
-    for (std::uint32_t file = 0; file < files_.files().size(); ++file) {
-      PS_ASSIGN_OR_RETURN(const std::uint64_t of_file, files_.DecompressedBytes(file));
-      bytes += static_cast<double>(of_file);
-    }
+    PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, files_.DecompressedBytes());
     for (std::uint32_t file = 0; file < files_.files().size(); ++file) {
       std::string text;
       std::uint64_t offset = 0;
@@ -85,7 +81,7 @@ class Planner {
       if (text.empty()) continue;
       ValueRows head;
       parser_->Parse(text, {file, offset}, RowSample(), &head);
-      const double share = bytes / static_cast<double>(text.size());
+      const double share = static_cast<double>(bytes) / static_cast<double>(text.size());
       sample_.halvings = libsvm ? Halvings(share * static_cast<double>(head.values.size()),
                                            static_cast<double>(options_.sample_values))
                                 : Halvings(share * static_cast<double>(head.rows.rows()),

@@ -111,12 +111,9 @@ class GbdtTrainer::Run {
 absl::Status GbdtTrainer::Run::LoadFiles(const DataFiles& files, const LoadOptions& options,
                                          HeldOut* to) {
   BinPlan plan = *bins_;
-  plan.rows = 0;
-  // Its lines are not counted yet; a line has two bytes at least.
-  for (std::uint32_t file = 0; file < files.files().size(); ++file) {
-    PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, files.DecompressedBytes(file));
-    plan.rows += bytes / 2 + 1;
-  }
+  // Its lines are not counted yet; a line has two bytes at least, but for the last of a file.
+  PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, files.DecompressedBytes());
+  plan.rows = bytes / 2 + files.files().size();
   PS_ASSIGN_OR_RETURN(LoadedRows loaded, LoadRows(files, plan_, plan, nullptr, options));
   if (loaded.bad_rows > 0) reporter_.Say(loaded.bad_row_text);
   to->rows = std::move(loaded.train);

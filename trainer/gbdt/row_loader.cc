@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "models/data/bad_rows.h"
 #include "ps/base/status_macros.h"
+#include "trainer/first_error.h"
 #include "trainer/in_order.h"
 
 namespace ps {
@@ -25,6 +25,8 @@ struct BinnedBlock {
   std::vector<std::uint32_t> row_begin;  // sparse
   std::vector<float> labels, weights;
   std::vector<Part> parts;  // empty: all rows are of the train part
+  std::uint64_t good_rows = 0, bad_rows = 0;  // of the text
+  std::vector<BadRow> bad;
 };
 
 class Loader {
@@ -65,42 +67,47 @@ class Loader {
     // Addresses for the most there can be; memory comes with the rows.
     for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test}) {
       if (part != &loaded_.train && split_ == nullptr) continue;
-      Reserve(part);
+      PS_RETURN_IF_ERROR(Reserve(part));
     }
     const std::unique_ptr<BlockStream> stream = BlockStream::Create(files_, kBlockBytes);
-    InOrder<BinnedBlock> in_order(4 * static_cast<std::uint64_t>(options_.threads),
-                                  [this](BinnedBlock& block) { Append(block); });
-    std::mutex mutex;
-    absl::Status error;
+    FirstError error;
+    const auto ends = [&] {
+      return error.failed() || (options_.stop != nullptr && options_.stop->load());
+    };
+    InOrder<BinnedBlock> in_order(
+        4 * static_cast<std::uint64_t>(options_.threads), [&](BinnedBlock& block) {
+          if (error.failed()) return;
+          // In the order of the data, so that any number of threads refuses at the same row.
+          bad_rows_.Add(block.good_rows, block.bad_rows, block.bad);
+          absl::Status status =
+              block.bad_rows > 0 ? bad_rows_.Check(false) : absl::OkStatus();
+          if (!status.ok()) return error.Set(std::move(status));
+          Append(block);
+        });
     const auto work = [&] {
       BlockStream::Block text;
       ValueRows rows;
-      while (options_.stop == nullptr || !options_.stop->load()) {
+      while (!ends()) {
         const absl::StatusOr<bool> more = stream->Next(&text);
-        absl::Status status = more.status();
-        if (status.ok() && *more) {
-          rows.Clear();
-          parser_->Parse(text.text, {text.file, text.offset}, RowSample(), &rows);
-          bad_rows_.Add(rows.rows);
-          status = bad_rows_.Check(false);
-        }
-        if (!status.ok()) {
-          std::lock_guard<std::mutex> lock(mutex);
-          error.Update(status);
-        }
-        if (!status.ok() || !*more) break;
+        if (!more.ok()) error.Set(more.status());
+        if (!more.ok() || !*more) break;
+        rows.Clear();
+        parser_->Parse(text.text, {text.file, text.offset}, RowSample(), &rows);
         BinnedBlock block = in_order.Spare();
+        block.good_rows = rows.rows.rows();
+        block.bad_rows = rows.rows.bad_rows;
+        std::swap(block.bad, rows.rows.bad);
         Bin(rows, &block);
         in_order.Offer(text.sequence, std::move(block));
       }
       // Whoever waits for a number that was taken and not offered would wait for ever.
-      if (!error.ok() || (options_.stop != nullptr && options_.stop->load())) in_order.Abandon();
+      if (ends()) in_order.Abandon();
     };
     std::vector<std::thread> others;
     for (int t = 1; t < options_.threads; ++t) others.emplace_back(work);
     work();
     for (std::thread& thread : others) thread.join();
-    PS_RETURN_IF_ERROR(error);
+    PS_RETURN_IF_ERROR(error.Get());
     if (options_.stop != nullptr && options_.stop->load())
       return absl::CancelledError("stopped while reading");
     PS_RETURN_IF_ERROR(bad_rows_.Check(true));
@@ -110,17 +117,15 @@ class Loader {
   }
 
  private:
-  void Reserve(BinnedRows* part) const {
+  absl::Status Reserve(BinnedRows* part) const {
     if (bins_.sparse) {
       // A value takes at least four characters of text: " 1:1".
-      std::uint64_t bytes = 0;
-      for (std::uint32_t file = 0; file < files_.files().size(); ++file) {
-        bytes += files_.DecompressedBytes(file).value_or(0);
-      }
+      PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, files_.DecompressedBytes());
       part->cells = HugeArray<std::uint32_t>(bytes / 4 + 1);
     } else {
       part->bins = HugeArray<std::uint8_t>((bins_.rows + 1) * stride_ + 64);
     }
+    return absl::OkStatus();
   }
 
   void Bin(const ValueRows& rows, BinnedBlock* block) const {

@@ -36,11 +36,7 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
     plan.columns = static_cast<double>(columns.size());
     parser = MakeTableValues(features, columns, labels);
   }
-  double bytes = 0;
-  for (std::uint32_t file = 0; file < job.train.files().size(); ++file) {
-    PS_ASSIGN_OR_RETURN(const std::uint64_t of_file, job.train.DecompressedBytes(file));
-    bytes += static_cast<double>(of_file);
-  }
+  PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, job.train.DecompressedBytes());
   const auto reader = RangeReader::Create(job.train);
   for (std::uint32_t file = 0; file < job.train.files().size() && plan.rows == 0; ++file) {
     std::string text;
@@ -49,7 +45,7 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
     if (text.empty()) continue;
     ValueRows rows;
     parser->Parse(text, {file, offset}, RowSample(), &rows);
-    const double share = bytes / static_cast<double>(text.size());
+    const double share = static_cast<double>(bytes) / static_cast<double>(text.size());
     plan.rows = share * static_cast<double>(rows.rows.rows());
     plan.values = share * static_cast<double>(rows.values.size());
   }
