@@ -189,6 +189,23 @@ TEST_F(GbdtTest, BadInputHasADefinedEnd) {
       2);
 }
 
+TEST_F(GbdtTest, BadRowsAreJudgedInTheOrderOfTheData) {
+  // A block without a bad row, one full of them, then many good ones: over all of it few are bad.
+  std::string text = Table(20000, 3);
+  for (int r = 0; r < 3000; ++r) text += "bad\n";
+  const std::string more = Table(200000, 4);
+  WriteText(place_ / "train.csv", text + more.substr(more.find('\n') + 1));
+  std::string first;
+  for (const char* threads : {"1", "2", "7", "7"}) {
+    const Finished run =
+        Train({"data.max_bad_rows=0.03", std::string("train.threads=") + threads});
+    ASSERT_EQ(run.exit_code, 3) << run.err;
+    const std::string said = run.err.substr(run.err.find("ps_train: "));
+    if (first.empty()) first = said;
+    EXPECT_EQ(said, first) << threads << " threads";
+  }
+}
+
 TEST_F(GbdtTest, DryRunSaysWhatIsNeeded) {
   const Finished run = RunProgram("ps_train", {"--config", "job.yaml", "--dry_run"}, place_.path());
   EXPECT_EQ(run.exit_code, 0) << run.err;
