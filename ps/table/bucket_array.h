@@ -51,8 +51,6 @@ class BucketArray {
 
   SlotIndex SlotOf(Key key) const { return static_cast<SlotIndex>(key >> slot_shift_); }
   std::uint32_t slots() const { return 1u << slot_bits_; }
-  int slot_bits() const { return slot_bits_; }
-  int cells_per_bucket() const { return cells_; }
   int payload_bytes() const { return payload_bytes_; }
   Head& head(SlotIndex slot) { return heads_[slot]; }
   const Head& head(SlotIndex slot) const { return heads_[slot]; }
