@@ -19,18 +19,25 @@ bool Matches(const std::string& text, const char* pattern) {
   return std::regex_match(text, std::regex(pattern));
 }
 
-absl::Status Wrong(const std::string& key, const std::string& value, const char* expected) {
+absl::Status Wrong(const std::string& key, const std::string& value, const std::string& expected) {
   return absl::InvalidArgumentError(
       absl::StrCat(key, value.empty() ? " is missing" : absl::StrCat(": \"", value, "\""),
                    "; --render kubernetes needs ", expected));
 }
 
-// An RFC 1123 label with room for "-scheduler" and a pod's own ending.
+// An RFC 1123 label. The job's has room for "-scheduler" and a pod's own ending.
 absl::Status CheckName(const std::string& key, const std::string& name, std::size_t longest) {
   if (name.size() <= longest && Matches(name, "[a-z0-9]([-a-z0-9]*[a-z0-9])?")) {
     return absl::OkStatus();
   }
-  return Wrong(key, name, "lower-case letters, digits and '-', at most 40 characters for the job");
+  return Wrong(key, name,
+               absl::StrCat("at most ", longest, " lower-case letters, digits and '-'"));
+}
+
+// Of a PersistentVolumeClaim.
+absl::Status CheckClaim(const std::string& key, const std::string& name) {
+  if (name.empty()) return Wrong(key, name, "the name of your PersistentVolumeClaim");
+  return CheckName(key, name, 63);
 }
 
 absl::Status CheckQuantity(const std::string& key, const std::string& value) {
@@ -65,8 +72,8 @@ absl::Status Check(const JobConfig& job) {
                                                         {"scheduler_memory", k.scheduler_memory}}) {
     PS_RETURN_IF_ERROR(CheckQuantity(absl::StrCat("kubernetes.", key), value));
   }
-  PS_RETURN_IF_ERROR(CheckName("kubernetes.data_claim", k.data_claim, 63));
-  PS_RETURN_IF_ERROR(CheckName("kubernetes.output_claim", k.output_claim, 63));
+  PS_RETURN_IF_ERROR(CheckClaim("kubernetes.data_claim", k.data_claim));
+  PS_RETURN_IF_ERROR(CheckClaim("kubernetes.output_claim", k.output_claim));
   PS_RETURN_IF_ERROR(CheckPath("kubernetes.data_path", k.data_path));
   PS_RETURN_IF_ERROR(CheckPath("output.dir", job.output.dir));
   if (job.output.dir.rfind('/') == 0) {
