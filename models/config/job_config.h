@@ -128,6 +128,7 @@ struct ClusterConfig {
   double failure_timeout = 0;  // seconds; 0: as replicas ask
   int slot_bits = 12;
   std::string values = "f32";  // on the wire: f32, bf16, int8
+  std::string curve_key_file;  // empty: connections are neither encrypted nor checked
   std::string http;            // HOST:PORT of status and commands; empty: none
   bool operator==(const ClusterConfig&) const = default;
 };

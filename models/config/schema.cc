@@ -255,6 +255,10 @@ std::vector<SchemaRow> ClusterRows() {
        },
        {},
        {{"f32", 0}, {"bf16", 1}, {"int8", 2}}},
+      {"cluster.curve_key_file", ValueType::kText, "''",
+       "File of the job's key pair, made by `ps_ctl keygen FILE`: connections between the cluster's "
+       "processes are encrypted, and only who has the file can connect. Empty: neither.",
+       [](JobConfig* c, const V& v) { c->cluster.curve_key_file = v.text; }},
       {"cluster.http", ValueType::kText, "''",
        "Serve status, metrics and commands over HTTP at HOST:PORT, or :PORT of this host only; "
        "also "

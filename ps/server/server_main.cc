@@ -11,6 +11,8 @@ DEFINE_string(scheduler, "", "Where the scheduler is: tcp://HOST:PORT");
 DEFINE_int32(shards, 1, "Cores to use; each owns a part of this server's slots");
 DEFINE_string(bind, "tcp://127.0.0.1:0", "Where to listen; port 0 takes a free one");
 DEFINE_string(advertised_host, "", "Host that workers are told, where --bind is a wildcard");
+DEFINE_string(curve_key_file, "",
+              "The job's key pair, as ps_ctl keygen makes it; empty: nothing is encrypted or checked");
 DEFINE_int32(silence_limit_s, 300,
              "Leave with exit code 75 when the scheduler is silent for this long");
 
@@ -36,6 +38,7 @@ int main(int argc, char** argv) {
                          .shards = FLAGS_shards,
                          .bind = FLAGS_bind,
                          .advertised_host = FLAGS_advertised_host,
+                         .curve_key_file = FLAGS_curve_key_file,
                          .silence_limit = std::chrono::seconds(FLAGS_silence_limit_s)});
   if (!status.ok()) std::fprintf(stderr, "ps_server: %s\n", status.ToString().c_str());
   return ps::NodeExitCode(status);

@@ -64,11 +64,13 @@ bool ShardMachine::FromLeader(const wire::Body& body) {
 void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
   if (shard_ != nullptr || welcome.incarnation() != options_.incarnation) return;
   const wire::Plan& plan = welcome.plan();
+  constexpr std::uint32_t kMostMinCount = 255;  // what the admission filter counts to
   if (plan.slot_bits() < 1 || plan.slot_bits() > kMaxSlotBits ||
-      plan.optimizer() > static_cast<std::uint32_t>(Optimizer::kSgd)) {
+      plan.optimizer() > static_cast<std::uint32_t>(Optimizer::kSgd) ||
+      plan.min_count() > kMostMinCount) {
     finished_ = true;
-    status_ =
-        absl::InvalidArgumentError("the scheduler's plan has an impossible slot_bits or optimizer");
+    status_ = absl::InvalidArgumentError(
+        "the scheduler's plan has an impossible slot_bits, optimizer or min_count");
     return;
   }
   Shard::Options options;

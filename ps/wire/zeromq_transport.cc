@@ -201,6 +201,7 @@ class ZeroMqTransport : public Transport {
       LOG(ERROR) << endpoint_ << ": " << ZmqError("no socket", endpoint);
       return nullptr;
     }
+    SecureConnector(dealer->handle(), options_.context->keys());
     zmq_setsockopt(dealer->handle(), ZMQ_ROUTING_ID, routing_id_.data(), routing_id_.size());
     if (zmq_connect(dealer->handle(), endpoint.c_str()) != 0) {
       LOG(ERROR) << endpoint_ << ": " << ZmqError("cannot be connected to", endpoint);
@@ -299,15 +300,19 @@ std::string EndpointOf(const Socket& router, const std::string& advertised_host)
 
 }  // namespace
 
-ZeroMqContext::ZeroMqContext(int io_threads) : handle_(zmq_ctx_new()) {
+ZeroMqContext::ZeroMqContext(CurveKeys keys, int io_threads)
+    : handle_(zmq_ctx_new()), keys_(std::move(keys)) {
   CHECK(handle_ != nullptr) << zmq_strerror(zmq_errno());
   mallopt(M_MMAP_THRESHOLD, kKeptSectionBytes);
   mallopt(M_TRIM_THRESHOLD, kKeptFreeBytes);
   zmq_ctx_set(handle_, ZMQ_IO_THREADS, io_threads);
   zmq_ctx_set(handle_, ZMQ_MAX_SOCKETS, kMaxSockets);
+  if (!keys_.empty()) gate_ = std::make_unique<CurveGate>(handle_, keys_);
 }
 
 ZeroMqContext::~ZeroMqContext() {
+  // Messages that linger for a peer may need the gate of this end to be open for it, so it stays
+  // until the context is terminated, which ends its thread.
   while (zmq_ctx_term(handle_) != 0 && zmq_errno() == EINTR) {
   }
 }
@@ -321,6 +326,7 @@ absl::StatusOr<std::unique_ptr<Transport>> OpenZeroMqTransport(const ZeroMqOptio
   // its routing id takes its place over.
   router->Set(ZMQ_ROUTER_MANDATORY, 1);
   router->Set(ZMQ_ROUTER_HANDOVER, 1);
+  SecureListener(router->handle(), own.context->keys());
   if (zmq_bind(router->handle(), own.bind.c_str()) != 0)
     return ZmqError("cannot be bound", own.bind);
   std::string endpoint = EndpointOf(*router, own.advertised_host);

@@ -16,23 +16,28 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "ps/wire/curve.h"
 #include "ps/wire/transport.h"
 
 namespace ps {
 
-// ZeroMQ's I/O threads. Transports keep it alive. The first one of a process makes malloc keep up
-// to 64 MiB of freed memory in each of its arenas, which transfers of bulk need to be fast.
+// ZeroMQ's I/O threads, and the keys of all connections. Transports keep it alive. The first one of a
+// process makes malloc keep up to 64 MiB of freed memory in each of its arenas, which transfers of
+// bulk need to be fast.
 class ZeroMqContext {
  public:
-  explicit ZeroMqContext(int io_threads = 1);
+  explicit ZeroMqContext(CurveKeys keys = {}, int io_threads = 1);
   ~ZeroMqContext();  // waits for the last messages of its transports, each as long as its linger
   ZeroMqContext(const ZeroMqContext&) = delete;
   ZeroMqContext& operator=(const ZeroMqContext&) = delete;
 
   void* handle() const { return handle_; }
+  const CurveKeys& keys() const { return keys_; }
 
  private:
   void* const handle_;
+  const CurveKeys keys_;
+  std::unique_ptr<CurveGate> gate_;  // null without keys
 };
 
 struct ZeroMqOptions {

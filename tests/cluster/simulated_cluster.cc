@@ -17,6 +17,7 @@ class MadeSource : public ChunkSource {
   MadeSource(const MadeData& data, int unreadable) : data_(data), unreadable_(unreadable) {}
   absl::Status Read(const FileRange& range, ChunkRows* chunk) override {
     if (static_cast<int>(range.begin) == unreadable_) return absl::DataLossError("planned damage");
+    if (range.begin >= data_.chunks.size()) return absl::NotFoundError("no such chunk");
     *chunk = ChunkRows();
     chunk->block = data_.chunks.at(range.begin);
     chunk->rows = chunk->block.rows();
@@ -204,7 +205,7 @@ absl::Status Cluster::Run() {
   // Nodes that are left when the scheduler has finished would wait for it in vain for their whole
   // timeout.
   // A job in steps of which every other one waits for a late message may take most of an hour.
-  const bool done = network_.RunUntil([&] { return scheduler_.finished(); }, std::chrono::hours(4));
+  const bool done = network_.RunUntil([&] { return scheduler_.finished(); }, job_.most_time);
   if (!done) return absl::DeadlineExceededError(network_.Describe());
   return scheduler_.status();
 }

@@ -70,6 +70,7 @@ struct SimulatedJob {
   MonotonicTime lease_limit = std::chrono::seconds(20);
   bool tiny_key_cache = false;  // shards keep hardly any key list
   MonotonicTime stall_limit = std::chrono::minutes(10);
+  MonotonicTime most_time = std::chrono::hours(4);  // of the virtual clock
   MonotonicTime look_at{0};  // not zero: when SimulatedResult::computed is taken
 };
 

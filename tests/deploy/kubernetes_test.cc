@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
+#include "absl/strings/str_cat.h"
+
 #include "models/config/load.h"
 #include "tests/deploy/kubernetes_fields.h"
 
@@ -35,6 +37,26 @@ std::string Render(const LoadedJob& job, const std::string& uid = "") {
 TEST(Kubernetes, EveryFieldIsKnownAndOfItsType) {
   EXPECT_THAT(KubernetesErrors(Render(Load())), IsEmpty());
   EXPECT_THAT(KubernetesErrors(Render(Load(), "8a2b5c1e-0000-4000-8000-123456789abc")), IsEmpty());
+}
+
+TEST(Kubernetes, TheKeyPairIsASecretOfEveryPod) {
+  const LoadedJob job = Load(
+      kJob, {"cluster.curve_key_file=/etc/hyperplane-curve/curve.key"});
+  const std::string text = Render(job);
+  EXPECT_THAT(KubernetesErrors(text), IsEmpty());
+  const auto count = [&](const std::string& what) {
+    int times = 0;
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++times;
+    return times;
+  };
+  EXPECT_EQ(count("secret: {secretName: ctr-curve, defaultMode: 288}"), 3);
+  EXPECT_EQ(count("{name: curve, mountPath: \"/etc/hyperplane-curve\", readOnly: true}"), 3);
+  EXPECT_EQ(count("\"--curve_key_file=/etc/hyperplane-curve/curve.key\""), 2);
+  for (const char* path : {"curve.key", "/curve.key"}) {
+    const LoadedJob wrong = Load(kJob, {absl::StrCat("cluster.curve_key_file=", path)});
+    const auto refused = RenderKubernetes(wrong.config, {.job_yaml = wrong.effective_yaml});
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("cluster.curve_key_file")) << path;
+  }
 }
 
 TEST(Kubernetes, TheCheckerIsStrict) {

@@ -118,6 +118,24 @@ TEST_F(LocalClusterTest, WhenTheTrainerIsKilledItsProcessesEnd) {
   EXPECT_EQ(again.exit_code, 0) << again.err;
 }
 
+TEST_F(LocalClusterTest, WithAKeyPairItTrainsTheSame) {
+  const Finished made = RunProgram("ps_ctl", {"keygen", "curve.key"}, place_.path());
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const Finished finished = RunProgram(
+      "ps_train",
+      {"--config", "job.yaml", "--local", "2x2", "--set", "cluster.curve_key_file=curve.key"},
+      place_.path());
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), "rows_learnt"), kRows);
+  WriteText(place_ / "curve.key", "public nonsense\n");
+  const Finished refused = RunProgram(
+      "ps_train",
+      {"--config", "job.yaml", "--local", "2x2", "--set", "cluster.curve_key_file=curve.key"},
+      place_.path());
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_THAT(refused.err, HasSubstr("'curve.key': the public key is not 40 characters"));
+}
+
 TEST_F(LocalClusterTest, WorkersFindBadDataAndTheJobEndsWithItsExitCode) {
   WriteText(place_ / "train.svm", ReadText(place_ / "train.svm") + std::string(200, 'x') + "\n");
   Program run("ps_train",

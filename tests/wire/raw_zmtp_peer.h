@@ -12,12 +12,14 @@ namespace ps {
 
 class RawZmtpPeer {
  public:
-  // Connects to "tcp://127.0.0.1:PORT" and shakes hands as a DEALER; aborts when that does not
-  // work.
+  // Connects to "tcp://127.0.0.1:PORT" and shakes hands as a DEALER.
   explicit RawZmtpPeer(const std::string& endpoint);
   ~RawZmtpPeer();
   RawZmtpPeer(const RawZmtpPeer&) = delete;
   RawZmtpPeer& operator=(const RawZmtpPeer&) = delete;
+
+  // False when that did not work; nothing is then sent or received.
+  bool greeted() const { return greeted_; }
 
   // Sends a multipart message.
   void Send(const std::vector<std::string>& parts);
@@ -32,7 +34,8 @@ class RawZmtpPeer {
   void SendFrame(std::uint8_t flags, std::string_view bytes);
   std::optional<Frame> ReceiveFrame();
 
-  const int socket_;
+  const int socket_;  // -1: not connected
+  bool greeted_ = false;
 };
 
 // Connects, sends bytes that need not be a handshake, and goes.

@@ -9,6 +9,7 @@
 #include "ps/base/crc32c.h"
 #include "ps/base/key.h"
 #include "ps/wire/frame.h"
+#include "tests/wire/forged_message.h"
 
 namespace ps {
 namespace {
@@ -117,6 +118,7 @@ void SimulatedNetwork::Send(const Address& from, const Address& to, const Messag
     Trace(kTraceLoss, target);
     return;
   }
+  if (faults_.forge > 0 && Chance(faults_.forge)) SendForged(target, shown, message);
   absl::StatusOr<std::string> frame = EncodeFrame(message);
   CHECK(frame.ok()) << Describe() << ": " << from << " sent a bad message: " << frame.status();
   if (Chance(faults_.corrupt)) {
@@ -132,6 +134,20 @@ void SimulatedNetwork::Send(const Address& from, const Address& to, const Messag
     Schedule(now_ + Between(faults_.shortest_delay, longest),
              [this, target, shown, frame = *frame] { Deliver(target, shown, frame); });
   }
+}
+
+void SimulatedNetwork::SendForged(const Address& target, const Address& shown,
+                                  const Message& message) {
+  ++stats_.forged;
+  Address to = target;
+  if (random_() % 4 == 0 && !nodes_.empty()) {
+    to = std::next(nodes_.begin(), static_cast<int>(random_() % nodes_.size()))->first;
+    if (to == shown || absl::StrCat(std::string(kReplyPrefix), to) == shown) return;  // itself
+  }
+  const absl::StatusOr<std::string> frame = EncodeFrame(Forge(message, random_));
+  if (!frame.ok()) return;
+  Schedule(now_ + Between(faults_.shortest_delay, faults_.usual_delay),
+           [this, to, shown, frame = *frame] { Deliver(to, shown, frame); });
 }
 
 void SimulatedNetwork::Deliver(const Address& to, const Address& from, const std::string& frame) {

@@ -29,6 +29,7 @@ struct NetworkFaults {
   double drop = 0;
   double duplicate = 0;
   double corrupt = 0;     // a bit of the frame flips; the receiver's transport answers MALFORMED
+  double forge = 0;       // somebody sends a changed one too, to its receiver or to any node
   double long_delay = 0;  // the delay is then up to longest_delay: overtaken by many others
   MonotonicTime shortest_delay = std::chrono::microseconds(50);
   MonotonicTime usual_delay = std::chrono::microseconds(500);
@@ -51,6 +52,7 @@ struct NetworkStats {
   std::uint64_t dropped = 0;  // by chance, by a partition, or because nobody was there
   std::uint64_t duplicated = 0;
   std::uint64_t corrupted = 0;
+  std::uint64_t forged = 0;
   std::uint64_t bad_frames = 0;  // refused by the decoder
 };
 
@@ -102,6 +104,7 @@ class SimulatedNetwork {
   void Tick(const Address& address, std::uint64_t generation, std::uint64_t tick_number);
   void Call(const Address& address, const std::function<void(Machine&, Outbox&)>& call);
   void Send(const Address& from, const Address& to, const Message& message);
+  void SendForged(const Address& target, const Address& shown, const Message& message);
   void Deliver(const Address& to, const Address& from, const std::string& frame);
   bool Parted(const Address& from, const Address& to) const;
   bool Chance(double probability);

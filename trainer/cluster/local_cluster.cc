@@ -82,20 +82,21 @@ class WatchedScheduler : public Machine {
 };
 
 absl::Status StartNodes(const std::string& directory, ClusterShape shape,
-                        const std::string& scheduler, const LocalClusterOptions& options,
-                        ChildProcesses& children) {
+                        const std::string& scheduler, const std::string& curve_key_file,
+                        const LocalClusterOptions& options, ChildProcesses& children) {
   const std::string silence = absl::StrCat(
       "--silence_limit_s=",
       std::chrono::duration_cast<std::chrono::seconds>(options.node_silence_limit).count());
-  for (int i = 0; i < shape.servers; ++i) {
-    PS_RETURN_IF_ERROR(children.Start(
-        {absl::StrCat(directory, "/ps_server"), absl::StrCat("--scheduler=", scheduler), silence}));
-  }
-  for (int i = 0; i < shape.workers; ++i) {
-    PS_RETURN_IF_ERROR(children.Start(
-        {absl::StrCat(directory, "/ps_worker"), absl::StrCat("--scheduler=", scheduler), silence}));
-  }
-  return absl::OkStatus();
+  const auto start = [&](const char* program, int count) -> absl::Status {
+    for (int i = 0; i < count; ++i) {
+      PS_RETURN_IF_ERROR(children.Start({absl::StrCat(directory, "/", program),
+                                         absl::StrCat("--scheduler=", scheduler),
+                                         absl::StrCat("--curve_key_file=", curve_key_file), silence}));
+    }
+    return absl::OkStatus();
+  };
+  PS_RETURN_IF_ERROR(start("ps_server", shape.servers));
+  return start("ps_worker", shape.workers);
 }
 
 }  // namespace
@@ -117,9 +118,14 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   plan.stop_requested = callbacks.stop_requested;
   // ZeroMQ has threads by now; a child calls nothing but execv after fork, so it does not miss
   // them.
-  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, OpenZeroMqTransport({}));
+  const std::string& curve_key_file = job.config.cluster.curve_key_file;
+  PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(curve_key_file));
+  PS_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Transport> transport,
+      OpenZeroMqTransport({.context = std::make_shared<ZeroMqContext>(std::move(keys))}));
   ChildProcesses children;
-  PS_RETURN_IF_ERROR(StartNodes(directory, shape, transport->endpoint(), options, children));
+  PS_RETURN_IF_ERROR(
+      StartNodes(directory, shape, transport->endpoint(), curve_key_file, options, children));
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
   WatchedScheduler watched(scheduler, callbacks, children, options.most_restarts);
   PS_RETURN_IF_ERROR(RunMachine(watched, *transport, MonotonicTime::zero()));
@@ -143,8 +149,11 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
   plan.workers = static_cast<std::uint32_t>(shape.workers);
   plan.gather_limit = options.gather_limit;
   plan.stop_requested = callbacks.stop_requested;
-  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport,
-                      OpenZeroMqTransport({.bind = options.listen}));
+  PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(job.config.cluster.curve_key_file));
+  PS_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Transport> transport,
+      OpenZeroMqTransport({.bind = options.listen,
+                           .context = std::make_shared<ZeroMqContext>(std::move(keys))}));
   LOG(INFO) << "waiting at " << transport->endpoint() << " for " << shape.servers << " shards and "
             << shape.workers << " workers";
   SchedulerMachine scheduler(std::move(plan), callbacks.events);

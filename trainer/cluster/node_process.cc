@@ -75,7 +75,8 @@ std::uint64_t NewIncarnation() {
 }
 
 absl::Status RunServerNode(const ServerNodeOptions& options) {
-  auto context = std::make_shared<ZeroMqContext>();
+  PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(options.curve_key_file));
+  auto context = std::make_shared<ZeroMqContext>(std::move(keys));
   std::vector<std::unique_ptr<Transport>> transports;
   for (int shard = 0; shard < options.shards; ++shard) {
     ZeroMqOptions zeromq;
@@ -107,8 +108,10 @@ absl::StatusOr<std::unique_ptr<ChunkSource>> OpenPlannedData(const wire::Plan& p
 }
 
 absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
+  PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(options.curve_key_file));
   ZeroMqOptions zeromq;
   zeromq.bind = options.bind;
+  zeromq.context = std::make_shared<ZeroMqContext>(std::move(keys));
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, OpenZeroMqTransport(zeromq));
   WorkerMachine machine({.scheduler = options.scheduler,
                          .host = HostName(),

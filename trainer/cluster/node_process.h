@@ -18,6 +18,7 @@ struct ServerNodeOptions {
   std::string bind =
       "tcp://127.0.0.1:0";      // with a port of its own choice, shards take it and the next
   std::string advertised_host;  // what workers are told where `bind` is a wildcard
+  std::string curve_key_file;   // the job's; empty: connections are neither encrypted nor checked
   MonotonicTime silence_limit = std::chrono::minutes(5);
 };
 absl::Status RunServerNode(const ServerNodeOptions& options);
@@ -25,6 +26,7 @@ absl::Status RunServerNode(const ServerNodeOptions& options);
 struct WorkerNodeOptions {
   std::string scheduler;
   std::string bind = "tcp://127.0.0.1:0";
+  std::string curve_key_file;
   MonotonicTime silence_limit = std::chrono::minutes(5);
 };
 absl::Status RunWorkerNode(const WorkerNodeOptions& options);

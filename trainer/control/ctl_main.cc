@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
+#include "ps/wire/curve.h"
 #include "trainer/control/http_client.h"
 #include "trainer/control/job_control.h"
 
@@ -40,6 +41,7 @@ constexpr char kUsage[] =
     "  drain NODE                     empty a node of its work, then let it leave\n"
     "  checkpoint                     write one now\n"
     "  stop                           finish what is begun, write the model, end\n"
+    "  keygen FILE                    make a key pair for cluster.curve_key_file; asks no job\n"
     "\n"
     "Without --job and --dir: $PS_JOB_URL, else http://127.0.0.1:8080. $PS_CONTROL_TOKEN is sent\n"
     "where the job asks for a token.\n"
@@ -102,15 +104,28 @@ int Status(HttpQuestion question) {
   }
 }
 
+int Keygen(const std::string& path) {
+  const absl::StatusOr<CurveKeys> keys = NewCurveKeys();
+  const absl::Status written = keys.ok() ? WriteCurveKeys(path, *keys) : keys.status();
+  if (written.ok()) return kDone;
+  std::cerr << "ps_ctl: " << written.message() << "\n";
+  return kRefused;
+}
+
 int Run(const std::vector<std::string>& words) {
   if (words.empty()) return Usage("a command is missing");
   const std::string& command = words[0];
   const bool scales = FLAGS_servers != 0 || FLAGS_workers != 0;
-  if (words.size() > (command == "drain" ? 2u : 1u)) return Usage("too many words");
+  const bool has_argument = command == "drain" || command == "keygen";
+  if (words.size() > (has_argument ? 2u : 1u)) return Usage("too many words");
   if (!FLAGS_job.empty() && !FLAGS_dir.empty()) return Usage("--job and --dir exclude each other");
   if (scales && command != "scale") return Usage("--servers and --workers belong to scale");
   if ((FLAGS_watch || FLAGS_json) && command != "status") {
     return Usage("--watch and --json belong to status");
+  }
+  if (command == "keygen") {
+    if (words.size() != 2) return Usage("keygen needs the file to make");
+    return Keygen(words[1]);
   }
   HttpQuestion question{.method = "POST", .target = "/" + command};
   question.limit = std::chrono::seconds(40);  // the job answers within 30

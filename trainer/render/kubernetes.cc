@@ -75,6 +75,13 @@ absl::Status Check(const JobConfig& job) {
   PS_RETURN_IF_ERROR(CheckClaim("kubernetes.data_claim", k.data_claim));
   PS_RETURN_IF_ERROR(CheckClaim("kubernetes.output_claim", k.output_claim));
   PS_RETURN_IF_ERROR(CheckPath("kubernetes.data_path", k.data_path));
+  if (!job.cluster.curve_key_file.empty()) {
+    PS_RETURN_IF_ERROR(CheckPath("cluster.curve_key_file", job.cluster.curve_key_file));
+    if (job.cluster.curve_key_file.rfind('/') == 0) {
+      return Wrong("cluster.curve_key_file", job.cluster.curve_key_file,
+                   "a file in a directory of its own, at which the Secret is mounted");
+    }
+  }
   PS_RETURN_IF_ERROR(CheckPath("output.dir", job.output.dir));
   if (job.output.dir.rfind('/') == 0) {
     return Wrong("output.dir", job.output.dir,
@@ -97,6 +104,23 @@ std::string Owner(const std::string& job, const std::string& uid) {
                       ", uid: ", uid, ", controller: false, blockOwnerDeletion: true}");
 }
 
+// The job's Secret with the key pair, where the job has one: as a file of every pod.
+std::vector<std::pair<const absl::string_view, std::string>> CurveValues(const JobConfig& job) {
+  const std::string& file = job.cluster.curve_key_file;
+  if (file.empty()) {
+    return {{"@CURVE_ARG@", ""}, {"@CURVE_MOUNT@", ""}, {"@CURVE_VOLUME@", ""}, {"@CURVE_GROUP@", ""}};
+  }
+  const std::string directory = JsonString(file.substr(0, file.rfind('/')));
+  return {
+      {"@CURVE_ARG@", absl::StrCat(", ", JsonString(absl::StrCat("--curve_key_file=", file)))},
+      {"@CURVE_MOUNT@", absl::StrCat("\n        - {name: curve, mountPath: ", directory, ", readOnly: true}")},
+      // 288 is 0440.
+      {"@CURVE_VOLUME@", absl::StrCat("\n      - {name: curve, secret: {secretName: ", job.job,
+                                      "-curve, defaultMode: 288}}")},
+      {"@CURVE_GROUP@", ", fsGroup: 65532, fsGroupChangePolicy: OnRootMismatch"},
+  };
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
@@ -108,7 +132,7 @@ absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
   const KubernetesConfig& k = job.kubernetes;
   const std::string gpu =
       k.worker_gpus > 0 ? absl::StrCat(", nvidia.com/gpu: \"", k.worker_gpus, "\"") : "";
-  const std::vector<std::pair<const absl::string_view, std::string>> values = {
+  std::vector<std::pair<const absl::string_view, std::string>> values = {
       {"@NAME@", job.job},
       {"@NAMESPACE@", k.name_space},
       {"@IMAGE@", JsonString(k.image)},
@@ -127,6 +151,7 @@ absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
       {"@OUTPUT_PATH@", JsonString(job.output.dir.substr(0, job.output.dir.rfind('/')))},
       {"@OWNER@", Owner(job.job, rendering.owner_uid)},
   };
+  for (auto& value : CurveValues(job)) values.push_back(std::move(value));
   std::string text = absl::StrReplaceAll(
       absl::StrJoin({kKubernetesScheduler, kKubernetesNodes, kKubernetesServices}, "---\n"),
       values);

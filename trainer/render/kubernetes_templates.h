@@ -49,9 +49,9 @@ spec:
         - {name: job, mountPath: /etc/hyperplane, readOnly: true}
         - {name: data, mountPath: @DATA_PATH@, readOnly: true}
         - {name: output, mountPath: @OUTPUT_PATH@}
-        - {name: tmp, mountPath: /tmp}
+        - {name: tmp, mountPath: /tmp}@CURVE_MOUNT@
       volumes:
-      - {name: job, configMap: {name: @NAME@}}
+      - {name: job, configMap: {name: @NAME@}}@CURVE_VOLUME@
       - {name: data, persistentVolumeClaim: {claimName: @DATA_CLAIM@, readOnly: true}}
       - {name: output, persistentVolumeClaim: {claimName: @OUTPUT_CLAIM@}}
       - {name: tmp, emptyDir: {}}
@@ -75,7 +75,7 @@ spec:
       serviceAccountName: @NAME@
       automountServiceAccountToken: false
       terminationGracePeriodSeconds: 300
-      securityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, seccompProfile: {type: RuntimeDefault}}
+      securityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532@CURVE_GROUP@, seccompProfile: {type: RuntimeDefault}}
       topologySpreadConstraints:
       - maxSkew: 1
         topologyKey: kubernetes.io/hostname
@@ -89,7 +89,7 @@ spec:
       - name: server
         image: @IMAGE@
         command: [/usr/local/bin/ps_server]
-        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", "--bind=tcp://0.0.0.0:7001", --advertised_host=$(POD_IP), --minloglevel=0]
+        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", "--bind=tcp://0.0.0.0:7001", --advertised_host=$(POD_IP), --minloglevel=0@CURVE_ARG@]
         ports: [{name: data, containerPort: 7001}]
         env:
         - name: POD_IP
@@ -99,6 +99,10 @@ spec:
           limits: {memory: "@SERVER_MEMORY@"}
         readinessProbe: {tcpSocket: {port: data}, periodSeconds: 5}
         securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+        volumeMounts:
+        - {name: tmp, mountPath: /tmp}@CURVE_MOUNT@
+      volumes:
+      - {name: tmp, emptyDir: {}}@CURVE_VOLUME@
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -117,7 +121,7 @@ spec:
       serviceAccountName: @NAME@
       automountServiceAccountToken: false
       terminationGracePeriodSeconds: 60
-      securityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, seccompProfile: {type: RuntimeDefault}}
+      securityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532@CURVE_GROUP@, seccompProfile: {type: RuntimeDefault}}
       topologySpreadConstraints:
       - maxSkew: 1
         topologyKey: kubernetes.io/hostname
@@ -131,15 +135,15 @@ spec:
       - name: worker
         image: @IMAGE@
         command: [/usr/local/bin/ps_worker]
-        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", --minloglevel=0]
+        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", --minloglevel=0@CURVE_ARG@]
         resources:
           requests: {cpu: "@WORKER_CPU@", memory: "@WORKER_MEMORY@"@WORKER_GPU@}
           limits: {memory: "@WORKER_MEMORY@"@WORKER_GPU@}
         securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
         volumeMounts:
         - {name: data, mountPath: @DATA_PATH@, readOnly: true}
-        - {name: tmp, mountPath: /tmp}
-      volumes:
+        - {name: tmp, mountPath: /tmp}@CURVE_MOUNT@
+      volumes:@CURVE_VOLUME@
       - {name: data, persistentVolumeClaim: {claimName: @DATA_CLAIM@, readOnly: true}}
       - {name: tmp, emptyDir: {}}
 )";
