@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "models/data/float_text.h"
+#include "models/data/four_floats.h"
 #include "models/data/index_keys.h"
 #include "models/data/short_float.h"
 
@@ -104,22 +105,37 @@ bool ValueRow::ReadKeys(const char* begin, std::size_t count, Key* keys, Result*
   return true;
 }
 
-bool ValueRow::ReadValues(const char* begin, const char* end, std::size_t count, float* values,
-                          bool* has_zero) const {
-  bool zero = false;
-  for (std::size_t i = 0; i < count; ++i) {
+// One to four values, by whatever way it takes.
+bool ValueRow::ReadOddValues(const char* begin, const char* end, std::size_t first, std::size_t last,
+                             float* values) const {
+  for (std::size_t i = first; i < last; ++i) {
     const char* const text = begin + colon_[i] + 1;
     const char* const stop = begin + stop_[i];
-    float value = 0;
-    if (!ReadShortFloat(text, stop, &value)) [[unlikely]] {
-      const ParsedFloat parsed = ParseFloat(text, end);
-      if (parsed.result != FloatText::kOk || parsed.end != stop) return false;
-      value = parsed.value;
-    }
-    values[i] = value;
-    zero |= value == 0;
+    if (ReadShortFloat(text, stop, &values[i])) continue;
+    const ParsedFloat parsed = ParseFloat(text, end);
+    if (parsed.result != FloatText::kOk || parsed.end != stop) return false;
+    values[i] = parsed.value;
   }
-  *has_zero = zero;
+  return true;
+}
+
+bool ValueRow::ReadValues(const char* begin, const char* end, std::size_t count, float* values,
+                          bool* has_zero) {
+  std::fill_n(stop_ + count, 4, stop_[count - 1]);  // as colon_ has them
+  __m128 zero = _mm_setzero_ps();
+  for (std::size_t i = 0; i < count; i += 4) {
+    // As in the values before, exponents are looked for first or last.
+    if (exponents_ ? !ReadFourFloats<true>(begin, colon_ + i, stop_ + i, values + i)
+                   : !ReadFourFloats<false>(begin, colon_ + i, stop_ + i, values + i)) [[unlikely]] {
+      if (!exponents_ && ReadFourFloats<true>(begin, colon_ + i, stop_ + i, values + i)) {
+        exponents_ = true;
+      } else if (!ReadOddValues(begin, end, i, std::min(i + 4, count), values)) {
+        return false;
+      }
+    }
+    zero = _mm_or_ps(zero, _mm_cmpeq_ps(_mm_loadu_ps(values + i), _mm_setzero_ps()));
+  }
+  *has_zero = _mm_movemask_ps(zero) != 0;
   return true;
 }
 

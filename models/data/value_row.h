@@ -29,12 +29,14 @@ class ValueRow {
  private:
   std::size_t FindPlaces(const char* begin, const char* end);
   bool ReadKeys(const char* begin, std::size_t count, Key* keys, Result* result, std::int64_t* last_index);
-  bool ReadValues(const char* begin, const char* end, std::size_t count, float* values, bool* has_zero) const;
+  bool ReadValues(const char* begin, const char* end, std::size_t count, float* values, bool* has_zero);
+  bool ReadOddValues(const char* begin, const char* end, std::size_t first, std::size_t last, float* values) const;
 
   static constexpr std::size_t kPlaces = kMostFeatures + 80;
   std::uint32_t colon_[kPlaces];
   std::uint32_t stop_[kPlaces];  // of what ends the value
   std::uint32_t digits_[kPlaces];
+  bool exponents_ = false;  // values have had them
 };
 
 }  // namespace ps

@@ -74,11 +74,13 @@ void Attack(const std::string& endpoint, std::uint64_t seed, const std::atomic<b
   }
 }
 
+constexpr int kRows = 20000;
+
 TEST(HostileFrames, ChangeNothing) {
   const Workplace place;
-  Generate(place.path(), "train.svm", "libsvm", 20000);
   const char* text = std::getenv("PS_HOSTILE_SECONDS");
   const int seconds = text != nullptr ? std::atoi(text) : 0;
+  Generate(place.path(), "train.svm", "libsvm", seconds > 0 ? 400000 : kRows);
   WriteText(place / "job.yaml",
             "data:\n"
             "  train: {files: [train.svm]}\n"
@@ -96,7 +98,7 @@ TEST(HostileFrames, ChangeNothing) {
   }
   nodes.push_back(std::make_unique<Program>(
       "ps_worker", std::vector<std::string>{"--scheduler", listen}, place.path()));
-  ASSERT_TRUE(job.WaitForError(" 1/")) << job.Wait().err;
+  ASSERT_TRUE(job.WaitForError("loss mean")) << job.Wait().err;
 
   std::atomic<bool> stop = false;
   std::atomic<std::uint64_t> sent = 0;
@@ -126,7 +128,7 @@ TEST(HostileFrames, ChangeNothing) {
       place.path());
   ASSERT_EQ(quiet.exit_code, 0) << quiet.err;
   EXPECT_EQ(ReadText(place / "attacked/weights.bin"), ReadText(place / "quiet/weights.bin"));
-  EXPECT_EQ(NumberAt(MetricsOf(place / "attacked"), "rows_learnt"), 4 * 20000);
+  EXPECT_EQ(NumberAt(MetricsOf(place / "attacked"), "rows_learnt"), 4 * kRows);
 }
 
 }  // namespace
