@@ -2,44 +2,17 @@
 
 #include <immintrin.h>
 
-#include <bit>
 #include <cmath>
+
+#include "kernels/exp_float.h"
 
 namespace ps {
 namespace {
 
-// e^x for x in [-87, 0] in single precision: x = k ln 2 + r and a polynomial of degree 6 in r;
-// relative error about 1e-7.
-constexpr float kLog2E = 1.44269504f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
-constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
-constexpr float kC[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
-constexpr float kLowest = -87.0f;
-
-float ExpNegative(float x) {
-  const float k = std::fma(x, kLog2E, kRound) - kRound;
-  float r = std::fma(k, -kLn2High, x);
-  r = std::fma(k, -kLn2Low, r);
-  float p = kC[0];
-  for (int i = 1; i < 7; ++i) p = std::fma(p, r, kC[i]);
-  return p * std::bit_cast<float>((static_cast<std::int32_t>(k) + 127) << 23);
-}
-
-__m256 ExpNegative8(__m256 x) {
-  const __m256 round = _mm256_set1_ps(kRound);
-  const __m256 k = _mm256_sub_ps(_mm256_fmadd_ps(x, _mm256_set1_ps(kLog2E), round), round);
-  __m256 r = _mm256_fmadd_ps(k, _mm256_set1_ps(-kLn2High), x);
-  r = _mm256_fmadd_ps(k, _mm256_set1_ps(-kLn2Low), r);
-  __m256 p = _mm256_set1_ps(kC[0]);
-  for (int i = 1; i < 7; ++i) p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(kC[i]));
-  const __m256i exponent =
-      _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvttps_epi32(k), _mm256_set1_epi32(127)), 23);
-  return _mm256_mul_ps(p, _mm256_castsi256_ps(exponent));
-}
-
 // With e = e^-|m|: p = 1 / (1 + e) for m >= 0, e / (1 + e) below; p (1 - p) = e / (1 + e)².
 void LogisticOne(float margin, float label, float weight, float* gradient, float* hessian) {
   const float magnitude = -std::fabs(margin);
-  const float e = ExpNegative(magnitude > kLowest ? magnitude : kLowest);
+  const float e = ExpNegative(magnitude > ExpFloat::kLowest ? magnitude : ExpFloat::kLowest);
   const float inverse = 1.0f / (1.0f + e);
   const float small = e * inverse;
   const float p = margin < 0 ? small : inverse;
@@ -70,7 +43,7 @@ void LogisticGradients(const float* margins, const float* labels, const float* w
     // max with the limit as second operand: it is taken where the margin is not a number, as in the
     // plain code.
     const __m256 e =
-        ExpNegative8(_mm256_max_ps(_mm256_or_ps(margin, sign), _mm256_set1_ps(kLowest)));
+        ExpNegative8(_mm256_max_ps(_mm256_or_ps(margin, sign), _mm256_set1_ps(ExpFloat::kLowest)));
     const __m256 inverse = _mm256_div_ps(one, _mm256_add_ps(one, e));
     const __m256 small = _mm256_mul_ps(e, inverse);
     const __m256 negative = _mm256_cmp_ps(margin, _mm256_setzero_ps(), _CMP_LT_OQ);
