@@ -28,10 +28,8 @@ void CopyBack(const float* lane_state, float* lanes_state, std::size_t ids, int 
 
 // z under another setting: see KeepLanes.
 float ZOfRebirth(const OptimizerParams& before, const OptimizerParams& after, float z, float root) {
-  const float weight = FtrlWeight(before, z, root);
-  if (weight == 0) return std::clamp(z, -after.l1, after.l1);
-  const float sign = weight < 0 ? -1.0f : 1.0f;
-  return -weight * FtrlDenominator(after, root) - sign * after.l1;
+  const float same_weight = FtrlDenominator(after, root) / FtrlDenominator(before, root);
+  return z * std::fma(root / (root + 1.0f), same_weight - 1.0f, 1.0f);
 }
 
 }  // namespace

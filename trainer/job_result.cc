@@ -61,6 +61,9 @@ std::string PassesText(const JobResult& r) {
                         FormatCount(r.features), FormatCount(r.nonzero_weights),
                         FormatShort(r.train_seconds > 0 ? r.rows_learnt / r.train_seconds : 0),
                         FormatDuration(r.wall_seconds), FormatBytes(r.peak_rss_bytes));
+  if (r.tuning) {
+    absl::StrAppendFormat(&text, "tuned; as a job file:\nmodel: {type: lr, optimizer: %s}\n", r.tuning->optimizer_yaml);
+  }
   if (!r.complete) text += "stopped before the end of the data: the model is what was learnt so far\n";
   return text;
 }

@@ -20,6 +20,12 @@ struct TreesResult {
   double train_rmse = 0, valid_rmse = 0, test_rmse = 0;
 };
 
+// What tuning the optimiser (model.tune) adds to it.
+struct TuningResult {
+  std::string optimizer_yaml;  // the chosen setting, as the value of model.optimizer
+  std::string trace_json;      // tuning.json of the bundle
+};
+
 struct JobResult {
   Metrics train;                       // progressive, of the first pass
   std::optional<Metrics> valid, test;
@@ -38,6 +44,7 @@ struct JobResult {
   std::int64_t peak_rss_bytes = 0;
   std::uint64_t table_bytes = 0;
   bool complete = true;                // false: ended by SIGTERM
+  std::optional<TuningResult> tuning;
   std::optional<TreesResult> trees;    // of model.type gbdt; `train` is then of the finished model
 };
 

@@ -73,7 +73,13 @@ void PassLog::Final(std::uint64_t features) {
   Report(features);
 }
 
-absl::Status DivergedError(std::uint64_t rows) {
+absl::Status DivergedError(std::uint64_t rows, bool tuned) {
+  if (tuned) {
+    return absl::OutOfRangeError(absl::StrFormat(
+        "diverged: the predictions of every setting tried are beyond all bounds after %d rows. Look for extreme "
+        "feature values or importance weights, and for values that are not scaled (op: log or bucket)",
+        rows));
+  }
   return absl::OutOfRangeError(
       absl::StrFormat("diverged: the predictions are beyond all bounds after %d rows. Lower "
                       "model.optimizer.alpha, or look for extreme feature values",

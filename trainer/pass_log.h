@@ -50,8 +50,8 @@ class PassLog {
   std::uint64_t reported_rows_ = 0;
 };
 
-// OutOfRange: what to say when PassLog::diverged().
-absl::Status DivergedError(std::uint64_t rows);
+// OutOfRange: what to say when PassLog::diverged(), or when every setting of a tuned job did so.
+absl::Status DivergedError(std::uint64_t rows, bool tuned = false);
 // Cancelled: a stop request came before there was anything to keep; the output stays as it was.
 absl::Status StoppedBeforeLearningError();
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 
@@ -21,6 +22,29 @@ OptimizerParams ParamsOf(const OptimizerConfig& config) {
   params.l2 = static_cast<float>(config.l2);
   params.newton = static_cast<float>(config.newton);
   return params;
+}
+
+OptimizerConfig ConfigOf(const OptimizerParams& params) {
+  OptimizerConfig config;
+  switch (params.type) {
+    case Optimizer::kFtrl: config.type = OptimizerType::kFtrl; break;
+    case Optimizer::kAdaGrad: config.type = OptimizerType::kAdaGrad; break;
+    case Optimizer::kSgd: config.type = OptimizerType::kSgd; break;
+  }
+  config.alpha = params.alpha;
+  config.beta = params.beta;
+  config.l1 = params.l1;
+  config.l2 = params.l2;
+  config.newton = params.newton;
+  return config;
+}
+
+std::string OptimizerText(const OptimizerConfig& o) {
+  const char* name = o.type == OptimizerType::kFtrl      ? "ftrl"
+                     : o.type == OptimizerType::kAdaGrad ? "adagrad"
+                                                         : "sgd";
+  return absl::StrCat(name, " alpha=", o.alpha, " beta=", o.beta, " newton=", o.newton, " l1=", o.l1,
+                      " l2=", o.l2);
 }
 
 double MarginOffset(const DataConfig& data) {

@@ -23,6 +23,9 @@ struct PreparedJob {
 };
 
 OptimizerParams ParamsOf(const OptimizerConfig& config);
+OptimizerConfig ConfigOf(const OptimizerParams& params);
+// As the bundle's manifest has it, for people.
+std::string OptimizerText(const OptimizerConfig& config);
 // What a margin of the model lacks of the true log odds because negatives were sampled: ln r.
 double MarginOffset(const DataConfig& data);
 

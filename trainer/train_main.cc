@@ -67,16 +67,14 @@ absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* train
                                           BundleWriter* writer, JobResult* result) {
   BundleInfo info;
   info.job_name = job.config.job;
-  const OptimizerConfig& o = job.config.model.optimizer;
-  const char* name = o.type == OptimizerType::kFtrl ? "ftrl" : o.type == OptimizerType::kAdaGrad ? "adagrad" : "sgd";
-  info.optimizer = absl::StrCat(name, " alpha=", o.alpha, " beta=", o.beta, " newton=", o.newton, " l1=", o.l1,
-                                " l2=", o.l2);
+  info.optimizer = OptimizerText(job.config.model.optimizer);
   PS_RETURN_IF_ERROR(trainer->Export(writer, &info));
   result->nonzero_weights = info.features;
   result->peak_rss_bytes = PeakResidentBytes();
   PS_RETURN_IF_ERROR(writer->AddFile("extractor.pb", job.extractor->Serialize()));
   PS_RETURN_IF_ERROR(writer->AddFile("job.yaml", job.effective_yaml));
   PS_RETURN_IF_ERROR(writer->AddFile("metrics.json", JobResultJson(*result)));
+  if (result->tuning) PS_RETURN_IF_ERROR(writer->AddFile("tuning.json", result->tuning->trace_json));
   PS_RETURN_IF_ERROR(writer->Finish(std::move(info)));
   return BytesIn(job.config.output.dir);
 }
@@ -121,6 +119,11 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
   if (job.config.model.type == "gbdt") {
     if (FLAGS_local.empty() && FLAGS_listen.empty()) return std::nullopt;
     return absl::InvalidArgumentError("model.type gbdt trains in one process in this version: remove --local and --listen");
+  }
+  if (job.config.model.tune && (!FLAGS_local.empty() || !FLAGS_listen.empty())) {
+    return absl::InvalidArgumentError(
+        "model.tune trains in one process in this version: remove --local and --listen, or put the setting that it "
+        "prints there into model.optimizer and use that on the cluster");
   }
   if (!FLAGS_local.empty()) {
     PS_ASSIGN_OR_RETURN(const ClusterShape shape, ParseShape(FLAGS_local));

@@ -28,6 +28,7 @@ class JobChecker {
     CheckTrain();
     CheckCluster();
     CheckModel();
+    if (config_.model.tune) CheckTune();
   }
 
  private:
@@ -217,7 +218,7 @@ class JobChecker {
       if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
       return;
     }
-    for (const char* key : {"model.optimizer", "model.bias", "model.min_count", "model.warm_start", "train.passes",
+    for (const char* key : {"model.optimizer", "model.tune", "model.bias", "model.min_count", "model.warm_start", "train.passes",
                             "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round"}) {
       if (IsGiven(key)) Add(key, "not for model.type gbdt");
     }
@@ -233,6 +234,19 @@ class JobChecker {
     for (std::size_t i = 0; i < config_.features.size(); ++i) {
       if (config_.features[i].op != FeatureOp::kCross) continue;
       Add(absl::StrCat("features[", i, "].op"), "trees find crosses themselves; remove it");
+    }
+  }
+
+  void CheckTune() {
+    for (const char* key : {"type", "alpha", "beta", "newton", "l1", "l2"}) {
+      const std::string path = absl::StrCat("model.optimizer.", key);
+      if (IsGiven(path)) Add(path, "model.tune: auto chooses it; remove one of the two");
+    }
+    if (config_.cluster.servers > 0) {
+      Add("model.tune", "auto trains in one process in this version; remove cluster.servers and workers");
+    }
+    if (config_.train.staleness == 0) {
+      Add("model.tune", "auto learns row by row in this version; remove train.staleness: 0");
     }
   }
 

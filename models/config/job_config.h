@@ -95,7 +95,8 @@ struct GbdtConfig {
 
 struct ModelConfig {
   std::string type = "lr";  // or gbdt
-  OptimizerConfig optimizer;
+  bool tune = false;         // the optimiser's settings are found while training
+  OptimizerConfig optimizer;  // unless tuned
   GbdtConfig gbdt;
   bool bias = true;
   int min_count = 1;       // a key enters the table on its min_count-th appearance

@@ -129,6 +129,14 @@ std::vector<SchemaRow> ModelRows() {
        [](JobConfig* c, const V& v) { c->model.type = v.integer == 1 ? "gbdt" : "lr"; },
        {},
        {{"lr", 0}, {"gbdt", 1}}},
+      {"model.tune",
+       ValueType::kWord,
+       "none",
+       "lr: auto finds the optimizer's settings (ftrl: alpha, beta, l1, l2) while it trains, in one process; then none "
+       "of model.optimizer is given (docs/tuning.md).",
+       [](JobConfig* c, const V& v) { c->model.tune = v.integer == 1; },
+       {},
+       {{"none", 0}, {"auto", 1}}},
       {"model.optimizer.type",
        ValueType::kWord,
        "ftrl",
@@ -294,7 +302,6 @@ const std::vector<LaterKey>& LaterKeys() {
       {"data.valid.sql", "export the rows to files and name them in data.valid.files"},
       {"data.test.sql", "export the rows to files and name them in data.test.files"},
       {"features[].min_count", "set model.min_count, for all features alike"},
-      {"model.tune", "set model.optimizer.alpha and l1"},
   };
   return keys;
 }

@@ -4,6 +4,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
+
 namespace ps {
 namespace {
 
@@ -48,6 +51,20 @@ std::uint64_t HugeArena::Allocate(std::uint64_t bytes) {
          !committed_.compare_exchange_weak(committed, target, std::memory_order_release)) {
   }
   return begin;
+}
+
+void HugeArena::Truncate(std::uint64_t bytes) {
+  const std::uint64_t used = used_.load(std::memory_order_relaxed);
+  CHECK(bytes % 64 == 0 && bytes <= used);
+  const std::uint64_t page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const std::uint64_t first_page = RoundUp(bytes, page);
+  std::memset(base_ + bytes, 0, std::min(first_page, used) - bytes);
+  if (used > first_page) {
+    // Private anonymous memory reads as zeros afterwards.
+    PCHECK(madvise(base_ + first_page, RoundUp(used, page) - first_page, MADV_DONTNEED) == 0)
+        << "cannot give memory of the table back";
+  }
+  used_.store(bytes, std::memory_order_relaxed);
 }
 
 }  // namespace ps

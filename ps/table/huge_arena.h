@@ -1,6 +1,6 @@
 // Memory for a table: one reserved range of addresses that is committed from its start as it is needed and
-// backed by huge pages where the system gives them. Blocks are never given back before the arena ends, so
-// addresses are stable and readers of other threads never touch unmapped memory.
+// backed by huge pages where the system gives them. Addresses are stable, and stay readable until the arena ends:
+// readers of other threads never touch unmapped memory, also where Truncate gave pages back.
 //
 // Threads: Allocate may be called from any thread; the rest belongs to the owner.
 #pragma once
@@ -22,6 +22,10 @@ class HugeArena {
   // Zeroed memory, aligned to 64 bytes, as an offset from base(). Dies with a message naming the size when
   // the machine's memory is used up: plans are checked before, so that this is the last resort.
   std::uint64_t Allocate(std::uint64_t bytes);
+
+  // Keeps the first `bytes`, a multiple of 64 and at most used_bytes(), and gives the memory behind them back to the
+  // system; what is allocated there later is zeroed again. No thread may be in Allocate.
+  void Truncate(std::uint64_t bytes);
 
   std::byte* base() const { return base_; }
   std::uint64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }

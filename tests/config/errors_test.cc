@@ -121,9 +121,6 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     LaterVersions, ErrorTest,
     testing::Values(
-        Case{std::string(kData) + "model: {tune: auto}\n",
-             "job.yaml:2: model.tune: not available in this version; set model.optimizer.alpha "
-             "and l1"},
         Case{std::string(kData) + "features: [{column: a, op: hash, min_count: 2}]\n",
              "job.yaml:2: features[0].min_count: not available in this version; set "
              "model.min_count, for all features alike"},
@@ -228,14 +225,31 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:3: features[0].op: expected numeric, bucket, log, raw, hash, cross or "
              "ignore, got lfc"}));
 
+INSTANTIATE_TEST_SUITE_P(
+    Tuning, ErrorTest,
+    testing::Values(
+        Case{std::string(kData) + "model: {tune: {budget: 15m}}\n",
+             "job.yaml:2: model.tune: expected none or auto, got a section"},
+        Case{std::string(kData) + "model: {tune: auto, optimizer: {alpha: 0.1}}\n",
+             "job.yaml:2: model.optimizer.alpha: model.tune: auto chooses it; remove one of the "
+             "two"},
+        Case{std::string(kData) + "model: {type: gbdt, tune: auto}\n",
+             "job.yaml:2: model.tune: not for model.type gbdt"},
+        Case{std::string(kData) + "model: {tune: auto}\ncluster: {servers: 2, workers: 2}\n",
+             "job.yaml:2: model.tune: auto trains in one process in this version; remove "
+             "cluster.servers and workers"},
+        Case{std::string(kData) + "model: {tune: auto}\ntrain: {staleness: 0}\n",
+             "job.yaml:2: model.tune: auto learns row by row in this version; remove "
+             "train.staleness: 0"}));
+
 TEST(ErrorListTest, EverythingWrongIsListedAtOnceInTheOrderOfTheFile) {
-  EXPECT_EQ(ErrorOf("train:\n  pases: 3\n  seed: x\ndata:\n  format: cvs\n", {"model.tune=auto"}),
+  EXPECT_EQ(ErrorOf("train:\n  pases: 3\n  seed: x\ndata:\n  format: cvs\n", {"data.test.sql=q"}),
             "4 errors in job.yaml:\n"
             "  job.yaml:2: unknown key train.pases, did you mean train.passes?\n"
             "  job.yaml:3: train.seed: expected a whole number, 0 to 9007199254740991, got x\n"
             "  job.yaml:5: data.format: expected libsvm, csv, tsv, criteo or vw, got cvs\n"
-            "  --set model.tune=auto: model.tune: not available in this version; set "
-            "model.optimizer.alpha and l1");
+            "  --set data.test.sql=q: data.test.sql: not available in this version; export the rows "
+            "to files and name them in data.test.files");
 }
 
 TEST(ErrorListTest, OverridesAreNamedAsTyped) {

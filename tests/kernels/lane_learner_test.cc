@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -118,38 +119,52 @@ TEST_P(LaneLearner, KeptLanesGoOnAsTheyWere) {
   }
 }
 
-TEST_P(LaneLearner, ARebornLaneHasTheWeightsAndTheHistoryOfItsParent) {
+TEST_P(LaneLearner, ARebornLaneHasTheHistoryOfItsParentAndWeightsBetweenItsOwnAndTheOnesOfItsSetting) {
   const int lanes = GetParam();
-  const Rows rows = RandomRows(33, 300, 100, 30);
-  std::mt19937 random(5);
-  std::vector<OptimizerParams> settings = RandomSettings(lanes, &random);
-  for (OptimizerParams& one : settings) one.l1 = 0.3f;
-  std::vector<float> state(101 * 2 * lanes), margins(rows.labels.size() * lanes);
-  LearnRowLanes(settings, rows.View(true, false), state.data(), margins.data());
-  const std::vector<float> before = state;
-  std::vector<OptimizerParams> after = settings;
+  std::vector<OptimizerParams> settings(lanes), after;
   std::vector<LaneOrigin> origins;
+  std::mt19937 random(5);
+  for (int k = 0; k < lanes; ++k) {
+    settings[k] = {Optimizer::kFtrl, 0.1f + 0.02f * k, 0.5f, 0.3f, 0, 0.2f};
+  }
   for (int k = 0; k < lanes; ++k) {
     const int from = lanes - 1 - k;
-    after[k] = settings[from];
-    after[k].alpha *= 1.5f;
-    after[k].l1 = k % 2 == 0 ? 0.1f : 0.9f;
-    after[k].l2 += 1;
+    after.push_back(settings[from]);
+    after.back().alpha *= k % 2 == 0 ? 1.5f : 0.5f;
+    after.back().l2 += k % 3;
     origins.push_back({from, true});
   }
-  KeepLanes(settings, after, origins, 101, state.data());
-  int zeros = 0;
+  // Entry i has been seen 4^i times.
+  constexpr int kEntries = 10;
+  std::vector<float> state(kEntries * 2 * lanes);
+  for (int i = 0; i < kEntries; ++i) {
+    for (int k = 0; k < lanes; ++k) {
+      state[i * 2 * lanes + k] = i == 0 ? 0.2f : (random() % 2 ? 3.0f : -3.0f);
+      state[i * 2 * lanes + lanes + k] = std::exp2(static_cast<float>(i) - 4);
+    }
+  }
+  const std::vector<float> before = state;
+  KeepLanes(settings, after, origins, kEntries, state.data());
   for (int k = 0; k < lanes; ++k) {
     const std::vector<float> parent = StateOfLane(before, lanes, origins[k].from);
     const std::vector<float> child = StateOfLane(state, lanes, k);
-    for (int id = 0; id <= 100; ++id) {
-      const float weight = WeightOf(settings[origins[k].from], &parent[2 * id]);
-      zeros += weight == 0 && parent[2 * id] != 0;
-      ASSERT_NEAR(WeightOf(after[k], &child[2 * id]), weight, 2e-6 * std::fabs(weight));
-      ASSERT_EQ(child[2 * id + 1], parent[2 * id + 1]);
+    OptimizerParams was = settings[origins[k].from], is = after[k];
+    for (int i = 0; i < kEntries; ++i) {
+      ASSERT_EQ(child[2 * i + 1], parent[2 * i + 1]);
+      was.l1 = is.l1 = 0;
+      const float kept = WeightOf(was, &parent[2 * i]), own = WeightOf(is, &parent[2 * i]);
+      const float weight = WeightOf(is, &child[2 * i]);
+      const float slack = 1e-5f * std::fabs(kept);
+      EXPECT_GE(weight, std::min(kept, own) - slack);
+      EXPECT_LE(weight, std::max(kept, own) + slack);
+      const float part = (weight - own) / (kept - own);  // of the way to the weight of the parent
+      if (i == 0) {
+        EXPECT_LT(part, 0.1f);
+      } else if (i == kEntries - 1) {
+        EXPECT_GT(part, 0.9f);
+      }
     }
   }
-  EXPECT_GT(zeros, 0) << "weights that l1 holds at 0 are to be tried too";
 }
 
 INSTANTIATE_TEST_SUITE_P(Lanes, LaneLearner, ::testing::Values(1, 2, 4, 8, 16));

@@ -104,6 +104,67 @@ TEST(EmbeddedTrainer, ThreadsDoNotChangeTheWeights) {
   }
 }
 
+TEST(EmbeddedTrainer, ThreadsDoNotChangeWhatTuningFinds) {
+  const std::string yaml = Yaml(WriteRows(60'000));
+  const std::atomic<bool> stop{false};
+  for (const Overrides& how : {Overrides{}, {"train.passes=4"}, {"model.min_count=3"},
+                               {"train.passes=4", "train.early_stopping={patience: 1}"},
+                               {"train.passes=3", "data.split.valid=0"}}) {
+    Overrides one = how, three = how;
+    for (Overrides* overrides : {&one, &three}) {
+      overrides->insert(overrides->end(), {"model.optimizer={}", "model.tune=auto"});
+    }
+    one.push_back("train.threads=1");
+    three.push_back("train.threads=3");
+    const Trained a = Train(yaml, one, stop), b = Train(yaml, three, stop);
+    EXPECT_EQ(a.keys, b.keys);
+    EXPECT_EQ(a.weights, b.weights);
+    ASSERT_TRUE(a.result.tuning && b.result.tuning);
+    EXPECT_EQ(a.result.tuning->optimizer_yaml, b.result.tuning->optimizer_yaml);
+    EXPECT_EQ(a.result.tuning->trace_json, b.result.tuning->trace_json);
+    EXPECT_EQ(a.result.rows_learnt, a.result.rows_read);
+    if (a.result.valid) {
+      EXPECT_EQ(a.result.valid->logloss, b.result.valid->logloss);
+      EXPECT_GT(a.result.valid->auc, 0.85);
+    }
+  }
+}
+
+// So few rows that no lane can be born later: the model is to the byte what the printed setting trains.
+TEST(EmbeddedTrainer, TheSettingThatTuningPrintsTrainsTheSameModel) {
+  if (kThreadSanitizer) GTEST_SKIP() << "weights cannot be compared";
+  const std::string yaml = Yaml(WriteRows(1'900));
+  const std::atomic<bool> stop{false};
+  const Trained tuned = Train(yaml, {"model.optimizer={}", "model.tune=auto"}, stop);
+  ASSERT_TRUE(tuned.result.tuning);
+  const Trained plain = Train(yaml, {"model.optimizer=" + tuned.result.tuning->optimizer_yaml}, stop);
+  EXPECT_EQ(tuned.keys, plain.keys);
+  EXPECT_EQ(tuned.weights, plain.weights);
+  EXPECT_EQ(tuned.result.valid->logloss, plain.result.valid->logloss);
+}
+
+TEST(EmbeddedTrainer, TuningBeatsASettingThatIsFarOff) {
+  const std::string yaml = Yaml(WriteRows(60'000));
+  const std::atomic<bool> stop{false};
+  const Trained tuned = Train(yaml, {"model.optimizer={}", "model.tune=auto"}, stop);
+  for (const char* alpha : {"0.005", "20"}) {
+    const Trained off = Train(yaml, {absl::StrCat("model.optimizer.alpha=", alpha)}, stop);
+    EXPECT_LT(tuned.result.valid->logloss, off.result.valid->logloss) << alpha;
+  }
+}
+
+TEST(EmbeddedTrainer, ATunedModelStartsFromAnotherModel) {
+  if (kThreadSanitizer) GTEST_SKIP() << "needs a bundle, which the system's protobuf cannot read here";
+  const std::string yaml = Yaml(WriteRows(20'000));
+  const std::atomic<bool> stop{false};
+  const Trained first = Train(yaml, {}, stop);
+  const std::string start = TempPath("tuned_start");
+  std::rename(TempPath("out").c_str(), start.c_str());
+  const Trained second =
+      Train(yaml, {"model.optimizer={}", "model.tune=auto", "model.warm_start=" + start}, stop);
+  EXPECT_LT(second.result.train.logloss, first.result.train.logloss - 0.01);
+}
+
 TEST(EmbeddedTrainer, KeysThatAreNotAdmittedWeighNothing) {
   // Seven features and the bias fill a group: no padding behind them hides what a dropped key's value does.
   const std::string path = TempPath("seven.svm");

@@ -11,11 +11,16 @@ namespace {
 
 constexpr std::uint32_t kReserveStep = 1u << 16;  // ids a step
 
+int StateFloatsOf(LaneSettings lanes) {
+  return static_cast<int>(lanes.size()) * StateFloats(lanes[0].type);
+}
+
 }  // namespace
 
 DenseModel::DenseModel(const Options& options)
     : options_(options),
-      floats_(StateFloats(options.optimizer.type)),
+      lanes_(options.lanes),
+      floats_(StateFloatsOf(options.lanes)),
       index_(kSlotBits, kFirstKeyId) {
   ReserveState(kFirstKeyId);
   if (options.min_count > 1) filter_ = std::make_unique<AdmissionFilter>(kSlotBits, options.min_count);
@@ -104,13 +109,23 @@ void DenseModel::Assemble(const RowBlock& block, const std::vector<std::uint32_t
 }
 
 void DenseModel::Learn(const ResolvedBlock& block, std::vector<float>* margins) {
-  margins->resize(block.rows());
-  LearnRows(options_.optimizer, block.View(), state(), margins->data());
+  margins->resize(block.rows() * lanes_.size());
+  LearnRowLanes(lanes_, block.View(), state(), margins->data());
 }
 
 void DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) const {
-  margins->resize(block.rows());
-  RowMargins(options_.optimizer, block.View(), state(), margins->data());
+  margins->resize(block.rows() * lanes_.size());
+  RowLaneMargins(lanes_, block.View(), state(), margins->data());
+}
+
+void DenseModel::SetStates(std::uint32_t id, float weight) {
+  const std::size_t count = lanes_.size();
+  float* const entry = state() + std::size_t{id} * floats_;
+  for (std::size_t k = 0; k < count; ++k) {
+    float one[2];
+    SetStateToWeight(lanes_[k], weight, one);
+    for (int i = 0; i < StateFloats(lanes_[k].type); ++i) entry[i * count + k] = one[i];
+  }
 }
 
 void DenseModel::SetWeights(absl::Span<const Key> keys, absl::Span<const float> weights,
@@ -123,19 +138,36 @@ void DenseModel::SetWeights(absl::Span<const Key> keys, absl::Span<const float> 
     admitted_[kPaddingId] = false;  // what Find says of keys that were not seen
   }
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    SetStateToWeight(options_.optimizer, weights[i], state() + std::size_t{scratch->ids[i]} * floats_);
+    SetStates(scratch->ids[i], weights[i]);
   }
 }
 
-void DenseModel::SetBias(float weight) {
-  SetStateToWeight(options_.optimizer, weight, state() + std::size_t{kBiasId} * floats_);
+void DenseModel::SetBias(float weight) { SetStates(kBiasId, weight); }
+
+void DenseModel::ChangeLanes(std::vector<OptimizerParams> lanes,
+                             absl::Span<const LaneOrigin> origins) {
+  // Those who resolve reserve state for new ids meanwhile, and do not touch it.
+  std::lock_guard<std::mutex> lock(reserve_mutex_);
+  const std::uint32_t reserved = reserved_ids_.load(std::memory_order_relaxed);
+  KeepLanes(lanes_, lanes, origins, reserved, state());
+  lanes_ = std::move(lanes);
+  floats_ = StateFloatsOf(lanes_);
+  state_memory_.Truncate(std::uint64_t{reserved} * floats_ * 4);
 }
 
-std::vector<float> DenseModel::CopyState() const {
-  return std::vector<float>(state(), state() + std::size_t{index_.end_id()} * floats_);
+std::vector<float> DenseModel::CopyLane(int lane) const {
+  const int each = StateFloats(lanes_[lane].type);
+  const std::size_t ids = index_.end_id(), count = lanes_.size();
+  std::vector<float> saved(ids * each);
+  for (std::size_t id = 0; id < ids; ++id) {
+    for (int i = 0; i < each; ++i) saved[id * each + i] = state()[id * floats_ + i * count + lane];
+  }
+  return saved;
 }
 
-void DenseModel::RestoreState(const std::vector<float>& saved) {
+void DenseModel::RestoreState(const OptimizerParams& setting, const std::vector<float>& saved) {
+  if (lanes_.size() > 1) ChangeLanes({setting}, {{0, false}});
+  lanes_ = {setting};
   const std::size_t all = std::size_t{index_.end_id()} * floats_;
   CHECK_LE(saved.size(), all);
   std::memcpy(state(), saved.data(), saved.size() * sizeof(float));

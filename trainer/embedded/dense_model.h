@@ -1,5 +1,6 @@
 // The linear model of the embedded trainer: keys become dense ids in a shared index, and the optimiser's state
-// is one dense array in order of first appearance, so that frequent features share cache lines.
+// is one dense array in order of first appearance, so that frequent features share cache lines. An entry of that array
+// holds one or several lanes (kernels/lane_learner.h).
 //
 // Threads: Resolve and Find may be called from any thread at any time. Learn, and what changes or reads the
 // whole state, is for one thread at a time; Score may run beside Resolve but not beside Learn.
@@ -13,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "kernels/lane_learner.h"
 #include "kernels/optimizer.h"
 #include "models/data/row_block.h"
 #include "ps/table/admission_filter.h"
@@ -25,7 +27,7 @@ namespace ps {
 class DenseModel {
  public:
   struct Options {
-    OptimizerParams optimizer;
+    std::vector<OptimizerParams> lanes;  // one; or 2, 4, 8 or 16 of type kFtrl
     bool bias = true;
     int min_count = 1;               // a key is learnt from its min_count-th appearance on
   };
@@ -44,22 +46,29 @@ class DenseModel {
   // The same without new keys: those not seen weigh nothing.
   void Find(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) const;
 
-  // Predicts, then learns row by row. margins gets one element a row.
+  // Predicts, then learns row by row. margins gets an element for every row and lane, a row's lanes side by side.
   void Learn(const ResolvedBlock& block, std::vector<float>* margins);
   void Score(const ResolvedBlock& block, std::vector<float>* margins) const;
 
-  // Sets weights to start from, with no evidence behind them (n = 0).
+  // Sets weights to start from in every lane, with no evidence behind them (n = 0).
   void SetWeights(absl::Span<const Key> keys, absl::Span<const float> weights, Scratch* scratch);
   void SetBias(float weight);
 
-  std::vector<float> CopyState() const;
-  void RestoreState(const std::vector<float>& state);
+  LaneSettings lanes() const { return lanes_; }
+  // Fewer or other lanes from now on; memory that this frees goes back to the system. Like Learn, and may run beside
+  // Resolve and Find.
+  void ChangeLanes(std::vector<OptimizerParams> lanes, absl::Span<const LaneOrigin> origins);
+
+  // State of one lane, which RestoreState makes the only one again.
+  std::vector<float> CopyLane(int lane) const;
+  void RestoreState(const OptimizerParams& setting, const std::vector<float>& state);
 
   std::uint64_t features() const { return index_.end_id() - kFirstKeyId; }
   std::uint64_t memory_bytes() const;
   float bias() const;
   std::uint32_t slots() const { return index_.slots(); }
-  // Appends the slot's non-zero weights in ascending key order. Any thread, while nobody learns or resolves.
+  // Appends the slot's non-zero weights in ascending key order. One lane must be left. Any thread, while nobody learns
+  // or resolves.
   void SlotWeights(SlotIndex slot, std::vector<Key>* keys, std::vector<float>* weights) const;
 
  private:
@@ -71,13 +80,15 @@ class DenseModel {
 
   void Assemble(const RowBlock& block, const std::vector<std::uint32_t>& ids, ResolvedBlock* out) const;
   void ReserveState(std::uint32_t ids);
+  void SetStates(std::uint32_t id, float weight);  // of all lanes
   float* state() const { return reinterpret_cast<float*>(state_memory_.base()); }
   float WeightAt(std::uint32_t id) const {
-    return WeightOf(options_.optimizer, state() + std::size_t{id} * floats_);
+    return WeightOf(lanes_[0], state() + std::size_t{id} * floats_);
   }
 
   const Options options_;
-  const int floats_;                       // of state an id
+  std::vector<OptimizerParams> lanes_;
+  int floats_;                             // of state an id; also read under reserve_mutex_, and written there
   KeyIndex index_;
   std::unique_ptr<AdmissionFilter> filter_;  // null when every key is admitted at once
   std::vector<bool> admitted_;               // by id; held-out rows give ids to keys that were not

@@ -4,18 +4,19 @@
 
 #include <chrono>
 #include <cmath>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "models/data/bad_rows.h"
 #include "models/data/row_split.h"
 #include "ps/base/status_macros.h"
-#include "trainer/in_order.h"
 #include "trainer/embedded/dense_model.h"
+#include "trainer/embedded/export_weights.h"
 #include "trainer/embedded/row_spool.h"
+#include "trainer/embedded/spool_pass.h"
 #include "trainer/embedded/text_pass.h"
 #include "trainer/pass_log.h"
+#include "trainer/tuning/tuner.h"
 #include "trainer/warm_start.h"
 
 namespace ps {
@@ -30,6 +31,17 @@ double SecondsSince(Clock::time_point start) {
 // Rows for later passes and hold-out rows stay in memory up to this; beyond it they go to a file.
 constexpr std::uint64_t kSpoolMemory = 64u << 20;
 
+// Decompressed length of the files; compressed ones are not read for it.
+double EstimatedTextBytes(const DataFiles& files) {
+  constexpr double kUsualRatio = 4;
+  double bytes = 0;
+  for (const DataFile& file : files.files()) {
+    const double stored = static_cast<double>(file.stored_bytes);
+    bytes += file.compression == Compression::kNone ? stored : kUsualRatio * stored;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 // The state of one training run.
@@ -39,8 +51,9 @@ class EmbeddedTrainer::Run {
       : job_(*job),
         stop_(*stop),
         parser_(job->extractor->MakeParser()),
-        model_({ParamsOf(job->config.model.optimizer), job->config.model.bias,
-                job->config.model.min_count}),
+        tuner_(job->config.model.tune ? std::make_unique<Tuner>() : nullptr),
+        model_({tuner_ ? tuner_->Settings() : std::vector{ParamsOf(job->config.model.optimizer)},
+                job->config.model.bias, job->config.model.min_count}),
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
         offset_(MarginOffset(job->config.data)),
         log_(reporter, job->config.train.passes),
@@ -64,19 +77,28 @@ class EmbeddedTrainer::Run {
   absl::Status WarmStart();
   absl::Status FirstPass();
   absl::Status LaterPass(int pass);
-  // Learns a block and logs what was predicted before.
-  absl::Status LearnBlock(const ResolvedBlock& block, double fraction_read);
+  // Learns a block and logs what was predicted before. `pass_rows`: rows of the pass, about.
+  absl::Status LearnBlock(const ResolvedBlock& block, double fraction_read, double pass_rows);
+  // While several lanes live: leaves the leader's margins only.
+  void KeepLeadersMargins();
+  void ChangeLanes(std::optional<Tuner::Change> change);
+  // At the end of a pass: lanes are judged on validation rows where there are some and passes to come; else one is left.
+  absl::Status JudgeLanes(int pass);
   absl::Status SpoolFiles(const DataFiles& files, RowSpool* spool);
   absl::StatusOr<Metrics> Evaluate(const RowSpool& spool);
   absl::StatusOr<Metrics> EvaluateFiles(const DataFiles& files);
+  absl::Status RecordLosses(const RowSpool& spool, LaneRecord* record);
   void AddScores(const ResolvedBlock& block, MetricState* metrics);
   absl::Status ReportLine();
+  // Makes the state that is to be the model the only one.
+  void ChooseModel();
   // Keeps the best state; true when patience has run out.
   absl::StatusOr<bool> EarlyStop(int pass);
 
   const PreparedJob& job_;
   const std::atomic<bool>& stop_;
   const std::unique_ptr<RowParser> parser_;
+  const std::unique_ptr<Tuner> tuner_;  // null: the job gives the optimiser's settings
   DenseModel model_;
   const RowSplit split_;
   const double offset_;
@@ -89,6 +111,8 @@ class EmbeddedTrainer::Run {
   double best_logloss_ = INFINITY;
   int passes_since_best_ = 0;
   std::vector<float> best_state_;
+  int best_lane_ = 0;                // its number, of a tuner
+  std::uint64_t text_bytes_ = 0;     // of the first pass, read so far
 };
 
 absl::Status EmbeddedTrainer::Run::WarmStart() {
@@ -109,14 +133,46 @@ absl::Status EmbeddedTrainer::Run::ReportLine() {
   return absl::OkStatus();
 }
 
-absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double fraction_read) {
+absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double fraction_read,
+                                              double pass_rows) {
   model_.Learn(block, &margins_);
+  const bool race = model_.lanes().size() > 1;
+  if (race) {
+    tuner_->Observe(margins_, block.labels, block.weights);
+    KeepLeadersMargins();
+  }
   log_.Add(margins_, block.labels, block.weights, fraction_read);
   result_.rows_learnt += block.rows();
-  if (log_.diverged()) {
-    return DivergedError(result_.rows_learnt);
+  if (race ? tuner_->AllDiverged() : log_.diverged()) {
+    return DivergedError(result_.rows_learnt, tuner_ != nullptr);
   }
+  if (race) ChangeLanes(tuner_->Decide(pass_rows));
   if (log_.IsDue()) return ReportLine();
+  return absl::OkStatus();
+}
+
+void EmbeddedTrainer::Run::KeepLeadersMargins() {
+  const std::size_t lanes = model_.lanes().size();
+  if (lanes == 1) return;
+  const std::size_t rows = margins_.size() / lanes;
+  for (std::size_t r = 0; r < rows; ++r) margins_[r] = margins_[r * lanes + tuner_->leader()];
+  margins_.resize(rows);
+}
+
+void EmbeddedTrainer::Run::ChangeLanes(std::optional<Tuner::Change> change) {
+  if (change) model_.ChangeLanes(std::move(change->settings), change->origins);
+  if (const std::string news = tuner_->TakeNews(); !news.empty()) log_.Say(news);
+}
+
+absl::Status EmbeddedTrainer::Run::JudgeLanes(int pass) {
+  if (!tuner_) return absl::OkStatus();
+  const bool last = pass == job_.config.train.passes || valid_.rows() == 0;
+  if (valid_.rows() > 0 && job_.config.train.passes > 1) {
+    LaneRecord record(tuner_->lanes(), LaneRecord::Rows::kAllAlike);
+    PS_RETURN_IF_ERROR(RecordLosses(valid_, &record));
+    ChangeLanes(tuner_->DecideOnValidation(record, pass, job_.config.train.passes));
+  }
+  if (last) ChangeLanes(tuner_->Finish());
   return absl::OkStatus();
 }
 
@@ -124,6 +180,7 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
   const auto start = Clock::now();
   BadRows bad_rows(&job_.train, job_.config.data.max_bad_rows);
   const double stored_bytes = static_cast<double>(job_.train.stored_bytes());
+  const double text_bytes = EstimatedTextBytes(job_.train);
   const bool keep_rows = job_.config.train.passes > 1;
   log_.BeginPass(1);
   // Which appearance of a key is its min_count-th depends on the order, so counting takes its turn.
@@ -141,7 +198,9 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
         if (keep_rows) PS_RETURN_IF_ERROR(rows_.Append(block.train));
         PS_RETURN_IF_ERROR(valid_.Append(block.valid));
         PS_RETURN_IF_ERROR(test_.Append(block.test));
-        return LearnBlock(block.train, stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1);
+        text_bytes_ += block.text_bytes;
+        return LearnBlock(block.train, stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1,
+                          text_bytes * static_cast<double>(result_.rows_read) / text_bytes_);
       });
   result_.bad_rows = bad_rows.bad_rows();
   // Line numbers cost reading the data again up to them: not while somebody waits for the end.
@@ -157,44 +216,13 @@ absl::Status EmbeddedTrainer::Run::LaterPass(int pass) {
   const auto start = Clock::now();
   const std::uint64_t rows_before = result_.rows_learnt;
   log_.BeginPass(pass);
-  struct Item {
-    ResolvedBlock storage;
-    const ResolvedBlock* in_memory = nullptr;  // null: the rows are in storage
-  };
-  absl::Status failure;  // written by consumers, who exclude each other, read after the threads ended
-  std::atomic<bool> failed{false};
-  std::atomic<std::size_t> next{0};
   std::uint64_t learnt = 0;
-  InOrder<Item> in_order(8, [&](Item& item) {
-    if (failed.load()) return;
-    const ResolvedBlock* block = item.in_memory != nullptr ? item.in_memory : &item.storage;
-    result_.rows_read += block->rows();
-    learnt += block->rows();
-    failure = LearnBlock(*block, static_cast<double>(learnt) / static_cast<double>(rows_.rows()));
-    if (!failure.ok()) failed.store(true);
-  });
-  std::mutex error_mutex;
-  absl::Status read_error;
-  const auto work = [&] {
-    while (!failed.load() && !stop_.load()) {
-      const std::size_t number = next.fetch_add(1);
-      if (number >= rows_.blocks()) return;
-      Item item = in_order.Spare();
-      const ResolvedBlock* block = nullptr;
-      if (absl::Status status = rows_.Read(number, &item.storage, &block); !status.ok()) {
-        std::lock_guard<std::mutex> lock(error_mutex);
-        read_error.Update(status);
-        failed.store(true);
-      }
-      item.in_memory = block == &item.storage ? nullptr : block;
-      in_order.Offer(number, std::move(item));
-    }
-  };
-  std::thread reader(work);  // learning is serial: one thread reads while the other learns
-  work();
-  reader.join();
-  PS_RETURN_IF_ERROR(read_error);
-  PS_RETURN_IF_ERROR(failure);
+  const double all = static_cast<double>(rows_.rows());
+  PS_RETURN_IF_ERROR(SpoolPass(rows_, stop_, [&](const ResolvedBlock& block) {
+    result_.rows_read += block.rows();
+    learnt += block.rows();
+    return LearnBlock(block, static_cast<double>(learnt) / all, all);
+  }));
   result_.last_pass_seconds = SecondsSince(start);
   result_.last_pass_rows = result_.rows_learnt - rows_before;
   return absl::OkStatus();
@@ -211,6 +239,7 @@ absl::Status EmbeddedTrainer::Run::SpoolFiles(const DataFiles& files, RowSpool* 
 
 void EmbeddedTrainer::Run::AddScores(const ResolvedBlock& block, MetricState* metrics) {
   model_.Score(block, &margins_);
+  KeepLeadersMargins();
   for (float& margin : margins_) margin += static_cast<float>(offset_);
   metrics->AddRows(margins_, block.labels, block.weights);
 }
@@ -224,6 +253,21 @@ absl::StatusOr<Metrics> EmbeddedTrainer::Run::Evaluate(const RowSpool& spool) {
     AddScores(*block, &metrics);
   }
   return metrics.Finish();
+}
+
+absl::Status EmbeddedTrainer::Run::RecordLosses(const RowSpool& spool, LaneRecord* record) {
+  ResolvedBlock storage;
+  std::vector<float> losses;
+  for (std::size_t i = 0; i < spool.blocks(); ++i) {
+    const ResolvedBlock* block = nullptr;
+    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
+    model_.Score(*block, &margins_);
+    for (float& margin : margins_) margin += static_cast<float>(offset_);
+    losses.resize(margins_.size());
+    LaneLosses(margins_.data(), block->labels.data(), block->rows(), record->lanes(), losses.data());
+    record->Add(losses, block->weights);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Metrics> EmbeddedTrainer::Run::EvaluateFiles(const DataFiles& files) {
@@ -249,10 +293,22 @@ absl::StatusOr<bool> EmbeddedTrainer::Run::EarlyStop(int pass) {
     best_logloss_ = last_valid_->logloss;
     passes_since_best_ = 0;
     result_.best_pass = pass;
-    best_state_ = model_.CopyState();
+    const int lane = tuner_ ? tuner_->leader() : 0;
+    best_state_ = model_.CopyLane(lane);
+    if (tuner_) best_lane_ = tuner_->leader_number();
     return false;
   }
   return ++passes_since_best_ >= early->patience;
+}
+
+void EmbeddedTrainer::Run::ChooseModel() {
+  const bool restore = !best_state_.empty();
+  if (tuner_ && !restore) ChangeLanes(tuner_->Finish());
+  if (tuner_) tuner_->Choose(restore ? best_lane_ : tuner_->leader_number());
+  if (restore) {
+    model_.RestoreState(tuner_ ? tuner_->SettingOf(best_lane_) : model_.lanes()[0], best_state_);
+  }
+  if (tuner_) result_.tuning = TuningResult{SettingYaml(model_.lanes()[0]), tuner_->trace().ToJson()};
 }
 
 absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
@@ -267,6 +323,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
     }
     if (stop_.load()) break;
     result_.passes = pass;
+    PS_RETURN_IF_ERROR(JudgeLanes(pass));
     PS_ASSIGN_OR_RETURN(const bool enough, EarlyStop(pass));
     if (enough) {
       log_.Say(absl::StrFormat("early stop after pass %d: pass %d had the best validation log loss",
@@ -275,7 +332,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
     }
   }
   if (result_.rows_learnt == 0 && stop_.load()) return StoppedBeforeLearningError();
-  if (!best_state_.empty()) model_.RestoreState(best_state_);
+  ChooseModel();
   result_.train_seconds = SecondsSince(start);
   PS_RETURN_IF_ERROR(ReportLine());
   result_.complete = !stop_.load();
@@ -298,40 +355,12 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
 }
 
 absl::Status EmbeddedTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
-  // Slots are ranges of keys, so slots in order are keys in order; threads sort them ahead.
-  struct Weights {
-    std::vector<Key> keys;
-    std::vector<float> weights;
-  };
-  constexpr std::uint32_t kSlotsAtOnce = 4;
-  absl::Status status;
-  std::atomic<std::uint32_t> next{0};
-  const std::uint32_t groups = (model_.slots() + kSlotsAtOnce - 1) / kSlotsAtOnce;
-  InOrder<Weights> in_order(16, [&](Weights& part) {
-    if (status.ok()) status = writer->AppendWeights(part.keys, part.weights);
-    info->features += part.keys.size();
-    part.keys.clear();
-    part.weights.clear();
-  });
-  const auto work = [&] {
-    for (std::uint32_t g = next.fetch_add(1); g < groups; g = next.fetch_add(1)) {
-      Weights part = in_order.Spare();
-      const std::uint32_t end = std::min((g + 1) * kSlotsAtOnce, model_.slots());
-      for (SlotIndex slot = g * kSlotsAtOnce; slot < end; ++slot) {
-        model_.SlotWeights(slot, &part.keys, &part.weights);
-      }
-      in_order.Offer(g, std::move(part));
-    }
-  };
-  std::vector<std::thread> threads;
-  for (int t = 1; t < job_.threads; ++t) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
+  if (tuner_) info->optimizer = OptimizerText(ConfigOf(model_.lanes()[0]));
   info->bias = model_.bias();
   info->margin_offset = offset_;
   info->rows_learnt = result_.rows_learnt;
   info->complete = result_.complete;
-  return status;
+  return ExportWeights(model_, job_.threads, writer, &info->features);
 }
 
 EmbeddedTrainer::EmbeddedTrainer(const PreparedJob* job, ProgressReporter* reporter,

@@ -1,0 +1,119 @@
+// model.tune as a user runs it: what is printed, what the bundle holds, what is refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <optional>
+
+#include "tests/end_to_end/program.h"
+
+namespace ps {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class TuningTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    Generate(place_.path(), "train.svm", "libsvm", 30000);
+    WriteText(place_ / "job.yaml",
+              "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.1, test: 0.1}}\n"
+              "model: {type: lr, tune: auto}\n");
+  }
+
+  Finished Train(const std::vector<std::string>& arguments) const {
+    std::vector<std::string> all{"--config", "job.yaml"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    return RunProgram("ps_train", all, place_.path());
+  }
+
+  const Workplace place_;
+};
+
+TEST_F(TuningTest, OnePassEndsInOneSettingWithItsEvidence) {
+  const Finished run = Train({});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("tune, "), HasSubstr(" leads lane "), HasSubstr(" ± ")));
+  const std::optional<JsonValue> trace = JsonReader::Read(ReadText(place_ / "out/tuning.json"));
+  ASSERT_TRUE(trace);
+  EXPECT_EQ(trace->members.at("format").text, "hyperplane-tuning");
+  const auto& lanes = trace->members.at("lanes").items;
+  EXPECT_GE(lanes.size(), 16u);
+  const JsonValue& chosen = lanes.at(static_cast<std::size_t>(trace->members.at("chosen").number));
+  EXPECT_EQ(chosen.members.at("end").text, "chosen");
+  const auto& decisions = trace->members.at("decisions").items;
+  ASSERT_FALSE(decisions.empty());
+  EXPECT_EQ(decisions.back().members.at("rows").number, NumberAt(MetricsOf(place_ / "out"), "rows_learnt"));
+  EXPECT_THAT(RunProgram("ps_model", {"inspect", "out"}, place_.path()).out, HasSubstr("ftrl alpha="));
+
+  // The line that is printed is a job file's: it trains, to about the same.
+  const std::size_t at = run.out.find("model: {type: lr, optimizer: ");
+  ASSERT_NE(at, std::string::npos) << run.out;
+  const std::string line = run.out.substr(at, run.out.find('\n', at) - at + 1);
+  const double tuned = NumberAt(MetricsOf(place_ / "out"), "test.logloss");
+  WriteText(place_ / "job.yaml",
+            "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.1, test: 0.1}}\n" + line);
+  ASSERT_EQ(Train({}).exit_code, 0);
+  EXPECT_NEAR(NumberAt(MetricsOf(place_ / "out"), "test.logloss"), tuned, 0.01 * tuned);
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out/tuning.json"));
+}
+
+TEST_F(TuningTest, SeveralPassesAreJudgedOnValidationRows) {
+  const Finished run = Train({"--set", "train.passes=4", "--set", "train.early_stopping={}"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const std::string trace = ReadText(place_ / "out/tuning.json");
+  EXPECT_THAT(trace, HasSubstr("\"judged_on\":\"validation\""));
+  // The test rows decide nothing: others in their place, the same decisions.
+  std::string rows = ReadText(place_ / "train.svm");
+  WriteText(place_ / "test1.svm", rows.substr(0, rows.find('\n', 100'000) + 1));
+  WriteText(place_ / "test2.svm", "1 1:1\n0 2:1\n");
+  std::vector<std::string> traces;
+  for (const std::string& test : {std::string("test1.svm"), std::string("test2.svm")}) {
+    ASSERT_EQ(Train({"--set", "train.passes=4", "--set", "data.split.test=0", "--set",
+                     "data.test.files=[" + test + "]"})
+                  .exit_code,
+              0);
+    traces.push_back(ReadText(place_ / "out/tuning.json"));
+  }
+  EXPECT_EQ(traces[0], traces[1]);
+}
+
+TEST_F(TuningTest, AClusterIsRefusedWithTheWayAround) {
+  for (const std::vector<std::string>& how :
+       std::vector<std::vector<std::string>>{{"--local", "1x1"},
+                                             {"--set", "train.staleness=0"},
+                                             {"--set", "cluster={servers: 1, workers: 1}"}}) {
+    const Finished run = Train(how);
+    EXPECT_EQ(run.exit_code, 2) << how[0] << ": " << run.err;
+    EXPECT_THAT(run.err, AllOf(HasSubstr("model.tune"), HasSubstr("remove"))) << how[0];
+  }
+}
+
+TEST_F(TuningTest, WhenEverySettingDivergesTheJobSaysWhatToLookAt) {
+  // FTRL keeps its steps short whatever the data: it takes weights to start from that are beyond all bounds.
+  WriteText(place_ / "row.svm", "1 7:1\n");
+  ASSERT_EQ(Train({"--set", "data.train.files=[row.svm]", "--set", "data.split={}", "--set", "model.tune=none",
+                   "--set", "model.optimizer={type: sgd, alpha: 1e14}", "--set", "output.dir=start"})
+                .exit_code,
+            0);
+  WriteText(place_ / "train.svm", "0 7:1\n" + ReadText(place_ / "train.svm"));
+  const Finished run = Train({"--set", "model.warm_start=start"});
+  EXPECT_EQ(run.exit_code, 4) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("every setting tried"), HasSubstr("extreme feature values")));
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out"));
+}
+
+TEST_F(TuningTest, AStoppedJobLeavesAModelOfOneSetting) {
+  Generate(place_.path(), "train.svm", "libsvm", 1000000);
+  Program run("ps_train", {"--config", "job.yaml"}, place_.path());
+  ASSERT_TRUE(run.WaitForError("tune, "));
+  run.Signal(SIGTERM);
+  const Finished finished = run.Wait();
+  EXPECT_EQ(finished.exit_code, 143) << finished.err;
+  EXPECT_THAT(ReadText(place_ / "out/tuning.json"), HasSubstr("\"end\":\"chosen\""));
+}
+
+}  // namespace
+}  // namespace ps

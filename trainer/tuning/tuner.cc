@@ -1,0 +1,247 @@
+#include "trainer/tuning/tuner.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "trainer/progress/progress_line.h"
+
+namespace ps {
+namespace {
+
+constexpr std::uint64_t kFirstLook = 2000;  // rows
+constexpr double kLookGrowth = 1.4;
+// Standard errors that a lane must be behind to go. Many lanes are looked at many times; and what goes early may have
+// been ahead later.
+constexpr double kDeviations = 3;
+constexpr double kDeviationsOnValidation = 2;
+// Two lanes whose difference is surely a smaller part of the loss than this are one.
+constexpr double kNothing = 1e-4;
+// Challengers are born up to this part of the pass.
+constexpr double kChallengeUntil = 0.5;
+// A mean log loss that nothing comes back from.
+constexpr double kHopelessLoss = 1e12;
+
+// How many lanes may live after `rows` of `all_rows` rows. Small data can afford them all, and needs them, for evidence
+// comes late.
+int Allowed(double rows, double all_rows) {
+  const auto until = [&](double part, double least) { return rows < std::max(part * all_rows, least); };
+  if (until(.01, 64e3)) return 16;
+  if (until(.1, 128e3)) return 8;
+  if (until(.3, 256e3)) return 4;
+  if (until(.6, 512e3)) return 2;
+  return 1;
+}
+
+}  // namespace
+
+struct Tuner::Standing {
+  int lane = 0;  // where it is now
+  double loss = 0;
+  LaneRecord::Gap gap;  // behind the leader
+};
+
+Tuner::Tuner()
+    : record_(static_cast<int>(StartingSettings().size()), LaneRecord::Rows::kLaterWeighMore),
+      next_look_(kFirstLook) {
+  for (const OptimizerParams& setting : StartingSettings()) {
+    lanes_.push_back({NewLane(setting, -1), setting});
+  }
+}
+
+int Tuner::NewLane(const OptimizerParams& setting, int parent) {
+  search_.Note(setting, rows_);
+  trace_.lanes.push_back({next_number_, setting, parent, rows_, 0, ""});
+  return next_number_++;
+}
+
+void Tuner::End(int number, const std::string& why) {
+  search_.Note(trace_.lanes[number].setting, rows_);
+  trace_.lanes[number].ended_rows = rows_;
+  trace_.lanes[number].end = why;
+}
+
+std::vector<OptimizerParams> Tuner::Settings() const {
+  std::vector<OptimizerParams> settings;
+  for (const Lane& lane : lanes_) settings.push_back(lane.setting);
+  return settings;
+}
+
+bool Tuner::AllDiverged() const {
+  return std::all_of(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return lane.diverged; });
+}
+
+void Tuner::Observe(absl::Span<const float> margins, absl::Span<const float> labels,
+                    absl::Span<const float> weights) {
+  const std::size_t count = lanes_.size(), rows = labels.size();
+  losses_.resize(margins.size());
+  LaneLosses(margins.data(), labels.data(), rows, static_cast<int>(count), losses_.data());
+  rows_ += rows;
+  if (pass_ == 1) record_.Add(losses_, weights);
+  std::vector<double> sums(count);
+  for (std::size_t i = 0; i < losses_.size(); ++i) sums[i % count] += losses_[i];
+  for (std::size_t k = 0; k < count; ++k) {
+    if (sums[k] <= kHopelessLoss * static_cast<double>(rows) || lanes_[k].diverged) continue;
+    lanes_[k].diverged = new_divergence_ = true;
+  }
+  // The leader speaks for the model from this block on.
+  if (!lanes_[leader_].diverged) return;
+  for (int k = 0; k < lanes(); ++k) {
+    if (!lanes_[k].diverged) leader_ = k;
+  }
+}
+
+std::vector<Tuner::Standing> Tuner::Standings(const LaneRecord& record) const {
+  std::vector<Standing> standings;
+  for (int k = 0; k < lanes(); ++k) {
+    if (!lanes_[k].diverged && std::isfinite(record.Mean(k))) standings.push_back({k, record.Mean(k), {}});
+  }
+  std::stable_sort(standings.begin(), standings.end(),
+                   [](const Standing& a, const Standing& b) { return a.loss < b.loss; });
+  for (Standing& one : standings) one.gap = record.Compare(one.lane, standings[0].lane);
+  return standings;
+}
+
+Tuner::Change Tuner::Apply(std::vector<Lane> next, std::vector<LaneOrigin> origins) {
+  record_.Change(origins);
+  lanes_ = std::move(next);
+  return {Settings(), std::move(origins)};
+}
+
+void Tuner::NoteDecision(const std::vector<Standing>& standings) {
+  TuningTrace::Decision decision{rows_, pass_, pass_ > 1, {}};
+  for (const Standing& one : standings) {
+    decision.standings.push_back({lanes_[one.lane].number, one.loss, one.gap.mean, one.gap.error});
+  }
+  trace_.decisions.push_back(std::move(decision));
+}
+
+void Tuner::Announce(const std::vector<Standing>& standings) {
+  const Lane& first = lanes_[standings[0].lane];
+  news_ = absl::StrFormat("tune, %s rows: lane %d %s leads", FormatCount(rows_), first.number,
+                          DescribeSetting(first.setting));
+  if (standings.size() > 1) {
+    absl::StrAppendFormat(&news_, " lane %d by %.5f ± %.5f", lanes_[standings[1].lane].number,
+                          standings[1].gap.mean, standings[1].gap.error);
+  }
+}
+
+std::optional<Tuner::Change> Tuner::Go(const LaneRecord& record, int allowed, bool challenge,
+                                       double deviations) {
+  const std::vector<Standing> standings = Standings(record);
+  if (standings.empty()) return std::nullopt;  // all diverged, or nothing was seen
+  NoteDecision(standings);
+  std::vector<const Standing*> stay, gone;
+  std::vector<std::string> why(lanes_.size(), "diverged");
+  for (const Standing& one : standings) {
+    const double margin = deviations * one.gap.error;
+    const bool behind = one.gap.mean > margin;
+    const bool equal = &one != &standings[0] && one.gap.mean + margin < kNothing * standings[0].loss &&
+                       one.gap.mean - margin > -kNothing * standings[0].loss;
+    why[one.lane] = behind ? "behind" : equal ? "equal" : "crowded";
+    (behind || equal || static_cast<int>(stay.size()) == allowed ? gone : stay).push_back(&one);
+  }
+
+  int width = std::min(allowed, lanes());
+  if (!challenge) width = std::min<int>(width, std::bit_ceil(stay.size()));
+  std::vector<Lane> next;
+  std::vector<LaneOrigin> origins;
+  for (const Standing* one : stay) {
+    next.push_back(lanes_[one->lane]);
+    origins.push_back({one->lane, false});
+  }
+  std::vector<OptimizerParams> live;
+  for (const Lane& lane : next) live.push_back(lane.setting);
+  if (challenge) {
+    for (std::size_t s = 0; s < stay.size() && static_cast<int>(next.size()) < width; ++s) {
+      const Lane& parent = lanes_[stay[s]->lane];
+      const int free = width - static_cast<int>(next.size());
+      for (const OptimizerParams& setting : search_.Challengers(parent.setting, live, free, rows_)) {
+        next.push_back({NewLane(setting, parent.number), setting});
+        origins.push_back({stay[s]->lane, true});
+        live.push_back(setting);
+      }
+    }
+    width = std::bit_ceil(next.size());
+  }
+  // A number of lanes that is a power of two: the best of those that were to go stay as well.
+  for (std::size_t g = 0; g < gone.size() && static_cast<int>(next.size()) < width; ++g) {
+    next.push_back(lanes_[gone[g]->lane]);
+    origins.push_back({gone[g]->lane, false});
+  }
+  // None were left to fill it up: the leader once more, which changes nothing.
+  while (static_cast<int>(next.size()) < width) {
+    next.push_back(next[0]);
+    origins.push_back(origins[0]);
+  }
+
+  Announce(standings);
+  const int before = lanes();
+  int left = 0, challengers = 0;
+  for (const LaneOrigin& origin : origins) challengers += origin.reborn;
+  for (int k = 0; k < before; ++k) {
+    const int number = lanes_[k].number;
+    const auto is_it = [number](const Lane& lane) { return lane.number == number; };
+    if (std::any_of(next.begin(), next.end(), is_it)) continue;
+    ++left;
+    End(number, why[k]);
+  }
+  leader_ = 0;
+  if (left == 0 && challengers == 0 && width == before) {
+    // Only their order would change.
+    leader_ = standings[0].lane;
+    return std::nullopt;
+  }
+  absl::StrAppendFormat(&news_, "; %d lanes", before);
+  if (width != before) absl::StrAppendFormat(&news_, " become %d", width);
+  absl::StrAppendFormat(&news_, ", %d gone, %d new", left, challengers);
+  return Apply(std::move(next), std::move(origins));
+}
+
+std::optional<Tuner::Change> Tuner::Decide(double all_rows) {
+  if (lanes() == 1 || pass_ > 1 || (rows_ < next_look_ && !new_divergence_)) return std::nullopt;
+  new_divergence_ = false;
+  next_look_ = static_cast<std::uint64_t>(kLookGrowth * static_cast<double>(std::max(rows_, kFirstLook)));
+  const double rows = static_cast<double>(rows_);
+  return Go(record_, Allowed(rows, all_rows), rows < kChallengeUntil * all_rows, kDeviations);
+}
+
+std::optional<Tuner::Change> Tuner::DecideOnValidation(const LaneRecord& valid, int pass, int passes) {
+  pass_ = pass + 1;
+  if (lanes() == 1) return std::nullopt;
+  const int allowed = pass <= 2 ? 8 : pass <= 5 ? 4 : pass <= 10 ? 2 : 1;
+  return Go(valid, allowed, 2 * pass <= passes, kDeviationsOnValidation);
+}
+
+std::optional<Tuner::Change> Tuner::Finish() {
+  if (lanes() == 1) return std::nullopt;
+  int best = leader_;  // as validation had it
+  const std::vector<Standing> standings = Standings(record_);
+  if (pass_ == 1 && !standings.empty()) {
+    NoteDecision(standings);
+    Announce(standings);
+    // A challenger's lead within its error is its parent's luck as well: then the elder lane is chosen.
+    best = standings[0].lane;
+    for (const Standing& one : standings) {
+      const bool near = one.gap.mean <= one.gap.error;
+      if (near && BornRows(one.lane) < BornRows(best)) best = one.lane;
+    }
+  }
+  const Lane last = lanes_[best];
+  for (const Lane& lane : lanes_) {
+    if (lane.number != last.number) End(lane.number, "lost");
+  }
+  leader_ = 0;
+  return Apply({last}, {{best, false}});
+}
+
+void Tuner::Choose(int number) {
+  End(number, "chosen");
+  trace_.chosen = number;
+}
+
+std::string Tuner::TakeNews() { return std::exchange(news_, std::string()); }
+
+}  // namespace ps

@@ -1,0 +1,96 @@
+// Finds the optimiser's settings while a model learns: which lanes live, which go, what takes their place.
+//
+// In the first pass lanes are judged by what they predicted before they learnt it, at row counts that grow by 1.4. A lane
+// that is behind the leader by more than 3 standard errors of the paired difference goes, and so does one that is
+// known to differ by less than nothing that matters. What is free becomes challengers near those that lead, while
+// enough rows are to come for them to show something; the number of lanes allowed falls with the part of the data read.
+// In later passes lanes are judged on the validation rows at the end of each.
+//
+// Everything follows from losses in the order of the data: the same data gives the same decisions, whatever ran where.
+// docs/tuning.md says what it means to a user. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "kernels/lane_learner.h"
+#include "trainer/tuning/lane_record.h"
+#include "trainer/tuning/lane_search.h"
+#include "trainer/tuning/tuning_trace.h"
+
+namespace ps {
+
+class Tuner {
+ public:
+  Tuner();
+
+  // Settings of the lanes that live now, by lane.
+  std::vector<OptimizerParams> Settings() const;
+  int lanes() const { return static_cast<int>(lanes_.size()); }
+  // The lane whose predictions stand for the model: the leader of the last decision.
+  int leader() const { return leader_; }
+
+  // What a block's rows (rows x lanes margins) were predicted before they were learnt. In later passes only
+  // divergence is watched.
+  void Observe(absl::Span<const float> margins, absl::Span<const float> labels,
+               absl::Span<const float> weights);
+  // True when every lane's predictions went beyond all bounds.
+  bool AllDiverged() const;
+
+  // How to go on: settings and origins for DenseModel::ChangeLanes, and what to tell a person.
+  struct Change {
+    std::vector<OptimizerParams> settings;
+    std::vector<LaneOrigin> origins;
+  };
+  // After each Observe; decides in the first pass only. `all_rows`: rows of the pass, about. Nothing: all goes on as it is.
+  std::optional<Change> Decide(double all_rows);
+  // At the end of a later pass: losses of the validation rows.
+  std::optional<Change> DecideOnValidation(const LaneRecord& valid, int pass, int passes);
+  // One lane is left: the leader, by validation rows where there were decisions on them.
+  std::optional<Change> Finish();
+  // The lane of that number is the model.
+  void Choose(int number);
+
+  int leader_number() const { return lanes_[leader_].number; }
+  const OptimizerParams& SettingOf(int number) const { return trace_.lanes[number].setting; }
+
+  // One line about the last decision, empty when there was none since the last call.
+  std::string TakeNews();
+  const TuningTrace& trace() const { return trace_; }
+
+ private:
+  struct Lane {
+    int number = 0;  // of its own, over the whole race
+    OptimizerParams setting;
+    bool diverged = false;
+  };
+  struct Standing;
+
+  int NewLane(const OptimizerParams& setting, int parent);
+  void End(int number, const std::string& why);
+  std::vector<Standing> Standings(const LaneRecord& record) const;  // the leader first, without the diverged
+  void NoteDecision(const std::vector<Standing>& standings);
+  void Announce(const std::vector<Standing>& standings);
+  std::uint64_t BornRows(int lane) const { return trace_.lanes[lanes_[lane].number].born_rows; }
+  // Lanes as they stand, the leader first, to lanes that go on.
+  std::optional<Change> Go(const LaneRecord& record, int allowed, bool challenge, double deviations);
+  Change Apply(std::vector<Lane> next, std::vector<LaneOrigin> origins);
+
+  std::vector<Lane> lanes_;
+  LaneRecord record_;
+  LaneSearch search_;
+  TuningTrace trace_;
+  int leader_ = 0;
+  int next_number_ = 0;
+  int pass_ = 1;
+  std::uint64_t rows_ = 0;  // learnt, over all passes
+  std::uint64_t next_look_;
+  bool new_divergence_ = false;
+  std::string news_;
+  std::vector<float> losses_;
+};
+
+}  // namespace ps

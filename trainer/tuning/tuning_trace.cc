@@ -1,0 +1,59 @@
+#include "trainer/tuning/tuning_trace.h"
+
+#include "absl/strings/str_cat.h"
+#include "trainer/progress/json_log.h"
+
+namespace ps {
+namespace {
+
+JsonObject& AddSetting(const OptimizerParams& setting, JsonObject* json) {
+  // Through the text of the float, so that .13 is not written as .12999999523162842.
+  const auto number = [](float value) { return std::stod(absl::StrCat(value)); };
+  return json->Add("alpha", number(setting.alpha))
+      .Add("beta", number(setting.beta))
+      .Add("newton", number(setting.newton))
+      .Add("l1", number(setting.l1))
+      .Add("l2", number(setting.l2));
+}
+
+std::string Lines(const std::vector<JsonObject>& objects) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    absl::StrAppend(&text, i > 0 ? ",\n    " : "\n    ", objects[i].ToString());
+  }
+  return text + "\n  ]";
+}
+
+}  // namespace
+
+std::string TuningTrace::ToJson() const {
+  std::vector<JsonObject> lane_rows, decision_rows;
+  for (const Lane& lane : lanes) {
+    JsonObject json;
+    json.Add("lane", lane.number);
+    AddSetting(lane.setting, &json);
+    if (lane.parent >= 0) json.Add("parent", lane.parent);
+    json.Add("born_rows", lane.born_rows).Add("ended_rows", lane.ended_rows).Add("end", lane.end);
+    lane_rows.push_back(json);
+  }
+  for (const Decision& decision : decisions) {
+    std::vector<JsonObject> standings;
+    for (const Standing& standing : decision.standings) {
+      standings.push_back(JsonObject()
+                              .Add("lane", standing.lane)
+                              .Add("loss", standing.loss)
+                              .Add("behind", standing.behind)
+                              .Add("error", standing.error));
+    }
+    decision_rows.push_back(JsonObject()
+                                .Add("rows", decision.rows)
+                                .Add("pass", decision.pass)
+                                .Add("judged_on", decision.on_validation ? "validation" : "progressive")
+                                .Add("standings", standings));
+  }
+  return absl::StrCat("{\n  \"format\": \"hyperplane-tuning\",\n  \"version\": 1,\n  \"chosen\": ", chosen,
+                      ",\n  \"lanes\": ", Lines(lane_rows), ",\n  \"decisions\": ", Lines(decision_rows),
+                      "\n}\n");
+}
+
+}  // namespace ps
