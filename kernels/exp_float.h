@@ -1,5 +1,5 @@
-// e^x of negative x, and log(1 + e), in single precision, plain and eight at a time: the same bits. Pure, any
-// thread.
+// e^x of negative x, and log(1 + e), in single precision, plain and eight at a time: the same bits.
+// Pure, any thread.
 #pragma once
 
 #include <immintrin.h>
@@ -14,7 +14,8 @@ namespace ps {
 // relative error about 1e-7.
 struct ExpFloat {
   static constexpr float kLog2E = 1.44269504f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
-  static constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
+  static constexpr float kRound =
+      12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
   static constexpr float kC[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
   static constexpr float kLowest = -87.0f;
 };
@@ -42,7 +43,8 @@ inline __m256 ExpNegative8(__m256 x) {
   return _mm256_mul_ps(p, _mm256_castsi256_ps(exponent));
 }
 
-// log(1 + e) for e in [0, 1] = 2 artanh(s), s = e / (2 + e) <= 1/3, by its series; relative error about 1e-7.
+// log(1 + e) for e in [0, 1] = 2 artanh(s), s = e / (2 + e) <= 1/3, by its series; relative error
+// about 1e-7.
 struct Log1pSeries {
   static constexpr float kC[] = {2.0f / 15, 2.0f / 13, 2.0f / 11, 2.0f / 9,
                                  2.0f / 7,  2.0f / 5,  2.0f / 3,  2.0f};

@@ -1,5 +1,5 @@
-// FTRL on vectors of eight coordinates, and what learners row by row share: for the kernels of this directory only.
-// Pure, any thread.
+// FTRL on vectors of eight coordinates, and what learners row by row share: for the kernels of this
+// directory only. Pure, any thread.
 #pragma once
 
 #include <immintrin.h>
@@ -73,12 +73,13 @@ inline __m256 OneWhereFeature(const std::uint32_t* ids) {
 }
 
 inline __m256 GroupValues(const ResolvedRows& rows, std::uint32_t at) {
-  return rows.values != nullptr ? _mm256_loadu_ps(rows.values + at) : OneWhereFeature(rows.ids + at);
+  return rows.values != nullptr ? _mm256_loadu_ps(rows.values + at)
+                                : OneWhereFeature(rows.ids + at);
 }
 
-// One feature after the other by a mask of those that are not padding: the dependent steps space the prefetches
-// out between the arithmetic of the row being learnt. Eight at once fill the queue of outstanding misses and stall
-// it (measured: 140 ns a row of 40 features instead of 83).
+// One feature after the other by a mask of those that are not padding: the dependent steps space
+// the prefetches out between the arithmetic of the row being learnt. Eight at once fill the queue
+// of outstanding misses and stall it (measured: 140 ns a row of 40 features instead of 83).
 template <int kFloats>  // of state a feature
 inline void PrefetchRow(const ResolvedRows& rows, std::size_t row, const float* state) {
   if (row >= rows.rows) return;

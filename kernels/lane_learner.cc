@@ -34,7 +34,8 @@ float ZOfRebirth(const OptimizerParams& before, const OptimizerParams& after, fl
 
 }  // namespace
 
-void LearnRowLanesPlain(LaneSettings lanes, const ResolvedRows& rows, float* state, float* margins) {
+void LearnRowLanesPlain(LaneSettings lanes, const ResolvedRows& rows, float* state,
+                        float* margins) {
   const int count = static_cast<int>(lanes.size());
   std::uint32_t last = 0;
   for (std::uint32_t i = 0; i < rows.row_begin[rows.rows]; ++i) last = std::max(last, rows.ids[i]);

@@ -11,8 +11,8 @@
 namespace ps {
 namespace {
 
-// A group of eight features under K lanes is K vectors of eight numbers, feature by feature, the lanes of a feature
-// side by side. With 16 lanes a vector is half a feature; with 2 it is four.
+// A group of eight features under K lanes is K vectors of eight numbers, feature by feature, the
+// lanes of a feature side by side. With 16 lanes a vector is half a feature; with 2 it is four.
 template <int K>
 struct Shape {
   static constexpr int kFeatures = K < 8 ? 8 / K : 1;  // of a vector
@@ -86,15 +86,15 @@ inline __m256d Exp4(__m256d x) {
   // The low bits of `shifted` are the rounded number; what is above them leaves in the shift.
   const __m256d power = _mm256_castsi256_pd(_mm256_slli_epi64(
       _mm256_add_epi64(_mm256_castpd_si256(shifted), _mm256_set1_epi64x(1023)), 52));
-  const __m256d sum =
-      _mm256_fmadd_pd(r4, _mm256_fmadd_pd(r4, set(1.0 / 40320), high), low);
+  const __m256d sum = _mm256_fmadd_pd(r4, _mm256_fmadd_pd(r4, set(1.0 / 40320), high), low);
   return _mm256_mul_pd(sum, power);
 }
 
 // Logistic of four.
 inline __m128 Logistic4(__m128 margins) {
   const __m256d one = _mm256_set1_pd(1.0), margin = _mm256_cvtps_pd(margins);
-  const __m256d x = _mm256_max_pd(_mm256_min_pd(margin, _mm256_set1_pd(40.0)), _mm256_set1_pd(-40.0));
+  const __m256d x =
+      _mm256_max_pd(_mm256_min_pd(margin, _mm256_set1_pd(40.0)), _mm256_set1_pd(-40.0));
   const __m256d e = Exp4(_mm256_xor_pd(x, _mm256_set1_pd(-0.0)));
   const __m128 p = _mm256_cvtpd_ps(_mm256_div_pd(one, _mm256_add_pd(one, e)));
   return _mm_blendv_ps(p, margins, _mm_cmpunord_ps(margins, margins));
@@ -196,7 +196,8 @@ class LaneLearner {
       curvature[part] = _mm256_max_ps(expected, least);
     }
     const Remembered* kept = remembered_.data();
-    for (std::uint32_t at = rows.row_begin[r]; at < rows.row_begin[r + 1]; at += kGroup, kept += K) {
+    for (std::uint32_t at = rows.row_begin[r]; at < rows.row_begin[r + 1];
+         at += kGroup, kept += K) {
       const __m256 values = GroupValues(rows, at);
       const unsigned features = FeatureMask(rows.ids + at);
 #pragma GCC unroll 16
@@ -219,21 +220,32 @@ class LaneLearner {
 
 void LearnRowLanes(LaneSettings lanes, const ResolvedRows& rows, float* state, float* margins) {
   switch (lanes.size()) {
-    case 1: return LearnRows(lanes[0], rows, state, margins);
-    case 2: return LaneLearner<2>(lanes).Learn(rows, state, margins);
-    case 4: return LaneLearner<4>(lanes).Learn(rows, state, margins);
-    case 8: return LaneLearner<8>(lanes).Learn(rows, state, margins);
-    default: return LaneLearner<16>(lanes).Learn(rows, state, margins);
+    case 1:
+      return LearnRows(lanes[0], rows, state, margins);
+    case 2:
+      return LaneLearner<2>(lanes).Learn(rows, state, margins);
+    case 4:
+      return LaneLearner<4>(lanes).Learn(rows, state, margins);
+    case 8:
+      return LaneLearner<8>(lanes).Learn(rows, state, margins);
+    default:
+      return LaneLearner<16>(lanes).Learn(rows, state, margins);
   }
 }
 
-void RowLaneMargins(LaneSettings lanes, const ResolvedRows& rows, const float* state, float* margins) {
+void RowLaneMargins(LaneSettings lanes, const ResolvedRows& rows, const float* state,
+                    float* margins) {
   switch (lanes.size()) {
-    case 1: return RowMargins(lanes[0], rows, state, margins);
-    case 2: return LaneLearner<2>(lanes).Margins(rows, state, margins);
-    case 4: return LaneLearner<4>(lanes).Margins(rows, state, margins);
-    case 8: return LaneLearner<8>(lanes).Margins(rows, state, margins);
-    default: return LaneLearner<16>(lanes).Margins(rows, state, margins);
+    case 1:
+      return RowMargins(lanes[0], rows, state, margins);
+    case 2:
+      return LaneLearner<2>(lanes).Margins(rows, state, margins);
+    case 4:
+      return LaneLearner<4>(lanes).Margins(rows, state, margins);
+    case 8:
+      return LaneLearner<8>(lanes).Margins(rows, state, margins);
+    default:
+      return LaneLearner<16>(lanes).Margins(rows, state, margins);
   }
 }
 

@@ -18,6 +18,8 @@ namespace {
 
 // Embedded: a 12-byte index cell and two floats of state a feature, at the table's mean load.
 constexpr double kBytesPerFeature = 12.8 / 0.79 + 8;
+// Of models that matter here, a tuned job has four lanes at most (trainer/tuning/tuner.cc).
+constexpr double kTuningBytesPerFeature = 3 * 8;
 // What the 64 segments of the index's 256 slots hold.
 constexpr double kMostFeatures = 2.2e9;
 constexpr std::uint64_t kFixedBytes = 48u << 20;  // program, buffers of the threads, metrics
@@ -71,7 +73,8 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
     plan.features = growth.At(plan.rows);
   }
   // Early stopping keeps a copy of the best state.
-  const double bytes = kBytesPerFeature + (job.config.train.early_stopping ? 8 : 0);
+  const double bytes = kBytesPerFeature + (job.config.train.early_stopping ? 8 : 0) +
+                       (job.config.model.tune ? kTuningBytesPerFeature : 0);
   plan.memory_bytes = kFixedBytes + static_cast<std::uint64_t>(plan.features * bytes);
   return plan;
 }
@@ -81,7 +84,8 @@ bool MayExceedMemory(const PreparedJob& job) {
   if (job.config.model.min_count > 1) return false;  // how many features are left out is not known before
   // A feature takes at least about four bytes of text, compressed data a quarter of that.
   const double features = static_cast<double>(job.train.stored_bytes());
-  return features * kBytesPerFeature > static_cast<double>(EffectiveMemory().limit_bytes);
+  const double bytes = kBytesPerFeature + (job.config.model.tune ? kTuningBytesPerFeature : 0);
+  return features * bytes > static_cast<double>(EffectiveMemory().limit_bytes);
 }
 
 std::string DescribeJob(const PreparedJob& job) {

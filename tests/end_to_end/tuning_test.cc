@@ -45,16 +45,19 @@ TEST_F(TuningTest, OnePassEndsInOneSettingWithItsEvidence) {
   EXPECT_EQ(chosen.members.at("end").text, "chosen");
   const auto& decisions = trace->members.at("decisions").items;
   ASSERT_FALSE(decisions.empty());
-  EXPECT_EQ(decisions.back().members.at("rows").number, NumberAt(MetricsOf(place_ / "out"), "rows_learnt"));
-  EXPECT_THAT(RunProgram("ps_model", {"inspect", "out"}, place_.path()).out, HasSubstr("ftrl alpha="));
+  EXPECT_EQ(decisions.back().members.at("rows").number,
+            NumberAt(MetricsOf(place_ / "out"), "rows_learnt"));
+  EXPECT_THAT(RunProgram("ps_model", {"inspect", "out"}, place_.path()).out,
+              HasSubstr("ftrl alpha="));
 
   // The line that is printed is a job file's: it trains, to about the same.
   const std::size_t at = run.out.find("model: {type: lr, optimizer: ");
   ASSERT_NE(at, std::string::npos) << run.out;
   const std::string line = run.out.substr(at, run.out.find('\n', at) - at + 1);
   const double tuned = NumberAt(MetricsOf(place_ / "out"), "test.logloss");
-  WriteText(place_ / "job.yaml",
-            "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.1, test: 0.1}}\n" + line);
+  WriteText(
+      place_ / "job.yaml",
+      "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.1, test: 0.1}}\n" + line);
   ASSERT_EQ(Train({}).exit_code, 0);
   EXPECT_NEAR(NumberAt(MetricsOf(place_ / "out"), "test.logloss"), tuned, 0.01 * tuned);
   EXPECT_FALSE(std::filesystem::exists(place_ / "out/tuning.json"));
@@ -92,16 +95,19 @@ TEST_F(TuningTest, AClusterIsRefusedWithTheWayAround) {
 }
 
 TEST_F(TuningTest, WhenEverySettingDivergesTheJobSaysWhatToLookAt) {
-  // FTRL keeps its steps short whatever the data: it takes weights to start from that are beyond all bounds.
+  // FTRL keeps its steps short whatever the data: it takes weights to start from that are beyond
+  // all bounds.
   WriteText(place_ / "row.svm", "1 7:1\n");
-  ASSERT_EQ(Train({"--set", "data.train.files=[row.svm]", "--set", "data.split={}", "--set", "model.tune=none",
-                   "--set", "model.optimizer={type: sgd, alpha: 1e14}", "--set", "output.dir=start"})
+  ASSERT_EQ(Train({"--set", "data.train.files=[row.svm]", "--set", "data.split={}", "--set",
+                   "model.tune=none", "--set", "model.optimizer={type: sgd, alpha: 1e14}", "--set",
+                   "output.dir=start"})
                 .exit_code,
             0);
   WriteText(place_ / "train.svm", "0 7:1\n" + ReadText(place_ / "train.svm"));
   const Finished run = Train({"--set", "model.warm_start=start"});
   EXPECT_EQ(run.exit_code, 4) << run.err;
-  EXPECT_THAT(run.err, AllOf(HasSubstr("every setting tried"), HasSubstr("extreme feature values")));
+  EXPECT_THAT(run.err,
+              AllOf(HasSubstr("every setting tried"), HasSubstr("extreme feature values")));
   EXPECT_FALSE(std::filesystem::exists(place_ / "out"));
 }
 

@@ -1,4 +1,5 @@
-// K lanes in one are K runs of one lane, to the bit; and what becomes of lanes when their number changes.
+// K lanes in one are K runs of one lane, to the bit; and what becomes of lanes when their number
+// changes.
 #include "kernels/lane_learner.h"
 
 #include <gtest/gtest.h>
@@ -15,11 +16,14 @@ namespace ps {
 namespace {
 
 std::vector<OptimizerParams> RandomSettings(int lanes, std::mt19937* random) {
-  const auto pick = [&](std::initializer_list<float> of) { return of.begin()[(*random)() % of.size()]; };
+  const auto pick = [&](std::initializer_list<float> of) {
+    return of.begin()[(*random)() % of.size()];
+  };
   std::vector<OptimizerParams> settings;
   for (int k = 0; k < lanes; ++k) {
     settings.push_back({Optimizer::kFtrl, pick({0.02f, 0.1f, 0.6f, 3.0f}), pick({0.1f, 0.5f, 1.0f}),
-                        pick({0.0f, 0.1f, 1.0f}), pick({0.0f, 0.3f, 4.0f}), pick({0.0f, 0.2f, 1.0f})});
+                        pick({0.0f, 0.1f, 1.0f}), pick({0.0f, 0.3f, 4.0f}),
+                        pick({0.0f, 0.2f, 1.0f})});
   }
   return settings;
 }
@@ -119,7 +123,8 @@ TEST_P(LaneLearner, KeptLanesGoOnAsTheyWere) {
   }
 }
 
-TEST_P(LaneLearner, ARebornLaneHasTheHistoryOfItsParentAndWeightsBetweenItsOwnAndTheOnesOfItsSetting) {
+TEST_P(LaneLearner,
+       ARebornLaneHasTheHistoryOfItsParentAndWeightsBetweenItsOwnAndTheOnesOfItsSetting) {
   const int lanes = GetParam();
   std::vector<OptimizerParams> settings(lanes), after;
   std::vector<LaneOrigin> origins;
@@ -173,7 +178,8 @@ TEST(LaneLosses, AreTheLogLossInBothVersions) {
   std::vector<float> margins, labels;
   std::mt19937 random(1);
   std::normal_distribution<float> normal(0, 8);
-  for (int i = 0; i < 3000; ++i) margins.push_back(i % 50 == 0 ? 30 * normal(random) : normal(random));
+  for (int i = 0; i < 3000; ++i)
+    margins.push_back(i % 50 == 0 ? 30 * normal(random) : normal(random));
   margins[17] = 0;
   margins[18] = -0.0f;
   for (int i = 0; i < 3000; ++i) labels.push_back(static_cast<float>(random() % 2));

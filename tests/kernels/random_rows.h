@@ -1,4 +1,5 @@
-// Rows of every shape for the tests of learners: padded to groups, with values and importance weights.
+// Rows of every shape for the tests of learners: padded to groups, with values and importance
+// weights.
 #pragma once
 
 #include <random>
@@ -13,12 +14,13 @@ struct Rows {
   std::vector<std::uint32_t> ids, row_begin{0};
   std::vector<float> values, labels, weights;
   ResolvedRows View(bool with_values, bool with_weights) const {
-    return {ids.data(), with_values ? values.data() : nullptr, row_begin.data(), labels.data(),
-            with_weights ? weights.data() : nullptr, labels.size()};
+    return {ids.data(),    with_values ? values.data() : nullptr,   row_begin.data(),
+            labels.data(), with_weights ? weights.data() : nullptr, labels.size()};
   }
 };
 
-inline Rows RandomRows(unsigned seed, std::size_t rows, std::uint32_t features, std::size_t longest) {
+inline Rows RandomRows(unsigned seed, std::size_t rows, std::uint32_t features,
+                       std::size_t longest) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
   Rows result;

@@ -1,10 +1,10 @@
 #include "ps/table/huge_arena.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <fstream>
-#include <unistd.h>
 
 namespace ps {
 namespace {

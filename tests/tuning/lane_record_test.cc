@@ -52,7 +52,8 @@ TEST(LaneRecord, IsThePairedDifference) {
       const Sample sample = RandomLosses(lanes, 1000, lanes);
       LaneRecord record(lanes, LaneRecord::Rows::kAllAlike);
       const absl::Span<const float> losses = sample.losses, weights = sample.weights;
-      for (std::size_t begin = 0; begin < 1000; begin += 333) {  // in blocks that are no whole stretches
+      for (std::size_t begin = 0; begin < 1000;
+           begin += 333) {  // in blocks that are no whole stretches
         const std::size_t count = std::min<std::size_t>(333, 1000 - begin);
         record.Add(losses.subspan(begin * lanes, count * lanes),
                    weighted ? weights.subspan(begin, count) : absl::Span<const float>());
@@ -60,13 +61,15 @@ TEST(LaneRecord, IsThePairedDifference) {
       EXPECT_EQ(record.rows(), 1000u);
       for (int a = 0; a < lanes; ++a) {
         for (int b = 0; b < lanes; ++b) {
-          const LaneRecord::Gap gap = record.Compare(a, b), naive = Naive(sample, lanes, a, b, weighted);
+          const LaneRecord::Gap gap = record.Compare(a, b),
+                                naive = Naive(sample, lanes, a, b, weighted);
           ASSERT_NEAR(gap.mean, naive.mean, 1e-6);
           ASSERT_NEAR(gap.error, naive.error, 1e-4 * naive.error);
           ASSERT_NEAR(record.Mean(a) - record.Mean(b), naive.mean, 1e-6);
         }
       }
-      EXPECT_LT(record.Compare(0, 1).error, 0.2 * std::sqrt(1.0 / 1000)) << "what rows have in common is gone";
+      EXPECT_LT(record.Compare(0, 1).error, 0.2 * std::sqrt(1.0 / 1000))
+          << "what rows have in common is gone";
     }
   }
 }

@@ -52,7 +52,7 @@ struct Race {
 };
 
 Race RunRace(Tuner* tuner, std::uint64_t rows, std::size_t block,
-         const std::function<double(const OptimizerParams&)>& distance = Distance) {
+             const std::function<double(const OptimizerParams&)>& distance = Distance) {
   Rows data;
   Race race;
   for (std::uint64_t done = 0; done < rows; done += block) {
@@ -60,10 +60,12 @@ Race RunRace(Tuner* tuner, std::uint64_t rows, std::size_t block,
     if (tuner->lanes() > 1) {
       tuner->Observe(data.margins, data.labels, {});
       if (tuner->AllDiverged()) break;
-      const auto change = tuner->Decide(static_cast<double>(rows));
-      if (change) {
-        EXPECT_EQ(change->settings.size(), change->origins.size());
-        EXPECT_EQ(tuner->lanes(), change->settings.size());
+      if (tuner->IsDue()) {
+        const auto change = tuner->Decide(static_cast<double>(rows), 1000);
+        if (change) {
+          EXPECT_EQ(change->settings.size(), change->origins.size());
+          EXPECT_EQ(tuner->lanes(), change->settings.size());
+        }
       }
     }
     race.widths.push_back(tuner->lanes());
@@ -73,11 +75,12 @@ Race RunRace(Tuner* tuner, std::uint64_t rows, std::size_t block,
 }
 
 TEST(Tuner, FindsTheBestSettingAndNarrowsOnTheWay) {
-  Tuner tuner;
+  Tuner tuner(false);
   const Race race = RunRace(&tuner, 1'000'000, 1000);
   EXPECT_EQ(race.widths.front(), 16);
   EXPECT_EQ(race.widths.back(), 1);
-  for (std::size_t i = 1; i < race.widths.size(); ++i) EXPECT_LE(race.widths[i], race.widths[i - 1]);
+  for (std::size_t i = 1; i < race.widths.size(); ++i)
+    EXPECT_LE(race.widths[i], race.widths[i - 1]);
   tuner.Finish();
   tuner.Choose(tuner.leader_number());
   const OptimizerParams chosen = tuner.Settings()[0];
@@ -87,8 +90,21 @@ TEST(Tuner, FindsTheBestSettingAndNarrowsOnTheWay) {
   EXPECT_THAT(race.news, HasSubstr("16 lanes become 8"));
 }
 
+TEST(Tuner, ManyFeaturesLeaveRoomForFewerLanes) {
+  for (const auto& [features, lanes] :
+       std::map<std::uint64_t, int>{{900'000, 16}, {1'100'000, 8}, {2'100'000, 4}}) {
+    Tuner tuner(false);
+    Rows data;
+    data.Next(tuner.Settings(), 3000, Distance);
+    tuner.Observe(data.margins, data.labels, {});
+    ASSERT_TRUE(tuner.IsDue());
+    tuner.Decide(1e9, features);
+    EXPECT_EQ(tuner.lanes(), lanes) << features;
+  }
+}
+
 TEST(Tuner, DecidesTheSameFromTheSameRows) {
-  Tuner one, two;
+  Tuner one(false), two(false);
   RunRace(&one, 100'000, 700);
   RunRace(&two, 100'000, 700);
   one.Finish();
@@ -97,7 +113,7 @@ TEST(Tuner, DecidesTheSameFromTheSameRows) {
 }
 
 TEST(Tuner, FewRowsKeepTheLanesAndTheElderIsChosenWithoutEvidence) {
-  Tuner tuner;
+  Tuner tuner(false);
   RunRace(&tuner, 1000, 500);
   EXPECT_EQ(tuner.lanes(), 16);
   const auto change = tuner.Finish();
@@ -111,12 +127,12 @@ TEST(Tuner, ALaneThatDivergesIsReplaced) {
   const auto distance = [](const OptimizerParams& setting) {
     return setting.alpha > 0.5f ? std::nan("") : Distance(setting);
   };
-  Tuner tuner;
+  Tuner tuner(false);
   Rows data;
   data.Next(tuner.Settings(), 100, distance);
   tuner.Observe(data.margins, data.labels, {});
   EXPECT_FALSE(tuner.AllDiverged());
-  const auto change = tuner.Decide(1e6);
+  const auto change = tuner.Decide(1e6, 1000);
   ASSERT_TRUE(change);
   for (const OptimizerParams& setting : change->settings) EXPECT_LE(setting.alpha, 0.5f);
   const auto json = JsonReader::Read(tuner.trace().ToJson());
@@ -124,14 +140,14 @@ TEST(Tuner, ALaneThatDivergesIsReplaced) {
 }
 
 TEST(Tuner, KnowsWhenNothingIsLeft) {
-  Tuner tuner;
+  Tuner tuner(false);
   RunRace(&tuner, 2000, 500, [](const OptimizerParams&) { return std::nan(""); });
   EXPECT_TRUE(tuner.AllDiverged());
   EXPECT_EQ(tuner.lanes(), 16) << "nothing to go on with";
 }
 
 TEST(Tuner, TheLeaderIsNeverALaneThatDiverged) {
-  Tuner tuner;
+  Tuner tuner(false);
   Rows data;
   data.Next(tuner.Settings(), 100, [&](const OptimizerParams& setting) {
     return setting.alpha < 0.06f ? std::nan("") : Distance(setting);
@@ -142,31 +158,47 @@ TEST(Tuner, TheLeaderIsNeverALaneThatDiverged) {
   EXPECT_GT(tuner.Settings()[tuner.leader()].alpha, 0.06f);
 }
 
-TEST(Tuner, LaterPassesAreJudgedOnValidationRows) {
-  Tuner tuner;
-  RunRace(&tuner, 20'000, 1000);
-  ASSERT_GT(tuner.lanes(), 1);
-  // On validation the last lane is by far the best.
-  LaneRecord valid(tuner.lanes(), LaneRecord::Rows::kAllAlike);
+// Losses of validation rows: lane k's mean is losses[k].
+LaneRecord Valid(const std::vector<double>& losses) {
+  LaneRecord valid(static_cast<int>(losses.size()), LaneRecord::Rows::kAllAlike);
   std::mt19937 random(2);
-  std::vector<float> losses;
+  std::vector<float> rows;
   for (int r = 0; r < 4000; ++r) {
-    for (int k = 0; k < tuner.lanes(); ++k) {
-      losses.push_back(0.5f + (k + 1 == tuner.lanes() ? 0 : 0.2f) + 1e-3f * static_cast<float>(random() % 100));
-    }
+    const float common = 1e-3f * static_cast<float>(random() % 100);
+    for (const double loss : losses) rows.push_back(common + static_cast<float>(loss));
   }
-  valid.Add(losses, {});
-  const int best = tuner.lanes() - 1;
-  const OptimizerParams setting = tuner.Settings()[best];
-  ASSERT_TRUE(tuner.DecideOnValidation(valid, 5, 6));
-  EXPECT_EQ(tuner.lanes(), 1);
-  EXPECT_EQ(DescribeSetting(tuner.Settings()[0]), DescribeSetting(setting));
+  valid.Add(rows, {});
+  return valid;
+}
+
+TEST(Tuner, LaterPassesAreJudgedOnValidationRows) {
+  Tuner tuner(true);
+  RunRace(&tuner, 20'000, 1000);
+  ASSERT_EQ(tuner.lanes(), 16) << "the first pass decides nothing when others follow";
+  // Lane 3 improves slowly, lane 5 is good at once and then no better; the others only get worse.
+  const OptimizerParams slow = tuner.Settings()[3], quick = tuner.Settings()[5];
+  std::vector<double> losses(16, 0.6);
+  losses[3] = 0.55, losses[5] = 0.5;
+  EXPECT_FALSE(tuner.DecideOnValidation(Valid(losses), 1, 2));
+  EXPECT_TRUE(tuner.improving());
+  EXPECT_EQ(tuner.leader(), 5);
+  std::fill(losses.begin(), losses.end(), 0.61);
+  losses[3] = 0.52, losses[5] = 0.5;
+  tuner.DecideOnValidation(Valid(losses), 2, 2);
+  EXPECT_EQ(tuner.lanes(), 16) << "patience is 2";
+  losses[3] = 0.49;
+  ASSERT_TRUE(tuner.DecideOnValidation(Valid(losses), 3, 2));
+  ASSERT_EQ(tuner.lanes(), 1) << "all others are spent";
+  EXPECT_EQ(DescribeSetting(tuner.Settings()[0]), DescribeSetting(slow));
+  EXPECT_NE(DescribeSetting(slow), DescribeSetting(quick));
+  EXPECT_TRUE(tuner.improving());
   EXPECT_FALSE(tuner.Finish());
   EXPECT_TRUE(tuner.trace().decisions.back().on_validation);
+  EXPECT_EQ(tuner.trace().lanes[5].end, "spent");
 }
 
 TEST(TuningTrace, NamesEveryLaneOnceAndTheOneChosen) {
-  Tuner tuner;
+  Tuner tuner(false);
   RunRace(&tuner, 100'000, 1000);
   tuner.Finish();
   tuner.Choose(tuner.leader_number());
@@ -184,9 +216,10 @@ TEST(TuningTrace, NamesEveryLaneOnceAndTheOneChosen) {
 
 TEST(LaneSearch, SettingsReadBackAsTheyArePrinted) {
   LaneSearch search;
-  std::vector<OptimizerParams> settings = StartingSettings();
+  std::vector<OptimizerParams> settings = StartingSettings(false);
   for (std::size_t i = 0; i < 200; ++i) {
-    for (const OptimizerParams& one : search.Challengers(settings[i], settings, 3, 1000)) settings.push_back(one);
+    for (const OptimizerParams& one : search.Challengers(settings[i], settings, 3, 1000))
+      settings.push_back(one);
   }
   std::map<std::string, int> seen;
   for (const OptimizerParams& one : settings) {
@@ -207,7 +240,7 @@ TEST(LaneSearch, SettingsReadBackAsTheyArePrinted) {
 
 TEST(LaneSearch, ASettingComesBackWhenTheDataHasGrown) {
   LaneSearch search;
-  const OptimizerParams parent = StartingSettings()[4];
+  const OptimizerParams parent = StartingSettings(false)[4];
   const std::vector<OptimizerParams> first = search.Challengers(parent, {parent}, 1, 1000);
   ASSERT_EQ(first.size(), 1u);
   search.Note(first[0], 1000);

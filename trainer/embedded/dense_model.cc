@@ -174,6 +174,16 @@ void DenseModel::RestoreState(const OptimizerParams& setting, const std::vector<
   std::fill(state() + saved.size(), state() + all, 0.0f);
 }
 
+std::uint64_t DenseModel::LearntFeatures() const {
+  // What was learnt has a history; ids beyond the reserved ones were given after the last row
+  // learnt.
+  const std::size_t ids = std::min(reserved_ids_.load(std::memory_order_acquire), index_.end_id());
+  const float* const roots = state() + lanes_.size();  // FTRL
+  std::uint64_t features = 0;
+  for (std::size_t id = kFirstKeyId; id < ids; ++id) features += roots[id * floats_] != 0;
+  return features;
+}
+
 std::uint64_t DenseModel::memory_bytes() const {
   return index_.memory_bytes() + state_memory_.used_bytes();
 }

@@ -64,6 +64,9 @@ class DenseModel {
   void RestoreState(const OptimizerParams& setting, const std::vector<float>& state);
 
   std::uint64_t features() const { return index_.end_id() - kFirstKeyId; }
+  // Features of the rows learnt so far, which threads that resolve ahead do not change. Reads all
+  // of the state.
+  std::uint64_t LearntFeatures() const;
   std::uint64_t memory_bytes() const;
   float bias() const;
   std::uint32_t slots() const { return index_.slots(); }

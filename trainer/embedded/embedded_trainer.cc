@@ -31,6 +31,17 @@ double SecondsSince(Clock::time_point start) {
 // Rows for later passes and hold-out rows stay in memory up to this; beyond it they go to a file.
 constexpr std::uint64_t kSpoolMemory = 64u << 20;
 
+// Passes without improvement until a lane is spent, where the job does not say.
+constexpr int kUsualPatience = 2;
+
+bool HasValidation(const DataConfig& data) { return data.valid.set() || data.split.valid > 0; }
+
+// Null: the job gives the optimiser's settings.
+std::unique_ptr<Tuner> MakeTuner(const JobConfig& config) {
+  if (!config.model.tune) return nullptr;
+  return std::make_unique<Tuner>(config.train.passes > 1 && HasValidation(config.data));
+}
+
 // Decompressed length of the files; compressed ones are not read for it.
 double EstimatedTextBytes(const DataFiles& files) {
   constexpr double kUsualRatio = 4;
@@ -51,7 +62,7 @@ class EmbeddedTrainer::Run {
       : job_(*job),
         stop_(*stop),
         parser_(job->extractor->MakeParser()),
-        tuner_(job->config.model.tune ? std::make_unique<Tuner>() : nullptr),
+        tuner_(MakeTuner(job->config)),
         model_({tuner_ ? tuner_->Settings() : std::vector{ParamsOf(job->config.model.optimizer)},
                 job->config.model.bias, job->config.model.min_count}),
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
@@ -146,7 +157,9 @@ absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double
   if (race ? tuner_->AllDiverged() : log_.diverged()) {
     return DivergedError(result_.rows_learnt, tuner_ != nullptr);
   }
-  if (race) ChangeLanes(tuner_->Decide(pass_rows));
+  if (race && tuner_->IsDue()) {
+    ChangeLanes(tuner_->Decide(pass_rows, model_.LearntFeatures()));
+  }
   if (log_.IsDue()) return ReportLine();
   return absl::OkStatus();
 }
@@ -170,7 +183,8 @@ absl::Status EmbeddedTrainer::Run::JudgeLanes(int pass) {
   if (valid_.rows() > 0 && job_.config.train.passes > 1) {
     LaneRecord record(tuner_->lanes(), LaneRecord::Rows::kAllAlike);
     PS_RETURN_IF_ERROR(RecordLosses(valid_, &record));
-    ChangeLanes(tuner_->DecideOnValidation(record, pass, job_.config.train.passes));
+    const auto& early = job_.config.train.early_stopping;
+    ChangeLanes(tuner_->DecideOnValidation(record, pass, early ? early->patience : kUsualPatience));
   }
   if (last) ChangeLanes(tuner_->Finish());
   return absl::OkStatus();
@@ -298,7 +312,7 @@ absl::StatusOr<bool> EmbeddedTrainer::Run::EarlyStop(int pass) {
     if (tuner_) best_lane_ = tuner_->leader_number();
     return false;
   }
-  return ++passes_since_best_ >= early->patience;
+  return ++passes_since_best_ >= early->patience && !(tuner_ && tuner_->improving());
 }
 
 void EmbeddedTrainer::Run::ChooseModel() {

@@ -1,4 +1,5 @@
-// The weights of a finished model, into a bundle: non-zero ones in ascending key order. Starts and joins threads.
+// The weights of a finished model, into a bundle: non-zero ones in ascending key order. Starts and
+// joins threads.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 namespace ps {
 
 // Adds the number of weights written to *features. Errors are the writer's.
-absl::Status ExportWeights(const DenseModel& model, int threads, BundleWriter* writer, std::uint64_t* features);
+absl::Status ExportWeights(const DenseModel& model, int threads, BundleWriter* writer,
+                           std::uint64_t* features);
 
 }  // namespace ps

@@ -1,4 +1,5 @@
-// One reading of a row cache: a thread reads ahead while the other consumes, in the order of the data.
+// One reading of a row cache: a thread reads ahead while the other consumes, in the order of the
+// data.
 //
 // Threads: the calling one and one that it starts and joins; consume is called from one at a time.
 #pragma once

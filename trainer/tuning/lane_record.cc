@@ -38,7 +38,11 @@ struct Stretch {
 }  // namespace
 
 LaneRecord::LaneRecord(int lanes, Rows rows)
-    : lanes_(lanes), kind_(rows), loss_(lanes), loss_square_(lanes), squares_(std::size_t(lanes) * lanes) {}
+    : lanes_(lanes),
+      kind_(rows),
+      loss_(lanes),
+      loss_square_(lanes),
+      squares_(std::size_t(lanes) * lanes) {}
 
 void LaneRecord::Add(absl::Span<const float> losses, absl::Span<const float> weights) {
   const std::size_t rows = losses.size() / lanes_;
@@ -58,11 +62,21 @@ void LaneRecord::Add(absl::Span<const float> losses, absl::Span<const float> wei
   for (std::size_t begin = 0; begin < rows; begin += kStretch) {
     const std::size_t count = std::min(kStretch, rows - begin);
     switch (lanes_) {
-      case 1: add.template operator()<1>(begin, count); break;
-      case 2: add.template operator()<2>(begin, count); break;
-      case 4: add.template operator()<4>(begin, count); break;
-      case 8: add.template operator()<8>(begin, count); break;
-      default: add.template operator()<16>(begin, count); break;
+      case 1:
+        add.template operator()<1>(begin, count);
+        break;
+      case 2:
+        add.template operator()<2>(begin, count);
+        break;
+      case 4:
+        add.template operator()<4>(begin, count);
+        break;
+      case 8:
+        add.template operator()<8>(begin, count);
+        break;
+      default:
+        add.template operator()<16>(begin, count);
+        break;
     }
   }
 }
@@ -90,7 +104,8 @@ double LaneRecord::Mean(int lane) const {
 LaneRecord::Gap LaneRecord::Compare(int lane, int other) const {
   if (!(weight_ > 0)) return {};
   const double mean = (loss_[lane] - loss_[other]) / weight_;
-  const double square = Square(lane)[other] - 2 * mean * (loss_square_[lane] - loss_square_[other]) +
+  const double square = Square(lane)[other] -
+                        2 * mean * (loss_square_[lane] - loss_square_[other]) +
                         mean * mean * weight_square_;
   return {mean, std::sqrt(std::max(0.0, square)) / weight_};
 }

@@ -1,10 +1,10 @@
 // How lanes predicted the same rows, compared row by row: the evidence of tuning.
 //
-// Losses of two lanes on one row have most of their noise in common, so their paired differences decide with far fewer
-// rows than two means would: Compare gives their mean and its standard error. A row counts in proportion to its
-// importance weight and, in a learning pass, to its number: what a lane did with young weights says little of how it
-// ends. Sums of a stretch of rows are in single precision, all others in double; the order is fixed, so the same
-// rows give the same bits.
+// Losses of two lanes on one row have most of their noise in common, so their paired differences
+// decide with far fewer rows than two means would: Compare gives their mean and its standard error.
+// A row counts in proportion to its importance weight and, in a learning pass, to its number: what
+// a lane did with young weights says little of how it ends. Sums of a stretch of rows are in single
+// precision, all others in double; the order is fixed, so the same rows give the same bits.
 //
 // One thread at a time.
 #pragma once
@@ -23,11 +23,11 @@ class LaneRecord {
   enum class Rows { kLaterWeighMore, kAllAlike };
   LaneRecord(int lanes, Rows rows);
 
-  // losses: rows x lanes, nats; weights of the rows, or empty: all 1. A loss that is not finite makes only its own
-  // lane's figures so.
+  // losses: rows x lanes, nats; weights of the rows, or empty: all 1. A loss that is not finite
+  // makes only its own lane's figures so.
   void Add(absl::Span<const float> losses, absl::Span<const float> weights);
-  // Lane k is from now on a lane that was origins[k].from before, and has its record. That is also true of a lane
-  // that was reborn: up to there it is its parent.
+  // Lane k is from now on a lane that was origins[k].from before, and has its record. That is also
+  // true of a lane that was reborn: up to there it is its parent.
   void Change(absl::Span<const LaneOrigin> origins);
 
   int lanes() const { return lanes_; }

@@ -12,8 +12,8 @@ namespace {
 
 constexpr float kNewton = 0.2f;  // the default of model.optimizer.newton
 
-OptimizerParams Setting(float alpha, float beta, float l1) {
-  return {Optimizer::kFtrl, alpha, beta, l1, 0.0f, kNewton};
+OptimizerParams Setting(float alpha, float beta, float l1, float l2 = 0) {
+  return {Optimizer::kFtrl, alpha, beta, l1, l2, kNewton};
 }
 
 // Two significant digits.
@@ -31,8 +31,19 @@ float Lower(float value, float least, float factor) {
 
 }  // namespace
 
-std::vector<OptimizerParams> StartingSettings() {
+std::vector<OptimizerParams> StartingSettings(bool several_passes) {
   std::vector<OptimizerParams> settings;
+  if (several_passes) {
+    for (const float alpha : {.02f, .05f, .1f, .2f, .4f, .8f}) {
+      settings.push_back(Setting(alpha, .5f, 0));
+      settings.push_back(Setting(alpha, .5f, 0, 10));
+    }
+    for (const float alpha : {.1f, .4f}) {
+      settings.push_back(Setting(alpha, .5f, 0, 1));
+      settings.push_back(Setting(alpha, .5f, 1));
+    }
+    return settings;
+  }
   for (const float alpha : {.05f, .08f, .13f, .2f, .32f, .5f, .8f, 1.3f}) {
     settings.push_back(Setting(alpha, .15f, .05f));
     settings.push_back(Setting(alpha, .5f, 1));
@@ -41,12 +52,14 @@ std::vector<OptimizerParams> StartingSettings() {
 }
 
 std::string DescribeSetting(const OptimizerParams& setting) {
-  return absl::StrCat("alpha ", setting.alpha, " beta ", setting.beta, " l1 ", setting.l1, " l2 ", setting.l2);
+  return absl::StrCat("alpha ", setting.alpha, " beta ", setting.beta, " l1 ", setting.l1, " l2 ",
+                      setting.l2);
 }
 
 std::string SettingYaml(const OptimizerParams& setting) {
   return absl::StrCat("{type: ftrl, alpha: ", setting.alpha, ", beta: ", setting.beta,
-                      ", newton: ", setting.newton, ", l1: ", setting.l1, ", l2: ", setting.l2, "}");
+                      ", newton: ", setting.newton, ", l1: ", setting.l1, ", l2: ", setting.l2,
+                      "}");
 }
 
 void LaneSearch::Note(const OptimizerParams& setting, std::uint64_t rows) {
@@ -76,7 +89,9 @@ std::vector<OptimizerParams> LaneSearch::Challengers(const OptimizerParams& pare
   for (const OptimizerParams& one : neighbours) {
     if (static_cast<int>(challengers.size()) == count) break;
     const std::string name = DescribeSetting(one);
-    const auto named_so = [&name](const OptimizerParams& other) { return DescribeSetting(other) == name; };
+    const auto named_so = [&name](const OptimizerParams& other) {
+      return DescribeSetting(other) == name;
+    };
     if (std::any_of(live.begin(), live.end(), named_so)) continue;
     const auto noted = noted_.find(name);
     if (noted != noted_.end() && noted->second > rows / 4) continue;

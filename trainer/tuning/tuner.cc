@@ -13,26 +13,39 @@ namespace {
 
 constexpr std::uint64_t kFirstLook = 2000;  // rows
 constexpr double kLookGrowth = 1.4;
-// Standard errors that a lane must be behind to go. Many lanes are looked at many times; and what goes early may have
-// been ahead later.
+// Standard errors that a lane must be behind to go. Many lanes are looked at many times; and what
+// goes early may have been ahead later.
 constexpr double kDeviations = 3;
-constexpr double kDeviationsOnValidation = 2;
 // Two lanes whose difference is surely a smaller part of the loss than this are one.
 constexpr double kNothing = 1e-4;
+// What the choice in the end may cost.
+constexpr double kLittle = 2.5e-4;
 // Challengers are born up to this part of the pass.
 constexpr double kChallengeUntil = 0.5;
+// A smaller part of the validation loss is no improvement.
+constexpr double kImprovement = 2e-5;
 // A mean log loss that nothing comes back from.
 constexpr double kHopelessLoss = 1e12;
 
-// How many lanes may live after `rows` of `all_rows` rows. Small data can afford them all, and needs them, for evidence
-// comes late.
-int Allowed(double rows, double all_rows) {
-  const auto until = [&](double part, double least) { return rows < std::max(part * all_rows, least); };
+// How many lanes may live after `rows` of `all_rows` rows. Small data can afford them all, and
+// needs them, for evidence comes late. What many features have in memory is bounded by their
+// number: four lanes take twice the memory of one.
+int Allowed(double rows, double all_rows, std::uint64_t features) {
+  if (features > 2'000'000) return std::min(4, Allowed(rows, all_rows, 0));
+  if (features > 1'000'000) return std::min(8, Allowed(rows, all_rows, 0));
+  const auto until = [&](double part, double least) {
+    return rows < std::max(part * all_rows, least);
+  };
   if (until(.01, 64e3)) return 16;
   if (until(.1, 128e3)) return 8;
   if (until(.3, 256e3)) return 4;
   if (until(.6, 512e3)) return 2;
   return 1;
+}
+
+// The same in later passes, by rows learnt over all of them.
+int AllowedLater(std::uint64_t rows) {
+  return rows < 1'000'000 ? 16 : rows < 4'000'000 ? 8 : rows < 16'000'000 ? 4 : 2;
 }
 
 }  // namespace
@@ -43,10 +56,11 @@ struct Tuner::Standing {
   LaneRecord::Gap gap;  // behind the leader
 };
 
-Tuner::Tuner()
-    : record_(static_cast<int>(StartingSettings().size()), LaneRecord::Rows::kLaterWeighMore),
+Tuner::Tuner(bool later_passes)
+    : later_passes_(later_passes),
+      record_(kMostLanes, LaneRecord::Rows::kLaterWeighMore),
       next_look_(kFirstLook) {
-  for (const OptimizerParams& setting : StartingSettings()) {
+  for (const OptimizerParams& setting : StartingSettings(later_passes)) {
     lanes_.push_back({NewLane(setting, -1), setting});
   }
 }
@@ -96,7 +110,8 @@ void Tuner::Observe(absl::Span<const float> margins, absl::Span<const float> lab
 std::vector<Tuner::Standing> Tuner::Standings(const LaneRecord& record) const {
   std::vector<Standing> standings;
   for (int k = 0; k < lanes(); ++k) {
-    if (!lanes_[k].diverged && std::isfinite(record.Mean(k))) standings.push_back({k, record.Mean(k), {}});
+    if (!lanes_[k].diverged && std::isfinite(record.Mean(k)))
+      standings.push_back({k, record.Mean(k), {}});
   }
   std::stable_sort(standings.begin(), standings.end(),
                    [](const Standing& a, const Standing& b) { return a.loss < b.loss; });
@@ -128,24 +143,26 @@ void Tuner::Announce(const std::vector<Standing>& standings) {
   }
 }
 
-std::optional<Tuner::Change> Tuner::Go(const LaneRecord& record, int allowed, bool challenge,
-                                       double deviations) {
+std::optional<Tuner::Change> Tuner::Go(const LaneRecord& record, const Rules& rules) {
   const std::vector<Standing> standings = Standings(record);
   if (standings.empty()) return std::nullopt;  // all diverged, or nothing was seen
   NoteDecision(standings);
   std::vector<const Standing*> stay, gone;
   std::vector<std::string> why(lanes_.size(), "diverged");
   for (const Standing& one : standings) {
-    const double margin = deviations * one.gap.error;
-    const bool behind = one.gap.mean > margin;
-    const bool equal = &one != &standings[0] && one.gap.mean + margin < kNothing * standings[0].loss &&
-                       one.gap.mean - margin > -kNothing * standings[0].loss;
-    why[one.lane] = behind ? "behind" : equal ? "equal" : "crowded";
-    (behind || equal || static_cast<int>(stay.size()) == allowed ? gone : stay).push_back(&one);
+    const double margin = kDeviations * one.gap.error;
+    const bool follows = &one != &standings[0];
+    const bool behind = rules.drop_behind && one.gap.mean > margin;
+    const bool equal =
+        rules.drop_behind && follows && one.gap.mean + margin < kNothing * standings[0].loss;
+    const bool spent = follows && lanes_[one.lane].best_pass < rules.spent_since;
+    why[one.lane] = behind ? "behind" : equal ? "equal" : spent ? "spent" : "crowded";
+    const bool full = static_cast<int>(stay.size()) == rules.allowed;
+    (behind || equal || spent || full ? gone : stay).push_back(&one);
   }
 
-  int width = std::min(allowed, lanes());
-  if (!challenge) width = std::min<int>(width, std::bit_ceil(stay.size()));
+  int width = std::min(rules.allowed, lanes());
+  if (!rules.challenge) width = std::min<int>(width, std::bit_ceil(stay.size()));
   std::vector<Lane> next;
   std::vector<LaneOrigin> origins;
   for (const Standing* one : stay) {
@@ -154,12 +171,14 @@ std::optional<Tuner::Change> Tuner::Go(const LaneRecord& record, int allowed, bo
   }
   std::vector<OptimizerParams> live;
   for (const Lane& lane : next) live.push_back(lane.setting);
-  if (challenge) {
+  if (rules.challenge) {
     for (std::size_t s = 0; s < stay.size() && static_cast<int>(next.size()) < width; ++s) {
       const Lane& parent = lanes_[stay[s]->lane];
       const int free = width - static_cast<int>(next.size());
-      for (const OptimizerParams& setting : search_.Challengers(parent.setting, live, free, rows_)) {
-        next.push_back({NewLane(setting, parent.number), setting});
+      for (const OptimizerParams& setting :
+           search_.Challengers(parent.setting, live, free, rows_)) {
+        next.push_back(
+            {NewLane(setting, parent.number), setting, false, parent.best_valid, parent.best_pass});
         origins.push_back({stay[s]->lane, true});
         live.push_back(setting);
       }
@@ -200,19 +219,35 @@ std::optional<Tuner::Change> Tuner::Go(const LaneRecord& record, int allowed, bo
   return Apply(std::move(next), std::move(origins));
 }
 
-std::optional<Tuner::Change> Tuner::Decide(double all_rows) {
-  if (lanes() == 1 || pass_ > 1 || (rows_ < next_look_ && !new_divergence_)) return std::nullopt;
+std::optional<Tuner::Change> Tuner::Decide(double all_rows, std::uint64_t features) {
+  if (lanes() == 1) return std::nullopt;
   new_divergence_ = false;
-  next_look_ = static_cast<std::uint64_t>(kLookGrowth * static_cast<double>(std::max(rows_, kFirstLook)));
   const double rows = static_cast<double>(rows_);
-  return Go(record_, Allowed(rows, all_rows), rows < kChallengeUntil * all_rows, kDeviations);
+  next_look_ = static_cast<std::uint64_t>(kLookGrowth * std::max(rows, double{kFirstLook}));
+  const int allowed = Allowed(rows, all_rows, features);
+  // What leads in one pass need not lead in several: lanes go here only where there is no place for
+  // them.
+  if (later_passes_) return Go(record_, {.allowed = std::max(4, allowed), .drop_behind = false});
+  return Go(record_, {.allowed = allowed, .challenge = rows < kChallengeUntil * all_rows});
 }
 
-std::optional<Tuner::Change> Tuner::DecideOnValidation(const LaneRecord& valid, int pass, int passes) {
+std::optional<Tuner::Change> Tuner::DecideOnValidation(const LaneRecord& valid, int pass,
+                                                       int patience) {
   pass_ = pass + 1;
+  improving_ = false;
   if (lanes() == 1) return std::nullopt;
-  const int allowed = pass <= 2 ? 8 : pass <= 5 ? 4 : pass <= 10 ? 2 : 1;
-  return Go(valid, allowed, 2 * pass <= passes, kDeviationsOnValidation);
+  for (int k = 0; k < lanes(); ++k) {
+    Lane& lane = lanes_[k];
+    const double loss = valid.Mean(k);
+    if (!(loss < lane.best_valid * (1 - kImprovement)) && lane.best_pass > 0) continue;
+    lane.best_valid = loss;
+    lane.best_pass = pass;
+  }
+  const std::optional<Change> change = Go(
+      valid,
+      {.allowed = AllowedLater(rows_), .drop_behind = false, .spent_since = pass - patience + 1});
+  for (const Lane& lane : lanes_) improving_ |= lane.best_pass > pass - patience;
+  return change;
 }
 
 std::optional<Tuner::Change> Tuner::Finish() {
@@ -222,11 +257,16 @@ std::optional<Tuner::Change> Tuner::Finish() {
   if (pass_ == 1 && !standings.empty()) {
     NoteDecision(standings);
     Announce(standings);
-    // A challenger's lead within its error is its parent's luck as well: then the elder lane is chosen.
+    // Leads within their error are luck, and small ones are worth less than a model that its
+    // setting trains again. Of the lanes so near, the eldest, and of these the one of the lowest
+    // rate: one too high costs more than one too low.
+    const auto rank = [this](int lane) {
+      return std::pair(BornRows(lane), lanes_[lane].setting.alpha);
+    };
     best = standings[0].lane;
     for (const Standing& one : standings) {
-      const bool near = one.gap.mean <= one.gap.error;
-      if (near && BornRows(one.lane) < BornRows(best)) best = one.lane;
+      const bool near = one.gap.mean <= std::max(one.gap.error, kLittle * standings[0].loss);
+      if (near && rank(one.lane) < rank(best)) best = one.lane;
     }
   }
   const Lane last = lanes_[best];

@@ -1,15 +1,18 @@
-// Finds the optimiser's settings while a model learns: which lanes live, which go, what takes their place.
+// Finds the optimiser's settings while a model learns: which lanes live, which go, what takes their
+// place.
 //
-// In the first pass lanes are judged by what they predicted before they learnt it, at row counts that grow by 1.4. A lane
-// that is behind the leader by more than 3 standard errors of the paired difference goes, and so does one that is
-// known to differ by less than nothing that matters. What is free becomes challengers near those that lead, while
-// enough rows are to come for them to show something; the number of lanes allowed falls with the part of the data read.
-// In later passes lanes are judged on the validation rows at the end of each.
+// In the first pass lanes are judged by what they predicted before they learnt it, at row counts
+// that grow by 1.4. A lane that is behind the leader by more than 3 standard errors of the paired
+// difference goes, and so does one that is surely too little different to matter. What
+// is free becomes challengers near those that lead, while enough rows are to come for them to show
+// something; the number of lanes allowed falls with the part of the data read. In later passes
+// lanes are judged on the validation rows at the end of each.
 //
-// Everything follows from losses in the order of the data: the same data gives the same decisions, whatever ran where.
-// docs/tuning.md says what it means to a user. One thread at a time.
+// Everything follows from losses in the order of the data: the same data gives the same decisions,
+// whatever ran where. docs/tuning.md says what it means to a user. One thread at a time.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,7 +28,8 @@ namespace ps {
 
 class Tuner {
  public:
-  Tuner();
+  // `later_passes`: lanes go on into them, judged on validation rows.
+  explicit Tuner(bool later_passes);
 
   // Settings of the lanes that live now, by lane.
   std::vector<OptimizerParams> Settings() const;
@@ -33,8 +37,8 @@ class Tuner {
   // The lane whose predictions stand for the model: the leader of the last decision.
   int leader() const { return leader_; }
 
-  // What a block's rows (rows x lanes margins) were predicted before they were learnt. In later passes only
-  // divergence is watched.
+  // What a block's rows (rows x lanes margins) were predicted before they were learnt. In later
+  // passes only divergence is watched.
   void Observe(absl::Span<const float> margins, absl::Span<const float> labels,
                absl::Span<const float> weights);
   // True when every lane's predictions went beyond all bounds.
@@ -45,10 +49,15 @@ class Tuner {
     std::vector<OptimizerParams> settings;
     std::vector<LaneOrigin> origins;
   };
-  // After each Observe; decides in the first pass only. `all_rows`: rows of the pass, about. Nothing: all goes on as it is.
-  std::optional<Change> Decide(double all_rows);
-  // At the end of a later pass: losses of the validation rows.
-  std::optional<Change> DecideOnValidation(const LaneRecord& valid, int pass, int passes);
+  // After each Observe in the first pass, when IsDue. `all_rows`: rows of the pass, about;
+  // `features`: learnt so far. Nothing: all goes on as it is.
+  bool IsDue() const { return pass_ == 1 && (rows_ >= next_look_ || new_divergence_); }
+  std::optional<Change> Decide(double all_rows, std::uint64_t features);
+  // At the end of a pass that others follow: losses of the validation rows. A lane goes when it has
+  // not improved for `patience` passes; far behind may be a lane that is only slow.
+  std::optional<Change> DecideOnValidation(const LaneRecord& valid, int pass, int patience);
+  // Whether some lane has improved in the last `patience` passes: then it is early to stop.
+  bool improving() const { return improving_; }
   // One lane is left: the leader, by validation rows where there were decisions on them.
   std::optional<Change> Finish();
   // The lane of that number is the model.
@@ -66,19 +75,29 @@ class Tuner {
     int number = 0;  // of its own, over the whole race
     OptimizerParams setting;
     bool diverged = false;
+    double best_valid = INFINITY;  // loss, and the pass that had it
+    int best_pass = 0;
   };
   struct Standing;
 
   int NewLane(const OptimizerParams& setting, int parent);
   void End(int number, const std::string& why);
-  std::vector<Standing> Standings(const LaneRecord& record) const;  // the leader first, without the diverged
+  std::vector<Standing> Standings(
+      const LaneRecord& record) const;  // the leader first, without the diverged
   void NoteDecision(const std::vector<Standing>& standings);
   void Announce(const std::vector<Standing>& standings);
   std::uint64_t BornRows(int lane) const { return trace_.lanes[lanes_[lane].number].born_rows; }
   // Lanes as they stand, the leader first, to lanes that go on.
-  std::optional<Change> Go(const LaneRecord& record, int allowed, bool challenge, double deviations);
+  struct Rules {
+    int allowed = 1;          // lanes that may live
+    bool challenge = false;   // free places are taken by challengers
+    bool drop_behind = true;  // those behind, or equal, go
+    int spent_since = 0;      // those that have not improved on validation since that pass go
+  };
+  std::optional<Change> Go(const LaneRecord& record, const Rules& rules);
   Change Apply(std::vector<Lane> next, std::vector<LaneOrigin> origins);
 
+  const bool later_passes_;
   std::vector<Lane> lanes_;
   LaneRecord record_;
   LaneSearch search_;
@@ -89,6 +108,7 @@ class Tuner {
   std::uint64_t rows_ = 0;  // learnt, over all passes
   std::uint64_t next_look_;
   bool new_divergence_ = false;
+  bool improving_ = false;
   std::string news_;
   std::vector<float> losses_;
 };

@@ -45,15 +45,16 @@ std::string TuningTrace::ToJson() const {
                               .Add("behind", standing.behind)
                               .Add("error", standing.error));
     }
-    decision_rows.push_back(JsonObject()
-                                .Add("rows", decision.rows)
-                                .Add("pass", decision.pass)
-                                .Add("judged_on", decision.on_validation ? "validation" : "progressive")
-                                .Add("standings", standings));
+    decision_rows.push_back(
+        JsonObject()
+            .Add("rows", decision.rows)
+            .Add("pass", decision.pass)
+            .Add("judged_on", decision.on_validation ? "validation" : "progressive")
+            .Add("standings", standings));
   }
-  return absl::StrCat("{\n  \"format\": \"hyperplane-tuning\",\n  \"version\": 1,\n  \"chosen\": ", chosen,
-                      ",\n  \"lanes\": ", Lines(lane_rows), ",\n  \"decisions\": ", Lines(decision_rows),
-                      "\n}\n");
+  return absl::StrCat(
+      "{\n  \"format\": \"hyperplane-tuning\",\n  \"version\": 1,\n  \"chosen\": ", chosen,
+      ",\n  \"lanes\": ", Lines(lane_rows), ",\n  \"decisions\": ", Lines(decision_rows), "\n}\n");
 }
 
 }  // namespace ps

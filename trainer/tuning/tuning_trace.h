@@ -1,4 +1,5 @@
-// What a race of lanes was decided on: tuning.json of the bundle (docs/tuning.md). Plain data; one thread at a time.
+// What a race of lanes was decided on: tuning.json of the bundle (docs/tuning.md). Plain data; one
+// thread at a time.
 #pragma once
 
 #include <cstdint>

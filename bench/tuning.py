@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""model.tune: auto beside an exhaustive grid of 7 x 5 (alpha, l1), one pass each, and Vowpal Wabbit's best of nine.
+
+The grid's best is chosen on the test rows, tune: auto never sees them. Real sets of --data; with --rows also three
+synthetic ones of ps_datagen. Markdown.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import measured_run
+import quality_peers
+import quality_sets
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ALPHAS = (.06, .08, .12, .2, .4, .8, 1.2)
+L1S = (0, .03, .1, .3, 1)
+SYNTHETIC = {"ps_datagen": [], "2 % positive, many rare": ["--positive_rate", "0.02", "--zipf", "0.8", "--seed", "5"],
+             "2^16 features": ["--hash_bits", "16", "--zipf", "1.4", "--seed", "9"]}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("PS_DATA_DIR", ""), help="directory of the sets")
+    parser.add_argument("--bin", default=os.path.join(ROOT, "build", "bin"))
+    parser.add_argument("--sets", default=",".join(quality_sets.LOADERS), help="comma-separated names; may be empty")
+    parser.add_argument("--rows", type=int, default=0, help="training rows of the synthetic sets; 0 leaves them out")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+class OneSet:
+    """Runs ps_train on one set, whose job is `base` without a model."""
+
+    def __init__(self, arguments, base, work):
+        self.arguments = arguments
+        self.base = base
+        self.work = work
+
+    def train(self, model):
+        """metrics.json of a pass, and the setting that it ended with as text."""
+        out = f"{self.work}/out"
+        job = {**self.base, "model": {"type": "lr", **model}, "output": {"dir": out},
+               "train": {"threads": self.arguments.threads}}
+        with open(f"{out}.yaml", "w", encoding="utf-8") as text:
+            json.dump(job, text)  # JSON is YAML
+        measured_run.quick([f"{self.arguments.bin}/ps_train", "--config", f"{out}.yaml"])
+        with open(f"{out}/metrics.json", encoding="utf-8") as text:
+            metrics = json.load(text)
+        with open(f"{out}/manifest.json", encoding="utf-8") as text:
+            setting = json.load(text)["optimizer"]
+        shutil.rmtree(out)
+        return metrics, setting
+
+    def row(self, name, vw_best=None):
+        """The table's row for the set."""
+        tuned, setting = self.train({"tune": "auto"})
+        grid = {}
+        for alpha in ALPHAS:
+            for l1 in L1S:
+                model = {"optimizer": {"type": "ftrl", "alpha": alpha, "l1": l1}}
+                grid[alpha, l1] = self.train(model)[0]["test"]["logloss"]
+        best = min(grid, key=grid.get)
+        logloss = tuned["test"]["logloss"]
+        cells = [name, f"{logloss:.5f}", setting.replace("ftrl ", "").replace(" newton=0.2", ""),
+                 f"{grid[best]:.5f} ({best[0]:g}, {best[1]:g})", f"{100 * (logloss / grid[best] - 1):+.3f} %"]
+        if vw_best:
+            cells += [f"{vw_best:.5f}", f"{100 * (logloss / vw_best - 1):+.2f} %"]
+        else:
+            cells += ["", ""]
+        return "| " + " | ".join(cells) + " |"
+
+
+def real_row(arguments, name, work):
+    data = quality_sets.load(name, arguments.data)
+    if data is None:
+        return f"| {name} | not in {arguments.data} |"
+    train, test = data.write(work)
+    base = {"job": name, "data": {**data.data_config(), "train": {"files": [train]}, "test": {"files": [test]}}}
+    if data.feature_config("numeric"):
+        base["features"] = data.feature_config("numeric")
+    vw = quality_peers.measure_vw(data, work)  # (default, best of nine), or None without Vowpal Wabbit
+    reference = quality_peers.REFERENCE[name][2][1]
+    return OneSet(arguments, base, work).row(name, min(reference, vw[1][1]) if vw else reference)
+
+
+def synthetic_row(arguments, name, work):
+    files = []
+    for part, rows, first in (("train", arguments.rows, 0), ("test", 200_000, 20_000_000)):
+        files.append(f"{work}/{part}.svm")
+        command = [f"{arguments.bin}/ps_datagen", "--format", "libsvm", "--rows", str(rows), "--first_row", str(first),
+                   "--out", files[-1], *SYNTHETIC[name]]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    base = {"job": "synthetic", "data": {"format": "libsvm", "train": {"files": files[:1]},
+                                         "test": {"files": files[1:]}}}
+    return OneSet(arguments, base, work).row(f"{name}, {arguments.rows:,} rows")
+
+
+def main():
+    arguments = parse_arguments()
+    names = [name for name in arguments.sets.split(",") if name]
+    if names and not os.path.isdir(arguments.data):
+        sys.exit("give the directory of the sets with --data or PS_DATA_DIR, or --sets= for none")
+    wrong = [name for name in names if name not in quality_sets.LOADERS]
+    if wrong:
+        sys.exit(f"no set is called {wrong[0]}; there are {', '.join(quality_sets.LOADERS)}")
+    print("| set | tune: auto | its setting | grid's best (alpha, l1) | against it | VW best of 9 | against it |\n"
+          "|---|---|---|---|---|---|---|", flush=True)
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="ps_tuning.") as work:
+            print(real_row(arguments, name, work), flush=True)
+    for name in SYNTHETIC if arguments.rows else ():
+        with tempfile.TemporaryDirectory(prefix="ps_tuning.") as work:
+            print(synthetic_row(arguments, name, work), flush=True)
+
+
+if __name__ == "__main__":
+    main()
