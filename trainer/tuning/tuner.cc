@@ -119,10 +119,10 @@ std::vector<Tuner::Standing> Tuner::Standings(const LaneRecord& record) const {
   return standings;
 }
 
-Tuner::Change Tuner::Apply(std::vector<Lane> next, std::vector<LaneOrigin> origins) {
-  record_.Change(origins);
-  lanes_ = std::move(next);
-  return {Settings(), std::move(origins)};
+Tuner::Change Tuner::Apply(Field next) {
+  record_.Change(next.origins);
+  lanes_ = std::move(next.lanes);
+  return {Settings(), std::move(next.origins)};
 }
 
 void Tuner::NoteDecision(const std::vector<Standing>& standings) {
@@ -143,12 +143,8 @@ void Tuner::Announce(const std::vector<Standing>& standings) {
   }
 }
 
-std::optional<Tuner::Change> Tuner::Go(const LaneRecord& record, const Rules& rules) {
-  const std::vector<Standing> standings = Standings(record);
-  if (standings.empty()) return std::nullopt;  // all diverged, or nothing was seen
-  NoteDecision(standings);
-  std::vector<const Standing*> stay, gone;
-  std::vector<std::string> why(lanes_.size(), "diverged");
+Tuner::Verdict Tuner::Judge(const std::vector<Standing>& standings, const Rules& rules) const {
+  Verdict verdict{.why = std::vector<std::string>(lanes_.size(), "diverged")};
   for (const Standing& one : standings) {
     const double margin = kDeviations * one.gap.error;
     const bool follows = &one != &standings[0];
@@ -156,67 +152,76 @@ std::optional<Tuner::Change> Tuner::Go(const LaneRecord& record, const Rules& ru
     const bool equal =
         rules.drop_behind && follows && one.gap.mean + margin < kNothing * standings[0].loss;
     const bool spent = follows && lanes_[one.lane].best_pass < rules.spent_since;
-    why[one.lane] = behind ? "behind" : equal ? "equal" : spent ? "spent" : "crowded";
-    const bool full = static_cast<int>(stay.size()) == rules.allowed;
-    (behind || equal || spent || full ? gone : stay).push_back(&one);
+    const bool full = static_cast<int>(verdict.stay.size()) == rules.allowed;
+    verdict.why[one.lane] = behind ? "behind" : equal ? "equal" : spent ? "spent" : "crowded";
+    (behind || equal || spent || full ? verdict.gone : verdict.stay).push_back(one.lane);
   }
+  return verdict;
+}
 
-  int width = std::min(rules.allowed, lanes());
-  if (!rules.challenge) width = std::min<int>(width, std::bit_ceil(stay.size()));
-  std::vector<Lane> next;
-  std::vector<LaneOrigin> origins;
-  for (const Standing* one : stay) {
-    next.push_back(lanes_[one->lane]);
-    origins.push_back({one->lane, false});
-  }
+Tuner::Field Tuner::NextField(const Verdict& verdict, const Rules& rules) {
+  const auto places = [&](std::size_t lanes) {
+    return std::min<std::size_t>({std::bit_ceil(lanes), std::size_t(rules.allowed), lanes_.size()});
+  };
+  Field next;
   std::vector<OptimizerParams> live;
-  for (const Lane& lane : next) live.push_back(lane.setting);
-  if (rules.challenge) {
-    for (std::size_t s = 0; s < stay.size() && static_cast<int>(next.size()) < width; ++s) {
-      const Lane& parent = lanes_[stay[s]->lane];
-      const int free = width - static_cast<int>(next.size());
-      for (const OptimizerParams& setting :
-           search_.Challengers(parent.setting, live, free, rows_)) {
-        next.push_back(
-            {NewLane(setting, parent.number), setting, false, parent.best_valid, parent.best_pass});
-        origins.push_back({stay[s]->lane, true});
-        live.push_back(setting);
-      }
+  for (const int lane : verdict.stay) {
+    next.lanes.push_back(lanes_[lane]);
+    next.origins.push_back({lane, false});
+    live.push_back(lanes_[lane].setting);
+  }
+  const std::size_t free_until = rules.challenge ? places(lanes_.size()) : 0;
+  for (const int lane : verdict.stay) {
+    if (next.lanes.size() >= free_until) break;
+    const Lane parent = lanes_[lane];
+    const int free = static_cast<int>(free_until - next.lanes.size());
+    for (const OptimizerParams& setting : search_.Challengers(parent.setting, live, free, rows_)) {
+      next.lanes.push_back(
+          {NewLane(setting, parent.number), setting, false, parent.best_valid, parent.best_pass});
+      next.origins.push_back({lane, true});
+      live.push_back(setting);
     }
-    width = std::bit_ceil(next.size());
   }
-  // A number of lanes that is a power of two: the best of those that were to go stay as well.
-  for (std::size_t g = 0; g < gone.size() && static_cast<int>(next.size()) < width; ++g) {
-    next.push_back(lanes_[gone[g]->lane]);
-    origins.push_back({gone[g]->lane, false});
+  // A number of lanes that is a power of two: the best of those that were to go stay as well, or,
+  // where none are left, the leader is there once more, which changes nothing.
+  const std::size_t width = places(next.lanes.size());
+  for (const int lane : verdict.gone) {
+    if (next.lanes.size() == width) break;
+    next.lanes.push_back(lanes_[lane]);
+    next.origins.push_back({lane, false});
   }
-  // None were left to fill it up: the leader once more, which changes nothing.
-  while (static_cast<int>(next.size()) < width) {
-    next.push_back(next[0]);
-    origins.push_back(origins[0]);
-  }
+  next.lanes.resize(width, next.lanes[0]);
+  next.origins.resize(width, next.origins[0]);
+  return next;
+}
 
+std::optional<Tuner::Change> Tuner::Go(const LaneRecord& record, const Rules& rules) {
+  const std::vector<Standing> standings = Standings(record);
+  if (standings.empty()) return std::nullopt;  // all diverged, or nothing was seen
+  NoteDecision(standings);
   Announce(standings);
-  const int before = lanes();
-  int left = 0, challengers = 0;
-  for (const LaneOrigin& origin : origins) challengers += origin.reborn;
-  for (int k = 0; k < before; ++k) {
+  const Verdict verdict = Judge(standings, rules);
+  Field next = NextField(verdict, rules);
+
+  const std::size_t before = lanes_.size(), width = next.lanes.size();
+  int gone = 0, challengers = 0;
+  for (const LaneOrigin& origin : next.origins) challengers += origin.reborn;
+  for (std::size_t k = 0; k < before; ++k) {
     const int number = lanes_[k].number;
     const auto is_it = [number](const Lane& lane) { return lane.number == number; };
-    if (std::any_of(next.begin(), next.end(), is_it)) continue;
-    ++left;
-    End(number, why[k]);
+    if (std::any_of(next.lanes.begin(), next.lanes.end(), is_it)) continue;
+    ++gone;
+    End(number, verdict.why[k]);
   }
-  leader_ = 0;
-  if (left == 0 && challengers == 0 && width == before) {
-    // Only their order would change.
-    leader_ = standings[0].lane;
+  if (gone == 0 && challengers == 0 && width == before) {
+    leader_ = standings[0].lane;  // only the order would change
     return std::nullopt;
   }
+  leader_ = 0;
   absl::StrAppendFormat(&news_, "; %d lanes", before);
   if (width != before) absl::StrAppendFormat(&news_, " become %d", width);
-  absl::StrAppendFormat(&news_, ", %d gone, %d new", left, challengers);
-  return Apply(std::move(next), std::move(origins));
+  absl::StrAppendFormat(&news_, ", %d gone, %d new", gone, challengers);
+  return Apply(std::move(next));
 }
 
 std::optional<Tuner::Change> Tuner::Decide(double all_rows, std::uint64_t features) {
@@ -274,7 +279,7 @@ std::optional<Tuner::Change> Tuner::Finish() {
     if (lane.number != last.number) End(lane.number, "lost");
   }
   leader_ = 0;
-  return Apply({last}, {{best, false}});
+  return Apply({.lanes = {last}, .origins = {{best, false}}});
 }
 
 void Tuner::Choose(int number) {

@@ -87,15 +87,24 @@ class Tuner {
   void NoteDecision(const std::vector<Standing>& standings);
   void Announce(const std::vector<Standing>& standings);
   std::uint64_t BornRows(int lane) const { return trace_.lanes[lanes_[lane].number].born_rows; }
-  // Lanes as they stand, the leader first, to lanes that go on.
   struct Rules {
     int allowed = 1;          // lanes that may live
     bool challenge = false;   // free places are taken by challengers
     bool drop_behind = true;  // those behind, or equal, go
     int spent_since = 0;      // those that have not improved on validation since that pass go
   };
+  struct Verdict {
+    std::vector<int> stay, gone;   // lanes, the best first
+    std::vector<std::string> why;  // by lane, of those that go
+  };
+  struct Field {
+    std::vector<Lane> lanes;
+    std::vector<LaneOrigin> origins;
+  };
   std::optional<Change> Go(const LaneRecord& record, const Rules& rules);
-  Change Apply(std::vector<Lane> next, std::vector<LaneOrigin> origins);
+  Verdict Judge(const std::vector<Standing>& standings, const Rules& rules) const;
+  Field NextField(const Verdict& verdict, const Rules& rules);  // births challengers
+  Change Apply(Field next);
 
   const bool later_passes_;
   std::vector<Lane> lanes_;
