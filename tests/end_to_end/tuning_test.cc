@@ -83,6 +83,18 @@ TEST_F(TuningTest, SeveralPassesAreJudgedOnValidationRows) {
   EXPECT_EQ(traces[0], traces[1]);
 }
 
+TEST_F(TuningTest, CompressedRowsEndInAboutTheSameModel) {
+  ASSERT_EQ(Train({}).exit_code, 0);
+  const double plain = NumberAt(MetricsOf(place_ / "out"), "test.logloss");
+  ASSERT_EQ(RunProgram("gzip", {"train.svm"}, place_.path()).exit_code, 0);
+  const std::string file = "data.train.files=[train.svm.gz]";
+  ASSERT_EQ(Train({"--set", file, "--set", "train.threads=1"}).exit_code, 0);
+  EXPECT_NEAR(NumberAt(MetricsOf(place_ / "out"), "test.logloss"), plain, 0.002 * plain);
+  const std::string trace = ReadText(place_ / "out/tuning.json");
+  ASSERT_EQ(Train({"--set", file, "--set", "train.threads=3"}).exit_code, 0);
+  EXPECT_EQ(ReadText(place_ / "out/tuning.json"), trace);
+}
+
 TEST_F(TuningTest, AClusterIsRefusedWithTheWayAround) {
   for (const std::vector<std::string>& how :
        std::vector<std::vector<std::string>>{{"--local", "1x1"},

@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <utility>
@@ -10,8 +11,10 @@
 #include "models/data/bad_rows.h"
 #include "models/data/row_split.h"
 #include "ps/base/status_macros.h"
+#include "trainer/data_sample.h"
 #include "trainer/embedded/dense_model.h"
 #include "trainer/embedded/export_weights.h"
+#include "trainer/embedded/held_out_scores.h"
 #include "trainer/embedded/row_spool.h"
 #include "trainer/embedded/spool_pass.h"
 #include "trainer/embedded/text_pass.h"
@@ -42,15 +45,18 @@ std::unique_ptr<Tuner> MakeTuner(const JobConfig& config) {
   return std::make_unique<Tuner>(config.train.passes > 1 && HasValidation(config.data));
 }
 
-// Decompressed length of the files; compressed ones are not read for it.
-double EstimatedTextBytes(const DataFiles& files) {
-  constexpr double kUsualRatio = 4;
-  double bytes = 0;
-  for (const DataFile& file : files.files()) {
-    const double stored = static_cast<double>(file.stored_bytes);
-    bytes += file.compression == Compression::kNone ? stored : kUsualRatio * stored;
+// Length of the text of all files: exact where they are plain or small, else estimated from the
+// front of compressed ones.
+absl::StatusOr<double> TextBytes(const DataFiles& files) {
+  const auto is_plain = [](const DataFile& file) { return file.compression == Compression::kNone; };
+  if (std::all_of(files.files().begin(), files.files().end(), is_plain)) {
+    return static_cast<double>(files.stored_bytes());
   }
-  return bytes;
+  PS_ASSIGN_OR_RETURN(const DataSample sample, SampleData(files));
+  double bytes = 0;
+  for (const DataSample::Piece& piece : sample.pieces)
+    bytes += static_cast<double>(piece.text.size());
+  return bytes / sample.part;
 }
 
 }  // namespace
@@ -66,7 +72,7 @@ class EmbeddedTrainer::Run {
         model_({tuner_ ? tuner_->Settings() : std::vector{ParamsOf(job->config.model.optimizer)},
                 job->config.model.bias, job->config.model.min_count}),
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
-        offset_(MarginOffset(job->config.data)),
+        scores_(&model_, MarginOffset(job->config.data)),
         log_(reporter, job->config.train.passes),
         rows_(CacheDir(), kSpoolMemory),
         valid_(CacheDir(), kSpoolMemory),
@@ -80,6 +86,8 @@ class EmbeddedTrainer::Run {
     const TrainConfig& train = job_.config.train;
     return train.row_cache.empty() ? job_.config.output.dir + ".cache" : train.row_cache;
   }
+  // The lane whose predictions are the model's.
+  int Leader() const { return tuner_ ? tuner_->leader() : 0; }
   TextPass::Resolve ResolveNew() {
     return [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
       model_.Resolve(rows, scratch, out);
@@ -90,16 +98,11 @@ class EmbeddedTrainer::Run {
   absl::Status LaterPass(int pass);
   // Learns a block and logs what was predicted before. `pass_rows`: rows of the pass, about.
   absl::Status LearnBlock(const ResolvedBlock& block, double fraction_read, double pass_rows);
-  // While several lanes live: leaves the leader's margins only.
-  void KeepLeadersMargins();
   void ChangeLanes(std::optional<Tuner::Change> change);
   // At the end of a pass: lanes are judged on validation rows where there are some and passes to come; else one is left.
   absl::Status JudgeLanes(int pass);
   absl::Status SpoolFiles(const DataFiles& files, RowSpool* spool);
-  absl::StatusOr<Metrics> Evaluate(const RowSpool& spool);
   absl::StatusOr<Metrics> EvaluateFiles(const DataFiles& files);
-  absl::Status RecordLosses(const RowSpool& spool, LaneRecord* record);
-  void AddScores(const ResolvedBlock& block, MetricState* metrics);
   absl::Status ReportLine();
   // Makes the state that is to be the model the only one.
   void ChooseModel();
@@ -112,7 +115,7 @@ class EmbeddedTrainer::Run {
   const std::unique_ptr<Tuner> tuner_;  // null: the job gives the optimiser's settings
   DenseModel model_;
   const RowSplit split_;
-  const double offset_;
+  HeldOutScores scores_;
   PassLog log_;
   RowSpool rows_, valid_, test_;
   std::vector<float> margins_;
@@ -137,7 +140,7 @@ absl::Status EmbeddedTrainer::Run::WarmStart() {
 
 absl::Status EmbeddedTrainer::Run::ReportLine() {
   if (valid_.rows() > 0) {
-    PS_ASSIGN_OR_RETURN(last_valid_, Evaluate(valid_));
+    PS_ASSIGN_OR_RETURN(last_valid_, scores_.Evaluate(valid_, Leader()));
     log_.SetValid(*last_valid_);
   }
   log_.Report(model_.features());
@@ -150,7 +153,7 @@ absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double
   const bool race = model_.lanes().size() > 1;
   if (race) {
     tuner_->Observe(margins_, block.labels, block.weights);
-    KeepLeadersMargins();
+    KeepLane(Leader(), model_.lanes().size(), &margins_);
   }
   log_.Add(margins_, block.labels, block.weights, fraction_read);
   result_.rows_learnt += block.rows();
@@ -164,14 +167,6 @@ absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double
   return absl::OkStatus();
 }
 
-void EmbeddedTrainer::Run::KeepLeadersMargins() {
-  const std::size_t lanes = model_.lanes().size();
-  if (lanes == 1) return;
-  const std::size_t rows = margins_.size() / lanes;
-  for (std::size_t r = 0; r < rows; ++r) margins_[r] = margins_[r * lanes + tuner_->leader()];
-  margins_.resize(rows);
-}
-
 void EmbeddedTrainer::Run::ChangeLanes(std::optional<Tuner::Change> change) {
   if (change) model_.ChangeLanes(std::move(change->settings), change->origins);
   if (const std::string news = tuner_->TakeNews(); !news.empty()) log_.Say(news);
@@ -182,7 +177,7 @@ absl::Status EmbeddedTrainer::Run::JudgeLanes(int pass) {
   const bool last = pass == job_.config.train.passes || valid_.rows() == 0;
   if (valid_.rows() > 0 && job_.config.train.passes > 1) {
     LaneRecord record(tuner_->lanes(), LaneRecord::Rows::kAllAlike);
-    PS_RETURN_IF_ERROR(RecordLosses(valid_, &record));
+    PS_RETURN_IF_ERROR(scores_.Record(valid_, &record));
     const auto& early = job_.config.train.early_stopping;
     ChangeLanes(tuner_->DecideOnValidation(record, pass, early ? early->patience : kUsualPatience));
   }
@@ -194,7 +189,10 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
   const auto start = Clock::now();
   BadRows bad_rows(&job_.train, job_.config.data.max_bad_rows);
   const double stored_bytes = static_cast<double>(job_.train.stored_bytes());
-  const double text_bytes = EstimatedTextBytes(job_.train);
+  double text_bytes = 0;  // of all the data, which only a tuner asks for
+  if (tuner_) {
+    PS_ASSIGN_OR_RETURN(text_bytes, TextBytes(job_.train));
+  }
   const bool keep_rows = job_.config.train.passes > 1;
   log_.BeginPass(1);
   // Which appearance of a key is its min_count-th depends on the order, so counting takes its turn.
@@ -251,50 +249,16 @@ absl::Status EmbeddedTrainer::Run::SpoolFiles(const DataFiles& files, RowSpool* 
   return absl::OkStatus();
 }
 
-void EmbeddedTrainer::Run::AddScores(const ResolvedBlock& block, MetricState* metrics) {
-  model_.Score(block, &margins_);
-  KeepLeadersMargins();
-  for (float& margin : margins_) margin += static_cast<float>(offset_);
-  metrics->AddRows(margins_, block.labels, block.weights);
-}
-
-absl::StatusOr<Metrics> EmbeddedTrainer::Run::Evaluate(const RowSpool& spool) {
-  MetricState metrics;
-  ResolvedBlock storage;
-  for (std::size_t i = 0; i < spool.blocks(); ++i) {
-    const ResolvedBlock* block = nullptr;
-    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
-    AddScores(*block, &metrics);
-  }
-  return metrics.Finish();
-}
-
-absl::Status EmbeddedTrainer::Run::RecordLosses(const RowSpool& spool, LaneRecord* record) {
-  ResolvedBlock storage;
-  std::vector<float> losses;
-  for (std::size_t i = 0; i < spool.blocks(); ++i) {
-    const ResolvedBlock* block = nullptr;
-    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
-    model_.Score(*block, &margins_);
-    for (float& margin : margins_) margin += static_cast<float>(offset_);
-    losses.resize(margins_.size());
-    LaneLosses(margins_.data(), block->labels.data(), block->rows(), record->lanes(), losses.data());
-    record->Add(losses, block->weights);
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<Metrics> EmbeddedTrainer::Run::EvaluateFiles(const DataFiles& files) {
   MetricState metrics;
   BadRows bad_rows(&files, job_.config.data.max_bad_rows);
   const TextPass::Resolve find = [this](const RowBlock& rows, DenseModel::Scratch* scratch,
                                         ResolvedBlock* out) { model_.Find(rows, scratch, out); };
-  PS_RETURN_IF_ERROR(TextPass::Run(
-      files, *parser_, nullptr, &bad_rows, {.threads = job_.threads}, find, find,
-      [&](const PassBlock& block) {
-        AddScores(block.train, &metrics);
-        return absl::OkStatus();
-      }));
+  PS_RETURN_IF_ERROR(TextPass::Run(files, *parser_, nullptr, &bad_rows, {.threads = job_.threads},
+                                   find, find, [&](const PassBlock& block) {
+                                     scores_.Add(block.train, Leader(), &metrics);
+                                     return absl::OkStatus();
+                                   }));
   if (bad_rows.bad_rows() > 0) log_.Say(bad_rows.Describe());
   return metrics.Finish();
 }
@@ -302,13 +266,12 @@ absl::StatusOr<Metrics> EmbeddedTrainer::Run::EvaluateFiles(const DataFiles& fil
 absl::StatusOr<bool> EmbeddedTrainer::Run::EarlyStop(int pass) {
   const auto& early = job_.config.train.early_stopping;
   if (!early || valid_.rows() == 0) return false;
-  PS_ASSIGN_OR_RETURN(last_valid_, Evaluate(valid_));
+  PS_ASSIGN_OR_RETURN(last_valid_, scores_.Evaluate(valid_, Leader()));
   if (last_valid_->logloss < best_logloss_ - early->min_delta) {
     best_logloss_ = last_valid_->logloss;
     passes_since_best_ = 0;
     result_.best_pass = pass;
-    const int lane = tuner_ ? tuner_->leader() : 0;
-    best_state_ = model_.CopyLane(lane);
+    best_state_ = model_.CopyLane(Leader());
     if (tuner_) best_lane_ = tuner_->leader_number();
     return false;
   }
@@ -360,7 +323,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   if (job_.test && result_.complete) {
     PS_ASSIGN_OR_RETURN(result_.test, EvaluateFiles(*job_.test));
   } else if (test_.rows() > 0) {
-    PS_ASSIGN_OR_RETURN(result_.test, Evaluate(test_));
+    PS_ASSIGN_OR_RETURN(result_.test, scores_.Evaluate(test_, Leader()));
   }
   if (result_.test) result_.rows_test = static_cast<std::uint64_t>(result_.test->rows);
   result_.features = model_.features();
@@ -371,7 +334,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
 absl::Status EmbeddedTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
   if (tuner_) info->optimizer = OptimizerText(ConfigOf(model_.lanes()[0]));
   info->bias = model_.bias();
-  info->margin_offset = offset_;
+  info->margin_offset = MarginOffset(job_.config.data);
   info->rows_learnt = result_.rows_learnt;
   info->complete = result_.complete;
   return ExportWeights(model_, job_.threads, writer, &info->features);

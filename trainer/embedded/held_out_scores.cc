@@ -1,0 +1,50 @@
+#include "trainer/embedded/held_out_scores.h"
+
+#include "ps/base/status_macros.h"
+
+namespace ps {
+
+void KeepLane(int lane, std::size_t lanes, std::vector<float>* margins) {
+  if (lanes == 1) return;
+  const std::size_t rows = margins->size() / lanes;
+  for (std::size_t r = 0; r < rows; ++r) (*margins)[r] = (*margins)[r * lanes + lane];
+  margins->resize(rows);
+}
+
+void HeldOutScores::Score(const ResolvedBlock& block) {
+  model_.Score(block, &margins_);
+  for (float& margin : margins_) margin += offset_;
+}
+
+void HeldOutScores::Add(const ResolvedBlock& block, int lane, MetricState* metrics) {
+  Score(block);
+  KeepLane(lane, model_.lanes().size(), &margins_);
+  metrics->AddRows(margins_, block.labels, block.weights);
+}
+
+absl::StatusOr<Metrics> HeldOutScores::Evaluate(const RowSpool& spool, int lane) {
+  MetricState metrics;
+  ResolvedBlock storage;
+  for (std::size_t i = 0; i < spool.blocks(); ++i) {
+    const ResolvedBlock* block = nullptr;
+    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
+    Add(*block, lane, &metrics);
+  }
+  return metrics.Finish();
+}
+
+absl::Status HeldOutScores::Record(const RowSpool& spool, LaneRecord* record) {
+  ResolvedBlock storage;
+  for (std::size_t i = 0; i < spool.blocks(); ++i) {
+    const ResolvedBlock* block = nullptr;
+    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
+    Score(*block);
+    losses_.resize(margins_.size());
+    LaneLosses(margins_.data(), block->labels.data(), block->rows(), record->lanes(),
+               losses_.data());
+    record->Add(losses_, block->weights);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ps
