@@ -96,6 +96,8 @@ std::string DescribeJob(const PreparedJob& job) {
                           : absl::StrFormat("embedded, %d thread%s", job.threads, job.threads == 1 ? "" : "s"),
       job.train.files().size(), job.train.files().size() == 1 ? "" : "s",
       FormatBytes(static_cast<std::int64_t>(job.train.stored_bytes())));
+  if (job.config.model.tune)
+    text += "model: lr, tune: auto: 16 settings at first, one in the end\n";
   text += job.extractor->Describe();
   if (text.back() != '\n') text += '\n';
   return text;

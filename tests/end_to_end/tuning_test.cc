@@ -35,7 +35,8 @@ class TuningTest : public testing::Test {
 TEST_F(TuningTest, OnePassEndsInOneSettingWithItsEvidence) {
   const Finished run = Train({});
   ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_THAT(run.err, AllOf(HasSubstr("tune, "), HasSubstr(" leads lane "), HasSubstr(" ± ")));
+  EXPECT_THAT(run.err, AllOf(HasSubstr("tune: auto"), HasSubstr("tune, "),
+                             HasSubstr(" leads lane "), HasSubstr(" ± ")));
   const std::optional<JsonValue> trace = JsonReader::Read(ReadText(place_ / "out/tuning.json"));
   ASSERT_TRUE(trace);
   EXPECT_EQ(trace->members.at("format").text, "hyperplane-tuning");

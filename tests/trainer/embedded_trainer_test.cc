@@ -143,6 +143,27 @@ TEST(EmbeddedTrainer, TheSettingThatTuningPrintsTrainsTheSameModel) {
   EXPECT_EQ(tuned.result.valid->logloss, plain.result.valid->logloss);
 }
 
+// How many features a tuned model has is looked at before its rows are enough to judge by.
+TEST(EmbeddedTrainer, WideRowsAreDecidedOnEarly) {
+  const std::string path = TempPath("wide.svm");
+  {
+    std::ofstream out(path);
+    std::string features;
+    for (int f = 1; f <= 6'000; ++f) absl::StrAppend(&features, " ", f, ":1");
+    for (int r = 0; r < 1'400; ++r) out << (r % 3 == 0) << features << '\n';
+  }
+  const std::atomic<bool> stop{false};
+  const Trained trained =
+      Train(Yaml(path), {"model.optimizer={}", "model.tune=auto", "data.split.valid=0"}, stop);
+  ASSERT_TRUE(trained.result.tuning);
+  const std::string& trace = trained.result.tuning->trace_json;
+  const std::string first = "\"decisions\": [\n    {\"rows\":";
+  const std::size_t at = trace.find(first);
+  ASSERT_NE(at, std::string::npos) << trace;
+  EXPECT_LT(std::stoi(trace.substr(at + first.size())), 1'400);
+  std::remove(path.c_str());
+}
+
 TEST(EmbeddedTrainer, TuningBeatsASettingThatIsFarOff) {
   const std::string yaml = Yaml(WriteRows(60'000));
   const std::atomic<bool> stop{false};

@@ -34,6 +34,9 @@ double SecondsSince(Clock::time_point start) {
 // Rows for later passes and hold-out rows stay in memory up to this; beyond it they go to a file.
 constexpr std::uint64_t kSpoolMemory = 64u << 20;
 
+// Features, repeated ones too, of which 16 lanes take at most a gigabyte.
+constexpr std::uint64_t kWideRows = 8'000'000;
+
 // Passes without improvement until a lane is spent, where the job does not say.
 constexpr int kUsualPatience = 2;
 
@@ -126,6 +129,7 @@ class EmbeddedTrainer::Run {
   int passes_since_best_ = 0;
   std::vector<float> best_state_;
   int best_lane_ = 0;                // its number, of a tuner
+  std::uint64_t ids_since_decision_ = 0;  // of a tuner: learnt, padding too
   std::uint64_t text_bytes_ = 0;     // of the first pass, read so far
 };
 
@@ -160,8 +164,14 @@ absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double
   if (race ? tuner_->AllDiverged() : log_.diverged()) {
     return DivergedError(result_.rows_learnt, tuner_ != nullptr);
   }
-  if (race && tuner_->IsDue()) {
-    ChangeLanes(tuner_->Decide(pass_rows, model_.LearntFeatures()));
+  if (race) {
+    ids_since_decision_ += block.ids.size();
+    // Rows may be so wide that memory asks for a decision before their number does.
+    const bool wide = model_.lanes().size() > 4 && ids_since_decision_ > kWideRows;
+    if (tuner_->IsDue() || (tuner_->deciding() && wide)) {
+      ids_since_decision_ = 0;
+      ChangeLanes(tuner_->Decide(pass_rows, model_.LearntFeatures()));
+    }
   }
   if (log_.IsDue()) return ReportLine();
   return absl::OkStatus();

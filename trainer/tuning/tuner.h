@@ -49,9 +49,10 @@ class Tuner {
     std::vector<OptimizerParams> settings;
     std::vector<LaneOrigin> origins;
   };
-  // After each Observe in the first pass, when IsDue. `all_rows`: rows of the pass, about;
-  // `features`: learnt so far. Nothing: all goes on as it is.
-  bool IsDue() const { return pass_ == 1 && (rows_ >= next_look_ || new_divergence_); }
+  // After each Observe in the first pass, when IsDue, or when memory asks for it while `deciding`.
+  // `all_rows`: rows of the pass, about; `features`: learnt so far. Nothing: all goes on as it is.
+  bool deciding() const { return pass_ == 1; }
+  bool IsDue() const { return deciding() && (rows_ >= next_look_ || new_divergence_); }
   std::optional<Change> Decide(double all_rows, std::uint64_t features);
   // At the end of a pass that others follow: losses of the validation rows. A lane goes when it has
   // not improved for `patience` passes; far behind may be a lane that is only slow.
