@@ -77,9 +77,10 @@ std::byte* BucketArray::FollowProbe(SlotIndex slot, Probe probe, Key key) const 
   // The bound only matters to a reader that meets a rebuild: a free cell ends every other probe.
   while (probe.step < buckets + 64) {
     std::byte* bucket = BucketAt(slot, probe.bucket);
+    const bool full = Full(bucket);
     const int cell = Match(bucket, key);
     if (cell >= 0) return PayloadOf(bucket, cell);
-    if (!Full(bucket)) return nullptr;
+    if (!full) return nullptr;
     probe.Next(buckets);
   }
   return nullptr;

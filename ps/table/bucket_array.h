@@ -85,7 +85,8 @@ class BucketArray {
   std::byte* PayloadOf(std::byte* bucket, int cell) const {
     return bucket + 8 * cells_ + cell * payload_bytes_;
   }
-  // Index of the cell that holds the key, or -1.
+  // Index of the cell that holds the key, or -1. A probe beside a writer asks whether the bucket is Full first: asked
+  // after Match, the key may have come into the last cell in between, and the probe would go on past it.
   int Match(const std::byte* bucket, Key key) const {
 #ifdef __SANITIZE_THREAD__
     // The sanitizer must see what the vector load below amounts to: a hint that readers confirm.
@@ -105,7 +106,7 @@ class BucketArray {
   }
   bool Full(const std::byte* bucket) const {
     auto* last = const_cast<std::uint64_t*>(reinterpret_cast<const std::uint64_t*>(bucket)) + cells_ - 1;
-    return std::atomic_ref<std::uint64_t>(*last).load(std::memory_order_relaxed) != kEmptyKey;
+    return std::atomic_ref<std::uint64_t>(*last).load(std::memory_order_acquire) != kEmptyKey;
   }
 
   // Payload of the key or nullptr. One thread at a time with writers.

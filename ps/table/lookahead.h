@@ -75,11 +75,12 @@ class BucketArray::Lookahead {
   // False when the key's probe goes on.
   bool Finish(std::uint32_t at) {
     Entry& entry = entries_[at];
+    const bool full = buckets_.Full(entry.bucket);  // before Match: see there
     const int cell = buckets_.Match(entry.bucket, entry.key);
     Found found{.version = entry.version};
     if (cell >= 0) {
       found.payload = buckets_.PayloadOf(entry.bucket, cell);
-    } else if (!buckets_.Full(entry.bucket)) {
+    } else if (!full) {
       found.free_bucket = entry.bucket;
     } else if (entry.probe.step < kMostRounds) {
       entry.probe.Next(buckets_.heads_[entry.slot].buckets.load(std::memory_order_acquire));

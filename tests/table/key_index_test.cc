@@ -60,6 +60,29 @@ TEST(KeyIndex, ThreadsAgreeOnIds) {
   }
 }
 
+// Threads meet at the same new keys: one adds a key to a bucket while others are looking at it.
+TEST(KeyIndex, ThreadsThatAddTheSameKeysAgree) {
+  constexpr int kThreads = 6, kKeys = 40'000, kBatch = 500, kRepeats = 12;
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    KeyIndex index(4, 2);
+    std::vector<Key> keys(kKeys);
+    for (int i = 0; i < kKeys; ++i) keys[i] = IndexKey(repeat * kKeys + i);
+    std::vector<std::vector<std::uint32_t>> ids(kThreads, std::vector<std::uint32_t>(kKeys));
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        KeyIndex::Recent recent;
+        for (int at = 0; at < kKeys; at += kBatch) {
+          index.Resolve(absl::MakeConstSpan(keys).subspan(at, kBatch), &recent, ids[t].data() + at);
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (int t = 1; t < kThreads; ++t) ASSERT_EQ(ids[t], ids[0]);
+    ASSERT_EQ(index.end_id(), kKeys + 2u);
+  }
+}
+
 TEST(KeyIndex, FindNeverAdds) {
   KeyIndex index(12, 1);
   std::vector<Key> keys;
