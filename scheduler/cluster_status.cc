@@ -23,8 +23,10 @@ ServerStatus StatusOfServer(const Member& member) {
   server.pid = member.pid;
   server.incarnation = member.incarnation;
   server.alive = member.alive;
+  server.draining = member.leaving;
   server.entries = member.beat.entries();
   server.table_bytes = member.beat.table_bytes();
+  server.replication_lag = member.beat.unacknowledged();
   server.refused_frames = member.beat.bad_frames();
   return server;
 }
@@ -36,6 +38,7 @@ WorkerStatus StatusOfWorker(const Member& member) {
   worker.pid = member.pid;
   worker.incarnation = member.incarnation;
   worker.alive = member.alive;
+  worker.draining = member.leaving;
   worker.rows = member.beat.rows();
   worker.batches = member.beat.landed();
   return worker;
@@ -87,22 +90,29 @@ ClusterStatus SchedulerMachine::Status(MonotonicTime now) const {
   status.gen = slots_.gen();
   status.replicas = static_cast<std::uint32_t>(options_.replicas);
   status.slots = std::uint32_t{1} << options_.plan.slot_bits();
-  status.servers_wanted = options_.shards;
-  status.workers_wanted = options_.workers;
-  std::map<NodeId, std::uint32_t> slots_of;
-  if (routing_.has_value()) {
-    status.epoch = routing_->epoch();
+  status.servers_wanted = wanted_.servers;
+  status.workers_wanted = wanted_.workers;
+  if (routing_.has_value()) status.epoch = routing_->epoch();
+  std::map<NodeId, std::uint32_t> slots_of, copies_of;
+  if (slots_.started()) {
     for (SlotIndex slot = 0; slot < status.slots; ++slot) {
-      ++slots_of[routing_->shards()[routing_->OwnerOf(slot)].node];
+      const SlotConfig& config = slots_.config(slot);
+      if (config.members.empty()) {
+        ++status.slots_without_owner;
+        continue;
+      }
+      ++slots_of[config.primary()];
+      for (const NodeId node : config.members) copies_of[node] += node != config.primary();
     }
+    status.slots_under_replicated = slots_.UnderReplicated(UsableServers());
   }
   const std::map<NodeId, std::uint32_t> leases_of = ledger_.LeasesByHolder();
   for (const Member& member : membership_.members()) {
     if (member.role == wire::SERVER) {
       status.servers.push_back(StatusOfServer(member));
       status.servers.back().silent_seconds = SilentSeconds(member, now);
-      const auto slots = slots_of.find(member.node);
-      if (slots != slots_of.end()) status.servers.back().primary_slots = slots->second;
+      status.servers.back().primary_slots = slots_of[member.node];
+      status.servers.back().backup_slots = copies_of[member.node];
     } else {
       status.workers.push_back(StatusOfWorker(member));
       status.workers.back().silent_seconds = SilentSeconds(member, now);
@@ -126,7 +136,9 @@ void SchedulerMachine::OnCommand(const ClusterCommand& command, MonotonicTime no
       Interrupt(now, "stop was asked for: finishing what is leased");
       return reply("stopping: leased chunks are finished, then the model is written");
     case ClusterCommand::Kind::kScale:
+      return reply(Scale(command));
     case ClusterCommand::Kind::kDrain:
+      return reply(Drain(command.node));
     case ClusterCommand::Kind::kCheckpoint:
       break;
   }

@@ -31,6 +31,7 @@ SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
            .round_chunks = options_.plan.staleness() == 0 ? options_.plan.chunks_per_round() : 0,
            .lease_limit = options_.lease_limit}),
       bound_(options_.plan.staleness()),
+      wanted_{options_.shards, options_.workers},
       slots_(static_cast<int>(options_.plan.slot_bits()), options_.replicas),
       books_(static_cast<std::uint32_t>(options_.chunks.size())) {}
 
@@ -53,6 +54,7 @@ void SchedulerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   const std::size_t first = outbox.items().size();
   Step(now, outbox);
   PublishSlots(outbox);
+  LetGo(outbox);
   Stamp(first, outbox);
 }
 
@@ -87,7 +89,7 @@ void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime 
     case wire::Body::kInsync:
       return OnInsync(body.insync());
     case wire::Body::kLeave:
-      return OnLeave(*member, outbox);
+      return OnLeave(*member);
     case wire::Body::kStopped:
       // One that leaves ends as if it had died: it may have got slots again (a late Leave or Stop was
       // for a forerunner at its address), or be thought alive again by a late beat.

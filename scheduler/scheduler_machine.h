@@ -55,6 +55,9 @@ class SchedulerMachine : public Machine {
     MonotonicTime stop_limit = std::chrono::seconds(2);        // for nodes to say Stopped
     MonotonicTime heartbeat = std::chrono::milliseconds(500);
     std::function<bool()> stop_requested;  // polled; true: finish what is leased, export, and end
+    // Why the number of nodes cannot be changed by command. Empty: it can, whoever made this machine
+    // starts and replaces processes until there are as many as wanted() says.
+    std::string scaling_refusal = "the number of nodes of this job is fixed";
   };
   // `events` is not owned.
   SchedulerMachine(Options options, JobEvents* events);
@@ -67,6 +70,18 @@ class SchedulerMachine : public Machine {
   // For a coordinator that started the nodes itself: a process has ended, otherwise than it was
   // told to. `what` says how. Sooner known than by its silence.
   void OnProcessEnded(std::uint32_t pid, const std::string& what);
+
+  // How many nodes there shall be, by the job or by command.
+  struct Wanted {
+    std::uint32_t servers = 1;  // shards
+    std::uint32_t workers = 1;
+    bool operator==(const Wanted&) const = default;
+  };
+  const Wanted& wanted() const { return wanted_; }
+  // Training has begun and goes on: what ends is to be replaced.
+  bool running() const;
+  // Processes that are asked to leave, or have left: not to be replaced.
+  std::set<std::uint32_t> LeavingPids() const;
 
   // What people see of the job and ask of it (cluster_status.cc). Between messages, in the machine's
   // thread; Status is cheap enough for a few calls a second.
@@ -100,16 +115,24 @@ class SchedulerMachine : public Machine {
   bool stepped() const { return options_.plan.staleness() == 0; }
   SlotMap::Servers UsableServers() const;
   void OnInsync(const wire::Insync& insync);
-  void OnLeave(Member& member, Outbox& outbox);
   void RemoveServers(const std::set<NodeId>& dead);
   void RecoverLost(MonotonicTime now);
   void Rollback(const SlotMap::Servers& servers, MonotonicTime now);
-  void LetGo(Outbox& outbox);  // of servers that are rid of their slots
   // Makes the changes of slots a version, and tells everybody.
   void PublishSlots(Outbox& outbox);
   void UpdateRouting(Outbox& outbox);
   void SendConfig(const Member& member, std::uint64_t base, Outbox& outbox) const;
   void BeginImport();
+
+  // Nodes that come and go while the job runs (scheduler_scaling.cc).
+  absl::Status MayChangeNodes() const;
+  absl::StatusOr<std::string> Scale(const ClusterCommand& command);
+  absl::StatusOr<std::string> Drain(NodeId node);
+  std::size_t Staying(wire::Role role) const;  // alive, and not asked to leave
+  void OnLeave(Member& member);
+  void LeaveNewest(wire::Role role, std::uint32_t wanted);
+  void LeaveExcess(MonotonicTime now);
+  void LetGo(Outbox& outbox);  // of workers that leave, and of servers that are rid of their slots
 
   void Gather(MonotonicTime now, Outbox& outbox);
   void Start(MonotonicTime now, Outbox& outbox);
@@ -144,6 +167,8 @@ class SchedulerMachine : public Machine {
   Membership membership_;
   ChunkLedger ledger_;
   StalenessBound bound_;
+  Wanted wanted_;
+  MonotonicTime excess_since_{-1};  // more nodes than wanted; negative: there are none
   std::optional<RoutingTable> routing_;
   std::optional<WeightImporter> importer_;
   std::optional<WeightExporter> exporter_;

@@ -33,6 +33,7 @@ void SchedulerMachine::Step(MonotonicTime now, Outbox& outbox) {
   if (phase_ != Phase::kStopping) {
     CheckMembers(now);
     RecoverLost(now);
+    LeaveExcess(now);
   }
   CheckStall(now);
   switch (phase_) {
@@ -178,7 +179,9 @@ void SchedulerMachine::AfterExport(Outbox&) {
 void SchedulerMachine::CheckMembers(MonotonicTime now) {
   std::set<NodeId> dead;
   for (Member* member : membership_.FindDead(now, options_.dead_after)) {
-    Note(absl::StrCat(member->Name(), " is gone"), google::GLOG_WARNING);
+    const bool left = member->leaving && !slots_.Holders().contains(member->node);
+    Note(absl::StrCat(member->Name(), left ? " has left" : " is gone"),
+         left ? google::GLOG_INFO : google::GLOG_WARNING);
     if (member->role == wire::WORKER) {
       ledger_.Release(member->node);
       waiting_.erase(member->node);

@@ -31,34 +31,6 @@ void SchedulerMachine::OnInsync(const wire::Insync& insync) {
   }
 }
 
-void SchedulerMachine::OnLeave(Member& member, Outbox& outbox) {
-  if (!member.leaving) Note(absl::StrCat(member.Name(), " is to leave"));
-  member.leaving = true;
-  changed_ = true;
-  if (member.role != wire::WORKER) return;
-  ledger_.Release(member.node);
-  waiting_.erase(member.node);
-  Message stop;
-  stop.body.mutable_stop();
-  outbox.Send(member.address, std::move(stop));
-}
-
-void SchedulerMachine::LetGo(Outbox& outbox) {
-  bool any = false;
-  for (const Member& member : membership_.members()) {
-    any |= member.leaving && member.alive && member.role == wire::SERVER;
-  }
-  if (!any || slots_.changed()) return;
-  const std::set<NodeId> holders = slots_.Holders();
-  for (const Member& member : membership_.members()) {
-    if (!member.leaving || !member.alive || member.role != wire::SERVER) continue;
-    if (holders.contains(member.node)) continue;
-    Message stop;
-    stop.body.mutable_stop();
-    outbox.Send(member.address, std::move(stop));
-  }
-}
-
 void SchedulerMachine::RemoveServers(const std::set<NodeId>& dead) {
   if (dead.empty() || !slots_.started()) return;
   slots_.Remove(dead);
@@ -175,7 +147,6 @@ void SchedulerMachine::PublishSlots(Outbox& outbox) {
     }
     UpdateRouting(outbox);
   }
-  LetGo(outbox);
 }
 
 }  // namespace ps

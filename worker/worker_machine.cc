@@ -133,6 +133,11 @@ void WorkerMachine::OnStop(const wire::Stop& stop, Outbox& outbox) {
   if (stop.failed() && status_.ok()) status_ = absl::AbortedError(stop.reason());
 }
 
+void WorkerMachine::Leave() {
+  if (!std::exchange(leaving_, true)) next_heartbeat_ = MonotonicTime::zero();
+  finished_ |= !plan_.has_value();
+}
+
 void WorkerMachine::BeginGen(std::uint64_t gen, MonotonicTime now) {
   gen_ = gen;
   if (shards_.has_value()) {
@@ -185,6 +190,7 @@ void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
 }
 
 void WorkerMachine::RequestLease(MonotonicTime now, Outbox& outbox) {
+  if (leaving_) return;
   // In steps a worker may need any number of a round's chunks at once; they are asked for one by
   // one, so that they spread over the workers.
   const bool stepped = plan_->staleness() == 0;
@@ -222,6 +228,10 @@ void WorkerMachine::SendHeartbeat(Outbox& outbox) {
   beat.set_rows(rows_);
   beat.set_landed(batches_landed_);
   outbox.Send(options_.scheduler, std::move(message));
+  if (!leaving_) return;
+  Message leave;
+  leave.body.mutable_leave();
+  outbox.Send(options_.scheduler, std::move(leave));
 }
 
 void WorkerMachine::SendFailure(Outbox& outbox) {

@@ -48,6 +48,9 @@ class WorkerMachine : public Machine {
   void OnTick(MonotonicTime now, Outbox& outbox) override;
   bool work_pending() const override;
   bool finished() const override { return finished_; }
+  // Hands the leased chunks back and finishes when the scheduler has heard of it; at once where it
+  // was never welcomed.
+  void Leave();
   // Requests to shards that were sent again because no answer came in time.
   std::uint64_t repeated() const { return shards_.has_value() ? shards_->repeated() : 0; }
 
@@ -108,6 +111,7 @@ class WorkerMachine : public Machine {
   std::uint64_t batches_landed_ = 0;
   std::uint64_t may_start_ = 0;  // bounded staleness: batches, the largest the scheduler said
   bool to_tell_ = false;  // a message changed what the scheduler should hear at once
+  bool leaving_ = false;
   bool finished_ = false;
   absl::Status status_;  // not OK before finished_: the failure to report
 };

@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
       ps::RunWorkerNode({.scheduler = FLAGS_scheduler,
                          .bind = FLAGS_bind,
                          .curve_key_file = FLAGS_curve_key_file,
-                         .silence_limit = std::chrono::seconds(FLAGS_silence_limit_s)});
+                         .silence_limit = std::chrono::seconds(FLAGS_silence_limit_s),
+                         .leave = ps::LeaveAtSigterm()});
   if (!status.ok()) std::fprintf(stderr, "ps_worker: %s\n", status.ToString().c_str());
   return ps::NodeExitCode(status);
 }

@@ -39,7 +39,8 @@ int main(int argc, char** argv) {
                          .bind = FLAGS_bind,
                          .advertised_host = FLAGS_advertised_host,
                          .curve_key_file = FLAGS_curve_key_file,
-                         .silence_limit = std::chrono::seconds(FLAGS_silence_limit_s)});
+                         .silence_limit = std::chrono::seconds(FLAGS_silence_limit_s),
+                         .leave = ps::LeaveAtSigterm()});
   if (!status.ok()) std::fprintf(stderr, "ps_server: %s\n", status.ToString().c_str());
   return ps::NodeExitCode(status);
 }

@@ -55,6 +55,11 @@ void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime
   last_heard_ = now;
 }
 
+void ShardMachine::Leave() {
+  if (!std::exchange(leaving_, true)) next_heartbeat_ = MonotonicTime::zero();
+  finished_ |= shard_ == nullptr;
+}
+
 bool ShardMachine::FromLeader(const wire::Body& body) {
   if (body.leader() < leader_) return false;
   leader_ = body.leader();

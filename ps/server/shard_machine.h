@@ -34,8 +34,9 @@ class ShardMachine : public Machine {
   void OnTick(MonotonicTime now, Outbox& outbox) override;
   bool finished() const override { return finished_; }
 
-  // Asks the scheduler to take the slots away; the machine finishes when that is done.
-  void Leave() { leaving_ = true; }
+  // Asks the scheduler to take the slots away; the machine finishes when that is done, and at once
+  // where it was never welcomed.
+  void Leave();
 
   // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went
   // silent.

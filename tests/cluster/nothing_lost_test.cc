@@ -77,6 +77,31 @@ SimulatedJob JobOf(std::uint64_t seed) {
   return job;
 }
 
+// The same, while servers and workers come and go by command.
+SimulatedJob ScalingJobOf(std::uint64_t seed) {
+  SimulatedJob job = JobOf(seed);
+  std::mt19937_64 random(seed * 31 + 17);
+  job.scalings = 1 + static_cast<int>(random() % 4);
+  job.passes = 2;
+  if (random() % 4 == 0) return job;
+  // Less else happens, so that slots get to move.
+  job.shard_kills = static_cast<int>(random() % 2);
+  job.total_losses = 0;
+  job.kills_within = std::chrono::milliseconds(50 + random() % 1000);
+  return job;
+}
+
+// Nothing but scaling: then nothing is done again, either.
+SimulatedJob QuietScalingJobOf(std::uint64_t seed) {
+  SimulatedJob job = ScalingJobOf(seed);
+  job.staleness = job.staleness == 0 ? 4 : job.staleness;
+  job.shard_kills = job.gone = job.total_losses = job.kills = 0;
+  job.faults.partitions.clear();
+  job.faults.drop = std::min(job.faults.drop, 0.02);
+  job.dead_after = std::chrono::seconds(25);
+  return job;
+}
+
 // What a checker saw, or nothing.
 std::string Violation(const SimulatedJob& job, const MadeData& data,
                       const SimulatedResult& result) {
@@ -104,18 +129,51 @@ std::string Violation(const SimulatedJob& job, const MadeData& data,
   return "";
 }
 
-::testing::AssertionResult Holds(std::uint64_t seed, int* rollbacks) {
+struct Happened {
+  int rollbacks = 0;
+  int scaled = 0;
+  int joined = 0;
+};
+
+::testing::AssertionResult Holds(std::uint64_t seed, const SimulatedJob& job, Happened* happened) {
   const MadeData data = MadeData::Make(seed, 2 + seed % 6, 10 + seed % 40, 20);
-  const SimulatedJob job = JobOf(seed);
   const SimulatedResult result = RunSimulatedJob(job, data);
-  *rollbacks += result.rollbacks;
+  happened->rollbacks += result.rollbacks;
+  happened->scaled += result.scaled;
+  happened->joined += result.joined;
   const std::string violation = Violation(job, data, result);
   if (violation.empty()) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure()
          << violation << "\nreplay: PS_SEED=" << seed << " nothing_lost_test\n"
          << job.shards << " shards, " << job.workers << " workers, replicas " << job.replicas
          << ", staleness " << job.staleness << ", kills " << job.shard_kills << ", losses "
-         << job.total_losses << ", drains " << job.drains << ", rollbacks " << result.rollbacks;
+         << job.total_losses << ", drains " << job.drains << ", scalings " << job.scalings
+         << ", rollbacks " << result.rollbacks;
+}
+
+// All seeds that the environment asks for, or `seeds` of them.
+Happened HoldsForAll(SimulatedJob (*job_of)(std::uint64_t), std::uint64_t seeds) {
+  FLAGS_minloglevel = 4;
+  Happened happened;
+  const std::uint64_t one = FromEnvironment("PS_SEED", 0);
+  if (one != 0) {
+    FLAGS_minloglevel = 0;
+    FLAGS_logtostderr = true;
+    EXPECT_TRUE(Holds(one, job_of(one), &happened));
+    return happened;
+  }
+  const std::uint64_t first = FromEnvironment("PS_FIRST", 1);
+  const std::uint64_t end = first + FromEnvironment("PS_SEEDS", seeds);
+  const std::uint64_t shard = FromEnvironment("PS_SHARD", 0);
+  const std::uint64_t shards = FromEnvironment("PS_SHARDS", 1);
+  int failed = 0;
+  for (std::uint64_t seed = first; seed < end && failed < 3; ++seed) {
+    if (seed % shards != shard) continue;
+    const ::testing::AssertionResult holds = Holds(seed, job_of(seed), &happened);
+    failed += !holds;
+    EXPECT_TRUE(holds);
+  }
+  return happened;
 }
 
 // Schedules that found something once and lie beyond those below. Their numbers mean what they did
@@ -123,34 +181,28 @@ std::string Violation(const SimulatedJob& job, const MadeData& data,
 TEST(NothingLost, SchedulesThatFoundSomething) {
   if (std::getenv("PS_SEED") != nullptr) GTEST_SKIP() << "one seed is asked for";
   FLAGS_minloglevel = 4;
-  int rollbacks = 0;
+  Happened happened;
   for (const std::uint64_t seed : {2482, 6706, 14980, 21991, 36597, 46411}) {
-    EXPECT_TRUE(Holds(seed, &rollbacks));
+    EXPECT_TRUE(Holds(seed, JobOf(seed), &happened));
   }
 }
 
 TEST(NothingLost, WhateverHappensToServers) {
-  FLAGS_minloglevel = 4;
-  int rollbacks = 0;
-  const std::uint64_t one = FromEnvironment("PS_SEED", 0);
-  if (one != 0) {
-    FLAGS_minloglevel = 0;
-    FLAGS_logtostderr = true;
-    EXPECT_TRUE(Holds(one, &rollbacks));
-    return;
-  }
-  const std::uint64_t first = FromEnvironment("PS_FIRST", 1);
-  const std::uint64_t end = first + FromEnvironment("PS_SEEDS", 1200);
-  const std::uint64_t shard = FromEnvironment("PS_SHARD", 0);
-  const std::uint64_t shards = FromEnvironment("PS_SHARDS", 1);
-  int failed = 0;
-  for (std::uint64_t seed = first; seed < end && failed < 3; ++seed) {
-    if (seed % shards != shard) continue;
-    const ::testing::AssertionResult holds = Holds(seed, &rollbacks);
-    failed += !holds;
-    EXPECT_TRUE(holds);
-  }
-  EXPECT_GT(rollbacks, 0) << "the schedules were too kind";
+  const Happened happened = HoldsForAll(JobOf, 1200);
+  if (std::getenv("PS_SEED") != nullptr) return;
+  EXPECT_GT(happened.rollbacks, 0) << "the schedules were too kind";
+}
+
+TEST(NothingLost, WhileServersAndWorkersComeAndGo) {
+  const Happened happened = HoldsForAll(ScalingJobOf, 600);
+  if (std::getenv("PS_SEED") != nullptr) return;
+  EXPECT_GT(happened.scaled, 0);
+  EXPECT_GT(happened.joined, 0);
+}
+
+TEST(NothingLost, ServersThatLeaveInOrderTakeNothingWithThem) {
+  const Happened happened = HoldsForAll(QuietScalingJobOf, 200);
+  EXPECT_EQ(happened.rollbacks, 0);
 }
 
 }  // namespace

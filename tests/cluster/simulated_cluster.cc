@@ -42,6 +42,8 @@ class Cluster {
   void PlanShardKills();
   void Watch(SimulatedResult* result);
   void RestartShard(int index);
+  void PlanScalings(SimulatedResult* result);
+  void StartMissing(SimulatedResult* result);
 
   const SimulatedJob& job_;
   const MadeData& data_;
@@ -50,6 +52,12 @@ class Cluster {
   std::vector<std::unique_ptr<ShardMachine>> shards_;  // the dead too
   std::map<Address, ShardMachine*> living_;
   std::vector<std::unique_ptr<WorkerMachine>> workers_;  // the dead too
+  std::map<Address, WorkerMachine*> living_workers_;
+  std::map<Address, std::uint32_t> pids_;
+  std::mt19937_64 scaling_random_;
+  std::uint32_t processes_ = 0;  // that there ever were
+  int shards_ever_ = 0, workers_ever_ = 0;
+  std::uint32_t shards_coming_ = 0, workers_coming_ = 0;
   std::map<Address, std::uint64_t> computed_;
   SimulatedNetwork network_;
 };
@@ -78,6 +86,7 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   options.replicas = job.replicas;
   options.no_servers_limit = std::chrono::seconds(300);
   options.no_workers_limit = std::chrono::seconds(300);
+  if (job.scalings > 0) options.scaling_refusal.clear();
   for (std::uint64_t c = 0; c < data.chunks.size(); ++c) options.chunks.push_back({0, c, c + 1});
   return options;
 }
@@ -87,12 +96,16 @@ Cluster::Cluster(const SimulatedJob& job, const MadeData& data, SimulatedResult*
       data_(data),
       random_(job.seed * 7919 + 1),
       scheduler_(SchedulerOptions(job, data), result),
+      scaling_random_(job.seed * 104729 + 3),
+      shards_ever_(job.shards),
+      workers_ever_(job.workers),
       network_(job.seed, job.faults) {
   network_.AddNode("scheduler", &scheduler_);
   for (int i = 0; i < job.shards - job.missing_shards; ++i) AddShard(i);
   for (int i = 0; i < job.workers; ++i) AddWorker(absl::StrCat("worker", i));
   PlanKills();
   PlanShardKills();
+  PlanScalings(result);
   Watch(result);
   if (job.faults_end > MonotonicTime::zero()) {
     network_.At(job.faults_end, [this] { network_.SetFaults({}); });
@@ -112,6 +125,7 @@ void Cluster::AddShard(int index) {
   options.endpoint = absl::StrCat("shard", index);
   options.incarnation = random_() | 1;
   options.scheduler_timeout = std::chrono::seconds(60);
+  if (job_.scalings > 0) options.pid = pids_[options.endpoint] = ++processes_;
   if (job_.tiny_key_cache) options.key_cache_bytes = 1200;
   shards_.push_back(std::make_unique<ShardMachine>(options));
   network_.AddNode(options.endpoint, shards_.back().get());
@@ -146,7 +160,62 @@ void Cluster::PlanShardKills() {
   for (int i = 0; i < job_.drains; ++i) {
     const Address who = absl::StrCat("shard", random_() % job_.shards);
     network_.At(MonotonicTime(random_() % within), [this, who] {
+      if (!scheduler_.slots().started()) return;  // the job would wait for it in vain
       if (const auto at = living_.find(who); at != living_.end()) at->second->Leave();
+    });
+  }
+}
+
+// Commands of a person, at random times; most make sense.
+void Cluster::PlanScalings(SimulatedResult* result) {
+  const auto within = static_cast<std::uint64_t>(job_.kills_within.count());
+  for (int i = 0; i < job_.scalings; ++i) {
+    const MonotonicTime at(scaling_random_() % (within + within / 2));
+    network_.At(at, [this, result] {
+      ClusterCommand command;
+      if (scaling_random_() % 3 == 0) {
+        command.kind = ClusterCommand::Kind::kDrain;
+        command.node = 1 + scaling_random_() % (processes_ + 1);
+      } else {
+        command.kind = ClusterCommand::Kind::kScale;
+        command.servers = scaling_random_() % 6;
+        if (scaling_random_() % 2 == 0) command.workers = scaling_random_() % 5;
+      }
+      scheduler_.OnCommand(command, network_.now(), [result](const auto& answer) {
+        result->scaled += answer.ok();
+      });
+    });
+  }
+}
+
+// As whoever runs the processes does: there are to be as many as the scheduler wants.
+void Cluster::StartMissing(SimulatedResult* result) {
+  if (job_.scalings == 0 || !scheduler_.running()) return;
+  const std::set<std::uint32_t> leaving = scheduler_.LeavingPids();
+  const auto staying = [&](const auto& living) {
+    std::uint32_t count = 0;
+    for (const auto& [address, machine] : living) {
+      count += !machine->finished() && !leaving.contains(pids_[address]);
+    }
+    return count;
+  };
+  const auto pause = [&] { return network_.now() + MonotonicTime(scaling_random_() % 500000); };
+  while (staying(living_) + shards_coming_ < scheduler_.wanted().servers) {
+    ++shards_coming_;
+    network_.At(pause(), [this, result] {
+      --shards_coming_;
+      if (scheduler_.finished()) return;
+      AddShard(shards_ever_++);
+      ++result->joined;
+    });
+  }
+  while (staying(living_workers_) + workers_coming_ < scheduler_.wanted().workers) {
+    ++workers_coming_;
+    network_.At(pause(), [this, result] {
+      --workers_coming_;
+      if (scheduler_.finished()) return;
+      AddWorker(absl::StrCat("worker", workers_ever_++));
+      ++result->joined;
     });
   }
 }
@@ -163,6 +232,7 @@ void Cluster::Watch(SimulatedResult* result) {
     }
   }
   result->epoch = scheduler_.slots().epoch();
+  StartMissing(result);
   if (scheduler_.finished()) return;
   network_.At(network_.now() + std::chrono::milliseconds(97), [this, result] { Watch(result); });
 }
@@ -173,6 +243,7 @@ void Cluster::AddWorker(const Address& address) {
   options.host = address;
   options.incarnation = random_() | 1;
   options.scheduler_timeout = std::chrono::seconds(60);
+  if (job_.scalings > 0) options.pid = pids_[address] = ++processes_;
   std::unique_ptr<GradientModel> model;
   if (job_.count) {
     model = std::make_unique<CountingModel>(&computed_[address]);
@@ -186,6 +257,7 @@ void Cluster::AddWorker(const Address& address) {
       },
       std::move(model)));
   network_.AddNode(address, workers_.back().get());
+  living_workers_[address] = workers_.back().get();
 }
 
 void Cluster::PlanKills() {
@@ -193,7 +265,10 @@ void Cluster::PlanKills() {
     const Address victim = absl::StrCat("worker", random_() % job_.workers);
     const MonotonicTime death(random_() % 400000);
     const MonotonicTime pause(random_() % (i % 2 == 0 ? 3000000 : 20000));
-    network_.At(death, [this, victim] { network_.RemoveNode(victim); });
+    network_.At(death, [this, victim] {
+      network_.RemoveNode(victim);
+      living_workers_.erase(victim);
+    });
     network_.At(death + pause, [this, victim] {
       network_.RemoveNode(victim);
       if (!scheduler_.finished()) AddWorker(victim);

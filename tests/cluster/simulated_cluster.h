@@ -61,6 +61,7 @@ struct SimulatedJob {
   int gone = 0;
   int total_losses = 0;            // all shards at once; they are replaced
   int drains = 0;                  // shards that are asked to leave
+  int scalings = 0;                // commands that nodes come or go, which are then started
   MonotonicTime faults_end{0};     // not zero: from then on the network is kind
   MonotonicTime kills_within = std::chrono::milliseconds(600);
   MonotonicTime dead_after = std::chrono::seconds(25);
@@ -84,6 +85,8 @@ struct SimulatedResult : JobEvents {
   std::map<Address, std::uint64_t> computed;  // batches by worker, where the job counts
   std::string broken;  // not empty: what a checker saw, e.g. two primaries of a slot and term
   int rollbacks = 0;
+  int scaled = 0;   // commands that were carried out
+  int joined = 0;   // nodes that were started for them, or in place of others
   std::uint64_t epoch = 0;  // versions of the configuration that there were
 
   void OnStarted() override { started = true; }

@@ -40,9 +40,7 @@ absl::Status ChildProcesses::Start(const std::vector<std::string>& argv) {
     ::execv(arguments[0], arguments.data());
     ::_exit(127);
   }
-  children_.push_back(
-      {pid, absl::StrCat(argv[0].substr(argv[0].rfind('/') + 1), " (pid ", pid, ")"),
-       argv});
+  children_.push_back({pid, argv[0]});
   return absl::OkStatus();
 }
 
@@ -51,18 +49,23 @@ std::vector<ChildProcesses::Ended> ChildProcesses::Reap() {
   std::erase_if(children_, [&](const Child& child) {
     int state = 0;
     if (::waitpid(child.pid, &state, WNOHANG) != child.pid) return false;
-    if (WIFSIGNALED(state)) {
-      ended.push_back(
-          {child.pid, absl::StrCat(child.name, " was killed by signal ", WTERMSIG(state)),
-           child.argv});
-    } else if (WEXITSTATUS(state) != 0) {
-      ended.push_back(
-          {child.pid, absl::StrCat(child.name, " ended with exit code ", WEXITSTATUS(state)),
-           child.argv});
-    }
+    const bool killed = WIFSIGNALED(state);
+    const int number = killed ? WTERMSIG(state) : WEXITSTATUS(state);
+    ended.push_back({child.pid, child.program, !killed && number == 0,
+                     absl::StrCat(child.program.substr(child.program.rfind('/') + 1), " (pid ",
+                                  child.pid, killed ? ") was killed by signal " : ") ended with exit code ",
+                                  number)});
     return true;
   });
   return ended;
+}
+
+std::vector<pid_t> ChildProcesses::Running(const std::string& program) const {
+  std::vector<pid_t> pids;
+  for (const Child& child : children_) {
+    if (child.program == program) pids.push_back(child.pid);
+  }
+  return pids;
 }
 
 void ChildProcesses::Finish(double seconds) {

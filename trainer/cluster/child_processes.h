@@ -20,11 +20,14 @@ class ChildProcesses {
 
   struct Ended {
     pid_t pid;
+    std::string program;  // argv[0]
+    bool in_order = false;  // by exit 0
     std::string what;  // e.g. "ps_server (pid 17) was killed by signal 9"
-    std::vector<std::string> argv;
   };
-  // Reaps those that have ended since; returns those that ended otherwise than by exit 0.
+  // Reaps those that have ended since.
   std::vector<Ended> Reap();
+  // Those of a program that have not been reaped.
+  std::vector<pid_t> Running(const std::string& program) const;
 
   // Waits up to `seconds` for all to end of themselves, then kills and reaps the rest.
   void Finish(double seconds);
@@ -32,8 +35,7 @@ class ChildProcesses {
  private:
   struct Child {
     pid_t pid;
-    std::string name;
-    std::vector<std::string> argv;
+    std::string program;
   };
   std::vector<Child> children_;
 };

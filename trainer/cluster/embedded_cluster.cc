@@ -83,6 +83,7 @@ absl::StatusOr<ClusterResult> RunEmbeddedCluster(const ClusterJob& job, ClusterS
   options.shards = static_cast<std::uint32_t>(shape.servers);
   options.workers = static_cast<std::uint32_t>(shape.workers);
   options.stop_requested = callbacks.stop_requested;
+  options.scaling_refusal = "the nodes of this job are threads of one process: their number is fixed";
   InProcessHub hub;
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, hub.Open("scheduler"));
   std::atomic<bool> over = false;

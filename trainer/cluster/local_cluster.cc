@@ -13,8 +13,8 @@
 #include "glog/logging.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/zeromq_transport.h"
-#include "trainer/cluster/child_processes.h"
 #include "trainer/cluster/cluster_run.h"
+#include "trainer/cluster/local_nodes.h"
 #include "trainer/cluster/node_process.h"
 #include "trainer/cluster/observed_scheduler.h"
 
@@ -30,74 +30,29 @@ absl::StatusOr<std::string> ThisProgramsDirectory() {
 }
 
 // Drives the scheduler and, beside it, looks after the children: one that dies is news long before
-// its silence is, and another is started in its place.
+// its silence is.
 class WatchedScheduler : public Machine {
  public:
   WatchedScheduler(SchedulerMachine& scheduler, const ClusterCallbacks& callbacks,
-                   ChildProcesses& children, int most_restarts)
-      : scheduler_(scheduler),
-        observed_(scheduler, callbacks),
-        children_(children),
-        restarts_left_(most_restarts) {}
+                   LocalNodes& nodes)
+      : scheduler_(scheduler), observed_(scheduler, callbacks), nodes_(nodes) {}
 
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
     scheduler_.OnMessage(from, std::move(message), now, outbox);
   }
   void OnTick(MonotonicTime now, Outbox& outbox) override {
-    for (const ChildProcesses::Ended& ended : children_.Reap()) {
-      LOG(WARNING) << ended.what;
-      deaths_.push_back(ended.what);
-      scheduler_.OnProcessEnded(static_cast<std::uint32_t>(ended.pid), ended.what);
-      Replace(ended, now);
-    }
+    nodes_.Keep(scheduler_, now);
     observed_.OnTick(now, outbox);
   }
   MonotonicTime tick_interval() const override { return scheduler_.tick_interval(); }
   bool work_pending() const override { return scheduler_.work_pending(); }
   bool finished() const override { return scheduler_.finished(); }
 
-  const std::vector<std::string>& deaths() const { return deaths_; }
-
  private:
-  void Replace(const ChildProcesses::Ended& ended, MonotonicTime now) {
-    // Before training begins a process that ends is a mistake that would be made again.
-    if (!scheduler_.slots().started() || !scheduler_.status().ok()) return;
-    // So are several that end one upon the other.
-    constexpr int kAtOnce = 12;
-    constexpr MonotonicTime kWithin = std::chrono::seconds(2);
-    restarted_at_.push_back(now);
-    const auto recent = std::count_if(restarted_at_.begin(), restarted_at_.end(),
-                                      [&](MonotonicTime at) { return now - at < kWithin; });
-    if (recent > kAtOnce || restarts_left_-- <= 0) return;
-    const absl::Status started = children_.Start(ended.argv);
-    LOG_IF(ERROR, !started.ok()) << started;
-  }
-
   SchedulerMachine& scheduler_;
   ObservedScheduler observed_;
-  ChildProcesses& children_;
-  int restarts_left_;
-  std::vector<MonotonicTime> restarted_at_;
-  std::vector<std::string> deaths_;
+  LocalNodes& nodes_;
 };
-
-absl::Status StartNodes(const std::string& directory, ClusterShape shape,
-                        const std::string& scheduler, const std::string& curve_key_file,
-                        const LocalClusterOptions& options, ChildProcesses& children) {
-  const std::string silence = absl::StrCat(
-      "--silence_limit_s=",
-      std::chrono::duration_cast<std::chrono::seconds>(options.node_silence_limit).count());
-  const auto start = [&](const char* program, int count) -> absl::Status {
-    for (int i = 0; i < count; ++i) {
-      PS_RETURN_IF_ERROR(children.Start({absl::StrCat(directory, "/", program),
-                                         absl::StrCat("--scheduler=", scheduler),
-                                         absl::StrCat("--curve_key_file=", curve_key_file), silence}));
-    }
-    return absl::OkStatus();
-  };
-  PS_RETURN_IF_ERROR(start("ps_server", shape.servers));
-  return start("ps_worker", shape.workers);
-}
 
 }  // namespace
 
@@ -116,6 +71,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   plan.no_workers_limit = plan.no_servers_limit =
       std::chrono::seconds(options.most_restarts > 0 ? 10 : 1);
   plan.stop_requested = callbacks.stop_requested;
+  plan.scaling_refusal.clear();
   // ZeroMQ has threads by now; a child calls nothing but execv after fork, so it does not miss
   // them.
   const std::string& curve_key_file = job.config.cluster.curve_key_file;
@@ -123,17 +79,21 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
   PS_ASSIGN_OR_RETURN(
       const std::unique_ptr<Transport> transport,
       OpenZeroMqTransport({.context = std::make_shared<ZeroMqContext>(std::move(keys))}));
-  ChildProcesses children;
-  PS_RETURN_IF_ERROR(
-      StartNodes(directory, shape, transport->endpoint(), curve_key_file, options, children));
+  const auto silence = std::chrono::duration_cast<std::chrono::seconds>(options.node_silence_limit);
+  LocalNodes nodes({.directory = directory,
+                    .arguments = {absl::StrCat("--scheduler=", transport->endpoint()),
+                                  absl::StrCat("--curve_key_file=", curve_key_file),
+                                  absl::StrCat("--silence_limit_s=", silence.count())},
+                    .most_restarts = options.most_restarts});
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
-  WatchedScheduler watched(scheduler, callbacks, children, options.most_restarts);
+  PS_RETURN_IF_ERROR(nodes.Start(scheduler.wanted()));
+  WatchedScheduler watched(scheduler, callbacks, nodes);
   PS_RETURN_IF_ERROR(RunMachine(watched, *transport, MonotonicTime::zero()));
   LogTraffic("scheduler", *transport, 0);
-  children.Finish(scheduler.status().ok() ? 5.0 : 1.0);
+  nodes.Finish(scheduler.status().ok() ? 5.0 : 1.0);
   if (!scheduler.status().ok()) {
     std::string message(scheduler.status().message());
-    for (const std::string& death : watched.deaths()) {
+    for (const std::string& death : nodes.deaths()) {
       if (message != death) absl::StrAppend(&message, "; ", death);
     }
     return absl::Status(scheduler.status().code(), message);
@@ -148,6 +108,9 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
   plan.shards = static_cast<std::uint32_t>(shape.servers);
   plan.workers = static_cast<std::uint32_t>(shape.workers);
   plan.gather_limit = options.gather_limit;
+  plan.scaling_refusal =
+      "the nodes of this job come by themselves: start more of them, with --scheduler, or drain "
+      "those that are to go (in Kubernetes: kubectl scale deployment)";
   plan.stop_requested = callbacks.stop_requested;
   PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(job.config.cluster.curve_key_file));
   PS_ASSIGN_OR_RETURN(

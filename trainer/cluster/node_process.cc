@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <atomic>
+#include <csignal>
 #include <memory>
 #include <random>
 #include <thread>
@@ -36,6 +38,37 @@ std::string QuotePattern(const std::string& path) {
   return quoted;
 }
 
+// Asks a machine to leave once a flag is set.
+template <typename Node>
+class UntilToldToLeave : public Machine {
+ public:
+  // Both must outlive it.
+  UntilToldToLeave(Node& node, const std::atomic<bool>* leave) : node_(node), leave_(leave) {}
+
+  void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
+    node_.OnMessage(from, std::move(message), now, outbox);
+  }
+  void OnTick(MonotonicTime now, Outbox& outbox) override {
+    if (leave_ != nullptr && leave_->load()) node_.Leave();
+    node_.OnTick(now, outbox);
+  }
+  MonotonicTime tick_interval() const override { return node_.tick_interval(); }
+  bool work_pending() const override { return node_.work_pending(); }
+  bool finished() const override { return node_.finished(); }
+
+ private:
+  Node& node_;
+  const std::atomic<bool>* const leave_;
+};
+
+std::atomic<bool> sigterm_came{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+void OnSigterm(int) {
+  sigterm_came.store(true);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
 absl::Status RunShard(const ServerNodeOptions& options, std::unique_ptr<Transport> transport) {
   ShardMachine machine({.scheduler = options.scheduler,
                         .endpoint = transport->endpoint(),
@@ -43,7 +76,8 @@ absl::Status RunShard(const ServerNodeOptions& options, std::unique_ptr<Transpor
                         .pid = static_cast<std::uint32_t>(::getpid()),
                         .incarnation = NewIncarnation(),
                         .scheduler_timeout = options.silence_limit});
-  PS_RETURN_IF_ERROR(RunMachine(machine, *transport, MonotonicTime::zero()));
+  UntilToldToLeave node(machine, options.leave);
+  PS_RETURN_IF_ERROR(RunMachine(node, *transport, MonotonicTime::zero()));
   LogTraffic("shard", *transport, 0);
   return machine.status();
 }
@@ -119,9 +153,16 @@ absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
                          .incarnation = NewIncarnation(),
                          .scheduler_timeout = options.silence_limit},
                         OpenPlannedData, std::make_unique<LogisticModel>());
-  PS_RETURN_IF_ERROR(RunMachine(machine, *transport, MonotonicTime::zero()));
+  UntilToldToLeave node(machine, options.leave);
+  PS_RETURN_IF_ERROR(RunMachine(node, *transport, MonotonicTime::zero()));
   LogTraffic("worker", *transport, machine.repeated());
   return machine.status();
+}
+
+const std::atomic<bool>* LeaveAtSigterm() {
+  if (std::signal(SIGTERM, OnSigterm) != SIG_IGN) return &sigterm_came;
+  std::signal(SIGTERM, SIG_IGN);
+  return nullptr;
 }
 
 int NodeExitCode(const absl::Status& status) {

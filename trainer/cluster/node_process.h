@@ -2,6 +2,7 @@
 // read. Each blocks until the scheduler says Stop, or has been silent for `silence_limit`.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "absl/status/status.h"
@@ -20,6 +21,8 @@ struct ServerNodeOptions {
   std::string advertised_host;  // what workers are told where `bind` is a wildcard
   std::string curve_key_file;   // the job's; empty: connections are neither encrypted nor checked
   MonotonicTime silence_limit = std::chrono::minutes(5);
+  // Once it is true the shards give their slots away; then this ends. May be null.
+  const std::atomic<bool>* leave = nullptr;
 };
 absl::Status RunServerNode(const ServerNodeOptions& options);
 
@@ -28,6 +31,7 @@ struct WorkerNodeOptions {
   std::string bind = "tcp://127.0.0.1:0";
   std::string curve_key_file;
   MonotonicTime silence_limit = std::chrono::minutes(5);
+  const std::atomic<bool>* leave = nullptr;  // once it is true: hands its chunks back and ends
 };
 absl::Status RunWorkerNode(const WorkerNodeOptions& options);
 
@@ -40,6 +44,11 @@ void LogTraffic(const std::string& who, const Transport& transport, std::uint64_
 
 // A random number for a node's incarnation.
 std::uint64_t NewIncarnation();
+
+// For a node that nobody else looks after: from now on the first SIGTERM sets the flag that is
+// returned, the second ends the process. Null where SIGTERM is ignored, as it is for the children of
+// a coordinator, which stops them itself.
+const std::atomic<bool>* LeaveAtSigterm();
 
 // 0; 75 for a peer that was away too long; 3 for data; 1 otherwise.
 int NodeExitCode(const absl::Status& status);

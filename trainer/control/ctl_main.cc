@@ -7,11 +7,13 @@
 #include <iostream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/curve.h"
@@ -22,8 +24,8 @@ DEFINE_string(job, "", "http://HOST:PORT, where the job's --http is");
 DEFINE_string(dir, "", "the job's output.dir on this machine, instead of --job");
 DEFINE_bool(watch, false, "status: again every second, until the job has ended");
 DEFINE_bool(json, false, "status: as JSON");
-DEFINE_int32(servers, 0, "scale: how many servers there shall be");
-DEFINE_int32(workers, 0, "scale: how many workers there shall be");
+DEFINE_int32(servers, -1, "scale: how many servers there shall be");
+DEFINE_int32(workers, -1, "scale: how many workers there shall be");
 DECLARE_bool(help);
 
 namespace google {
@@ -115,7 +117,7 @@ int Keygen(const std::string& path) {
 int Run(const std::vector<std::string>& words) {
   if (words.empty()) return Usage("a command is missing");
   const std::string& command = words[0];
-  const bool scales = FLAGS_servers != 0 || FLAGS_workers != 0;
+  const bool scales = FLAGS_servers != -1 || FLAGS_workers != -1;
   const bool has_argument = command == "drain" || command == "keygen";
   if (words.size() > (has_argument ? 2u : 1u)) return Usage("too many words");
   if (!FLAGS_job.empty() && !FLAGS_dir.empty()) return Usage("--job and --dir exclude each other");
@@ -130,13 +132,14 @@ int Run(const std::vector<std::string>& words) {
   HttpQuestion question{.method = "POST", .target = "/" + command};
   question.limit = std::chrono::seconds(40);  // the job answers within 30
   if (command == "scale") {
-    if (!scales || FLAGS_servers < 0 || FLAGS_workers < 0) {
-      return Usage("scale needs --servers N, --workers N or both");
+    if (!scales) return Usage("scale needs --servers N, --workers N or both");
+    std::vector<std::string> numbers;
+    for (const auto& [name, number] : {std::pair("servers", FLAGS_servers), {"workers", FLAGS_workers}}) {
+      if (number == -1) continue;
+      if (number < 1) return Usage(absl::StrCat("--", name, " is 1 or more"));
+      numbers.push_back(absl::StrCat(name, "=", number));
     }
-    if (FLAGS_servers > 0) absl::StrAppend(&question.target, "?servers=", FLAGS_servers);
-    if (FLAGS_workers > 0) {
-      absl::StrAppend(&question.target, FLAGS_servers > 0 ? "&" : "?", "workers=", FLAGS_workers);
-    }
+    absl::StrAppend(&question.target, "?", absl::StrJoin(numbers, "&"));
   } else if (command == "drain") {
     std::uint32_t node = 0;
     if (words.size() != 2 || !absl::SimpleAtoi(words[1], &node) || node == 0) {

@@ -1,0 +1,200 @@
+// Servers and workers come and go while a job trains; every occurrence of every feature counts once.
+//
+// Counting with the real programs: all labels are 1, the optimiser is SGD, and its rate is so small
+// (2^-60) that every prediction stays 1/2. Each occurrence of a feature then adds exactly 2^-61 to
+// its weight.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <functional>
+#include <sstream>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "models/bundle/bundle.h"
+#include "ps/wire/zeromq_transport.h"
+#include "tests/end_to_end/program.h"
+
+namespace ps {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class ScalingTest : public testing::Test {
+ protected:
+  static constexpr int kRows = 20000;
+  static constexpr int kPasses = 120;
+
+  void SetUp() override {
+    Generate(place_.path(), "made.svm", "libsvm", kRows);
+    std::istringstream made(ReadText(place_ / "made.svm"));
+    std::string all;
+    for (std::string line; std::getline(made, line);) {
+      const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+      all += "1";
+      for (std::size_t i = 1; i < words.size(); ++i) {
+        const std::string index = words[i].substr(0, words[i].find(':'));
+        std::uint64_t number = 0;
+        ASSERT_TRUE(absl::SimpleAtoi(index, &number)) << line;
+        ++frequency_[IndexKey(number)];
+        absl::StrAppend(&all, " ", index, ":1");
+      }
+      all += "\n";
+    }
+    WriteText(place_ / "train.svm", all);
+    WriteText(place_ / "job.yaml",
+              absl::StrCat("data: {train: {files: [train.svm]}}\n"
+                           "model: {optimizer: {type: sgd, alpha: 8.673617379884035e-19}}\n"
+                           "train: {passes: ",
+                           kPasses,
+                           "}\n"
+                           "cluster: {servers: 2, workers: 2, http: '127.0.0.1:0'}\n"
+                           "output: {dir: out}\n"));
+  }
+
+  Finished Ctl(std::vector<std::string> words) const {
+    words.insert(words.end(), {"--dir", "out"});
+    return RunProgram("ps_ctl", words, place_.path());
+  }
+
+  // Nodes of the status: "servers" or "workers" that are alive.
+  std::vector<JsonValue> Living(const std::string& kind) const {
+    const auto status = JsonReader::Read(Ctl({"status", "--json"}).out);
+    std::vector<JsonValue> living;
+    if (!status.has_value() || status->members.count("cluster") == 0) return living;
+    for (const JsonValue& node : status->members.at("cluster").members.at(kind).items) {
+      if (node.members.at("alive").flag) living.push_back(node);
+    }
+    return living;
+  }
+
+  // True once so many servers share the slots evenly, and there are so many workers.
+  bool Settles(Program& run, std::size_t servers, std::size_t workers) const {
+    for (int i = 0; i < 1500 && run.Running(); ++i) {
+      const std::vector<JsonValue> living = Living("servers");
+      bool even = living.size() == servers;
+      for (const JsonValue& server : living) {
+        even = even && NumberAt(server, "primary_slots") >= 4096 / servers;
+      }
+      if (even && Living("workers").size() == workers) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    ADD_FAILURE() << Ctl({"status"}).out;
+    return false;
+  }
+
+  void ExpectCounted() const {
+    const JsonValue metrics = MetricsOf(place_ / "out");
+    EXPECT_EQ(NumberAt(metrics, "rows_learnt"), double{kRows} * kPasses);
+    const auto bundle = Bundle::Open(place_ / "out");
+    ASSERT_TRUE(bundle.ok()) << bundle.status();
+    EXPECT_EQ((*bundle)->info().bias, 0x1p-61 * kRows * kPasses);
+    ASSERT_EQ((*bundle)->keys().size(), frequency_.size());
+    for (std::size_t i = 0; i < frequency_.size(); ++i) {
+      const auto counted = frequency_.find((*bundle)->keys()[i]);
+      ASSERT_NE(counted, frequency_.end());
+      ASSERT_EQ((*bundle)->weights()[i], 0x1p-61 * counted->second * kPasses);
+    }
+  }
+
+  const Workplace place_;
+  std::map<Key, int> frequency_;
+};
+
+TEST_F(ScalingTest, ByCommandOutAndInAgain) {
+  Program run("ps_train", {"--config", "job.yaml"}, place_.path());
+  ASSERT_TRUE(run.WaitForError("training begins")) << run.Wait().err;
+  EXPECT_EQ(Ctl({"scale", "--servers", "4", "--workers", "3"}).exit_code, 0);
+  ASSERT_TRUE(Settles(run, 4, 3));
+  EXPECT_EQ(run.Children().size(), 7);
+  EXPECT_EQ(Ctl({"scale", "--servers", "3", "--workers", "1"}).exit_code, 0);
+  ASSERT_TRUE(Settles(run, 3, 1));
+  const std::string node = absl::StrCat(NumberAt(Living("servers").front(), "node"));
+  EXPECT_EQ(Ctl({"drain", node}).exit_code, 0);
+  ASSERT_TRUE(Settles(run, 2, 1));
+  EXPECT_EQ(run.Children().size(), 3);
+  // What cannot be is refused, and nothing comes of it.
+  const std::string worker = absl::StrCat(NumberAt(Living("workers").front(), "node"));
+  Finished ctl = Ctl({"drain", worker});
+  EXPECT_EQ(ctl.exit_code, 1);
+  EXPECT_THAT(ctl.err, HasSubstr("is the only one"));
+  ctl = Ctl({"drain", node});
+  EXPECT_EQ(ctl.exit_code, 1);
+  EXPECT_THAT(ctl.err, HasSubstr("is gone"));
+  ctl = Ctl({"scale", "--servers", "4097"});
+  EXPECT_EQ(ctl.exit_code, 1);
+  EXPECT_THAT(ctl.err, HasSubstr("is not a number from 1 to 4096"));
+  const auto children = run.Children();
+  const Finished finished = run.Wait(300);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, Not(HasSubstr("rollback")));
+  EXPECT_THAT(finished.err, Not(HasSubstr("exit code")));
+  EXPECT_TRUE(AllGone(children));
+  ExpectCounted();
+}
+
+TEST_F(ScalingTest, NodesThatComeByThemselvesComeLaterAndLeaveBySigterm) {
+  std::string listen;
+  {
+    const absl::StatusOr<std::unique_ptr<Transport>> transport = OpenZeroMqTransport({});
+    ASSERT_TRUE(transport.ok());
+    listen = (*transport)->endpoint();
+  }
+  const std::vector<std::string> scheduler = {absl::StrCat("--scheduler=", listen)};
+  Program run("ps_train", {"--config", "job.yaml", "--listen", listen}, place_.path());
+  Program first("ps_server", scheduler, place_.path());
+  Program second("ps_server", scheduler, place_.path());
+  Program worker("ps_worker", scheduler, place_.path());
+  Program another("ps_worker", scheduler, place_.path());
+  ASSERT_TRUE(run.WaitForError("training begins")) << run.Wait().err;
+  const Finished refused = Ctl({"scale", "--servers", "3"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("come by themselves"));
+  Program third("ps_server", scheduler, place_.path());
+  Program late("ps_worker", scheduler, place_.path());
+  ASSERT_TRUE(Settles(run, 3, 3));
+  first.Signal(SIGTERM);
+  worker.Signal(SIGTERM);
+  EXPECT_EQ(worker.Wait().exit_code, 0);
+  EXPECT_EQ(first.Wait().exit_code, 0);
+  ASSERT_TRUE(Settles(run, 2, 2));
+  const Finished finished = run.Wait(300);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, Not(HasSubstr("rollback")));
+  for (Program* node : {&second, &third, &another, &late}) EXPECT_EQ(node->Wait().exit_code, 0);
+  ExpectCounted();
+}
+
+// Nobody has welcomed it: nothing is to be given away.
+TEST_F(ScalingTest, ANodeWithoutASchedulerEndsAtOnce) {
+  for (const char* program : {"ps_server", "ps_worker"}) {
+    Program node(program, {"--scheduler=tcp://127.0.0.1:9"}, place_.path());
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_TRUE(node.Running());
+    node.Signal(SIGTERM);
+    EXPECT_EQ(node.Wait(5).exit_code, 0) << program;
+  }
+}
+
+TEST_F(ScalingTest, WithStalenessZeroWorkersComeAndGoButServersStay) {
+  Program run("ps_train", {"--config", "job.yaml", "--set", "train.staleness=0", "--set", "train.batch_rows=200"}, place_.path());
+  ASSERT_TRUE(run.WaitForError("training begins")) << run.Wait().err;
+  const Finished refused = Ctl({"scale", "--servers", "3"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("the number of servers is fixed"));
+  EXPECT_EQ(Ctl({"scale", "--workers", "3"}).exit_code, 0);
+  ASSERT_TRUE(Settles(run, 2, 3));
+  EXPECT_EQ(Ctl({"scale", "--workers", "1"}).exit_code, 0);
+  ASSERT_TRUE(Settles(run, 2, 1));
+  const Finished finished = run.Wait(300);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  ExpectCounted();
+}
+
+}  // namespace
+}  // namespace ps

@@ -1,0 +1,76 @@
+#include "trainer/cluster/local_nodes.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+
+LocalNodes::LocalNodes(Options options)
+    : options_(std::move(options)),
+      servers_{.program = absl::StrCat(options_.directory, "/ps_server")},
+      workers_{.program = absl::StrCat(options_.directory, "/ps_worker")},
+      restarts_left_(options_.most_restarts) {}
+
+absl::Status LocalNodes::StartOne(const Kind& kind) {
+  std::vector<std::string> argv = {kind.program};
+  argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
+  return children_.Start(argv);
+}
+
+absl::Status LocalNodes::Start(SchedulerMachine::Wanted wanted) {
+  wanted_ = wanted;
+  for (std::uint32_t i = 0; i < wanted.servers; ++i) PS_RETURN_IF_ERROR(StartOne(servers_));
+  for (std::uint32_t i = 0; i < wanted.workers; ++i) PS_RETURN_IF_ERROR(StartOne(workers_));
+  return absl::OkStatus();
+}
+
+bool LocalNodes::MayReplace(MonotonicTime now) {
+  constexpr int kAtOnce = 12;
+  constexpr MonotonicTime kWithin = std::chrono::seconds(2);
+  died_at_.push_back(now);
+  const auto recent = std::count_if(died_at_.begin(), died_at_.end(),
+                                    [&](MonotonicTime at) { return now - at < kWithin; });
+  return recent <= kAtOnce && restarts_left_-- > 0;
+}
+
+void LocalNodes::StartMissing(Kind& kind, std::size_t wanted, const SchedulerMachine& scheduler) {
+  const std::set<std::uint32_t> leaving = scheduler.LeavingPids();
+  const std::vector<pid_t> running = children_.Running(kind.program);
+  std::size_t there = kind.given_up;
+  for (const pid_t pid : running) there += !leaving.contains(static_cast<std::uint32_t>(pid));
+  for (; there < wanted; ++there) {
+    const absl::Status started = StartOne(kind);
+    if (started.ok()) continue;
+    LOG(ERROR) << started;
+    ++kind.given_up;
+  }
+}
+
+void LocalNodes::Keep(SchedulerMachine& scheduler, MonotonicTime now) {
+  const std::vector<ChildProcesses::Ended> ended = children_.Reap();
+  for (const ChildProcesses::Ended& child : ended) {
+    if (child.in_order) continue;
+    LOG(WARNING) << child.what;
+    deaths_.push_back(child.what);
+    const auto pid = static_cast<std::uint32_t>(child.pid);
+    const bool to_replace = scheduler.running() && !scheduler.LeavingPids().contains(pid);
+    scheduler.OnProcessEnded(pid, child.what);
+    Kind& kind = child.program == servers_.program ? servers_ : workers_;
+    if (to_replace && !MayReplace(now)) ++kind.given_up;
+  }
+  // Before training begins a process that ends is a mistake that would be made again.
+  if (!scheduler.running()) return;
+  const SchedulerMachine::Wanted wanted = scheduler.wanted();
+  if (ended.empty() && wanted == wanted_) return;
+  if (wanted != wanted_) servers_.given_up = workers_.given_up = 0;
+  wanted_ = wanted;
+  StartMissing(servers_, wanted.servers, scheduler);
+  StartMissing(workers_, wanted.workers, scheduler);
+}
+
+}  // namespace ps
