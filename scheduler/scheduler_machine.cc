@@ -33,7 +33,9 @@ SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
       bound_(options_.plan.staleness()),
       wanted_{options_.shards, options_.workers},
       slots_(static_cast<int>(options_.plan.slot_bits()), options_.replicas),
-      books_(static_cast<std::uint32_t>(options_.chunks.size())) {}
+      books_(static_cast<std::uint32_t>(options_.chunks.size())) {
+  if (options_.scale_policy.has_value()) decider_.emplace(*options_.scale_policy);
+}
 
 void SchedulerMachine::Stamp(std::size_t first, Outbox& outbox) const {
   for (std::size_t i = first; i < outbox.items().size(); ++i) {

@@ -27,6 +27,7 @@
 #include "scheduler/job_events.h"
 #include "scheduler/membership.h"
 #include "scheduler/pass_books.h"
+#include "scheduler/scale_policy.h"
 #include "scheduler/slot_map.h"
 #include "scheduler/staleness_bound.h"
 #include "scheduler/weight_transfer.h"
@@ -58,6 +59,7 @@ class SchedulerMachine : public Machine {
     // Why the number of nodes cannot be changed by command. Empty: it can, whoever made this machine
     // starts and replaces processes until there are as many as wanted() says.
     std::string scaling_refusal = "the number of nodes of this job is fixed";
+    std::optional<ScalePolicy> scale_policy;  // none: only by command
   };
   // `events` is not owned.
   SchedulerMachine(Options options, JobEvents* events);
@@ -132,6 +134,7 @@ class SchedulerMachine : public Machine {
   void OnLeave(Member& member);
   void LeaveNewest(wire::Role role, std::uint32_t wanted);
   void LeaveExcess(MonotonicTime now);
+  void FollowPolicy(MonotonicTime now);
   void LetGo(Outbox& outbox);  // of workers that leave, and of servers that are rid of their slots
 
   void Gather(MonotonicTime now, Outbox& outbox);
@@ -168,6 +171,9 @@ class SchedulerMachine : public Machine {
   ChunkLedger ledger_;
   StalenessBound bound_;
   Wanted wanted_;
+  std::optional<ScaleDecider> decider_;
+  MonotonicTime observed_since_{-1};  // for the policy; negative: not in training
+  std::uint64_t rows_then_ = 0;
   MonotonicTime excess_since_{-1};  // more nodes than wanted; negative: there are none
   std::optional<RoutingTable> routing_;
   std::optional<WeightImporter> importer_;

@@ -34,6 +34,7 @@ void SchedulerMachine::Step(MonotonicTime now, Outbox& outbox) {
     CheckMembers(now);
     RecoverLost(now);
     LeaveExcess(now);
+    if (decider_.has_value()) FollowPolicy(now);
   }
   CheckStall(now);
   switch (phase_) {

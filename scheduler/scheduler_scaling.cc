@@ -1,5 +1,7 @@
 // Nodes that come and go while the job runs: how many there shall be, who leaves, and when one may.
 #include <algorithm>
+#include <chrono>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -136,6 +138,46 @@ void SchedulerMachine::LeaveExcess(MonotonicTime now) {
   if (now - excess_since_ <= 2 * options_.dead_after) return;
   LeaveNewest(wire::SERVER, stepped() ? ~0u : wanted_.servers);
   LeaveNewest(wire::WORKER, wanted_.workers);
+}
+
+void SchedulerMachine::FollowPolicy(MonotonicTime now) {
+  if (phase_ != Phase::kTraining || interrupted_) {
+    observed_since_ = MonotonicTime(-1);
+    return;
+  }
+  if (observed_since_ >= MonotonicTime::zero() &&
+      now - observed_since_ < options_.scale_policy->every) {
+    return;
+  }
+  const double seconds = std::chrono::duration<double>(now - observed_since_).count();
+  const auto rows = static_cast<double>(rows_learnt_ - rows_then_);
+  const bool begins = std::exchange(observed_since_, now) < MonotonicTime::zero();
+  rows_then_ = rows_learnt_;
+  if (begins) return;
+  double entries = 0;
+  double entry_bytes = 0;  // on the server with the least of room: others may have had more slots
+  for (const Member& member : membership_.members()) {
+    if (member.role != wire::SERVER || !member.alive || member.beat.entries() == 0) continue;
+    const auto count = static_cast<double>(member.beat.entries());
+    const double bytes = static_cast<double>(member.beat.table_bytes()) / count;
+    entries += count;
+    entry_bytes = entry_bytes == 0 ? bytes : std::min(entry_bytes, bytes);
+  }
+  const std::optional<ScaleDecision> decision = decider_->Decide(
+      {.servers = wanted_.servers,
+       .workers = wanted_.workers,
+       .settled = Staying(wire::SERVER) == wanted_.servers &&
+                  membership_.alive(wire::SERVER) == wanted_.servers &&
+                  Staying(wire::WORKER) == wanted_.workers && slots_.Syncing() == 0,
+       .table_bytes = entries * entry_bytes,
+       .rows_per_second = rows / seconds});
+  if (!decision.has_value()) return;
+  Note(absl::StrCat("the scaling policy wants other nodes: ", decision->reason));
+  const absl::StatusOr<std::string> done =
+      Scale({.kind = ClusterCommand::Kind::kScale,
+             .servers = decision->servers,
+             .workers = decision->workers});
+  if (!done.ok()) Note(absl::StrCat("which cannot be: ", done.status().message()), google::GLOG_WARNING);
 }
 
 // Said until they are gone: a Stop may be lost.

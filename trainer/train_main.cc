@@ -125,6 +125,11 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "model.tune trains in one process in this version: remove --local and --listen, or put the setting that it "
         "prints there into model.optimizer and use that on the cluster");
   }
+  const bool starts_processes = !FLAGS_local.empty() || (FLAGS_listen.empty() && cluster.servers > 0);
+  if (cluster.scale && !starts_processes) {
+    return absl::InvalidArgumentError(
+        "cluster.scale is for processes that ps_train starts itself: give --local or cluster.servers, without --listen");
+  }
   if (!FLAGS_local.empty()) {
     PS_ASSIGN_OR_RETURN(const ClusterShape shape, ParseShape(FLAGS_local));
     return ClusterTrainer::Options{.nodes = Nodes::kProcesses, .shape = shape};

@@ -209,6 +209,33 @@ class JobChecker {
           "goes with train.staleness above 0 only: with staleness 0 a lost server's part is learnt "
           "again, with the same bytes; set 1");
     }
+    if (cluster.scale) CheckScale(*cluster.scale);
+  }
+
+  void CheckScale(const ScaleConfig& scale) {
+    if (scale.memory_per_server_gib == 0 && scale.rows_per_s == 0) {
+      Add("cluster.scale", "give memory_per_server_gib, rows_per_s or both");
+    }
+    const auto check = [&](double target, const char* target_key, const std::string& nodes, int min, int max) {
+      if (target == 0) return;
+      const std::string key = absl::StrCat("cluster.scale.max_", nodes);
+      if (max == 0) Add(key, absl::StrCat("required with ", target_key));
+      if (max > 0 && max < min) Add(key, absl::StrCat(max, " is below min_", nodes, " ", min));
+    };
+    check(scale.memory_per_server_gib, "memory_per_server_gib", "servers", scale.min_servers, scale.max_servers);
+    check(scale.rows_per_s, "rows_per_s", "workers", scale.min_workers, scale.max_workers);
+    if (scale.memory_per_server_gib == 0) return;
+    if (config_.train.staleness == 0) {
+      Add("cluster.scale.memory_per_server_gib",
+          "goes with train.staleness above 0 only: with staleness 0 the number of servers is fixed");
+    }
+    if (scale.min_servers < config_.cluster.replicas) {
+      Add("cluster.scale.min_servers",
+          absl::StrCat("cluster.replicas: ", config_.cluster.replicas, " needs as many servers"));
+    }
+    if (config_.cluster.slot_bits < 12 && scale.max_servers > (1 << config_.cluster.slot_bits)) {
+      Add("cluster.scale.max_servers", "more than there are slots (cluster.slot_bits)");
+    }
   }
 
   // Settings of the other kind of model are a mistake about the kind.
@@ -219,7 +246,7 @@ class JobChecker {
       return;
     }
     for (const char* key : {"model.optimizer", "model.tune", "model.bias", "model.min_count", "model.warm_start", "train.passes",
-                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round"}) {
+                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale"}) {
       if (IsGiven(key)) Add(key, "not for model.type gbdt");
     }
     if (config_.cluster.servers > 0) Add("cluster.servers", "model.type gbdt trains in one process in this version");

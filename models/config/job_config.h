@@ -122,6 +122,15 @@ struct TrainConfig {
   bool operator==(const TrainConfig&) const = default;
 };
 
+struct ScaleConfig {  // numbers of nodes that follow the job; 0 in a target: they stay
+  double memory_per_server_gib = 0;
+  double rows_per_s = 0;
+  int min_servers = 1, max_servers = 0;
+  int min_workers = 1, max_workers = 0;
+  double every = 10;  // seconds
+  bool operator==(const ScaleConfig&) const = default;
+};
+
 struct ClusterConfig {
   int servers = 0;  // 0: embedded
   int workers = 0;
@@ -131,6 +140,7 @@ struct ClusterConfig {
   std::string values = "f32";  // on the wire: f32, bf16, int8
   std::string curve_key_file;  // empty: connections are neither encrypted nor checked
   std::string http;            // HOST:PORT of status and commands; empty: none
+  std::optional<ScaleConfig> scale;
   bool operator==(const ClusterConfig&) const = default;
 };
 

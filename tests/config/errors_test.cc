@@ -182,6 +182,20 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:1: data.label.column: no column \"y\"; data.columns has a, b"},
         Case{"data: {train: {files: [a]}, format: csv, columns: [a, b], weight: 2}\n",
              "job.yaml:1: data.weight: column 2 of 2; positions count from 0"},
+        Case{std::string(kData) + "cluster: {scale: {every: 3}}\n",
+             "job.yaml:2: cluster.scale: give memory_per_server_gib, rows_per_s or both"},
+        Case{std::string(kData) + "cluster: {scale: {rows_per_s: 3}}\n",
+             "job.yaml:2: cluster.scale.max_workers: required with rows_per_s"},
+        Case{std::string(kData) +
+                 "cluster: {scale: {memory_per_server_gib: 1, min_servers: 3, max_servers: 2}}\n",
+             "job.yaml:2: cluster.scale.max_servers: 2 is below min_servers 3"},
+        Case{std::string(kData) +
+                 "cluster: {scale: {memory_per_server_gib: 1, max_servers: 2}, replicas: 2}\n",
+             "job.yaml:2: cluster.scale.min_servers: cluster.replicas: 2 needs as many servers"},
+        Case{std::string(kData) + "train: {staleness: 0}\n" +
+                 "cluster: {scale: {memory_per_server_gib: 1, max_servers: 2}}\n",
+             "job.yaml:3: cluster.scale.memory_per_server_gib: goes with train.staleness above 0 "
+             "only: with staleness 0 the number of servers is fixed"},
         Case{std::string(kData) + "cluster: {servers: 2}\n",
              "job.yaml:2: cluster.workers: servers and workers come together: set both, or "
              "neither to train in this process"},

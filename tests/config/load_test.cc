@@ -51,7 +51,9 @@ train:
   early_stopping: {patience: 2, min_delta: 1e-4}
   row_cache: cache
   chunks_per_round: 16
-cluster: {servers: 2, workers: 3, slot_bits: 10, values: bf16}
+cluster:
+  {servers: 2, workers: 3, slot_bits: 10, values: bf16,
+   scale: {memory_per_server_gib: 2.5, rows_per_s: 1e6, max_servers: 8, min_workers: 2, max_workers: 9, every: 5}}
 output: {dir: out/ctr-lr}
 )";
 
@@ -107,6 +109,12 @@ TEST(LoadTest, EveryKeyReachesItsMember) {
   c.cluster.workers = 3;
   c.cluster.slot_bits = 10;
   c.cluster.values = "bf16";
+  c.cluster.scale = ScaleConfig{.memory_per_server_gib = 2.5,
+                                .rows_per_s = 1e6,
+                                .max_servers = 8,
+                                .min_workers = 2,
+                                .max_workers = 9,
+                                .every = 5};
   c.output.dir = "out/ctr-lr";
   EXPECT_EQ(*loaded, c);
 }
@@ -119,8 +127,9 @@ TEST(LoadTest, DefaultsOfTheSchemaAreThoseOfTheStructs) {
     Value value;
     if (row.default_text == nullptr) continue;
     ASSERT_TRUE(ReadDefault(row, &value)) << row.path;
-    // early_stopping is absent by default; its keys have defaults once it is there.
+    // early_stopping and scale are absent by default; their keys have defaults once they are there.
     if (std::string(row.path).find("early_stopping") != std::string::npos) continue;
+    if (std::string(row.path).find("cluster.scale") != std::string::npos) continue;
     row.set(&config, value);
     EXPECT_EQ(config, untouched) << row.path;
   }

@@ -170,6 +170,34 @@ TEST_F(ScalingTest, NodesThatComeByThemselvesComeLaterAndLeaveBySigterm) {
   ExpectCounted();
 }
 
+TEST_F(ScalingTest, ByThePolicyOfTheJob) {
+  Program run("ps_train",
+              {"--config", "job.yaml", "--set",
+               "cluster.scale={memory_per_server_gib: 0.001, max_servers: 3, rows_per_s: 1, "
+               "min_workers: 3, max_workers: 4, every: 0.5}"},
+              place_.path());
+  ASSERT_TRUE(run.WaitForError("the scaling policy wants")) << run.Wait().err;
+  ASSERT_TRUE(Settles(run, 3, 3));
+  EXPECT_THAT(Ctl({"status"}).out, HasSubstr("MiB a server of 1.02 wanted"));
+  const Finished finished = run.Wait(300);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, Not(HasSubstr("rollback")));
+  ExpectCounted();
+}
+
+TEST_F(ScalingTest, APolicyNeedsProcessesOfThisProgram) {
+  const std::string policy = "cluster.scale={rows_per_s: 1, max_workers: 4}";
+  for (const std::vector<std::string>& how :
+       {std::vector<std::string>{"--listen", "tcp://127.0.0.1:0"},
+        std::vector<std::string>{"--set", "cluster.servers=0", "--set", "cluster.workers=0"}}) {
+    std::vector<std::string> arguments = {"--config", "job.yaml", "--set", policy};
+    arguments.insert(arguments.end(), how.begin(), how.end());
+    const Finished run = RunProgram("ps_train", arguments, place_.path());
+    EXPECT_EQ(run.exit_code, 2);
+    EXPECT_THAT(run.err, HasSubstr("cluster.scale is for processes that ps_train starts itself"));
+  }
+}
+
 // Nobody has welcomed it: nothing is to be given away.
 TEST_F(ScalingTest, ANodeWithoutASchedulerEndsAtOnce) {
   for (const char* program : {"ps_server", "ps_worker"}) {

@@ -34,6 +34,19 @@ absl::StatusOr<wire::ValueFormat> ValueFormatOf(const std::string& name) {
   return absl::InvalidArgumentError(absl::StrCat("cluster.values: unknown format '", name, "'"));
 }
 
+ScalePolicy PolicyOf(const ScaleConfig& config) {
+  ScalePolicy policy;
+  policy.memory_per_server = config.memory_per_server_gib * (1 << 30);
+  policy.rows_per_second = config.rows_per_s;
+  policy.min_servers = static_cast<std::uint32_t>(config.min_servers);
+  policy.max_servers = static_cast<std::uint32_t>(config.max_servers);
+  policy.min_workers = static_cast<std::uint32_t>(config.min_workers);
+  policy.max_workers = static_cast<std::uint32_t>(config.max_workers);
+  policy.every =
+      std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(config.every));
+  return policy;
+}
+
 }  // namespace
 
 absl::StatusOr<DataEstimate> EstimateData(const DataFiles& files) {
@@ -112,6 +125,7 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
       config.cluster.failure_timeout > 0 ? config.cluster.failure_timeout : otherwise;
   options.dead_after =
       std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(dead_after));
+  if (config.cluster.scale) options.scale_policy = PolicyOf(*config.cluster.scale);
   // Several beats may be late or lost.
   options.heartbeat = std::min(options.heartbeat, options.dead_after / 8);
   return options;
