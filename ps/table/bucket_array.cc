@@ -57,6 +57,8 @@ BucketArray::BucketArray(int slot_bits, int payload_bytes, int segments_a_growth
   }
   blocks_.reset(new std::atomic<std::uint32_t>[block_count_]());
   allocated_.reset(new bool[block_count_]());
+  released_.reset(new bool[block_count_]());
+  for (auto& used : used_places_) used.assign((places_ >> kBlockBits) + 1, 0);
   // Bucket 0 of the arena stays empty: what a slot without buckets points to.
   arena_.Allocate(bucket_bytes_);
   for (SlotIndex slot = 0; slot < slots(); ++slot) {
@@ -131,10 +133,39 @@ void BucketArray::AddSegment(SlotIndex slot) {
 
 std::uint32_t BucketArray::TakePlace(std::uint32_t phase) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (free_places_[phase].empty()) return next_place_[phase]++;
-  const std::uint32_t place = free_places_[phase].back();
-  free_places_[phase].pop_back();
+  std::uint32_t place = next_place_[phase];
+  if (free_places_[phase].empty()) {
+    ++next_place_[phase];
+  } else {
+    place = free_places_[phase].back();
+    free_places_[phase].pop_back();
+  }
+  ++used_places_[phase][place >> kBlockBits];
   return place;
+}
+
+void BucketArray::FreePlace(std::uint32_t phase, std::uint32_t place) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  free_places_[phase].push_back(place);
+  if (--used_places_[phase][place >> kBlockBits] > 0) return;
+  std::uint32_t first = 0;
+  for (std::uint32_t segment = 0; segment < kMaxSegments; ++segment) {
+    const std::atomic<std::uint32_t>& block = BlockAt(phase, segment, place);
+    const std::size_t index = &block - blocks_.get();
+    if (segment >= kLoneSegments && allocated_[index] && !released_[index]) {
+      released_[index] = true;
+      const std::uint64_t bytes = BlockBuckets(phase, segment) * bucket_bytes_;
+      arena_.Release(std::uint64_t{block.load(std::memory_order_relaxed) + first} * bucket_bytes_,
+                     bytes);
+      released_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    }
+    first += SegmentUnit(phase) << (segment / 4);
+  }
+}
+
+std::uint64_t BucketArray::BlockBuckets(std::uint32_t phase, std::uint32_t segment) const {
+  const std::uint32_t sharing = std::clamp(slots() / kPhases, 1u, 1u << SharedBits(segment));
+  return std::uint64_t{sharing} * (SegmentUnit(phase) << (segment / 4));
 }
 
 void BucketArray::AllocateBlock(std::uint32_t phase, std::uint32_t segment, std::uint32_t place,
@@ -142,9 +173,13 @@ void BucketArray::AllocateBlock(std::uint32_t phase, std::uint32_t segment, std:
   std::lock_guard<std::mutex> lock(mutex_);
   std::atomic<std::uint32_t>& block = BlockAt(phase, segment, place);
   bool& allocated = allocated_[&block - blocks_.get()];
-  if (std::exchange(allocated, true)) return;
-  const std::uint32_t sharing = std::clamp(slots() / kPhases, 1u, 1u << SharedBits(segment));
-  const std::uint64_t buckets = std::uint64_t{sharing} * (SegmentUnit(phase) << (segment / 4));
+  const std::uint64_t buckets = BlockBuckets(phase, segment);
+  if (std::exchange(allocated, true)) {
+    if (std::exchange(released_[&block - blocks_.get()], false)) {
+      released_bytes_.fetch_sub(buckets * bucket_bytes_, std::memory_order_relaxed);
+    }
+    return;
+  }
   // Whole buckets of the arena, so that a bucket is named by one 32-bit number; that bounds a table at 2^32
   // buckets (256 GiB of one-lane FTRL).
   std::uint64_t offset =
@@ -210,13 +245,11 @@ void BucketArray::ClearSlot(SlotIndex slot) {
   Rebuild(slot, &none);
   limits_[slot] = segment_count_[slot] = 0;
   head.buckets.store(0, std::memory_order_release);
-  std::lock_guard<std::mutex> lock(mutex_);
-  free_places_[slot & (kPhases - 1)].push_back(
-      head.place.exchange(places_, std::memory_order_relaxed));
+  FreePlace(slot & (kPhases - 1), head.place.exchange(places_, std::memory_order_relaxed));
 }
 
 std::uint64_t BucketArray::memory_bytes() const {
-  return arena_.used_bytes() + slots() * (sizeof(Head) + 5) +
+  return arena_.used_bytes() - released_bytes_.load(std::memory_order_relaxed) + slots() * (sizeof(Head) + 5) +
          block_count_ * 5;
 }
 

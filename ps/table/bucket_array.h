@@ -8,7 +8,7 @@
 // whose last cell is free ends a probe.
 //
 // A slot grows in place, by one segment at a time or four. Its first four segments have S buckets each, the next four 2S,
-// then 4S and so on, so growth is by 1.15x to 1.3x and nothing is ever freed or left as a hole; S is 8..15 and
+// then 4S and so on, so growth is by 1.15x to 1.3x and leaves no hole; S is 8..15 and
 // differs between slots, which spreads their growth: at any size of the table the mean load is the same.
 // Growing copies the slot's cells out, clears, and inserts them again in hash order, which is sequential.
 //
@@ -150,7 +150,8 @@ class BucketArray {
   std::size_t Filter(SlotIndex slot, Keep keep);
   template <typename Visit>
   void ForEach(SlotIndex slot, Visit visit) const;
-  // Its memory goes to slots that come later.
+  // Its memory goes to slots that come later; once all slots that share their blocks with it are clear, pages of large
+  // segments go back to the system.
   void ClearSlot(SlotIndex slot);
 
   // Bytes committed for cells, and metadata.
@@ -199,6 +200,8 @@ class BucketArray {
   std::byte* FollowProbe(SlotIndex slot, Probe probe, Key key) const;
   void AddSegment(SlotIndex slot);
   std::uint32_t TakePlace(std::uint32_t phase);
+  void FreePlace(std::uint32_t phase, std::uint32_t place);
+  std::uint64_t BlockBuckets(std::uint32_t phase, std::uint32_t segment) const;
   // `first`: the segment's first bucket number in its slot.
   void AllocateBlock(std::uint32_t phase, std::uint32_t segment, std::uint32_t place, std::uint32_t first);
   void Grow(SlotIndex slot);
@@ -235,6 +238,9 @@ class BucketArray {
   std::unique_ptr<std::uint8_t[]> segment_count_;  // of a slot
   std::mutex mutex_;                               // of the fields below; slots may grow at the same time
   std::unique_ptr<bool[]> allocated_;              // as blocks_
+  std::unique_ptr<bool[]> released_;               // as blocks_: allocated, its pages given back
+  std::atomic<std::uint64_t> released_bytes_{0};
+  std::vector<std::uint32_t> used_places_[kPhases];  // in each of the groups that share blocks
   std::uint32_t next_place_[kPhases] = {};
   std::vector<std::uint32_t> free_places_[kPhases];
 };

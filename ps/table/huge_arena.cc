@@ -34,6 +34,14 @@ HugeArena::HugeArena() {
 
 HugeArena::~HugeArena() { munmap(base_, reserved_); }
 
+void HugeArena::Release(std::uint64_t offset, std::uint64_t bytes) {
+  static const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const std::uint64_t begin = RoundUp(offset, page);
+  const std::uint64_t end = (offset + bytes) / page * page;
+  // Advice as well: where it is refused the pages stay, full of zeros.
+  if (begin < end) madvise(base_ + begin, end - begin, MADV_DONTNEED);
+}
+
 std::uint64_t HugeArena::Allocate(std::uint64_t bytes) {
   bytes = RoundUp(bytes, 64);
   const std::uint64_t begin = used_.fetch_add(bytes, std::memory_order_relaxed);

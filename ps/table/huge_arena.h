@@ -1,6 +1,6 @@
 // Memory for a table: one reserved range of addresses that is committed from its start as it is needed and
 // backed by huge pages where the system gives them. Addresses are stable, and stay readable until the arena ends:
-// readers of other threads never touch unmapped memory, also where Truncate gave pages back.
+// readers of other threads never touch unmapped memory, also where Truncate or Release gave pages back.
 //
 // Threads: Allocate may be called from any thread; the rest belongs to the owner.
 #pragma once
@@ -26,6 +26,9 @@ class HugeArena {
   // Keeps the first `bytes`, a multiple of 64 and at most used_bytes(), and gives the memory behind them back to the
   // system; what is allocated there later is zeroed again. No thread may be in Allocate.
   void Truncate(std::uint64_t bytes);
+  // Gives the pages that lie wholly inside of the range back to the system; they read as zeros, and are there again when
+  // they are written to.
+  void Release(std::uint64_t offset, std::uint64_t bytes);
 
   std::byte* base() const { return base_; }
   std::uint64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
 #include <map>
 #include <random>
 
@@ -209,6 +211,54 @@ TEST(SlotTable, ShrinkDropsZeroWeightsOnly) {
   for (int i = 0; i < 100'000; ++i) ASSERT_EQ(table.Find(IndexKey(i)) != nullptr, i % 3 == 0);
   table.ClearSlot(5);
   EXPECT_EQ(table.slot_size(5), 0u);
+}
+
+std::uint64_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * 4096;
+}
+
+// A server that gave half of its slots away has room for the others to grow.
+TEST(SlotTable, MemoryOfClearedSlotsGoesBackAndIsTakenAgain) {
+  SlotTable::Options options;
+  options.slot_bits = 8;
+  options.layout = EntryLayout::For(Optimizer::kFtrl);
+  SlotTable table(options);
+  constexpr std::uint64_t kKeys = 2'500'000;
+  std::vector<Key> keys;
+  for (std::uint64_t i = 0; i < kKeys; ++i) keys.push_back(IndexKey(i));
+  std::sort(keys.begin(), keys.end());  // as they come in pushes
+  const auto fill = [&](SlotIndex from, SlotIndex to) {
+    for (const Key key : keys) {
+      const SlotIndex slot = SlotOf(key, 8);
+      if (slot >= from && slot < to) table.FindOrInsert(key)[0] = static_cast<float>(key >> 40);
+    }
+  };
+  fill(0, 256);
+  const std::uint64_t full = table.memory_bytes();
+  const std::uint64_t resident = ResidentBytes();
+  for (SlotIndex slot = 0; slot < 128; ++slot) table.ClearSlot(slot);
+  const std::uint64_t half = table.memory_bytes();
+  EXPECT_LT(half, full * 7 / 10);
+  EXPECT_LT(ResidentBytes(), resident - (full - half) * 8 / 10);
+  for (const Key key : keys) {
+    const float* state = table.Find(key);
+    ASSERT_EQ(state == nullptr, SlotOf(key, 8) < 128);
+    if (state != nullptr) {
+      ASSERT_EQ(state[0], static_cast<float>(key >> 40));
+    }
+  }
+  fill(0, 128);
+  EXPECT_EQ(table.size(), kKeys);
+  EXPECT_EQ(table.memory_bytes(), full);
+  for (const Key key : keys) {
+    const float* state = table.Find(key);
+    ASSERT_NE(state, nullptr);
+    ASSERT_EQ(state[0], static_cast<float>(key >> 40));
+    ASSERT_EQ(state[1], 0) << "what was there before";
+  }
 }
 
 TEST(SlotTable, MeanMemoryPerKeyHoldsAtEverySize) {
