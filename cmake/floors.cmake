@@ -21,6 +21,33 @@ function(ps_check_floor name floor)
   endforeach()
 endfunction()
 
+# The headers of libraries that nearly every file reads, precompiled: once for what is linked into programs, once
+# for tests. Files still include what they use; -DPS_PRECOMPILED_HEADERS=OFF shows who does not.
+option(PS_PRECOMPILED_HEADERS "Precompile the headers of libraries" ON)
+set(ps_program_headers
+    <algorithm> <atomic> <chrono> <cmath> <cstdint> <cstring> <deque> <filesystem> <functional> <map> <memory> <mutex>
+    <optional> <random> <set> <string> <string_view> <thread> <utility> <vector>
+    <absl/container/flat_hash_map.h> <absl/container/inlined_vector.h> <absl/status/statusor.h>
+    <absl/strings/str_cat.h> <absl/strings/str_format.h> <absl/strings/str_split.h> <absl/types/span.h>
+    <glog/logging.h> <google/protobuf/message.h> <google/protobuf/repeated_field.h>)
+function(ps_precompile kind)
+  if(NOT PS_PRECOMPILED_HEADERS)
+    return()
+  endif()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/precompiled/${kind}.cc CONTENT "")
+  add_library(ps_precompiled_${kind} OBJECT ${CMAKE_BINARY_DIR}/precompiled/${kind}.cc)
+  target_precompile_headers(ps_precompiled_${kind} PRIVATE ${ARGN})
+  target_link_libraries(ps_precompiled_${kind} PRIVATE glog::glog protobuf::libprotobuf
+                        $<$<STREQUAL:${kind},test>:GTest::gmock>)
+endfunction()
+ps_precompile(program ${ps_program_headers})
+ps_precompile(test ${ps_program_headers} <gtest/gtest.h> <gmock/gmock.h>)
+function(ps_use_precompiled name kind)
+  if(PS_PRECOMPILED_HEADERS)
+    target_precompile_headers(${name} REUSE_FROM ps_precompiled_${kind})
+  endif()
+endfunction()
+
 function(ps_library name)
   cmake_parse_arguments(A "" "floor" "SRCS;DEPS;PROTOS" ${ARGN})
   set_property(GLOBAL PROPERTY ps_floor_${name} ${A_floor})
@@ -41,19 +68,24 @@ function(ps_library name)
   add_library(${name} STATIC ${A_SRCS})
   target_include_directories(${name} PUBLIC ${CMAKE_BINARY_DIR}/generated)
   target_link_libraries(${name} PUBLIC ${A_DEPS})
+  if(A_floor GREATER 0)  # kernels use no library, and lack the definitions of those that do
+    ps_use_precompiled(${name} program)
+  endif()
 endfunction()
 
 function(ps_binary name)
   cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${A_SRCS})
   target_link_libraries(${name} PRIVATE ${A_DEPS})
+  ps_use_precompiled(${name} program)
 endfunction()
 
 function(ps_test name)
   cmake_parse_arguments(A "" "TIMEOUT" "SRCS;DEPS;ARGS" ${ARGN})
   add_executable(${name} ${A_SRCS})
-  target_link_libraries(${name} PRIVATE ${A_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE ${A_DEPS} glog::glog GTest::gmock GTest::gtest GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  ps_use_precompiled(${name} test)
   add_test(NAME ${name} COMMAND ${name} ${A_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 120)

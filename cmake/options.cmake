@@ -21,6 +21,8 @@ endif()
 
 find_program(PS_CCACHE ccache)
 if(PS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${PS_CCACHE})
+  # It takes what uses precompiled headers for cacheable only when told so.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${PS_CCACHE})
+  add_compile_options(-fpch-preprocess)
 endif()
 include_directories(${CMAKE_SOURCE_DIR})

@@ -78,7 +78,9 @@ TEST_P(ExampleTest, Trains) {
     const std::string prefix = std::string(part) + ".";
     EXPECT_GT(NumberAt(metrics, prefix + "auc"), .55);  // of few columns and so few rows
     // The truth of ps_datagen itself has .81.
-    if (!trees) EXPECT_LT(NumberAt(metrics, prefix + "auc"), .85);
+    if (!trees) {
+      EXPECT_LT(NumberAt(metrics, prefix + "auc"), .85);
+    }
     EXPECT_LT(NumberAt(metrics, prefix + "auc_bound"), .01);
     EXPECT_LT(NumberAt(metrics, prefix + "logloss"), ConstantLogLoss(metrics, part));
     EXPECT_GT(NumberAt(metrics, prefix + "ks"), .05);
