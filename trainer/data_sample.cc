@@ -1,5 +1,6 @@
 #include "trainer/data_sample.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <utility>
@@ -136,5 +137,16 @@ class Sampler {
 }  // namespace
 
 absl::StatusOr<DataSample> SampleData(const DataFiles& files) { return Sampler(files).Run(); }
+
+absl::StatusOr<double> EstimateTextBytes(const DataFiles& files) {
+  const auto is_plain = [](const DataFile& file) { return file.compression == Compression::kNone; };
+  if (std::all_of(files.files().begin(), files.files().end(), is_plain)) {
+    return static_cast<double>(files.stored_bytes());
+  }
+  PS_ASSIGN_OR_RETURN(const DataSample sample, SampleData(files));
+  double bytes = 0;
+  for (const DataSample::Piece& piece : sample.pieces) bytes += static_cast<double>(piece.text.size());
+  return bytes / sample.part;
+}
 
 }  // namespace ps

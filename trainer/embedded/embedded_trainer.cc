@@ -2,7 +2,6 @@
 
 #include <glog/logging.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <utility>
@@ -46,20 +45,6 @@ bool HasValidation(const DataConfig& data) { return data.valid.set() || data.spl
 std::unique_ptr<Tuner> MakeTuner(const JobConfig& config) {
   if (!config.model.tune) return nullptr;
   return std::make_unique<Tuner>(config.train.passes > 1 && HasValidation(config.data));
-}
-
-// Length of the text of all files: exact where they are plain or small, else estimated from the
-// front of compressed ones.
-absl::StatusOr<double> TextBytes(const DataFiles& files) {
-  const auto is_plain = [](const DataFile& file) { return file.compression == Compression::kNone; };
-  if (std::all_of(files.files().begin(), files.files().end(), is_plain)) {
-    return static_cast<double>(files.stored_bytes());
-  }
-  PS_ASSIGN_OR_RETURN(const DataSample sample, SampleData(files));
-  double bytes = 0;
-  for (const DataSample::Piece& piece : sample.pieces)
-    bytes += static_cast<double>(piece.text.size());
-  return bytes / sample.part;
 }
 
 }  // namespace
@@ -201,7 +186,7 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
   const double stored_bytes = static_cast<double>(job_.train.stored_bytes());
   double text_bytes = 0;  // of all the data, which only a tuner asks for
   if (tuner_) {
-    PS_ASSIGN_OR_RETURN(text_bytes, TextBytes(job_.train));
+    PS_ASSIGN_OR_RETURN(text_bytes, EstimateTextBytes(job_.train));
   }
   const bool keep_rows = job_.config.train.passes > 1;
   log_.BeginPass(1);
