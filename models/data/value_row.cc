@@ -33,31 +33,61 @@ std::uint32_t* WritePlaces(std::uint64_t marks, std::uint32_t base, std::uint32_
   return end;
 }
 
-}  // namespace
+// One to four values, by whatever way it takes.
+bool ReadOddValues(const char* begin, const char* end, RowPlaces places, std::size_t first,
+                   std::size_t last, float* values) {
+  for (std::size_t i = first; i < last; ++i) {
+    const char* const text = begin + places.colon[i] + 1;
+    const char* const stop = begin + places.stop[i];
+    if (ReadShortFloat(text, stop, &values[i])) continue;
+    const ParsedFloat parsed = ParseFloat(text, end);
+    if (parsed.result != FloatText::kOk || parsed.end != stop) return false;
+    values[i] = parsed.value;
+  }
+  return true;
+}
 
-// Returns the number of features, colon and stop of each noted; 0 when colons and stops do not take turns.
-std::size_t ValueRow::FindPlaces(const char* begin, const char* end) {
-  std::uint32_t* colon = colon_;
-  std::uint32_t* stop = stop_;
-  const char* at = begin;
+void FindPlacesAvx2(const char* begin, const char* end, std::size_t most, RowPlaces places,
+                    std::size_t* colons, std::size_t* stops) {
+  std::uint32_t* colon = places.colon;
+  std::uint32_t* stop = places.stop;
+  const std::uint32_t* const last_colon = colon + most;
+  const std::uint32_t* const last_stop = stop + most;
   bool ended = false;
-  while (!ended && end - at >= 64 && stop - stop_ <= static_cast<std::ptrdiff_t>(kMostFeatures) - 32 &&
-         colon - colon_ <= static_cast<std::ptrdiff_t>(kMostFeatures) - 32) {
+  for (const char* at = begin; !ended && end - at >= 64 && stop <= last_stop && colon <= last_colon;
+       at += 64) {
     const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
     const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at + 32));
     const std::uint64_t newline = Equal(low, high, '\n');
-    const std::uint64_t in_row = newline ^ (newline - 1);  // up to the newline; all when there is none
+    const std::uint64_t in_row =
+        newline ^ (newline - 1);  // up to the newline; all when there is none
     const auto base = static_cast<std::uint32_t>(at - begin);
     colon = WritePlaces(Equal(low, high, ':') & in_row, base, colon);
     stop = WritePlaces((Equal(low, high, ' ') | newline) & in_row, base, stop);
     ended = newline != 0;
-    at += 64;
   }
+  *colons = static_cast<std::size_t>(colon - places.colon);
+  *stops = static_cast<std::size_t>(stop - places.stop);
+}
+
+}  // namespace
+
+ValueRow::ValueRow(Simd simd) : wide_(simd == Simd::kBest && WideRow::Supported()) {
+  stop_[-1] = ~std::uint32_t{0};
+}
+
+// Returns the number of features, colon and stop of each noted; 0 when colons and stops do not take
+// turns.
+std::size_t ValueRow::FindPlaces(const char* begin, const char* end) {
+  std::size_t colons = 0, stops = 0;
+  const RowPlaces places = {colon_, stop_};
+  (wide_ ? WideRow::FindPlaces : FindPlacesAvx2)(begin, end, kMostFeatures - 32, places, &colons,
+                                                 &stops);
   // A feature whose end was not reached is left for the next call.
-  const auto stops = static_cast<std::size_t>(stop - stop_);
-  if (stops > static_cast<std::size_t>(colon - colon_)) return 0;
-  std::fill_n(stop, 8, 0u);
-  std::fill_n(colon_ + stops, 8, 0u);
+  if (stops > colons || stops == 0) return 0;
+  // What lies behind the last must be harmless.
+  std::fill_n(stop_ + stops, 4, stop_[stops - 1]);
+  std::fill_n(colon_ + stops, 8, colon_[stops - 1]);
   return stops;
 }
 
@@ -68,13 +98,13 @@ bool ValueRow::ReadKeys(const char* begin, std::size_t count, Key* keys, Result*
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t digits = colon_[i] - before - 1;
     const std::uint32_t bytes = stop_[i] - colon_[i] - 1;
-    wrong |= static_cast<std::uint32_t>(digits - 1 > 15) | static_cast<std::uint32_t>(bytes - 1 > 63);
+    wrong |=
+        static_cast<std::uint32_t>(digits - 1 > 15) | static_cast<std::uint32_t>(bytes - 1 > 63);
     digits_[i] = digits;
     before = stop_[i];
   }
   if (wrong != 0) return false;
   std::fill_n(digits_ + count, 8, 0u);
-  std::fill_n(colon_ + count, 8, colon_[count - 1]);  // what lies behind the last must be harmless
   __m256i earlier = _mm256_set1_epi64x(*last_index);  // its last lane is the index before
   __m256i ascends = _mm256_set1_epi64x(-1);
   __m256i bad = _mm256_setzero_si256();
@@ -105,31 +135,17 @@ bool ValueRow::ReadKeys(const char* begin, std::size_t count, Key* keys, Result*
   return true;
 }
 
-// One to four values, by whatever way it takes.
-bool ValueRow::ReadOddValues(const char* begin, const char* end, std::size_t first, std::size_t last,
-                             float* values) const {
-  for (std::size_t i = first; i < last; ++i) {
-    const char* const text = begin + colon_[i] + 1;
-    const char* const stop = begin + stop_[i];
-    if (ReadShortFloat(text, stop, &values[i])) continue;
-    const ParsedFloat parsed = ParseFloat(text, end);
-    if (parsed.result != FloatText::kOk || parsed.end != stop) return false;
-    values[i] = parsed.value;
-  }
-  return true;
-}
-
 bool ValueRow::ReadValues(const char* begin, const char* end, std::size_t count, float* values,
                           bool* has_zero) {
-  std::fill_n(stop_ + count, 4, stop_[count - 1]);  // as colon_ has them
   __m128 zero = _mm_setzero_ps();
   for (std::size_t i = 0; i < count; i += 4) {
     // As in the values before, exponents are looked for first or last.
     if (exponents_ ? !ReadFourFloats<true>(begin, colon_ + i, stop_ + i, values + i)
-                   : !ReadFourFloats<false>(begin, colon_ + i, stop_ + i, values + i)) [[unlikely]] {
+                   : !ReadFourFloats<false>(begin, colon_ + i, stop_ + i, values + i))
+        [[unlikely]] {
       if (!exponents_ && ReadFourFloats<true>(begin, colon_ + i, stop_ + i, values + i)) {
         exponents_ = true;
-      } else if (!ReadOddValues(begin, end, i, std::min(i + 4, count), values)) {
+      } else if (!ReadOddValues(begin, end, {colon_, stop_}, i, std::min(i + 4, count), values)) {
         return false;
       }
     }
@@ -139,21 +155,35 @@ bool ValueRow::ReadValues(const char* begin, const char* end, std::size_t count,
   return true;
 }
 
-ValueRow::Result ValueRow::Read(const char** p, const char* end, std::int64_t* last_index, Key* keys,
-                                float* values) {
+bool ValueRow::ReadFeatures(const char* begin, const char* end, std::size_t count, Key* keys,
+                            float* values, Result* result, bool* has_zero,
+                            std::int64_t* last_index) {
+  if (wide_ && end - (begin + stop_[count - 1]) >= WideRow::kReadableBehind) {
+    const WideRow::Features row =
+        wide_row_.Read(begin, end, count, {colon_, stop_}, ReadOddValues, last_index, keys, values);
+    result->ascending = row.ascending;
+    *has_zero = row.has_zero;
+    if (row.result != WideRow::Result::kTooWide) return row.result == WideRow::Result::kRead;
+  }
+  return ReadKeys(begin, count, keys, result, last_index) &&
+         ReadValues(begin, end, count, values, has_zero);
+}
+
+ValueRow::Result ValueRow::Read(const char** p, const char* end, std::int64_t* last_index,
+                                Key* keys, float* values) {
   Result result;
   const char* const begin = *p;
   std::int64_t last = *last_index;
   // ParseFloat and the loads behind a value's begin want bytes behind the row.
   const std::size_t count = FindPlaces(begin, end - kFloatReadableBehind);
   bool has_zero = false;
-  if (count == 0 || !ReadKeys(begin, count, keys, &result, &last) ||
-      !ReadValues(begin, end, count, values, &has_zero)) {
+  if (count == 0 || !ReadFeatures(begin, end, count, keys, values, &result, &has_zero, &last)) {
     return result;
   }
   result.count = count;
   if (has_zero) {
-    // The caller looks for wrong indices among the keys where they do not ascend: none may be missing.
+    // The caller looks for wrong indices among the keys where they do not ascend: none may be
+    // missing.
     if (!result.ascending) return result;
     result.count = 0;
     for (std::size_t i = 0; i < count; ++i) {
