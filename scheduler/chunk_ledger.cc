@@ -21,7 +21,7 @@ std::uint32_t ChunkLedger::RoundEnd(std::uint32_t chunk) const {
 
 std::uint32_t ChunkLedger::LeaseEnd() const {
   if (options_.round_chunks == 0) return winding_down_ ? next_ : options_.chunks;
-  if (!winding_down_) return RoundEnd(first_open_);
+  if (!winding_down_ && !holding_) return RoundEnd(first_open_);
   return next_ == 0 ? 0 : RoundEnd(next_ - 1);
 }
 
@@ -66,7 +66,9 @@ std::vector<std::uint32_t> ChunkLedger::Lease(NodeId worker, const std::set<std:
                                                              std::max<std::size_t>(1, workers);
   const std::uint32_t end = LeaseEnd();
   while (granted.size() < want && next_ < end && held < share) {
-    grant(next_++);
+    const std::uint32_t chunk = next_++;
+    if (chunks_[chunk].done) continue;
+    grant(chunk);
     ++held;
   }
   return granted;
@@ -90,6 +92,14 @@ std::uint64_t ChunkLedger::Report(NodeId worker, std::uint32_t chunk, std::uint6
   returned_.erase(chunk);
   while (first_open_ < options_.chunks && chunks_[first_open_].done) ++first_open_;
   return fresh;
+}
+
+void ChunkLedger::MarkDone(std::uint32_t first, std::uint32_t last) {
+  for (std::uint32_t chunk = first; chunk <= last && chunk < options_.chunks; ++chunk) {
+    done_ += chunks_[chunk].done ? 0 : 1;
+    chunks_[chunk] = {~std::uint64_t{0}, true};
+  }
+  while (first_open_ < options_.chunks && chunks_[first_open_].done) ++first_open_;
 }
 
 void ChunkLedger::Release(NodeId worker) {

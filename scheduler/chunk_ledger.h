@@ -42,6 +42,11 @@ class ChunkLedger {
   void WindDown() { winding_down_ = true; }
   // Everything begun is done.
   bool WoundDown() const;
+  // Rounds: none is begun while this holds.
+  void Hold(bool hold) { holding_ = hold; }
+
+  // These chunks of the pass were done before, as a checkpoint says: to be called at its begin.
+  void MarkDone(std::uint32_t first, std::uint32_t last);
 
   // Batches in `mask` are acknowledged by all shards; `batches` is how many the chunk has. Returns
   // those that were not known before.
@@ -84,6 +89,7 @@ class ChunkLedger {
   std::uint32_t first_open_ = 0;          // all before are done
   std::uint32_t done_ = 0;
   bool winding_down_ = false;
+  bool holding_ = false;
 };
 
 }  // namespace ps

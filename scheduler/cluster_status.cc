@@ -93,6 +93,12 @@ ClusterStatus SchedulerMachine::Status(MonotonicTime now) const {
   status.servers_wanted = wanted_.servers;
   status.workers_wanted = wanted_.workers;
   if (routing_.has_value()) status.epoch = routing_->epoch();
+  if (checkpointer_.has_value()) {
+    status.checkpoints = checkpointer_->written();
+    if (checkpointer_->written() > 0) {
+      status.checkpoint_age_seconds = std::max(0.0, Seconds(now - checkpointer_->latest_at()));
+    }
+  }
   std::map<NodeId, std::uint32_t> slots_of, copies_of;
   if (slots_.started()) {
     for (SlotIndex slot = 0; slot < status.slots; ++slot) {
@@ -140,9 +146,14 @@ void SchedulerMachine::OnCommand(const ClusterCommand& command, MonotonicTime no
     case ClusterCommand::Kind::kDrain:
       return reply(Drain(command.node));
     case ClusterCommand::Kind::kCheckpoint:
-      break;
+      if (!checkpointer_.has_value()) {
+        return reply(absl::FailedPreconditionError(
+            "this job writes no checkpoints: its configuration has no checkpoint.dir"));
+      }
+      if (absl::Status may = MayChangeNodes(); !may.ok()) return reply(may);
+      changed_ = true;
+      return checkpointer_->Ask(reply);
   }
-  reply(absl::UnimplementedError("not supported by this job"));
 }
 
 }  // namespace ps

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "models/data/row_block.h"
 #include "models/metrics/metrics.h"
@@ -58,6 +59,10 @@ class JobEvents {
   // The next page of the weights to start from, in ascending key order; false when there are no
   // more.
   virtual bool NextStartWeights(std::vector<Key>*, std::vector<float>*) { return false; }
+  // What a checkpoint keeps of the coordinator, and gives back to the one that goes on from it: once,
+  // before OnStarted, with the report of the pass that is going on so far.
+  virtual std::string SaveState() { return ""; }
+  virtual absl::Status OnResume(const std::string&, const PassReport&) { return absl::OkStatus(); }
 };
 
 }  // namespace ps

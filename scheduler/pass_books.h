@@ -6,7 +6,9 @@
 #include <map>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "scheduler/job_events.h"
+#include "scheduler/scheduler_state.pb.h"
 
 namespace ps {
 
@@ -35,6 +37,13 @@ class PassBooks {
   bool AnyCounted(std::uint32_t pass, std::uint32_t chunk) {
     return BookOf(pass).counted[chunk] != 0;
   }
+  // A pass has been reported: which batches it has is still known, its metrics are not.
+  void Forget(std::uint32_t pass) { BookOf(pass).report.progressive = MetricState(); }
+
+  // From a pass on; examples of bad rows are left out.
+  void Save(std::uint32_t first_pass, scheduler::State* state) const;
+  // Replaces all. DataLoss when they are not of such a job.
+  absl::Status Load(const scheduler::State& state);
 
  private:
   struct Book {

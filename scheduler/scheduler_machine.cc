@@ -35,6 +35,11 @@ SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
       slots_(static_cast<int>(options_.plan.slot_bits()), options_.replicas),
       books_(static_cast<std::uint32_t>(options_.chunks.size())) {
   if (options_.scale_policy.has_value()) decider_.emplace(*options_.scale_policy);
+  if (options_.checkpoints != nullptr) {
+    Checkpointer::Options checkpointing = options_.checkpointing;
+    checkpointing.always_full = stepped();  // nothing counts there what has changed
+    checkpointer_.emplace(checkpointing, options_.checkpoints, options_.resume);
+  }
 }
 
 void SchedulerMachine::Stamp(std::size_t first, Outbox& outbox) const {
@@ -90,6 +95,8 @@ void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime 
       return;
     case wire::Body::kInsync:
       return OnInsync(body.insync());
+    case wire::Body::kCheckpointPart:
+      return OnCheckpointPart(*member, message, now);
     case wire::Body::kLeave:
       return OnLeave(*member);
     case wire::Body::kStopped:

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "models/data/data_files.h"
 #include "ps/wire/machine.h"
 #include "ps/wire/routing_table.h"
+#include "scheduler/checkpointer.h"
 #include "scheduler/chunk_ledger.h"
 #include "scheduler/cluster_command.h"
 #include "scheduler/cluster_status.h"
@@ -60,6 +62,11 @@ class SchedulerMachine : public Machine {
     // starts and replaces processes until there are as many as wanted() says.
     std::string scaling_refusal = "the number of nodes of this job is fixed";
     std::optional<ScalePolicy> scale_policy;  // none: only by command
+    std::shared_ptr<CheckpointCatalog> checkpoints;  // null: the job writes none
+    Checkpointer::Options checkpointing;
+    std::string plan_digest;                         // of all that a job must share to go on
+    std::string job_name;
+    std::optional<checkpoint::Manifest> resume;      // of such a job
   };
   // `events` is not owned.
   SchedulerMachine(Options options, JobEvents* events);
@@ -126,6 +133,17 @@ class SchedulerMachine : public Machine {
   void SendConfig(const Member& member, std::uint64_t base, Outbox& outbox) const;
   void BeginImport();
 
+  // Checkpoints (scheduler_checkpoints.cc).
+  void KeepCheckpoints(MonotonicTime now, Outbox& outbox);
+  checkpoint::Manifest CheckpointHead();
+  std::vector<Checkpointer::Shard> Primaries() const;
+  void OnCheckpointPart(const Member& member, const Message& message, MonotonicTime now);
+  // Back to what a checkpoint says is done; null: to the start.
+  void BeginFrom(const checkpoint::Manifest* manifest);
+  absl::Status Resume();
+  // The interrupted job's last checkpoint is there, or is not to be had.
+  bool LastCheckpointOver(MonotonicTime now);
+
   // Nodes that come and go while the job runs (scheduler_scaling.cc).
   absl::Status MayChangeNodes() const;
   absl::StatusOr<std::string> Scale(const ClusterCommand& command);
@@ -172,6 +190,9 @@ class SchedulerMachine : public Machine {
   StalenessBound bound_;
   Wanted wanted_;
   std::optional<ScaleDecider> decider_;
+  std::optional<Checkpointer> checkpointer_;  // none: the job writes no checkpoints
+  std::uint64_t restore_from_ = 0;            // in this gen; 0: slots begin from nothing
+  MonotonicTime last_checkpoint_asked_{-1};   // of an interrupted job; negative: not yet
   MonotonicTime observed_since_{-1};  // for the policy; negative: not in training
   std::uint64_t rows_then_ = 0;
   MonotonicTime excess_since_{-1};  // more nodes than wanted; negative: there are none

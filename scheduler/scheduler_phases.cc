@@ -37,6 +37,7 @@ void SchedulerMachine::Step(MonotonicTime now, Outbox& outbox) {
     if (decider_.has_value()) FollowPolicy(now);
   }
   CheckStall(now);
+  if (checkpointer_.has_value()) KeepCheckpoints(now, outbox);
   switch (phase_) {
     case Phase::kGathering:
       Gather(now, outbox);
@@ -93,6 +94,7 @@ void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
 }
 
 void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
+  if (const absl::Status resumed = Resume(); !resumed.ok()) return Fail(resumed);
   slots_.Start(UsableServers());
   slots_.Seal();
   for (const Member& member : membership_.members()) {
@@ -121,7 +123,7 @@ void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
   if (!status_.ok()) return;
   if (ledger_.PassDone()) return EndPass();
   const bool settled = ledger_.WoundDown() || now - interrupted_at_ > options_.interrupt_limit;
-  if (interrupted_ && settled) {
+  if (interrupted_ && settled && LastCheckpointOver(now)) {
     report_pending_ = true;
     BeginExport();
   }
@@ -142,6 +144,7 @@ void SchedulerMachine::EndPass() {
   }
   ++passes_done_;
   const bool go_on = events_->OnPassEnd(books_.Of(pass));
+  books_.Forget(pass);
   if (!go_on) return BeginExport();
   ledger_.BeginPass(pass + 1);
 }
@@ -166,6 +169,7 @@ void SchedulerMachine::AfterExport(Outbox&) {
   if (std::exchange(report_pending_, false)) {
     if (ledger_.PassDone()) ++passes_done_;
     go_on = events_->OnPassEnd(report) && passes_done_ < options_.passes && !interrupted_;
+    books_.Forget(report.pass);
   }
   if (!go_on) {
     interrupted_ = interrupted_ && passes_done_ < options_.passes;

@@ -60,10 +60,15 @@ void SchedulerMachine::RecoverLost(MonotonicTime now) {
 void SchedulerMachine::Rollback(const SlotMap::Servers& servers, MonotonicTime now) {
   const std::size_t lost = slots_.Lost().size();
   slots_.Rollback(servers, /*all=*/stepped());
+  const checkpoint::Manifest* manifest = checkpointer_.has_value() ? checkpointer_->latest() : nullptr;
+  restore_from_ = manifest == nullptr ? 0 : manifest->id();
+  const std::string since =
+      manifest == nullptr ? "the start" : absl::StrCat("checkpoint ", restore_from_);
   Note(absl::StrCat("rollback to gen ", slots_.gen(), ": the only copies of ", lost,
-                    " slots are lost; what was learnt since the start is done again for them"),
+                    " slots are lost; what was learnt since ", since, " is done again for them"),
        google::GLOG_WARNING);
-  ledger_.BeginPass(0);
+  if (checkpointer_.has_value()) checkpointer_->Abort("a rollback came before it was complete", now);
+  BeginFrom(manifest);
   if (interrupted_) ledger_.WindDown();
   done_changed_ = true;
   report_pending_ = false;
@@ -89,6 +94,7 @@ void SchedulerMachine::BeginImport() {
 void SchedulerMachine::SendConfig(const Member& member, std::uint64_t base, Outbox& outbox) const {
   const std::vector<NumberedSlotConfig> slots = slots_.Since(base);
   Message message = MakeConfig(slots_.epoch(), base, slots);
+  message.body.mutable_config()->set_checkpoint(restore_from_);
   for (const Member& server : membership_.members()) {
     if (server.role != wire::SERVER || !server.alive) continue;
     wire::Routing::Shard& node = *message.body.mutable_config()->add_nodes();

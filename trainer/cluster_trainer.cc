@@ -13,6 +13,8 @@
 #include "models/bundle/scorer.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
+#include "trainer/cluster/cluster_checkpoints.h"
+#include "trainer/coordinator_state.pb.h"
 #include "trainer/held_out.h"
 #include "trainer/pass_log.h"
 #include "trainer/warm_start.h"
@@ -41,21 +43,31 @@ class ClusterTrainer::Run : public JobEvents {
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
         log_(reporter, job->config.train.passes) {}
   ~Run() override {
-    if (!made_directories_) return;
+    // An unfinished job that goes on from a checkpoint needs its best model.
+    if (!made_directories_ || (!written_ && !job_.config.checkpoint.dir.empty())) return;
     for (const std::string& dir : {CandidateDir(), BestDir()}) RemoveTree(dir).IgnoreError();
   }
 
   absl::StatusOr<JobResult> Train();
   absl::Status Export(BundleWriter* writer, BundleInfo* info);
 
+  absl::Status AfterExport();
+
   void OnStarted() override {
     train_start_ = pass_start_ = Clock::now();
-    log_.BeginPass(1);
+    if (!resumed_) log_.BeginPass(1);
   }
   void OnLearnt(const LearntRows& rows) override;
   bool OnPassEnd(const PassReport& report) override;
   void OnWeights(absl::Span<const Key> keys, absl::Span<const float> weights) override;
   bool NextStartWeights(std::vector<Key>* keys, std::vector<float>* weights) override;
+  void OnRollback() override {
+    candidate_.reset();
+    start_at_ = 0;
+    bias_sent_ = false;
+  }
+  std::string SaveState() override;
+  absl::Status OnResume(const std::string& state, const PassReport& report) override;
 
  private:
   absl::StatusOr<ClusterResult> RunCluster(const ClusterJob& job, const ClusterCallbacks& callbacks);
@@ -92,6 +104,9 @@ class ClusterTrainer::Run : public JobEvents {
   double best_logloss_ = INFINITY;
   std::optional<Metrics> best_valid_;
   int passes_since_best_ = 0;
+  std::string first_pass_;                     // its MetricState, once it is over
+  bool resumed_ = false;
+  bool written_ = false;                       // the bundle is in its place
   std::unique_ptr<Scorer> final_;              // the model that Export hands over
 };
 
@@ -163,7 +178,10 @@ absl::StatusOr<Metrics> ClusterTrainer::Run::Evaluate(const std::optional<DataFi
 
 absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
   const int pass = static_cast<int>(report.pass) + 1;  // on the wire, passes count from 0
-  if (pass == 1) result_.train = report.progressive.Finish();
+  if (pass == 1) {
+    result_.train = report.progressive.Finish();
+    first_pass_ = report.progressive.Serialize();
+  }
   result_.rows_read += report.counts.rows - report.counts.held_out - report.counts.dropped;
   result_.rows_dropped = report.counts.dropped;
   result_.bad_rows = report.counts.bad;
@@ -204,6 +222,62 @@ absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
   pass_start_ = Clock::now();
   if (!enough) log_.BeginPass(pass + 1);
   return enough;
+}
+
+std::string ClusterTrainer::Run::SaveState() {
+  coordinator::State state;
+  state.set_rows_learnt(result_.rows_learnt);
+  state.set_rows_read(result_.rows_read);
+  state.set_rows_dropped(result_.rows_dropped);
+  state.set_bad_rows(result_.bad_rows);
+  state.set_passes(static_cast<std::uint32_t>(result_.passes));
+  state.set_features(result_.features);
+  state.set_first_pass(first_pass_);
+  state.set_best_logloss(best_logloss_);
+  state.set_best_pass(static_cast<std::uint32_t>(result_.best_pass));
+  state.set_passes_since_best(static_cast<std::uint32_t>(passes_since_best_));
+  return state.SerializeAsString();
+}
+
+absl::Status ClusterTrainer::Run::OnResume(const std::string& bytes, const PassReport& report) {
+  coordinator::State state;
+  MetricState first_pass;
+  if (!state.ParseFromString(bytes) ||
+      (!state.first_pass().empty() && !first_pass.Parse(state.first_pass()))) {
+    return absl::DataLossError("the checkpoint's progress is malformed");
+  }
+  resumed_ = true;
+  result_.rows_learnt = state.rows_learnt();
+  result_.rows_read = state.rows_read();
+  result_.rows_dropped = state.rows_dropped();
+  result_.bad_rows = state.bad_rows();
+  result_.passes = static_cast<int>(state.passes());
+  result_.features = state.features();
+  first_pass_ = state.first_pass();
+  if (!first_pass_.empty()) result_.train = first_pass.Finish();
+  log_.BeginPass(static_cast<int>(report.pass) + 1);
+  log_.Resume(report.progressive, result_.rows_learnt);
+  log_.Say(absl::StrCat("going on from a checkpoint: pass ", report.pass + 1, ", ", result_.rows_learnt,
+                        " rows learnt"));
+  if (state.best_pass() == 0) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<Bundle>> best = Bundle::Open(BestDir());
+  if (!best.ok()) {
+    log_.Say(absl::StrCat("the best model so far, of pass ", state.best_pass(), ", is not at ", BestDir(),
+                          ": early stopping begins anew"));
+    return absl::OkStatus();
+  }
+  PS_ASSIGN_OR_RETURN(final_, Scorer::FromBundle(*std::move(best)));
+  made_directories_ = true;
+  best_logloss_ = state.best_logloss();
+  result_.best_pass = static_cast<int>(state.best_pass());
+  passes_since_best_ = static_cast<int>(state.passes_since_best());
+  PS_ASSIGN_OR_RETURN(best_valid_, Evaluate(job_.valid, Part::kValid, *final_));
+  return absl::OkStatus();
+}
+
+absl::Status ClusterTrainer::Run::AfterExport() {
+  written_ = true;
+  return RemoveCheckpoints(job_.config.checkpoint);
 }
 
 bool ClusterTrainer::Run::OnPassEnd(const PassReport& report) {
@@ -284,6 +358,7 @@ ClusterTrainer::ClusterTrainer(const PreparedJob* job, Options options, Progress
     : run_(std::make_unique<Run>(job, std::move(options), reporter, stop)) {}
 ClusterTrainer::~ClusterTrainer() = default;
 absl::StatusOr<JobResult> ClusterTrainer::Train() { return run_->Train(); }
+absl::Status ClusterTrainer::AfterExport() { return run_->AfterExport(); }
 absl::Status ClusterTrainer::Export(BundleWriter* writer, BundleInfo* info) {
   return run_->Export(writer, info);
 }

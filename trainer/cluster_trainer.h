@@ -35,6 +35,7 @@ class ClusterTrainer : public Trainer {
 
   absl::StatusOr<JobResult> Train() override;
   absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
+  absl::Status AfterExport() override;  // checkpoints are removed
 
  private:
   class Run;

@@ -33,6 +33,13 @@ void PassLog::BeginPass(int pass) {
   metrics_.Clear();
 }
 
+void PassLog::Resume(const MetricState& metrics, std::uint64_t rows) {
+  metrics_ = metrics;
+  totals_.loss_sum = metrics_.loss_sum();
+  totals_.weight_sum = metrics_.rows();
+  totals_.rows = reported_rows_ = rows;
+}
+
 void PassLog::Add(absl::Span<const float> margins, absl::Span<const float> labels,
                   absl::Span<const float> weights, double fraction_read) {
   metrics_.AddRows(margins, labels, weights);

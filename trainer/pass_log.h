@@ -21,6 +21,8 @@ class PassLog {
   PassLog(ProgressReporter* reporter, int passes);
 
   void BeginPass(int pass);
+  // The pass goes on that an earlier process began: its metrics so far, and rows learnt in all passes.
+  void Resume(const MetricState& metrics, std::uint64_t rows);
   // Margins of rows before they were learnt, their labels and weights (empty: all 1); fraction of the pass's
   // input read so far.
   void Add(absl::Span<const float> margins, absl::Span<const float> labels,

@@ -130,6 +130,10 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
     return absl::InvalidArgumentError(
         "cluster.scale is for processes that ps_train starts itself: give --local or cluster.servers, without --listen");
   }
+  if (!job.config.checkpoint.dir.empty() && FLAGS_local.empty() && cluster.servers == 0) {
+    return absl::InvalidArgumentError(
+        "checkpoint is for a cluster: give cluster.servers and cluster.workers, or --local, or remove the section");
+  }
   if (!FLAGS_local.empty()) {
     PS_ASSIGN_OR_RETURN(const ClusterShape shape, ParseShape(FLAGS_local));
     return ClusterTrainer::Options{.nodes = Nodes::kProcesses, .shape = shape};
@@ -224,6 +228,11 @@ int Train(const std::vector<std::string>& overrides) {
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   absl::StatusOr<std::uint64_t> bytes = WriteBundle(*job, trainer.get(), writer->get(), &*result);
   if (!bytes.ok()) return Fail(bytes.status(), ExitCode::kImpossible);
+  if (result->complete) {
+    if (const absl::Status removed = trainer->AfterExport(); !removed.ok()) {
+      std::cerr << "ps_train: checkpoints of the finished job stay: " << removed.message() << "\n";
+    }
+  }
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::cout << JobResultText(*result, job->config.output.dir, *bytes);
   return result->complete ? 0 : static_cast<int>(ExitCode::kTerminated);

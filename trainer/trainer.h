@@ -18,6 +18,9 @@ class Trainer {
 
   // After Train: appends the weights and fills in what the trainer knows of the bundle.
   virtual absl::Status Export(BundleWriter* writer, BundleInfo* info) = 0;
+
+  // The bundle of a job that was not interrupted is in its place: what was kept to go on from may go.
+  virtual absl::Status AfterExport() { return absl::OkStatus(); }
 };
 
 }  // namespace ps

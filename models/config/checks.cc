@@ -27,6 +27,7 @@ class JobChecker {
     for (std::size_t i = 0; i < config_.features.size(); ++i) CheckFeature(i);
     CheckTrain();
     CheckCluster();
+    CheckCheckpoint();
     CheckModel();
     if (config_.model.tune) CheckTune();
   }
@@ -212,6 +213,18 @@ class JobChecker {
     if (cluster.scale) CheckScale(*cluster.scale);
   }
 
+  void CheckCheckpoint() {
+    const CheckpointConfig& checkpoint = config_.checkpoint;
+    if (IsGiven("checkpoint") && checkpoint.dir.empty()) {
+      Add("checkpoint.dir", "required: a directory, or s3://BUCKET/PREFIX");
+    }
+    const bool s3 = checkpoint.dir.rfind("s3://", 0) == 0;
+    if (!s3 && checkpoint.dir.find("://") != std::string::npos) {
+      Add("checkpoint.dir", "expected a directory, or s3://BUCKET/PREFIX");
+    }
+    if (!checkpoint.endpoint.empty() && !s3) Add("checkpoint.endpoint", "only for s3://BUCKET/PREFIX");
+  }
+
   void CheckScale(const ScaleConfig& scale) {
     if (scale.memory_per_server_gib == 0 && scale.rows_per_s == 0) {
       Add("cluster.scale", "give memory_per_server_gib, rows_per_s or both");
@@ -246,7 +259,7 @@ class JobChecker {
       return;
     }
     for (const char* key : {"model.optimizer", "model.tune", "model.bias", "model.min_count", "model.warm_start", "train.passes",
-                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale"}) {
+                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale", "checkpoint"}) {
       if (IsGiven(key)) Add(key, "not for model.type gbdt");
     }
     if (config_.cluster.servers > 0) Add("cluster.servers", "model.type gbdt trains in one process in this version");

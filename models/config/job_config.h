@@ -144,6 +144,16 @@ struct ClusterConfig {
   bool operator==(const ClusterConfig&) const = default;
 };
 
+struct CheckpointConfig {
+  std::string dir;       // or s3://BUCKET/PREFIX; empty: none are written
+  std::string endpoint;  // of S3
+  double every = 60;     // seconds
+  int full_every = 10;
+  int keep = 2;
+  bool resume = true;  // from the newest that is there
+  bool operator==(const CheckpointConfig&) const = default;
+};
+
 struct KubernetesConfig {  // for --render kubernetes
   std::string image;
   std::string name_space = "default";
@@ -168,6 +178,7 @@ struct JobConfig {
   ModelConfig model;
   TrainConfig train;
   ClusterConfig cluster;
+  CheckpointConfig checkpoint;
   KubernetesConfig kubernetes;
   OutputConfig output;
   bool operator==(const JobConfig&) const = default;

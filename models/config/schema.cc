@@ -282,7 +282,7 @@ const std::vector<SchemaRow>& JobSchema() {
     auto* rows = new std::vector<SchemaRow>{{"job", ValueType::kText, "job",
                                              "Name of the job, in reports and in the model.",
                                              [](JobConfig* c, const V& v) { c->job = v.text; }}};
-    for (auto part : {DataRows, FeatureRows, ModelRows, GbdtRows, TrainRows, ClusterRows, ScaleRows, KubernetesRows}) {
+    for (auto part : {DataRows, FeatureRows, ModelRows, GbdtRows, TrainRows, ClusterRows, ScaleRows, CheckpointRows, KubernetesRows}) {
       for (SchemaRow& row : part()) rows->push_back(std::move(row));
     }
     rows->push_back({"output.dir", ValueType::kText, "out",
@@ -295,9 +295,6 @@ const std::vector<SchemaRow>& JobSchema() {
 
 const std::vector<LaterKey>& LaterKeys() {
   static const std::vector<LaterKey> keys = {
-      {"checkpoint",
-       "remove the section; a stopped job starts again from its model with "
-       "model.warm_start"},
       {"data.train.sql", "export the rows to files and name them in data.train.files"},
       {"data.valid.sql", "export the rows to files and name them in data.valid.files"},
       {"data.test.sql", "export the rows to files and name them in data.test.files"},

@@ -64,6 +64,7 @@ const std::vector<SchemaRow>& JobSchema();
 // Parts of the schema, in files of their own for their number.
 std::vector<SchemaRow> GbdtRows();        // the section model.gbdt
 std::vector<SchemaRow> ScaleRows();       // the section cluster.scale
+std::vector<SchemaRow> CheckpointRows();  // the section checkpoint
 std::vector<SchemaRow> KubernetesRows();  // the section kubernetes
 
 const SchemaRow* FindSchemaRow(const std::string& path);  // nullptr: no such leaf

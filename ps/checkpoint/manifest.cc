@@ -213,4 +213,14 @@ absl::Status RemoveOldCheckpoints(CheckpointStorage& storage, int keep) {
   return absl::OkStatus();
 }
 
+absl::Status RemoveAllCheckpoints(CheckpointStorage& storage) {
+  PS_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> ids, ListCheckpoints(storage));
+  for (const std::uint64_t id : ids) PS_RETURN_IF_ERROR(storage.Remove(ManifestName(id)));
+  PS_ASSIGN_OR_RETURN(const std::vector<StoredObject> files, storage.List(kSlots));
+  for (const StoredObject& file : files) {
+    if (IdOf(file.name, kSlots).has_value()) PS_RETURN_IF_ERROR(storage.Remove(file.name));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace ps

@@ -45,4 +45,7 @@ absl::Status VerifyCheckpoint(CheckpointStorage& storage, std::uint64_t id);
 // be read stops it: nothing is removed on a guess.
 absl::Status RemoveOldCheckpoints(CheckpointStorage& storage, int keep);
 
+// Manifests first, then slot files, whole or not.
+absl::Status RemoveAllCheckpoints(CheckpointStorage& storage);
+
 }  // namespace ps

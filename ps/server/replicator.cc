@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "glog/logging.h"
+#include "absl/strings/str_cat.h"
 #include "ps/wire/key_codec.h"
 #include "ps/wire/value_codec.h"
 
@@ -188,7 +188,10 @@ void Replicator::SendSnaps(MonotonicTime now, Outbox& outbox) {
 void Replicator::Load() {
   for (auto at = loading_.begin(); at != loading_.end();) {
     const SlotIndex slot = *at;
-    const auto answer = options_.source(slot, gen_);
+    using Answer = std::optional<absl::StatusOr<SlotImage>>;
+    const Answer answer =
+        options_.source ? options_.source(slot, checkpoint_)
+                        : Answer(absl::FailedPreconditionError("this server has no checkpoints"));
     if (!answer.has_value()) {
       ++at;
       continue;
@@ -196,7 +199,8 @@ void Replicator::Load() {
     absl::Status loaded = answer->status();
     if (loaded.ok()) loaded = data_.Load(slot, **answer);
     if (!loaded.ok()) {
-      LOG(ERROR) << "slot " << slot << " cannot be restored: " << loaded;
+      restored_ = absl::Status(loaded.code(), absl::StrCat("slot ", slot, " cannot be restored from checkpoint ",
+                                                           checkpoint_, ": ", loaded.message()));
       ++at;
       continue;
     }
@@ -207,7 +211,7 @@ void Replicator::Load() {
 }
 
 void Replicator::OnTick(MonotonicTime now, Outbox& outbox) {
-  if (!loading_.empty()) Load();
+  if (!loading_.empty() && restored_.ok()) Load();
   SendSnaps(now, outbox);
   for (const auto& stream : outgoing_) {
     if (stream != nullptr) stream->Resend(now, outbox);

@@ -30,8 +30,8 @@
 namespace ps {
 
 // Where a slot that was lost is restored from. Called until it has an answer, nullopt: not yet.
-using SlotSource =
-    std::function<std::optional<absl::StatusOr<SlotImage>>(SlotIndex slot, std::uint64_t gen)>;
+using SlotSource = std::function<std::optional<absl::StatusOr<SlotImage>>(
+    SlotIndex slot, std::uint64_t checkpoint)>;
 
 class Replicator {
  public:
@@ -40,7 +40,7 @@ class Replicator {
     std::uint64_t sync_bytes_per_second = 64 << 20;  // for copies that are not required yet
     std::size_t sync_bytes_in_flight = 8 << 20;      // a receiver
     MonotonicTime lag_limit = std::chrono::seconds(1);
-    SlotSource source;  // empty: lost slots begin empty, as at the start of the job
+    SlotSource source;  // empty: this shard cannot restore anything
   };
   Replicator(Options options, SlotData* data);
 
@@ -68,6 +68,8 @@ class Replicator {
   wire::Insync Insync() const;
   std::vector<NodeId> Lagging(MonotonicTime now) const;
   std::uint64_t unacknowledged() const;
+  // Not OK: a slot cannot be restored, ever.
+  const absl::Status& restored() const { return restored_; }
 
  private:
   enum class Role : std::uint8_t { kNone, kCopy, kPrimary };
@@ -118,6 +120,8 @@ class Replicator {
   std::vector<SlotState> states_;
   std::uint64_t epoch_ = 0;
   std::uint64_t gen_ = 0;
+  std::uint64_t checkpoint_ = 0;  // from which slots that begin in this gen begin; 0: from nothing
+  absl::Status restored_;
   std::map<NodeId, Address> addresses_;
   std::vector<std::unique_ptr<OutgoingStream>> outgoing_;  // null: dropped
   std::map<NodeId, std::uint32_t> outgoing_of_;

@@ -37,6 +37,7 @@ bool Replicator::OnConfig(const Message& message, MonotonicTime, Outbox& outbox)
   }
   for (const wire::Routing::Shard& node : config.nodes()) addresses_[node.node()] = node.endpoint();
   if (message.body.gen() > gen_) BeginGen(message.body.gen());
+  checkpoint_ = config.checkpoint();
   std::set<SlotIndex> lost;
   for (const NumberedSlotConfig& entry : *slots) ApplyConfig(entry.slot, entry.config, &lost);
   epoch_ = message.body.epoch();
@@ -95,7 +96,7 @@ void Replicator::BecomePrimary(SlotIndex slot, const SlotConfig& config) {
   state.peers.clear();
   if (config.term == config.restore_term) {
     data_.Clear(slot);
-    state.loading = static_cast<bool>(options_.source);
+    state.loading = checkpoint_ != 0;
     if (state.loading) loading_.insert(slot);
   }
 }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "ps/server/slot_restorer.h"
 
 namespace ps {
 
@@ -23,6 +24,11 @@ void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime
       break;
     case wire::Body::kDone:
       if (shard_ != nullptr && FromLeader(body)) shard_->MarkDone(body.gen(), body.done());
+      break;
+    case wire::Body::kCheckpoint:
+      if (checkpoint_ != nullptr && FromLeader(body)) {
+        checkpoint_->OnRequest(from, message, outbox);
+      }
       break;
     case wire::Body::kHeartbeat:
     case wire::Body::kRouting:
@@ -92,7 +98,25 @@ void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
   options.table.min_count = std::max(1, static_cast<int>(plan.min_count()));
   options.replication = options_.replication;
   options.replication.self = welcome.node();
+  CheckpointIo io;
+  if (!plan.checkpoint_path().empty() && options_.open_checkpoints) {
+    absl::StatusOr<CheckpointIo> opened = options_.open_checkpoints(plan);
+    if (!opened.ok()) {
+      finished_ = true;
+      status_ = opened.status();
+      return;
+    }
+    io = *std::move(opened);
+    auto restorer = std::make_shared<SlotRestorer>(std::move(io.loader));
+    options.replication.source = [restorer](SlotIndex slot, std::uint64_t checkpoint) {
+      return restorer->Get(slot, checkpoint);
+    };
+  }
   shard_ = std::make_unique<Shard>(options);
+  if (io.writer != nullptr) {
+    checkpoint_ = std::make_unique<ShardCheckpoint>(std::move(io.writer), options_.incarnation,
+                                                    &shard_->data(), &shard_->replicator());
+  }
   heartbeat_interval_ = std::chrono::milliseconds(std::max(1u, welcome.heartbeat_ms()));
 }
 
@@ -116,6 +140,7 @@ void ShardMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   }
   if (shard_ != nullptr) {
     shard_->OnTick(now, outbox);
+    if (checkpoint_ != nullptr) checkpoint_->OnTick(outbox);
     if (now >= next_insync_) SendInsync(now, outbox);
   }
   if (now < next_heartbeat_) return;
@@ -124,7 +149,16 @@ void ShardMachine::OnTick(MonotonicTime now, Outbox& outbox) {
     SendHello(outbox);
   } else {
     SendHeartbeat(now, outbox);
+    const absl::Status& restored = shard_->replicator().restored();
+    if (!restored.ok()) SendFailure(restored, outbox);
   }
+}
+
+void ShardMachine::SendFailure(const absl::Status& status, Outbox& outbox) {
+  Message message;
+  message.body.mutable_failure()->set_status_code(static_cast<std::uint32_t>(status.code()));
+  message.body.mutable_failure()->set_message(std::string(status.message()));
+  outbox.Send(options_.scheduler, std::move(message));
 }
 
 void ShardMachine::SendHello(Outbox& outbox) {

@@ -7,14 +7,25 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "ps/checkpoint/checkpoint_loader.h"
+#include "ps/checkpoint/checkpoint_writer.h"
 #include "ps/server/shard.h"
+#include "ps/server/shard_checkpoint.h"
 #include "ps/wire/machine.h"
 
 namespace ps {
+
+// What a shard writes its part of checkpoints with, and gets slots back with.
+struct CheckpointIo {
+  std::unique_ptr<CheckpointWriter> writer;
+  std::unique_ptr<CheckpointLoader> loader;
+};
 
 class ShardMachine : public Machine {
  public:
@@ -26,7 +37,9 @@ class ShardMachine : public Machine {
     std::uint64_t incarnation = 0;  // random
     MonotonicTime scheduler_timeout = std::chrono::seconds(30);
     std::size_t key_cache_bytes = std::size_t{256} << 20;
-    Replicator::Options replication;  // `self` is set when welcomed
+    Replicator::Options replication;  // `self` and `source` are set when welcomed
+    // Of the path and endpoint in a plan. Empty: this shard takes part in no checkpoints.
+    std::function<absl::StatusOr<CheckpointIo>(const wire::Plan& plan)> open_checkpoints;
   };
   explicit ShardMachine(Options options) : options_(std::move(options)) {}
 
@@ -51,9 +64,11 @@ class ShardMachine : public Machine {
   void SendHello(Outbox& outbox);
   void SendHeartbeat(MonotonicTime now, Outbox& outbox);
   void SendInsync(MonotonicTime now, Outbox& outbox);
+  void SendFailure(const absl::Status& status, Outbox& outbox);
 
   const Options options_;
   std::unique_ptr<Shard> shard_;
+  std::unique_ptr<ShardCheckpoint> checkpoint_;  // null: the job has none
   std::uint64_t leader_ = 0;  // the latest leadership term heard of
   MonotonicTime next_insync_{0};
   MonotonicTime heartbeat_interval_ = std::chrono::milliseconds(100);  // of Hello, until welcomed

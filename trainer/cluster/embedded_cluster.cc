@@ -9,6 +9,7 @@
 #include "ps/base/status_macros.h"
 #include "ps/server/shard_machine.h"
 #include "ps/wire/in_process_transport.h"
+#include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/cluster/cluster_run.h"
 #include "trainer/cluster/node_process.h"
 #include "trainer/cluster/observed_scheduler.h"
@@ -57,6 +58,7 @@ absl::StatusOr<std::vector<Node>> MakeNodes(InProcessHub& hub, ClusterShape shap
     options.host = "thread";
     options.scheduler_timeout = kSilenceLimit;
     options.incarnation = NewIncarnation();
+    options.open_checkpoints = OpenCheckpointIo;
     nodes.push_back(
         {std::make_unique<UntilOver>(std::make_unique<ShardMachine>(std::move(options)), over),
          std::move(transport)});
@@ -83,6 +85,7 @@ absl::StatusOr<ClusterResult> RunEmbeddedCluster(const ClusterJob& job, ClusterS
   options.shards = static_cast<std::uint32_t>(shape.servers);
   options.workers = static_cast<std::uint32_t>(shape.workers);
   options.stop_requested = callbacks.stop_requested;
+  PS_RETURN_IF_ERROR(AddCheckpoints(job, &options));
   options.scaling_refusal = "the nodes of this job are threads of one process: their number is fixed";
   InProcessHub hub;
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, hub.Open("scheduler"));

@@ -13,6 +13,7 @@
 #include "glog/logging.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/zeromq_transport.h"
+#include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/cluster/cluster_run.h"
 #include "trainer/cluster/local_nodes.h"
 #include "trainer/cluster/node_process.h"
@@ -72,6 +73,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
       std::chrono::seconds(options.most_restarts > 0 ? 10 : 1);
   plan.stop_requested = callbacks.stop_requested;
   plan.scaling_refusal.clear();
+  PS_RETURN_IF_ERROR(AddCheckpoints(job, &plan));
   // ZeroMQ has threads by now; a child calls nothing but execv after fork, so it does not miss
   // them.
   const std::string& curve_key_file = job.config.cluster.curve_key_file;
@@ -112,6 +114,7 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
       "the nodes of this job come by themselves: start more of them, with --scheduler, or drain "
       "those that are to go (in Kubernetes: kubectl scale deployment)";
   plan.stop_requested = callbacks.stop_requested;
+  PS_RETURN_IF_ERROR(AddCheckpoints(job, &plan));
   PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(job.config.cluster.curve_key_file));
   PS_ASSIGN_OR_RETURN(
       const std::unique_ptr<Transport> transport,

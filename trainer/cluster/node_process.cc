@@ -18,6 +18,7 @@
 #include "ps/base/status_macros.h"
 #include "ps/server/shard_machine.h"
 #include "ps/wire/zeromq_transport.h"
+#include "trainer/cluster/cluster_checkpoints.h"
 #include "worker/logistic_model.h"
 
 namespace ps {
@@ -75,7 +76,8 @@ absl::Status RunShard(const ServerNodeOptions& options, std::unique_ptr<Transpor
                         .host = HostName(),
                         .pid = static_cast<std::uint32_t>(::getpid()),
                         .incarnation = NewIncarnation(),
-                        .scheduler_timeout = options.silence_limit});
+                        .scheduler_timeout = options.silence_limit,
+                        .open_checkpoints = OpenCheckpointIo});
   UntilToldToLeave node(machine, options.leave);
   PS_RETURN_IF_ERROR(RunMachine(node, *transport, MonotonicTime::zero()));
   LogTraffic("shard", *transport, 0);

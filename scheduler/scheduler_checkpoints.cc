@@ -1,0 +1,138 @@
+// Checkpoints of a running job, and going on from one.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "ps/base/status_macros.h"
+#include "ps/table/entry_layout.h"
+#include "scheduler/scheduler_machine.h"
+#include "scheduler/scheduler_state.pb.h"
+
+namespace ps {
+namespace {
+
+// For an interrupted job's last checkpoint; one that is not there by then is not waited for.
+constexpr MonotonicTime kLastCheckpointLimit = std::chrono::seconds(60);
+
+const char* NameOf(Optimizer type) {
+  switch (type) {
+    case Optimizer::kFtrl:
+      return "ftrl";
+    case Optimizer::kAdaGrad:
+      return "adagrad";
+    case Optimizer::kSgd:
+      break;
+  }
+  return "sgd";
+}
+
+}  // namespace
+
+std::vector<Checkpointer::Shard> SchedulerMachine::Primaries() const {
+  std::set<NodeId> primaries;
+  for (SlotIndex slot = 0; slot < slots_.slots(); ++slot) {
+    primaries.insert(slots_.config(slot).primary());
+  }
+  std::vector<Checkpointer::Shard> shards;
+  for (const Member& member : membership_.members()) {
+    if (!primaries.contains(member.node)) continue;
+    shards.push_back({member.node, member.address, member.incarnation});
+  }
+  return shards;
+}
+
+checkpoint::Manifest SchedulerMachine::CheckpointHead() {
+  checkpoint::Manifest head;
+  const wire::Plan& plan = options_.plan;
+  head.set_format("hyperplane-checkpoint");
+  head.set_version(1);
+  head.set_gen(slots_.gen());
+  head.set_job(options_.job_name);
+  head.set_plan_digest(options_.plan_digest);
+  head.set_slot_bits(plan.slot_bits());
+  head.set_min_count(plan.min_count());
+  const auto type = static_cast<Optimizer>(plan.optimizer());
+  const EntryLayout layout = EntryLayout::For(type);
+  head.set_lanes(static_cast<std::uint32_t>(layout.lanes));
+  head.set_floats_per_lane(static_cast<std::uint32_t>(layout.floats_per_lane));
+  head.set_optimizer(NameOf(type));
+  head.set_chunks(ledger_.chunks());
+  head.set_pass(ledger_.pass());
+  for (const auto& [first, last] : ledger_.DoneIntervals()) {
+    checkpoint::Manifest::Interval& interval = *head.add_done();
+    interval.set_first(first);
+    interval.set_last(last);
+  }
+  scheduler::State state;
+  books_.Save(ledger_.pass(), &state);
+  state.set_rows_learnt(rows_learnt_);
+  state.set_passes_done(passes_done_);
+  state.set_job(events_->SaveState());
+  head.set_progress(state.SerializeAsString());
+  return head;
+}
+
+// What is done is fixed before any shard is asked. With staleness 0 slots are written between two
+// rounds: there, none has a part of a step.
+void SchedulerMachine::KeepCheckpoints(MonotonicTime now, Outbox& outbox) {
+  const bool due = phase_ == Phase::kTraining && checkpointer_->Due(now) &&
+                   (!interrupted_ || last_checkpoint_asked_ >= MonotonicTime::zero()) &&
+                   slots_.Lost().empty() && !slots_.changed();
+  if (stepped()) ledger_.Hold(due || !checkpointer_->idle());
+  if (due && (!stepped() || ledger_.WoundDown())) checkpointer_->Begin(CheckpointHead(), now);
+  if (phase_ < Phase::kStopping && !slots_.changed()) {
+    checkpointer_->OnTick(Primaries(), slots_, now, outbox);
+  } else if (phase_ >= Phase::kStopping) {
+    checkpointer_->End();
+  }
+  if (std::string news = checkpointer_->TakeNews(); !news.empty()) {
+    Note(std::move(news), checkpointer_->failed_last() ? google::GLOG_WARNING : google::GLOG_INFO);
+  }
+}
+
+void SchedulerMachine::OnCheckpointPart(const Member& member, const Message& message,
+                                        MonotonicTime now) {
+  if (!checkpointer_.has_value() || member.role != wire::SERVER || slots_.changed()) return;
+  checkpointer_->OnPart({member.node, member.address, member.incarnation}, message, slots_, now);
+  changed_ = true;
+}
+
+bool SchedulerMachine::LastCheckpointOver(MonotonicTime now) {
+  if (!checkpointer_.has_value()) return true;
+  if (last_checkpoint_asked_ < MonotonicTime::zero()) {
+    last_checkpoint_asked_ = now;
+    checkpointer_->AskNow();
+  }
+  const bool asked_and_written = checkpointer_->idle() && !checkpointer_->Due(now);
+  return asked_and_written || now - last_checkpoint_asked_ > kLastCheckpointLimit;
+}
+
+void SchedulerMachine::BeginFrom(const checkpoint::Manifest* manifest) {
+  ledger_.BeginPass(manifest == nullptr ? 0 : manifest->pass());
+  if (manifest == nullptr) return;
+  for (const checkpoint::Manifest::Interval& interval : manifest->done()) {
+    ledger_.MarkDone(interval.first(), interval.last());
+  }
+}
+
+absl::Status SchedulerMachine::Resume() {
+  if (!options_.resume.has_value()) return absl::OkStatus();
+  const checkpoint::Manifest& manifest = *options_.resume;
+  scheduler::State state;
+  if (!state.ParseFromString(manifest.progress())) {
+    return absl::DataLossError(absl::StrCat("checkpoint ", manifest.id(), ": its progress is malformed"));
+  }
+  PS_RETURN_IF_ERROR(books_.Load(state));
+  rows_learnt_ = rows_then_ = state.rows_learnt();
+  passes_done_ = state.passes_done();
+  restore_from_ = manifest.id();
+  BeginFrom(&manifest);
+  done_changed_ = true;
+  PS_RETURN_IF_ERROR(events_->OnResume(state.job(), books_.Look(manifest.pass())));
+  Note(absl::StrCat("going on from checkpoint ", manifest.id(), ": pass ", manifest.pass() + 1, ", ",
+                    ledger_.done(), " of ", ledger_.chunks(), " chunks done, ", rows_learnt_,
+                    " rows learnt"));
+  return absl::OkStatus();
+}
+
+}  // namespace ps
