@@ -149,7 +149,7 @@ void Checkpointer::OnTick(const std::vector<Shard>& primaries, const SlotMap& sl
   const absl::Status checked = dropped.ok() ? CheckManifest(manifest_) : dropped;
   if (!checked.ok()) return Fail(std::string(checked.message()), now);
   phase_ = Phase::kManifest;
-  catalog_->Commit(manifest_);
+  catalog_->Commit(manifest_, latest_ ? latest_->id() : 0);
 }
 
 void Checkpointer::OnPart(const Shard& from, const Message& message, const SlotMap& slots,

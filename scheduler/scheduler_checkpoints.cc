@@ -13,6 +13,8 @@ namespace {
 
 // For an interrupted job's last checkpoint; one that is not there by then is not waited for.
 constexpr MonotonicTime kLastCheckpointLimit = std::chrono::seconds(60);
+// Moves of slots that have begun may take so long; a checkpoint begins all the same after it.
+constexpr MonotonicTime kMovesLimit = std::chrono::seconds(2);
 
 const char* NameOf(Optimizer type) {
   switch (type) {
@@ -78,8 +80,13 @@ void SchedulerMachine::KeepCheckpoints(MonotonicTime now, Outbox& outbox) {
   const bool due = phase_ == Phase::kTraining && checkpointer_->Due(now) &&
                    (!interrupted_ || last_checkpoint_asked_ >= MonotonicTime::zero()) &&
                    slots_.Lost().empty() && !slots_.changed();
-  if (stepped()) ledger_.Hold(due || !checkpointer_->idle());
-  if (due && (!stepped() || ledger_.WoundDown())) checkpointer_->Begin(CheckpointHead(), now);
+  const bool waits = due || !checkpointer_->idle();
+  if (waits && !moves_wait_) moves_wait_since_ = now;
+  moves_wait_ = waits;
+  if (stepped()) ledger_.Hold(waits);
+  const bool settled = stepped() ? ledger_.WoundDown()
+                                 : slots_.Syncing() == 0 || now - moves_wait_since_ > kMovesLimit;
+  if (due && settled) checkpointer_->Begin(CheckpointHead(), now);
   if (phase_ < Phase::kStopping && !slots_.changed()) {
     checkpointer_->OnTick(Primaries(), slots_, now, outbox);
   } else if (phase_ >= Phase::kStopping) {

@@ -192,6 +192,8 @@ class SchedulerMachine : public Machine {
   std::optional<ScaleDecider> decider_;
   std::optional<Checkpointer> checkpointer_;  // none: the job writes no checkpoints
   std::uint64_t restore_from_ = 0;            // in this gen; 0: slots begin from nothing
+  bool moves_wait_ = false;  // a slot that changes hands would be in nobody's part of a checkpoint
+  MonotonicTime moves_wait_since_{0};
   MonotonicTime last_checkpoint_asked_{-1};   // of an interrupted job; negative: not yet
   MonotonicTime observed_since_{-1};  // for the policy; negative: not in training
   std::uint64_t rows_then_ = 0;

@@ -95,7 +95,7 @@ void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
 
 void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
   if (const absl::Status resumed = Resume(); !resumed.ok()) return Fail(resumed);
-  slots_.Start(UsableServers());
+  slots_.Start(UsableServers(), /*from_checkpoint=*/restore_from_ != 0);
   slots_.Seal();
   for (const Member& member : membership_.members()) {
     if (member.alive && member.role == wire::SERVER) SendConfig(member, 0, outbox);

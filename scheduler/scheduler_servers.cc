@@ -143,7 +143,7 @@ void SchedulerMachine::PublishSlots(Outbox& outbox) {
   if (!slots_.started() || phase_ == Phase::kStopping) return;
   if (last_tick_ >= next_improve_ && phase_ != Phase::kExporting && !stepped()) {
     next_improve_ = last_tick_ + kImproveInterval;
-    slots_.Improve(UsableServers());
+    slots_.Improve(UsableServers(), /*moves=*/!moves_wait_);
   }
   if (slots_.changed()) {
     const std::uint64_t base = slots_.epoch();

@@ -49,12 +49,12 @@ SlotMap::Loads SlotMap::LoadsOf(const Servers& servers) const {
   return loads;
 }
 
-void SlotMap::Start(const Servers& servers) {
+void SlotMap::Start(const Servers& servers, bool from_checkpoint) {
   std::vector<NodeId> nodes;
   for (const auto& [node, server] : servers) nodes.push_back(node);
   const std::size_t count = slots_.size();
   Loads loads = LoadsOf(servers);
-  const int wanted = Wanted(servers);
+  const int wanted = from_checkpoint ? 1 : Wanted(servers);
   for (std::size_t slot = 0; slot < count; ++slot) {
     SlotConfig& config = Change(static_cast<SlotIndex>(slot));
     config.term = 1;

@@ -30,8 +30,10 @@ class SlotMap {
 
   SlotMap(int slot_bits, int replicas) : replicas_(replicas), slots_(std::size_t{1} << slot_bits) {}
 
-  // The first configuration: primaries in contiguous runs, copies spread over the others.
-  void Start(const Servers& servers);
+  // The first configuration: primaries in contiguous runs, copies spread over the others. Slots that
+  // begin from a checkpoint have no copies yet: one that is promoted before it has the slot would
+  // begin from nothing.
+  void Start(const Servers& servers, bool from_checkpoint = false);
   bool started() const { return epoch_ > 0; }
 
   // These hold nothing any more. A member becomes primary where one of them was.
@@ -43,8 +45,8 @@ class SlotMap {
   // A sync target has everything. False for news of an earlier session.
   bool Insync(SlotIndex slot, std::uint32_t term, NodeId node, std::uint64_t sync_id,
               const Servers& servers);
-  // Takes the next steps towards the right placement.
-  void Improve(const Servers& servers);
+  // Takes the next steps towards the right placement; without moves only missing copies are begun.
+  void Improve(const Servers& servers, bool moves = true);
 
   bool changed() const { return changed_; }
   // The changes are a version of their own from now on.

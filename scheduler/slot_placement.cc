@@ -125,11 +125,12 @@ void SlotMap::EvenPrimaries(const Servers& servers, Loads& loads) {
   }
 }
 
-void SlotMap::Improve(const Servers& servers) {
-  if (!started() || servers.empty()) return;
+void SlotMap::Improve(const Servers& servers, bool moves) {
+  if (!started() || servers.empty() || (!moves && replicas_ == 1)) return;
   Loads loads = LoadsOf(servers);
-  DropLeaving(servers, loads);
+  if (moves) DropLeaving(servers, loads);
   BeginSyncs(servers, loads);
+  if (!moves) return;
   if (Syncing() > 0) return;
   Even(servers, loads);
   if (Syncing() == 0) EvenPrimaries(servers, loads);

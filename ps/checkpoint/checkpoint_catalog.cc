@@ -20,10 +20,11 @@ ThreadedCheckpointCatalog::~ThreadedCheckpointCatalog() {
   thread_.join();
 }
 
-void ThreadedCheckpointCatalog::Commit(const checkpoint::Manifest& manifest) {
+void ThreadedCheckpointCatalog::Commit(const checkpoint::Manifest& manifest, std::uint64_t in_use) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     manifest_ = manifest;
+    in_use_ = in_use;
   }
   wake_.notify_one();
 }
@@ -36,15 +37,17 @@ std::optional<absl::Status> ThreadedCheckpointCatalog::Poll() {
 void ThreadedCheckpointCatalog::Run() {
   for (;;) {
     checkpoint::Manifest manifest;
+    std::uint64_t in_use = 0;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       wake_.wait(lock, [this] { return stopping_ || manifest_.has_value(); });
       if (!manifest_.has_value()) return;  // one that was handed over is still written
       manifest = *std::exchange(manifest_, std::nullopt);
+      in_use = in_use_;
     }
     absl::Status written = WriteManifest(*storage_, manifest);
     if (written.ok()) {
-      const absl::Status removed = RemoveOldCheckpoints(*storage_, keep_);
+      const absl::Status removed = RemoveOldCheckpoints(*storage_, keep_, in_use);
       if (!removed.ok()) LOG(WARNING) << "old checkpoints stay: " << removed;
     }
     const std::lock_guard<std::mutex> lock(mutex_);

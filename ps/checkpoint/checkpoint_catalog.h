@@ -24,8 +24,9 @@ class CheckpointCatalog {
 
   // Ids of an interrupted checkpoint are not given again.
   virtual std::uint64_t NextId() = 0;
-  // At most one is on its way: not before Poll has answered the one before.
-  virtual void Commit(const checkpoint::Manifest& manifest) = 0;
+  // At most one is on its way: not before Poll has answered the one before. The checkpoint `in_use`
+  // is not thinned out; 0: there is none.
+  virtual void Commit(const checkpoint::Manifest& manifest, std::uint64_t in_use) = 0;
   // The answer to Commit: the checkpoint exists, or it does not.
   virtual std::optional<absl::Status> Poll() = 0;
 };
@@ -38,7 +39,7 @@ class ThreadedCheckpointCatalog : public CheckpointCatalog {
   ~ThreadedCheckpointCatalog() override;  // waits for the call in progress
 
   std::uint64_t NextId() override { return next_id_++; }
-  void Commit(const checkpoint::Manifest& manifest) override;
+  void Commit(const checkpoint::Manifest& manifest, std::uint64_t in_use) override;
   std::optional<absl::Status> Poll() override;
 
  private:
@@ -51,6 +52,7 @@ class ThreadedCheckpointCatalog : public CheckpointCatalog {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::optional<checkpoint::Manifest> manifest_;  // protected by mutex_
+  std::uint64_t in_use_ = 0;                      // protected by mutex_
   std::optional<absl::Status> answer_;            // protected by mutex_
   bool stopping_ = false;                         // protected by mutex_
 

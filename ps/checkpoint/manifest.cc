@@ -191,16 +191,19 @@ absl::Status VerifyCheckpoint(CheckpointStorage& storage, std::uint64_t id) {
   return absl::OkStatus();
 }
 
-absl::Status RemoveOldCheckpoints(CheckpointStorage& storage, int keep) {
+absl::Status RemoveOldCheckpoints(CheckpointStorage& storage, int keep, std::uint64_t in_use) {
   PS_ASSIGN_OR_RETURN(const std::vector<std::uint64_t> ids, ListCheckpoints(storage));
   const std::size_t kept = std::min<std::size_t>(ids.size(), static_cast<std::size_t>(keep));
   if (kept == 0) return absl::OkStatus();
   std::set<std::string> needed;
-  for (std::size_t i = ids.size() - kept; i < ids.size(); ++i) {
+  const auto stays = [&](std::size_t i) { return i >= ids.size() - kept || ids[i] == in_use; };
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (!stays(i)) continue;
     PS_ASSIGN_OR_RETURN(const Manifest manifest, ReadManifest(storage, ids[i]));
     for (const Manifest::File& file : manifest.files()) needed.insert(file.name());
   }
-  for (std::size_t i = 0; i < ids.size() - kept; ++i) {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (stays(i)) continue;
     PS_RETURN_IF_ERROR(storage.Remove(ManifestName(ids[i])));
   }
   PS_ASSIGN_OR_RETURN(const std::vector<StoredObject> files, storage.List(kSlots));

@@ -43,7 +43,8 @@ absl::Status VerifyCheckpoint(CheckpointStorage& storage, std::uint64_t id);
 // Keeps the newest `keep` manifests and the files that they refer to; removes older manifests, then
 // slot files of ids below the newest manifest's that no kept one refers to. A manifest that cannot
 // be read stops it: nothing is removed on a guess.
-absl::Status RemoveOldCheckpoints(CheckpointStorage& storage, int keep);
+// The checkpoint `in_use` stays too (0: none): newer ones may be of no use to who counts on it.
+absl::Status RemoveOldCheckpoints(CheckpointStorage& storage, int keep, std::uint64_t in_use = 0);
 
 // Manifests first, then slot files, whole or not.
 absl::Status RemoveAllCheckpoints(CheckpointStorage& storage);

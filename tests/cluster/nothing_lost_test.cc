@@ -102,6 +102,21 @@ SimulatedJob QuietScalingJobOf(std::uint64_t seed) {
   return job;
 }
 
+// The same with checkpoints: lost slots go back to the last one, and the whole job is killed and goes
+// on from it on other nodes.
+SimulatedJob CheckpointJobOf(std::uint64_t seed) {
+  SimulatedJob job = JobOf(seed);
+  std::mt19937_64 random(seed * 53 + 29);
+  if (random() % 3 != 0) job.replicas = 1;
+  if (job.replicas == 1 && random() % 3 == 0) job.staleness = 0;
+  if (job.staleness == 0) job.drains = 0;
+  job.checkpoint_every = std::chrono::milliseconds(5 + random() % 200);
+  job.restarts = static_cast<int>(random() % 3);
+  job.total_losses = static_cast<int>(random() % 2);
+  job.passes = 1 + random() % 3;
+  return job;
+}
+
 // What a checker saw, or nothing.
 std::string Violation(const SimulatedJob& job, const MadeData& data,
                       const SimulatedResult& result) {
@@ -133,6 +148,8 @@ struct Happened {
   int rollbacks = 0;
   int scaled = 0;
   int joined = 0;
+  int resumed = 0;
+  std::uint64_t checkpoints = 0;
 };
 
 ::testing::AssertionResult Holds(std::uint64_t seed, const SimulatedJob& job, Happened* happened) {
@@ -141,13 +158,15 @@ struct Happened {
   happened->rollbacks += result.rollbacks;
   happened->scaled += result.scaled;
   happened->joined += result.joined;
+  happened->resumed += result.resumed;
+  happened->checkpoints += result.checkpoints;
   const std::string violation = Violation(job, data, result);
   if (violation.empty()) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure()
          << violation << "\nreplay: PS_SEED=" << seed << " nothing_lost_test\n"
          << job.shards << " shards, " << job.workers << " workers, replicas " << job.replicas
          << ", staleness " << job.staleness << ", kills " << job.shard_kills << ", losses "
-         << job.total_losses << ", drains " << job.drains << ", scalings " << job.scalings
+         << job.total_losses << ", restarts " << job.restarts << ", drains " << job.drains << ", scalings " << job.scalings
          << ", rollbacks " << result.rollbacks;
 }
 
@@ -198,6 +217,14 @@ TEST(NothingLost, WhileServersAndWorkersComeAndGo) {
   if (std::getenv("PS_SEED") != nullptr) return;
   EXPECT_GT(happened.scaled, 0);
   EXPECT_GT(happened.joined, 0);
+}
+
+TEST(NothingLost, WithCheckpointsAndJobsThatAreKilled) {
+  const Happened happened = HoldsForAll(CheckpointJobOf, 600);
+  if (std::getenv("PS_SEED") != nullptr) return;
+  EXPECT_GT(happened.checkpoints, 0u);
+  EXPECT_GT(happened.rollbacks, 0);
+  EXPECT_GT(happened.resumed, 0);
 }
 
 TEST(NothingLost, ServersThatLeaveInOrderTakeNothingWithThem) {

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "tests/cluster/simulated_checkpoints.h"
 
 namespace ps {
 namespace {
@@ -32,8 +33,11 @@ class MadeSource : public ChunkSource {
 // Everything of one run that must outlive the network.
 class Cluster {
  public:
-  Cluster(const SimulatedJob& job, const MadeData& data, SimulatedResult* result);
-  absl::Status Run();
+  // `storage` outlives the job.
+  Cluster(const SimulatedJob& job, const MadeData& data, MemoryStorage& storage,
+          SimulatedResult* result);
+  // Until its end, or until it is killed (null: it is not).
+  absl::Status Run(MonotonicTime until, bool* killed);
 
  private:
   void AddShard(int index);
@@ -47,6 +51,7 @@ class Cluster {
 
   const SimulatedJob& job_;
   const MadeData& data_;
+  MemoryStorage& storage_;
   std::mt19937_64 random_;
   SchedulerMachine scheduler_;
   std::vector<std::unique_ptr<ShardMachine>> shards_;  // the dead too
@@ -62,7 +67,8 @@ class Cluster {
   SimulatedNetwork network_;
 };
 
-SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeData& data) {
+SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeData& data,
+                                           MemoryStorage& storage) {
   SchedulerMachine::Options options;
   wire::Plan& plan = options.plan;
   plan.set_slot_bits(job.slot_bits);
@@ -88,14 +94,25 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   options.no_workers_limit = std::chrono::seconds(300);
   if (job.scalings > 0) options.scaling_refusal.clear();
   for (std::uint64_t c = 0; c < data.chunks.size(); ++c) options.chunks.push_back({0, c, c + 1});
+  if (job.checkpoint_every > MonotonicTime::zero()) {
+    plan.set_checkpoint_path("memory");
+    options.checkpoints = std::make_shared<SimulatedCheckpointCatalog>(storage, job.seed * 31 + 7);
+    options.checkpointing.every = job.checkpoint_every;
+    options.checkpointing.full_every = 3;
+    options.checkpointing.ask_again = std::chrono::milliseconds(100);
+    const std::vector<std::uint64_t> ids = ListCheckpoints(storage).value();
+    if (!ids.empty()) options.resume = ReadManifest(storage, ids.back()).value();
+  }
   return options;
 }
 
-Cluster::Cluster(const SimulatedJob& job, const MadeData& data, SimulatedResult* result)
+Cluster::Cluster(const SimulatedJob& job, const MadeData& data, MemoryStorage& storage,
+                 SimulatedResult* result)
     : job_(job),
       data_(data),
+      storage_(storage),
       random_(job.seed * 7919 + 1),
-      scheduler_(SchedulerOptions(job, data), result),
+      scheduler_(SchedulerOptions(job, data, storage), result),
       scaling_random_(job.seed * 104729 + 3),
       shards_ever_(job.shards),
       workers_ever_(job.workers),
@@ -127,6 +144,11 @@ void Cluster::AddShard(int index) {
   options.scheduler_timeout = std::chrono::seconds(60);
   if (job_.scalings > 0) options.pid = pids_[options.endpoint] = ++processes_;
   if (job_.tiny_key_cache) options.key_cache_bytes = 1200;
+  options.open_checkpoints = [this, seed = options.incarnation](
+                                 const wire::Plan&) -> absl::StatusOr<CheckpointIo> {
+    return CheckpointIo{std::make_unique<SimulatedCheckpointWriter>(storage_, seed),
+                        std::make_unique<SimulatedCheckpointLoader>(storage_, seed + 1)};
+  };
   shards_.push_back(std::make_unique<ShardMachine>(options));
   network_.AddNode(options.endpoint, shards_.back().get());
   living_[options.endpoint] = shards_.back().get();
@@ -232,6 +254,7 @@ void Cluster::Watch(SimulatedResult* result) {
     }
   }
   result->epoch = scheduler_.slots().epoch();
+  result->checkpoints = scheduler_.Status(network_.now()).checkpoints;
   StartMissing(result);
   if (scheduler_.finished()) return;
   network_.At(network_.now() + std::chrono::milliseconds(97), [this, result] { Watch(result); });
@@ -276,11 +299,15 @@ void Cluster::PlanKills() {
   }
 }
 
-absl::Status Cluster::Run() {
+absl::Status Cluster::Run(MonotonicTime until, bool* killed) {
+  if (killed != nullptr) network_.At(until, [killed] { *killed = true; });
   // Nodes that are left when the scheduler has finished would wait for it in vain for their whole
   // timeout.
   // A job in steps of which every other one waits for a late message may take most of an hour.
-  const bool done = network_.RunUntil([&] { return scheduler_.finished(); }, job_.most_time);
+  const bool done = network_.RunUntil(
+      [&] { return scheduler_.finished() || (killed != nullptr && *killed); }, job_.most_time);
+  if (killed != nullptr && *killed && !scheduler_.finished()) return absl::OkStatus();
+  if (killed != nullptr) *killed = false;
   if (!done) return absl::DeadlineExceededError(network_.Describe());
   return scheduler_.status();
 }
@@ -347,6 +374,14 @@ bool SimulatedResult::OnPassEnd(const PassReport& report) {
   return true;
 }
 
+absl::Status SimulatedResult::OnResume(const std::string& state, const PassReport& report) {
+  ++resumed;
+  const std::size_t told = std::stoul(state);
+  if (passes.size() < told || told < report.pass) broken = "a pass that is done was never told";
+  passes.resize(told);  // those after it are told again
+  return absl::OkStatus();
+}
+
 void SimulatedResult::OnWeights(absl::Span<const Key> k, absl::Span<const float> w) {
   keys.insert(keys.end(), k.begin(), k.end());
   weights.insert(weights.end(), w.begin(), w.end());
@@ -354,9 +389,24 @@ void SimulatedResult::OnWeights(absl::Span<const Key> k, absl::Span<const float>
 
 SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
   SimulatedResult result;
-  Cluster cluster(job, data, &result);
-  result.status = cluster.Run();
-  return result;
+  MemoryStorage storage;
+  std::mt19937_64 random(job.seed * 65537 + 5);
+  SimulatedJob now = job;
+  for (int restart = 0;; ++restart) {
+    bool killed = false;
+    const MonotonicTime until(random() % (2 * job.kills_within.count()));
+    Cluster cluster(now, data, storage, &result);
+    result.status = cluster.Run(until, restart < job.restarts ? &killed : nullptr);
+    if (!killed) return result;
+    now.seed = random();
+    now.shards = 1 + static_cast<int>(random() % 4);
+    now.workers = 1 + static_cast<int>(random() % 3);
+    now.gone = 0;
+    now.faults.partitions.clear();  // of nodes that there may not be
+    result.keys.clear();
+    result.weights.clear();
+    if (ListCheckpoints(storage).value().empty()) result.passes.clear();
+  }
 }
 
 }  // namespace ps

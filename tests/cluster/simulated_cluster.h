@@ -72,6 +72,8 @@ struct SimulatedJob {
   bool tiny_key_cache = false;  // shards keep hardly any key list
   MonotonicTime stall_limit = std::chrono::minutes(10);
   MonotonicTime most_time = std::chrono::hours(4);  // of the virtual clock
+  MonotonicTime checkpoint_every{0};  // zero: the job writes none
+  int restarts = 0;  // the whole job is killed, and another, of other nodes, goes on from what is stored
   MonotonicTime look_at{0};  // not zero: when SimulatedResult::computed is taken
 };
 
@@ -88,6 +90,8 @@ struct SimulatedResult : JobEvents {
   int scaled = 0;   // commands that were carried out
   int joined = 0;   // nodes that were started for them, or in place of others
   std::uint64_t epoch = 0;  // versions of the configuration that there were
+  std::uint64_t checkpoints = 0;
+  int resumed = 0;  // jobs that went on from a checkpoint
 
   void OnStarted() override { started = true; }
   void OnLearnt(const LearntRows& rows) override { rows_told += rows.labels.size(); }
@@ -98,6 +102,8 @@ struct SimulatedResult : JobEvents {
     keys.clear();
     weights.clear();
   }
+  absl::Status OnResume(const std::string& state, const PassReport& report) override;
+  std::string SaveState() override { return std::to_string(passes.size()); }
 };
 
 // Runs the job to its end; status is DeadlineExceeded when it hangs (in virtual time).
