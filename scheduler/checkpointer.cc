@@ -48,8 +48,8 @@ void Checkpointer::Begin(checkpoint::Manifest head, MonotonicTime now) {
   covered_.assign(slots, false);
   manifest_ = std::move(head);
   manifest_.set_id(catalog_->NextId());
-  const bool full = options_.always_full || next_full_ || !latest_ ||
-                    since_full_ + 1 >= options_.full_every;
+  const bool full =
+      options_.always_full || next_full_ || !latest_ || since_full_ + 1 >= options_.full_every;
   manifest_.set_full(full);
   if (full) {
     manifest_.mutable_slot_file()->Resize(static_cast<int>(slots), 0);
@@ -108,10 +108,11 @@ void Checkpointer::OnTick(const std::vector<Shard>& primaries, const SlotMap& sl
     ++written_;
     latest_at_ = now;
     next_at_ = now + options_.every;
-    const std::string what = absl::StrFormat(
-        "checkpoint %d is written: %s, %.1f MB in %.2f s", manifest_.id(),
-        manifest_.full() ? "all slots" : "what has changed",
-        static_cast<double>(BytesWritten()) / 1e6, std::chrono::duration<double>(now - began_).count());
+    const std::string what =
+        absl::StrFormat("checkpoint %d is written: %s, %.1f MB in %.2f s", manifest_.id(),
+                        manifest_.full() ? "all slots" : "what has changed",
+                        static_cast<double>(BytesWritten()) / 1e6,
+                        std::chrono::duration<double>(now - began_).count());
     latest_ = std::move(manifest_);
     absl::StrAppend(&news_, news_.empty() ? "" : "; ", what);
     return Answer(what);
@@ -123,7 +124,8 @@ void Checkpointer::OnTick(const std::vector<Shard>& primaries, const SlotMap& sl
     Part& part = parts_[shard.node];
     if (part.here) continue;
     asked_all = false;
-    if (part.asked_at >= MonotonicTime::zero() && now - part.asked_at < options_.ask_again) continue;
+    if (part.asked_at >= MonotonicTime::zero() && now - part.asked_at < options_.ask_again)
+      continue;
     part.asked_at = now;
     Message message;
     message.body.set_epoch(slots.epoch());

@@ -1,10 +1,10 @@
 // One checkpoint after the other: when one is due, what is still missing of the one that is being
 // written, and which is the last that exists.
 //
-// Begin fixes what was done; then every shard is asked for the slots that it is primary of, again and
-// again until its part is there. A slot counts iff its part comes from who is its primary, in that
-// term. When all slots are there, the manifest is committed; only then does the checkpoint exist. A
-// rollback voids what is being written; its id is not used again. One thread.
+// Begin fixes what was done; then every shard is asked for the slots that it is primary of, again
+// and again until its part is there. A slot counts iff its part comes from who is its primary, in
+// that term. When all slots are there, the manifest is committed; only then does the checkpoint
+// exist. A rollback voids what is being written; its id is not used again. One thread.
 #pragma once
 
 #include <cstdint>

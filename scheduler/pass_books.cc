@@ -24,8 +24,8 @@ absl::Status PassBooks::Load(const scheduler::State& state) {
   books_.clear();
   for (const scheduler::State::Book& saved : state.books()) {
     if (saved.counted_size() != static_cast<int>(chunks_)) {
-      return absl::DataLossError(
-          absl::StrCat("pass ", saved.pass(), " has ", saved.counted_size(), " chunks, not ", chunks_));
+      return absl::DataLossError(absl::StrCat("pass ", saved.pass(), " has ", saved.counted_size(),
+                                              " chunks, not ", chunks_));
     }
     Book& book = BookOf(saved.pass());
     book.counted.assign(saved.counted().begin(), saved.counted().end());

@@ -127,7 +127,8 @@ absl::Status SchedulerMachine::Resume() {
   const checkpoint::Manifest& manifest = *options_.resume;
   scheduler::State state;
   if (!state.ParseFromString(manifest.progress())) {
-    return absl::DataLossError(absl::StrCat("checkpoint ", manifest.id(), ": its progress is malformed"));
+    return absl::DataLossError(
+        absl::StrCat("checkpoint ", manifest.id(), ": its progress is malformed"));
   }
   PS_RETURN_IF_ERROR(books_.Load(state));
   rows_learnt_ = rows_then_ = state.rows_learnt();
@@ -136,8 +137,8 @@ absl::Status SchedulerMachine::Resume() {
   BeginFrom(&manifest);
   done_changed_ = true;
   PS_RETURN_IF_ERROR(events_->OnResume(state.job(), books_.Look(manifest.pass())));
-  Note(absl::StrCat("going on from checkpoint ", manifest.id(), ": pass ", manifest.pass() + 1, ", ",
-                    ledger_.done(), " of ", ledger_.chunks(), " chunks done, ", rows_learnt_,
+  Note(absl::StrCat("going on from checkpoint ", manifest.id(), ": pass ", manifest.pass() + 1,
+                    ", ", ledger_.done(), " of ", ledger_.chunks(), " chunks done, ", rows_learnt_,
                     " rows learnt"));
   return absl::OkStatus();
 }

@@ -121,7 +121,11 @@ void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
     }
   }
   if (!status_.ok()) return;
-  if (ledger_.PassDone()) return EndPass();
+  if (ledger_.PassDone()) {
+    const bool stops = interrupted_ && ledger_.pass() + 1 < options_.passes;
+    if (!stops || LastCheckpointOver(now)) EndPass();
+    return;
+  }
   const bool settled = ledger_.WoundDown() || now - interrupted_at_ > options_.interrupt_limit;
   if (interrupted_ && settled && LastCheckpointOver(now)) {
     report_pending_ = true;

@@ -1,6 +1,6 @@
-// Which checkpoints there are, as the scheduler keeps it: a manifest is committed without waiting, in
-// a thread of its own, and old ones are thinned out after it. An interface, so that a simulation can
-// do it inline.
+// Which checkpoints there are, as the scheduler keeps it: a manifest is committed without waiting,
+// in a thread of its own, and old ones are thinned out after it. An interface, so that a simulation
+// can do it inline.
 //
 // Calls never block on storage; one caller thread an object.
 #pragma once

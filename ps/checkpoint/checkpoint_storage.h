@@ -47,7 +47,8 @@ class CheckpointStorage {
   virtual std::string Describe(const std::string& name) const = 0;
 };
 
-// Of a directory's path, or of s3://BUCKET/PREFIX; `endpoint` is of S3 alone (S3LocationFrom). Nothing is made yet.
+// Of a directory's path, or of s3://BUCKET/PREFIX; `endpoint` is of S3 alone (S3LocationFrom).
+// Nothing is made yet.
 absl::StatusOr<std::shared_ptr<CheckpointStorage>> OpenCheckpointStorage(
     const std::string& path, const std::string& endpoint);
 

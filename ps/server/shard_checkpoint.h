@@ -1,6 +1,6 @@
 // Writes the slots that a shard is primary of, when the scheduler asks for a checkpoint: a few at
-// each tick, while pushes go on. A slot is written as it is when its turn comes, with the pushes that
-// it has; slots of which nothing has changed are only named.
+// each tick, while pushes go on. A slot is written as it is when its turn comes, with the pushes
+// that it has; slots of which nothing has changed are only named.
 //
 // Not owned: data and replicator. One thread; never waits for storage.
 #pragma once

@@ -1,5 +1,5 @@
-// Gets lost slots back from a checkpoint, for a machine that may not wait: a slot is asked for again
-// and again until it is there. What fails for a while is tried again; damage is final.
+// Gets lost slots back from a checkpoint, for a machine that may not wait: a slot is asked for
+// again and again until it is there. What fails for a while is tried again; damage is final.
 //
 // One thread.
 #pragma once

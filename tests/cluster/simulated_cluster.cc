@@ -401,7 +401,7 @@ SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
     now.seed = random();
     now.shards = 1 + static_cast<int>(random() % 4);
     now.workers = 1 + static_cast<int>(random() % 3);
-    now.gone = 0;
+    now.gone = now.drains = 0;
     now.faults.partitions.clear();  // of nodes that there may not be
     result.keys.clear();
     result.weights.clear();

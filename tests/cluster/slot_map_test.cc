@@ -48,5 +48,19 @@ TEST_F(SlotMapTest, NewsOfAnEarlierTermDoesNotCount) {
   EXPECT_FALSE(config().HasMember(2));
 }
 
+// A copy that is promoted before it has the slot would begin from nothing.
+TEST(SlotMap, SlotsFromACheckpointHaveNoCopiesAtFirst) {
+  const SlotMap::Servers servers = {{1, {"a"}}, {2, {"b"}}};
+  SlotMap slots(2, 2);
+  slots.Start(servers, /*from_checkpoint=*/true);
+  for (SlotIndex slot = 0; slot < slots.slots(); ++slot) {
+    EXPECT_EQ(slots.config(slot).members.size(), 1u);
+    EXPECT_EQ(slots.config(slot).restore_term, slots.config(slot).term);
+  }
+  slots.Seal();
+  slots.Improve(servers);
+  EXPECT_GT(slots.Syncing(), 0u);
+}
+
 }  // namespace
 }  // namespace ps

@@ -1,22 +1,15 @@
 // Servers and workers come and go while a job trains; every occurrence of every feature counts once.
-//
-// Counting with the real programs: all labels are 1, the optimiser is SGD, and its rate is so small
-// (2^-60) that every prediction stays 1/2. Each occurrence of a feature then adds exactly 2^-61 to
-// its weight.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include <chrono>
 #include <functional>
-#include <sstream>
 #include <thread>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "models/bundle/bundle.h"
 #include "ps/wire/zeromq_transport.h"
+#include "tests/end_to_end/counted_data.h"
 #include "tests/end_to_end/program.h"
 
 namespace ps {
@@ -31,27 +24,10 @@ class ScalingTest : public testing::Test {
   static constexpr int kPasses = 120;
 
   void SetUp() override {
-    Generate(place_.path(), "made.svm", "libsvm", kRows);
-    std::istringstream made(ReadText(place_ / "made.svm"));
-    std::string all;
-    for (std::string line; std::getline(made, line);) {
-      const std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
-      all += "1";
-      for (std::size_t i = 1; i < words.size(); ++i) {
-        const std::string index = words[i].substr(0, words[i].find(':'));
-        std::uint64_t number = 0;
-        ASSERT_TRUE(absl::SimpleAtoi(index, &number)) << line;
-        ++frequency_[IndexKey(number)];
-        absl::StrAppend(&all, " ", index, ":1");
-      }
-      all += "\n";
-    }
-    WriteText(place_ / "train.svm", all);
     WriteText(place_ / "job.yaml",
               absl::StrCat("data: {train: {files: [train.svm]}}\n"
-                           "model: {optimizer: {type: sgd, alpha: 8.673617379884035e-19}}\n"
-                           "train: {passes: ",
-                           kPasses,
+                           "model: ",
+                           CountedData::kModel, "\ntrain: {passes: ", kPasses,
                            "}\n"
                            "cluster: {servers: 2, workers: 2, http: '127.0.0.1:0'}\n"
                            "output: {dir: out}\n"));
@@ -96,22 +72,10 @@ class ScalingTest : public testing::Test {
     return run.Children().size() == count;
   }
 
-  void ExpectCounted() const {
-    const JsonValue metrics = MetricsOf(place_ / "out");
-    EXPECT_EQ(NumberAt(metrics, "rows_learnt"), double{kRows} * kPasses);
-    const auto bundle = Bundle::Open(place_ / "out");
-    ASSERT_TRUE(bundle.ok()) << bundle.status();
-    EXPECT_EQ((*bundle)->info().bias, 0x1p-61 * kRows * kPasses);
-    ASSERT_EQ((*bundle)->keys().size(), frequency_.size());
-    for (std::size_t i = 0; i < frequency_.size(); ++i) {
-      const auto counted = frequency_.find((*bundle)->keys()[i]);
-      ASSERT_NE(counted, frequency_.end());
-      ASSERT_EQ((*bundle)->weights()[i], 0x1p-61 * counted->second * kPasses);
-    }
-  }
+  void ExpectCounted() const { data_.ExpectCounted(place_ / "out", kPasses); }
 
   const Workplace place_;
-  std::map<Key, int> frequency_;
+  const CountedData data_{place_, kRows};
 };
 
 TEST_F(ScalingTest, ByCommandOutAndInAgain) {

@@ -40,9 +40,9 @@ absl::Status CheckSameJob(const CheckpointStorage& storage, const checkpoint::Ma
   const std::string otherwise =
       "; to begin anew, set checkpoint.resume: never or another checkpoint.dir";
   if (manifest.plan_digest() != options.plan_digest) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        where, " is of the job '", manifest.job(),
-        "' with other data, features or settings: it cannot go on here", otherwise));
+    return absl::InvalidArgumentError(
+        absl::StrCat(where, " is of the job '", manifest.job(),
+                     "' with other data, features or settings: it cannot go on here", otherwise));
   }
   if (manifest.pass() >= options.passes) {
     return absl::InvalidArgumentError(absl::StrCat(where, " is in pass ", manifest.pass() + 1,
@@ -74,15 +74,13 @@ absl::Status AddCheckpoints(const ClusterJob& job, SchedulerMachine::Options* op
     options->resume = std::move(manifest);
   }
   PS_ASSIGN_OR_RETURN(const std::uint64_t next_id, NextCheckpointId(*storage));
-  options->checkpoints =
-      std::make_shared<ThreadedCheckpointCatalog>(storage, config.keep, next_id);
+  options->checkpoints = std::make_shared<ThreadedCheckpointCatalog>(storage, config.keep, next_id);
   return absl::OkStatus();
 }
 
 absl::StatusOr<CheckpointIo> OpenCheckpointIo(const wire::Plan& plan) {
-  PS_ASSIGN_OR_RETURN(
-      const std::shared_ptr<CheckpointStorage> storage,
-      OpenCheckpointStorage(plan.checkpoint_path(), plan.checkpoint_endpoint()));
+  PS_ASSIGN_OR_RETURN(const std::shared_ptr<CheckpointStorage> storage,
+                      OpenCheckpointStorage(plan.checkpoint_path(), plan.checkpoint_endpoint()));
   return CheckpointIo{std::make_unique<ThreadedCheckpointWriter>(storage),
                       std::make_unique<ThreadedCheckpointLoader>(storage)};
 }

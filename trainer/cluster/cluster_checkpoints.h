@@ -9,8 +9,9 @@
 
 namespace ps {
 
-// Opens the storage, and finds the checkpoint to go on from. Does nothing for a job without checkpoints. DataLoss
-// or NotFound: the newest checkpoint is damaged; InvalidArgument: it is of another job, or the storage cannot be used.
+// Opens the storage, and finds the checkpoint to go on from. Does nothing for a job without
+// checkpoints. DataLoss or NotFound: the newest checkpoint is damaged; InvalidArgument: it is of
+// another job, or the storage cannot be used.
 absl::Status AddCheckpoints(const ClusterJob& job, SchedulerMachine::Options* options);
 
 // ShardMachine::Options::open_checkpoints of real servers.
