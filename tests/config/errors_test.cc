@@ -113,6 +113,14 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:1: data.keep_negatives: must be above 0 and at most 1, is 0"},
         Case{"data: {train: {files: [a]}, index_base: 2}\n",
              "job.yaml:1: data.index_base: must be 0 to 1, is 2"},
+        Case{std::string(kData) + "checkpoint: {every: 5}\n",
+             "job.yaml:2: checkpoint.dir: required: a directory, or s3://BUCKET/PREFIX"},
+        Case{std::string(kData) + "checkpoint: {dir: 'gs://bucket/x'}\n",
+             "job.yaml:2: checkpoint.dir: expected a directory, or s3://BUCKET/PREFIX"},
+        Case{std::string(kData) + "checkpoint: {dir: ckpt, endpoint: 'http://x'}\n",
+             "job.yaml:2: checkpoint.endpoint: only for s3://BUCKET/PREFIX"},
+        Case{std::string(kData) + "checkpoint: {dir: ckpt, keep: 1}\n",
+             "job.yaml:2: checkpoint.keep: must be 2 to 1000000, is 1"},
         Case{std::string(kData) + "train: {early_stopping: true}\n",
              "2 errors in job.yaml:\n"
              "  job.yaml:2: train.early_stopping: expected a section, got true\n"
@@ -124,9 +132,6 @@ INSTANTIATE_TEST_SUITE_P(
         Case{std::string(kData) + "features: [{column: a, op: hash, min_count: 2}]\n",
              "job.yaml:2: features[0].min_count: not available in this version; set "
              "model.min_count, for all features alike"},
-        Case{std::string(kData) + "checkpoint: {dir: ckpt, every: 60s}\n",
-             "job.yaml:2: checkpoint: not available in this version; remove the section; a "
-             "stopped job starts again from its model with model.warm_start"},
         Case{"data:\n  train: {sql: {url: env:DB, query: q}}\n",
              "job.yaml:2: data.train.sql: not available in this version; export the rows to "
              "files and name them in data.train.files"},

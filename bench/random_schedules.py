@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Real processes under random schedules: killed, stopped for a while, scaled out and in, the whole job
+killed and started again; every occurrence of every feature must count exactly once.
+
+  bench/random_schedules.py [--bin build/bin] [--schedules 50] [--first 1] [--rows 20000] [--passes 60]
+
+Odd schedules have two copies of every slot, even ones a single copy and checkpoints. All labels are 1,
+the optimiser is SGD with a rate of 2^-60, so each occurrence adds exactly 2^-61 to a weight. A schedule
+is a seed; one that fails is printed with the command that replays it (timing differs, of course).
+"""
+import argparse
+import collections
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def children(pid):
+    """Living children of a process: [(pid, name)]."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat") as file:
+                name, rest = file.read().split("(", 1)[1].rsplit(")", 1)
+            state, parent = rest.split()[:2]
+        except (OSError, ValueError):
+            continue
+        if int(parent) == pid and state != "Z":
+            found.append((int(entry), name))
+    return found
+
+
+def make_data(binaries, directory, rows):
+    subprocess.run([f"{binaries}/ps_datagen", "--format", "libsvm", "--rows", str(rows), "--out",
+                    f"{directory}/made.svm"], check=True, capture_output=True)
+    frequency = collections.Counter()
+    with open(f"{directory}/made.svm") as made, open(f"{directory}/train.svm", "w") as train:
+        for line in made:
+            indices = [word.split(":")[0] for word in line.split()[1:]]
+            frequency.update(indices)
+            train.write("1 " + " ".join(f"{index}:1" for index in indices) + "\n")
+    return frequency
+
+
+class Schedule:
+    def __init__(self, args, directory, seed):
+        self.args, self.directory, self.random = args, directory, random.Random(seed)
+        self.replicas = 2 if seed % 2 else 1
+        self.out = f"{directory}/out{seed}"
+        self.checkpoints = f"{directory}/ckpt{seed}"
+        self.done = collections.Counter()
+
+    def start(self):
+        checkpoint = f"checkpoint: {{dir: {self.checkpoints}, every: 0.5}}\n"
+        with open(f"{self.directory}/job.yaml", "w") as job:
+            job.write(f"data: {{train: {{files: [{self.directory}/train.svm]}}}}\n"
+                      "model: {optimizer: {type: sgd, alpha: 8.673617379884035e-19}}\n"
+                      f"train: {{passes: {self.args.passes}}}\n"
+                      f"cluster: {{servers: 4, workers: 3, replicas: {self.replicas}, http: '127.0.0.1:0'}}\n"
+                      + (checkpoint if self.replicas == 1 else "") + f"output: {{dir: {self.out}}}\n")
+        self.log = open(f"{self.directory}/log", "ab")
+        return subprocess.Popen([f"{self.args.bin}/ps_train", "--config", f"{self.directory}/job.yaml"],
+                                stdout=subprocess.DEVNULL, stderr=self.log)
+
+    def ctl(self, *words):
+        return subprocess.run([f"{self.args.bin}/ps_ctl", *words, "--dir", self.out],
+                              capture_output=True, timeout=30).returncode == 0
+
+    def act(self, job):
+        """One mishap or command; returns the job's process, which may be another one."""
+        nodes = children(job.pid)
+        kind = self.random.choice(["kill", "kill", "stop", "scale", "drain"] +
+                                  (["restart", "kill"] if self.replicas == 1 else []))
+        if kind in ("kill", "stop") and nodes:
+            pid, name = self.random.choice(nodes)
+            kind += " " + name
+            try:
+                os.kill(pid, signal.SIGKILL if kind.startswith("kill") else signal.SIGSTOP)
+                if kind.startswith("stop"):
+                    time.sleep(self.random.uniform(0.2, 3))
+                    os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                kind = "too late"
+        elif kind == "scale":
+            servers = self.random.randint(max(2, self.replicas), 5)
+            if not self.ctl("scale", "--servers", str(servers), "--workers", str(self.random.randint(1, 4))):
+                kind = "too late"
+        elif kind == "drain":
+            if not self.ctl("drain", str(self.random.randint(1, 8))):
+                kind = "too late"
+        elif kind == "restart":
+            everybody = [pid for pid, _ in nodes] + [job.pid]
+            for pid in everybody:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            if job.wait() == 0:
+                return job
+            self.done[kind] += 1
+            return self.start()
+        self.done[kind] += 1
+        return job
+
+    def run(self, frequency):
+        """What is wrong, or nothing."""
+        job = self.start()
+        deadline = time.monotonic() + self.args.limit
+        time.sleep(self.random.uniform(0.3, 1))
+        for _ in range(self.random.randint(2, 6)):
+            if job.poll() is not None:
+                break
+            job = self.act(job)
+            time.sleep(self.random.uniform(0.1, 1.5))
+        try:
+            code = job.wait(timeout=max(1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            job.kill()
+            return "it hangs"
+        if code != 0:
+            return f"exit code {code}"
+        dump = subprocess.run([f"{self.args.bin}/ps_model", "dump", self.out], capture_output=True, text=True,
+                              check=True).stdout
+        return self.check(dump, frequency)
+
+    def check(self, dump, frequency):
+        weights = {}
+        for line in dump.splitlines()[1:]:
+            key, index, weight = line.split("\t")
+            weights["bias" if key == "bias" else index] = struct.unpack("f", struct.pack("f", float(weight)))[0]
+        expected = {index: 2.0**-61 * count * self.args.passes for index, count in frequency.items()}
+        expected["bias"] = 2.0**-61 * self.args.rows * self.args.passes
+        wrong = [index for index in expected if weights.get(index) != expected[index]]
+        if wrong or len(weights) != len(expected):
+            return f"{len(wrong)} of {len(expected)} features have another count, {len(weights)} are there"
+        return ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bin", default=os.path.join(os.path.dirname(__file__), "..", "build", "bin"))
+    parser.add_argument("--schedules", type=int, default=50)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=20000)
+    parser.add_argument("--passes", type=int, default=60)
+    parser.add_argument("--limit", type=float, default=180, help="seconds for a schedule")
+    args = parser.parse_args()
+    args.bin = os.path.abspath(args.bin)
+    directory = tempfile.mkdtemp(prefix="random_schedules.")
+    failed, done = 0, collections.Counter()
+    try:
+        frequency = make_data(args.bin, directory, args.rows)
+        for seed in range(args.first, args.first + args.schedules):
+            schedule = Schedule(args, directory, seed)
+            began = time.monotonic()
+            wrong = schedule.run(frequency)
+            done.update(schedule.done)
+            failed += bool(wrong)
+            what = ", ".join(f"{kind} x{count}" for kind, count in sorted(schedule.done.items()))
+            print(f"{seed}: replicas {schedule.replicas}; {what}; {time.monotonic() - began:.1f} s"
+                  f"{': FAILED: ' + wrong if wrong else ''}", flush=True)
+            if wrong:
+                print(f"  replay: bench/random_schedules.py --first {seed} --schedules 1 "
+                      f"--rows {args.rows} --passes {args.passes}")
+                shutil.copy(f"{directory}/log", f"random_schedule_{seed}.log")
+            shutil.rmtree(schedule.out, ignore_errors=True)
+            shutil.rmtree(schedule.checkpoints, ignore_errors=True)
+            os.truncate(f"{directory}/log", 0)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    print(f"{args.schedules} schedules, {failed} failed; " +
+          ", ".join(f"{kind} {count}" for kind, count in sorted(done.items())))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
