@@ -61,6 +61,8 @@ const char* SchedulerMachine::PhaseName() const {
   switch (phase_) {
     case Phase::kGathering:
       return "gathering";
+    case Phase::kReturning:
+      return "returning";
     case Phase::kImporting:
       return "importing";
     case Phase::kTraining:

@@ -1,6 +1,7 @@
 #include "scheduler/membership.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -9,6 +10,15 @@ namespace ps {
 std::string Member::Name() const {
   return absl::StrCat(role == wire::SERVER ? "shard " : "worker ", node, " (", host, ", pid ", pid,
                       endpoint.empty() ? "" : ", ", endpoint, ")");
+}
+
+void Membership::Restore(Member member) {
+  member.node = static_cast<NodeId>(members_.size()) + 1;
+  members_.push_back(std::move(member));
+}
+
+void Membership::Greet(MonotonicTime now) {
+  for (Member& member : members_) member.last_heard = now;
 }
 
 Member* Membership::Admit(const wire::Hello& hello, const Address& from, MonotonicTime now) {

@@ -32,6 +32,8 @@ struct Member {
 
 class Membership {
  public:
+  // One that an earlier scheduler had admitted, in the order of their numbers. It is heard now.
+  void Restore(Member member);
   // A Hello: the member it is from, new or known; null for one that is dead (a late duplicate).
   Member* Admit(const wire::Hello& hello, const Address& from, MonotonicTime now);
   // Any other message: its sender, heard now; null for strangers.
@@ -43,6 +45,8 @@ class Membership {
   // time.
   void Ended(Member& member) { member.last_heard = MonotonicTime::min(); }
 
+  // Everybody was heard now.
+  void Greet(MonotonicTime now);
   // The scheduler itself was busy for so long: what members said meanwhile is still to be read.
   void Excuse(MonotonicTime gap);
 

@@ -88,7 +88,11 @@ void SchedulerMachine::KeepCheckpoints(MonotonicTime now, Outbox& outbox) {
                                  : slots_.Syncing() == 0 || now - moves_wait_since_ > kMovesLimit;
   if (due && settled) checkpointer_->Begin(CheckpointHead(), now);
   if (phase_ < Phase::kStopping && !slots_.changed()) {
+    const std::uint64_t written = checkpointer_->written();
     checkpointer_->OnTick(Primaries(), slots_, now, outbox);
+    // Before the next one thins those out that are older than this; and what is counted may not be
+    // older than what it says is done.
+    if (checkpointer_->written() != written) PersistProgress();
   } else if (phase_ >= Phase::kStopping) {
     checkpointer_->End();
   }
@@ -122,25 +126,28 @@ void SchedulerMachine::BeginFrom(const checkpoint::Manifest* manifest) {
   }
 }
 
-absl::Status SchedulerMachine::Resume() {
-  if (!options_.resume.has_value()) return absl::OkStatus();
-  const checkpoint::Manifest& manifest = *options_.resume;
+absl::Status SchedulerMachine::GoOnFrom(const std::optional<checkpoint::Manifest>& progress) {
+  if (!progress.has_value()) return absl::OkStatus();
   scheduler::State state;
-  if (!state.ParseFromString(manifest.progress())) {
-    return absl::DataLossError(
-        absl::StrCat("checkpoint ", manifest.id(), ": its progress is malformed"));
+  if (!state.ParseFromString(progress->progress())) {
+    return absl::DataLossError("the progress that was stored is malformed");
   }
   PS_RETURN_IF_ERROR(books_.Load(state));
   rows_learnt_ = rows_then_ = state.rows_learnt();
   passes_done_ = state.passes_done();
-  restore_from_ = manifest.id();
-  BeginFrom(&manifest);
+  BeginFrom(&*progress);
   done_changed_ = true;
-  PS_RETURN_IF_ERROR(events_->OnResume(state.job(), books_.Look(manifest.pass())));
-  Note(absl::StrCat("going on from checkpoint ", manifest.id(), ": pass ", manifest.pass() + 1,
-                    ", ", ledger_.done(), " of ", ledger_.chunks(), " chunks done, ", rows_learnt_,
-                    " rows learnt"));
+  PS_RETURN_IF_ERROR(events_->OnResume(state.job(), books_.Look(progress->pass())));
+  Note(absl::StrCat("going on in pass ", progress->pass() + 1, ": ", ledger_.done(), " of ",
+                    ledger_.chunks(), " chunks done, ", rows_learnt_, " rows learnt"));
   return absl::OkStatus();
+}
+
+absl::Status SchedulerMachine::Resume() {
+  if (!options_.resume.has_value()) return absl::OkStatus();
+  restore_from_ = options_.resume->id();
+  Note(absl::StrCat("going on from checkpoint ", restore_from_));
+  return GoOnFrom(options_.resume);
 }
 
 }  // namespace ps

@@ -40,11 +40,15 @@ SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
     checkpointing.always_full = stepped();  // nothing counts there what has changed
     checkpointer_.emplace(checkpointing, options_.checkpoints, options_.resume);
   }
+  if (absl::Status loaded = LoadStored(); !loaded.ok()) Fail(std::move(loaded));
 }
 
 void SchedulerMachine::Stamp(std::size_t first, Outbox& outbox) const {
   for (std::size_t i = first; i < outbox.items().size(); ++i) {
     outbox.items()[i].message.body.set_gen(slots_.gen());
+    if (options_.store != nullptr) {
+      outbox.items()[i].message.body.set_leader(options_.store->leadership_term());
+    }
   }
 }
 
@@ -74,6 +78,8 @@ void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime 
   if (body.has_heartbeat()) return OnHeartbeat(from, message, now, outbox);
   Member* member = membership_.Heard(from, now);
   if (member == nullptr) return;  // a stranger makes itself known by Hello or a heartbeat
+  // What nodes have done for an earlier scheduler is void, and what they do now is so too.
+  if (phase_ == Phase::kReturning && !body.has_leave() && !body.has_failure()) return;
   switch (body.kind_case()) {
     case wire::Body::kLeaseRequest:
       OnLeaseRequest(*member, std::move(message), now, outbox);
@@ -128,6 +134,8 @@ void SchedulerMachine::OnHello(const Address& from, const wire::Hello& hello, Mo
   if (member == nullptr) return;
   if (membership_.members().size() > before) {
     Note(absl::StrCat(member->Name(), " has come"));
+    PersistMembers();  // its number is its own for ever
+    if (!status_.ok()) return;
   }
   Message message;
   wire::Welcome& welcome = *message.body.mutable_welcome();
@@ -137,7 +145,7 @@ void SchedulerMachine::OnHello(const Address& from, const wire::Hello& hello, Mo
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.heartbeat).count()));
   welcome.set_incarnation(member->incarnation);
   outbox.Send(member->address, std::move(message));
-  if (!slots_.started() || slots_.epoch() == 0) return;
+  if (!slots_.started() || slots_.epoch() == 0 || phase_ == Phase::kReturning) return;
   if (member->role == wire::SERVER) {
     SendConfig(*member, 0, outbox);
   } else if (routing_.has_value()) {

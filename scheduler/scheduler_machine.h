@@ -2,6 +2,7 @@
 // weights in and out, and ends everything.
 //
 //   gathering -> importing -> training <-> exporting -> stopping -> finished
+//   returning (to the nodes of an earlier scheduler) -> importing
 //
 // Each concern is a type of its own: Membership (who), SlotMap (who holds what), ChunkLedger (what is
 // done), WeightExporter and WeightImporter (weights), PassBooks (counts and metrics). This machine only connects them to
@@ -15,10 +16,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "models/data/data_files.h"
+#include "ps/state_store/state_store.h"
 #include "ps/wire/machine.h"
 #include "ps/wire/routing_table.h"
 #include "scheduler/checkpointer.h"
@@ -35,6 +39,11 @@
 #include "scheduler/weight_transfer.h"
 
 namespace ps {
+
+// Of a scheduler's stored records: the checkpoint that slots go back to (0: none), and whether there may
+// be nodes to go on with. DataLoss: damaged.
+absl::StatusOr<std::uint64_t> StoredCheckpoint(const std::map<std::string, std::string>& records);
+bool HasStoredNodes(const std::map<std::string, std::string>& records);
 
 class SchedulerMachine : public Machine {
  public:
@@ -67,6 +76,9 @@ class SchedulerMachine : public Machine {
     std::string plan_digest;                         // of all that a job must share to go on
     std::string job_name;
     std::optional<checkpoint::Manifest> resume;      // of such a job
+    // What must outlive this machine; null: nothing. It is committed to in the machine's thread.
+    std::shared_ptr<StateStore> store;
+    std::map<std::string, std::string> stored;  // by an earlier scheduler of the job: its nodes may be there
   };
   // `events` is not owned.
   SchedulerMachine(Options options, JobEvents* events);
@@ -106,7 +118,7 @@ class SchedulerMachine : public Machine {
   const SlotMap& slots() const { return slots_; }
 
  private:
-  enum class Phase { kGathering, kImporting, kTraining, kExporting, kStopping, kFinished };
+  enum class Phase { kGathering, kReturning, kImporting, kTraining, kExporting, kStopping, kFinished };
   struct WaitingWorker {  // for a lease
     Message request;
     MonotonicTime deadline;
@@ -126,7 +138,7 @@ class SchedulerMachine : public Machine {
   void OnInsync(const wire::Insync& insync);
   void RemoveServers(const std::set<NodeId>& dead);
   void RecoverLost(MonotonicTime now);
-  void Rollback(const SlotMap::Servers& servers, MonotonicTime now);
+  void RollBackSlots(const SlotMap::Servers& servers, MonotonicTime now);
   // Makes the changes of slots a version, and tells everybody.
   void PublishSlots(Outbox& outbox);
   void UpdateRouting(Outbox& outbox);
@@ -141,8 +153,22 @@ class SchedulerMachine : public Machine {
   // Back to what a checkpoint says is done; null: to the start.
   void BeginFrom(const checkpoint::Manifest* manifest);
   absl::Status Resume();
+  // Takes over what was counted and done; nothing where there is none.
+  absl::Status GoOnFrom(const std::optional<checkpoint::Manifest>& progress);
   // The interrupted job's last checkpoint is there, or is not to be had.
   bool LastCheckpointOver(MonotonicTime now);
+
+  // What outlives this machine (scheduler_restart.cc).
+  using Record = std::pair<std::string, std::string>;
+  void Persist(absl::Span<const Record> records);
+  Record JobRecord() const;
+  void PersistMembers();
+  void PersistSlots();
+  void ForgetStored();
+  void KeepProgress(MonotonicTime now);
+  void PersistProgress();
+  absl::Status LoadStored();
+  void Return(MonotonicTime now, Outbox& outbox);
 
   // Nodes that come and go while the job runs (scheduler_scaling.cc).
   absl::Status MayChangeNodes() const;
@@ -192,6 +218,9 @@ class SchedulerMachine : public Machine {
   std::optional<ScaleDecider> decider_;
   std::optional<Checkpointer> checkpointer_;  // none: the job writes no checkpoints
   std::uint64_t restore_from_ = 0;            // in this gen; 0: slots begin from nothing
+  std::optional<checkpoint::Manifest> progress_;  // as an earlier scheduler stored it
+  std::optional<std::uint64_t> stored_gen_;
+  MonotonicTime next_progress_{0};  // when progress is stored again
   bool moves_wait_ = false;  // a slot that changes hands would be in nobody's part of a checkpoint
   MonotonicTime moves_wait_since_{0};
   MonotonicTime last_checkpoint_asked_{-1};   // of an interrupted job; negative: not yet

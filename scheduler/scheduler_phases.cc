@@ -25,22 +25,32 @@ void SchedulerMachine::Step(MonotonicTime now, Outbox& outbox) {
     last_progress_ += now - last_tick_;
   }
   last_tick_ = now;
-  if (phase_began_ < MonotonicTime::zero()) phase_began_ = now;
+  if (phase_began_ < MonotonicTime::zero()) {
+    phase_began_ = now;
+    if (phase_ == Phase::kReturning) {
+      membership_.Greet(now);
+      slots_seen_ = now;
+    }
+  }
   if (!interrupted_ && options_.stop_requested && options_.stop_requested()) {
     Interrupt(now, "asked to stop: finishing what is leased");
     ledger_.WindDown();
   }
   if (phase_ != Phase::kStopping) {
     CheckMembers(now);
-    RecoverLost(now);
+    if (phase_ != Phase::kReturning || slots_.Lost().empty() || UsableServers().empty()) RecoverLost(now);
     LeaveExcess(now);
     if (decider_.has_value()) FollowPolicy(now);
   }
   CheckStall(now);
-  if (checkpointer_.has_value()) KeepCheckpoints(now, outbox);
+  if (checkpointer_.has_value() && phase_ > Phase::kReturning) KeepCheckpoints(now, outbox);
+  KeepProgress(now);
   switch (phase_) {
     case Phase::kGathering:
       Gather(now, outbox);
+      break;
+    case Phase::kReturning:
+      Return(now, outbox);
       break;
     case Phase::kImporting:
       importer_->OnTick(now, ShardSender(outbox));
@@ -62,7 +72,7 @@ void SchedulerMachine::Step(MonotonicTime now, Outbox& outbox) {
 }
 
 void SchedulerMachine::Fail(absl::Status status) {
-  if (phase_ == Phase::kStopping) return;
+  if (phase_ >= Phase::kStopping) return;
   Note(absl::StrCat("the job fails: ", status.ToString()), google::GLOG_ERROR);
   status_ = std::move(status);
   phase_ = Phase::kStopping;
@@ -97,6 +107,8 @@ void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
   if (const absl::Status resumed = Resume(); !resumed.ok()) return Fail(resumed);
   slots_.Start(UsableServers(), /*from_checkpoint=*/restore_from_ != 0);
   slots_.Seal();
+  PersistSlots();
+  if (!status_.ok()) return;
   for (const Member& member : membership_.members()) {
     if (member.alive && member.role == wire::SERVER) SendConfig(member, 0, outbox);
   }
@@ -292,6 +304,7 @@ void SchedulerMachine::Stop(MonotonicTime now, Outbox& outbox) {
   }
   if (all_stopped || now - phase_began_ > options_.stop_limit) {
     phase_ = Phase::kFinished;
+    ForgetStored();
     return;
   }
   if (now < next_stop_) return;

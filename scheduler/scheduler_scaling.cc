@@ -33,7 +33,7 @@ std::size_t SchedulerMachine::Staying(wire::Role role) const {
 }
 
 absl::Status SchedulerMachine::MayChangeNodes() const {
-  if (phase_ == Phase::kGathering) {
+  if (phase_ <= Phase::kReturning) {
     return absl::FailedPreconditionError("training has not begun: nodes are still to come");
   }
   if (!running() || interrupted_) return absl::FailedPreconditionError("the job is ending");
@@ -182,7 +182,7 @@ void SchedulerMachine::FollowPolicy(MonotonicTime now) {
 
 // Said until they are gone: a Stop may be lost.
 void SchedulerMachine::LetGo(Outbox& outbox) {
-  if (phase_ >= Phase::kStopping || slots_.changed()) return;
+  if (phase_ >= Phase::kStopping || phase_ <= Phase::kReturning || slots_.changed()) return;
   std::optional<std::set<NodeId>> holders;
   for (const Member& member : membership_.members()) {
     if (!member.leaving || !member.alive) continue;

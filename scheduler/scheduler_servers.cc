@@ -47,7 +47,10 @@ void SchedulerMachine::RecoverLost(MonotonicTime now) {
   }
   SlotMap::Servers servers = UsableServers();
   std::erase_if(servers, [](const auto& server) { return server.second.leaving; });
-  if (!servers.empty()) return Rollback(servers, now);
+  if (!servers.empty()) {
+    RollBackSlots(servers, now);
+    return BeginImport();
+  }
   if (now - slots_seen_ <= options_.no_servers_limit) return;
   std::string who;
   for (const Member& member : membership_.members()) {
@@ -57,15 +60,17 @@ void SchedulerMachine::RecoverLost(MonotonicTime now) {
                                            "; their part of the model is lost")));
 }
 
-void SchedulerMachine::Rollback(const SlotMap::Servers& servers, MonotonicTime now) {
+void SchedulerMachine::RollBackSlots(const SlotMap::Servers& servers, MonotonicTime now) {
   const std::size_t lost = slots_.Lost().size();
   slots_.Rollback(servers, /*all=*/stepped());
   const checkpoint::Manifest* manifest = checkpointer_.has_value() ? checkpointer_->latest() : nullptr;
   restore_from_ = manifest == nullptr ? 0 : manifest->id();
   const std::string since =
       manifest == nullptr ? "the start" : absl::StrCat("checkpoint ", restore_from_);
-  Note(absl::StrCat("rollback to gen ", slots_.gen(), ": the only copies of ", lost,
-                    " slots are lost; what was learnt since ", since, " is done again for them"),
+  const std::string why =
+      lost > 0 ? absl::StrCat("the only copies of ", lost, " slots are lost; ") : "";
+  Note(absl::StrCat("rollback to gen ", slots_.gen(), ": ", why, "what was learnt since ", since,
+                    " is done again for them"),
        google::GLOG_WARNING);
   if (checkpointer_.has_value()) checkpointer_->Abort("a rollback came before it was complete", now);
   BeginFrom(manifest);
@@ -77,7 +82,6 @@ void SchedulerMachine::Rollback(const SlotMap::Servers& servers, MonotonicTime n
   events_->OnRollback();
   last_progress_ = now;
   changed_ = true;
-  BeginImport();
 }
 
 void SchedulerMachine::BeginImport() {
@@ -140,7 +144,7 @@ void SchedulerMachine::UpdateRouting(Outbox& outbox) {
 }
 
 void SchedulerMachine::PublishSlots(Outbox& outbox) {
-  if (!slots_.started() || phase_ == Phase::kStopping) return;
+  if (!slots_.started() || phase_ == Phase::kStopping || phase_ == Phase::kReturning) return;
   if (last_tick_ >= next_improve_ && phase_ != Phase::kExporting && !stepped()) {
     next_improve_ = last_tick_ + kImproveInterval;
     slots_.Improve(UsableServers(), /*moves=*/!moves_wait_);
@@ -148,6 +152,8 @@ void SchedulerMachine::PublishSlots(Outbox& outbox) {
   if (slots_.changed()) {
     const std::uint64_t base = slots_.epoch();
     slots_.Seal();
+    PersistSlots();
+    if (!status_.ok()) return;
     for (const Member& member : membership_.members()) {
       if (member.alive && member.role == wire::SERVER) SendConfig(member, base, outbox);
     }

@@ -64,7 +64,7 @@ void WorkerMachine::OnMessage(const Address& from, Message message, MonotonicTim
       }
       break;
     case wire::Body::kStop:
-      OnStop(body.stop(), outbox);
+      if (body.leader() >= leader_) OnStop(body.stop(), outbox);
       return;
     default:
       VLOG(1) << "unexpected message from " << from;

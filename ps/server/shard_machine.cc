@@ -34,7 +34,7 @@ void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime
     case wire::Body::kRouting:
       break;
     case wire::Body::kStop:
-      OnStop(body.stop(), outbox);
+      if (FromLeader(body)) OnStop(body.stop(), outbox);
       return;
     case wire::Body::kError:
       // An answer to nothing this machine waits for; and errors are not answered with errors.

@@ -117,6 +117,19 @@ SimulatedJob CheckpointJobOf(std::uint64_t seed) {
   return job;
 }
 
+// The same, with schedulers that die and come back to nodes that went on.
+SimulatedJob SchedulerJobOf(std::uint64_t seed) {
+  SimulatedJob job = seed % 2 == 0 ? CheckpointJobOf(seed) : JobOf(seed);
+  std::mt19937_64 random(seed * 71 + 3);
+  job.restarts = 0;
+  job.scheduler_kills = 1 + static_cast<int>(random() % 3);
+  if (random() % 2 == 0) {
+    job.shard_kills = job.total_losses = job.gone = 0;
+    job.dead_after = std::chrono::seconds(5);
+  }
+  return job;
+}
+
 // What a checker saw, or nothing.
 std::string Violation(const SimulatedJob& job, const MadeData& data,
                       const SimulatedResult& result) {
@@ -149,6 +162,7 @@ struct Happened {
   int scaled = 0;
   int joined = 0;
   int resumed = 0;
+  int schedulers = 0;
   std::uint64_t checkpoints = 0;
 };
 
@@ -159,6 +173,7 @@ struct Happened {
   happened->scaled += result.scaled;
   happened->joined += result.joined;
   happened->resumed += result.resumed;
+  happened->schedulers += result.schedulers;
   happened->checkpoints += result.checkpoints;
   const std::string violation = Violation(job, data, result);
   if (violation.empty()) return ::testing::AssertionSuccess();
@@ -166,7 +181,7 @@ struct Happened {
          << violation << "\nreplay: PS_SEED=" << seed << " nothing_lost_test\n"
          << job.shards << " shards, " << job.workers << " workers, replicas " << job.replicas
          << ", staleness " << job.staleness << ", kills " << job.shard_kills << ", losses "
-         << job.total_losses << ", restarts " << job.restarts << ", drains " << job.drains << ", scalings " << job.scalings
+         << job.total_losses << ", schedulers " << job.scheduler_kills << ", restarts " << job.restarts << ", drains " << job.drains << ", scalings " << job.scalings
          << ", rollbacks " << result.rollbacks;
 }
 
@@ -225,6 +240,12 @@ TEST(NothingLost, WithCheckpointsAndJobsThatAreKilled) {
   EXPECT_GT(happened.checkpoints, 0u);
   EXPECT_GT(happened.rollbacks, 0);
   EXPECT_GT(happened.resumed, 0);
+}
+
+TEST(NothingLost, WhenTheSchedulerDiesAndComesBack) {
+  const Happened happened = HoldsForAll(SchedulerJobOf, 600);
+  if (std::getenv("PS_SEED") != nullptr) return;
+  EXPECT_GT(happened.schedulers, 0);
 }
 
 TEST(NothingLost, ServersThatLeaveInOrderTakeNothingWithThem) {

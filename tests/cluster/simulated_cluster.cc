@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "tests/cluster/memory_state_store.h"
 #include "tests/cluster/simulated_checkpoints.h"
 
 namespace ps {
@@ -44,16 +45,20 @@ class Cluster {
   void AddWorker(const Address& address);
   void PlanKills();
   void PlanShardKills();
+  void PlanSchedulerKills(SimulatedResult* result);
   void Watch(SimulatedResult* result);
   void RestartShard(int index);
   void PlanScalings(SimulatedResult* result);
   void StartMissing(SimulatedResult* result);
+  void StartEnded();
 
   const SimulatedJob& job_;
   const MadeData& data_;
   MemoryStorage& storage_;
   std::mt19937_64 random_;
-  SchedulerMachine scheduler_;
+  const std::shared_ptr<MemoryStateStore> store_;
+  std::unique_ptr<SchedulerMachine> scheduler_;
+  std::vector<std::unique_ptr<SchedulerMachine>> dead_schedulers_;
   std::vector<std::unique_ptr<ShardMachine>> shards_;  // the dead too
   std::map<Address, ShardMachine*> living_;
   std::vector<std::unique_ptr<WorkerMachine>> workers_;  // the dead too
@@ -68,7 +73,8 @@ class Cluster {
 };
 
 SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeData& data,
-                                           MemoryStorage& storage) {
+                                           MemoryStorage& storage,
+                                           const std::shared_ptr<MemoryStateStore>& store) {
   SchedulerMachine::Options options;
   wire::Plan& plan = options.plan;
   plan.set_slot_bits(job.slot_bits);
@@ -103,6 +109,14 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
     const std::vector<std::uint64_t> ids = ListCheckpoints(storage).value();
     if (!ids.empty()) options.resume = ReadManifest(storage, ids.back()).value();
   }
+  if (store == nullptr) return options;
+  options.store = store;
+  options.stored = store->Load().value();
+  if (const absl::StatusOr<std::uint64_t> id = StoredCheckpoint(options.stored); id.value() != 0) {
+    options.resume = ReadManifest(storage, *id).value();
+  } else if (HasStoredNodes(options.stored)) {
+    options.resume.reset();
+  }
   return options;
 }
 
@@ -112,17 +126,19 @@ Cluster::Cluster(const SimulatedJob& job, const MadeData& data, MemoryStorage& s
       data_(data),
       storage_(storage),
       random_(job.seed * 7919 + 1),
-      scheduler_(SchedulerOptions(job, data, storage), result),
+      store_(job.scheduler_kills > 0 ? std::make_shared<MemoryStateStore>() : nullptr),
+      scheduler_(std::make_unique<SchedulerMachine>(SchedulerOptions(job, data, storage, store_), result)),
       scaling_random_(job.seed * 104729 + 3),
       shards_ever_(job.shards),
       workers_ever_(job.workers),
       network_(job.seed, job.faults) {
-  network_.AddNode("scheduler", &scheduler_);
+  network_.AddNode("scheduler", scheduler_.get());
   for (int i = 0; i < job.shards - job.missing_shards; ++i) AddShard(i);
   for (int i = 0; i < job.workers; ++i) AddWorker(absl::StrCat("worker", i));
   PlanKills();
   PlanShardKills();
   PlanScalings(result);
+  PlanSchedulerKills(result);
   Watch(result);
   if (job.faults_end > MonotonicTime::zero()) {
     network_.At(job.faults_end, [this] { network_.SetFaults({}); });
@@ -155,7 +171,7 @@ void Cluster::AddShard(int index) {
 }
 
 void Cluster::RestartShard(int index) {
-  if (scheduler_.finished()) return;
+  if (scheduler_->finished()) return;
   network_.RemoveNode(absl::StrCat("shard", index));
   AddShard(index);
 }
@@ -164,7 +180,7 @@ void Cluster::PlanShardKills() {
   const auto within = static_cast<std::uint64_t>(job_.kills_within.count());
   const auto kill = [this](MonotonicTime at, int shard, bool back) {
     network_.At(at, [this, shard, back] {
-      if (!back && !scheduler_.slots().started()) return;  // the job would wait for it in vain
+      if (!back && !scheduler_->slots().started()) return;  // the job would wait for it in vain
       network_.RemoveNode(absl::StrCat("shard", shard));
       living_.erase(absl::StrCat("shard", shard));
     });
@@ -182,8 +198,30 @@ void Cluster::PlanShardKills() {
   for (int i = 0; i < job_.drains; ++i) {
     const Address who = absl::StrCat("shard", random_() % job_.shards);
     network_.At(MonotonicTime(random_() % within), [this, who] {
-      if (!scheduler_.slots().started()) return;  // the job would wait for it in vain
+      if (!scheduler_->slots().started()) return;  // the job would wait for it in vain
       if (const auto at = living_.find(who); at != living_.end()) at->second->Leave();
+    });
+  }
+}
+
+void Cluster::PlanSchedulerKills(SimulatedResult* result) {
+  const auto within = static_cast<std::uint64_t>(job_.kills_within.count());
+  std::mt19937_64 random(job_.seed * 15485863 + 11);
+  for (int i = 0; i < job_.scheduler_kills; ++i) {
+    const MonotonicTime at(random() % (2 * within));
+    const MonotonicTime pause(random() % (random() % 2 == 0 ? 3000000 : 20000));
+    network_.At(at, [this] {
+      if (!scheduler_->finished()) network_.RemoveNode("scheduler");
+    });
+    network_.At(at + pause, [this, result] {
+      if (scheduler_->finished()) return;
+      network_.RemoveNode("scheduler");
+      store_->NextLeader();
+      dead_schedulers_.push_back(std::move(scheduler_));
+      scheduler_ = std::make_unique<SchedulerMachine>(
+          SchedulerOptions(job_, data_, storage_, store_), result);
+      result->schedulers += scheduler_->slots().started();
+      network_.AddNode("scheduler", scheduler_.get());
     });
   }
 }
@@ -203,7 +241,7 @@ void Cluster::PlanScalings(SimulatedResult* result) {
         command.servers = scaling_random_() % 6;
         if (scaling_random_() % 2 == 0) command.workers = scaling_random_() % 5;
       }
-      scheduler_.OnCommand(command, network_.now(), [result](const auto& answer) {
+      scheduler_->OnCommand(command, network_.now(), [result](const auto& answer) {
         result->scaled += answer.ok();
       });
     });
@@ -212,8 +250,8 @@ void Cluster::PlanScalings(SimulatedResult* result) {
 
 // As whoever runs the processes does: there are to be as many as the scheduler wants.
 void Cluster::StartMissing(SimulatedResult* result) {
-  if (job_.scalings == 0 || !scheduler_.running()) return;
-  const std::set<std::uint32_t> leaving = scheduler_.LeavingPids();
+  if (job_.scalings == 0 || !scheduler_->running()) return;
+  const std::set<std::uint32_t> leaving = scheduler_->LeavingPids();
   const auto staying = [&](const auto& living) {
     std::uint32_t count = 0;
     for (const auto& [address, machine] : living) {
@@ -222,23 +260,42 @@ void Cluster::StartMissing(SimulatedResult* result) {
     return count;
   };
   const auto pause = [&] { return network_.now() + MonotonicTime(scaling_random_() % 500000); };
-  while (staying(living_) + shards_coming_ < scheduler_.wanted().servers) {
+  while (staying(living_) + shards_coming_ < scheduler_->wanted().servers) {
     ++shards_coming_;
     network_.At(pause(), [this, result] {
       --shards_coming_;
-      if (scheduler_.finished()) return;
+      if (scheduler_->finished()) return;
       AddShard(shards_ever_++);
       ++result->joined;
     });
   }
-  while (staying(living_workers_) + workers_coming_ < scheduler_.wanted().workers) {
+  while (staying(living_workers_) + workers_coming_ < scheduler_->wanted().workers) {
     ++workers_coming_;
     network_.At(pause(), [this, result] {
       --workers_coming_;
-      if (scheduler_.finished()) return;
+      if (scheduler_->finished()) return;
       AddWorker(absl::StrCat("worker", workers_ever_++));
       ++result->joined;
     });
+  }
+}
+
+// Nodes that had been told to stop by a scheduler that did not live to see it.
+void Cluster::StartEnded() {
+  const auto ended = [](const auto& living) {
+    std::vector<Address> addresses;
+    for (const auto& [address, machine] : living) {
+      if (machine->finished()) addresses.push_back(address);
+    }
+    return addresses;
+  };
+  for (const Address& address : ended(living_)) {
+    network_.RemoveNode(address);
+    AddShard(std::stoi(address.substr(5)));
+  }
+  for (const Address& address : ended(living_workers_)) {
+    network_.RemoveNode(address);
+    AddWorker(address);
   }
 }
 
@@ -253,10 +310,11 @@ void Cluster::Watch(SimulatedResult* result) {
       if (++primaries[{slot, replicator.term(slot)}] > 1) result->broken = "two primaries";
     }
   }
-  result->epoch = scheduler_.slots().epoch();
-  result->checkpoints = scheduler_.Status(network_.now()).checkpoints;
+  result->epoch = scheduler_->slots().epoch();
+  result->checkpoints = scheduler_->Status(network_.now()).checkpoints;
   StartMissing(result);
-  if (scheduler_.finished()) return;
+  if (scheduler_->finished()) return;
+  if (job_.scheduler_kills > 0) StartEnded();
   network_.At(network_.now() + std::chrono::milliseconds(97), [this, result] { Watch(result); });
 }
 
@@ -294,7 +352,7 @@ void Cluster::PlanKills() {
     });
     network_.At(death + pause, [this, victim] {
       network_.RemoveNode(victim);
-      if (!scheduler_.finished()) AddWorker(victim);
+      if (!scheduler_->finished()) AddWorker(victim);
     });
   }
 }
@@ -305,11 +363,11 @@ absl::Status Cluster::Run(MonotonicTime until, bool* killed) {
   // timeout.
   // A job in steps of which every other one waits for a late message may take most of an hour.
   const bool done = network_.RunUntil(
-      [&] { return scheduler_.finished() || (killed != nullptr && *killed); }, job_.most_time);
-  if (killed != nullptr && *killed && !scheduler_.finished()) return absl::OkStatus();
+      [&] { return scheduler_->finished() || (killed != nullptr && *killed); }, job_.most_time);
+  if (killed != nullptr && *killed && !scheduler_->finished()) return absl::OkStatus();
   if (killed != nullptr) *killed = false;
   if (!done) return absl::DeadlineExceededError(network_.Describe());
-  return scheduler_.status();
+  return scheduler_->status();
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ struct SimulatedJob {
   MonotonicTime stall_limit = std::chrono::minutes(10);
   MonotonicTime most_time = std::chrono::hours(4);  // of the virtual clock
   MonotonicTime checkpoint_every{0};  // zero: the job writes none
+  int scheduler_kills = 0;  // at random times; another takes its place and its address
   int restarts = 0;  // the whole job is killed, and another, of other nodes, goes on from what is stored
   MonotonicTime look_at{0};  // not zero: when SimulatedResult::computed is taken
 };
@@ -91,6 +92,7 @@ struct SimulatedResult : JobEvents {
   int joined = 0;   // nodes that were started for them, or in place of others
   std::uint64_t epoch = 0;  // versions of the configuration that there were
   std::uint64_t checkpoints = 0;
+  int schedulers = 0;  // that went on with the nodes of another
   int resumed = 0;  // jobs that went on from a checkpoint
 
   void OnStarted() override { started = true; }
