@@ -70,6 +70,15 @@ class Schedule:
         return subprocess.Popen([f"{self.args.bin}/ps_train", "--config", f"{self.directory}/job.yaml"],
                                 stdout=subprocess.DEVNULL, stderr=self.log)
 
+    def wait_for_training(self, job):
+        """A process that dies before is a failure to start."""
+        for _ in range(600):
+            with open(f"{self.directory}/log", errors="replace") as log:
+                if "training begins" in log.read() or job.poll() is not None:
+                    break
+            time.sleep(0.05)
+        time.sleep(self.random.uniform(0, 0.5))
+
     def ctl(self, *words):
         return subprocess.run([f"{self.args.bin}/ps_ctl", *words, "--dir", self.out],
                               capture_output=True, timeout=30).returncode == 0
@@ -114,7 +123,7 @@ class Schedule:
         """What is wrong, or nothing."""
         job = self.start()
         deadline = time.monotonic() + self.args.limit
-        time.sleep(self.random.uniform(0.3, 1))
+        self.wait_for_training(job)
         for _ in range(self.random.randint(2, 6)):
             if job.poll() is not None:
                 break

@@ -147,7 +147,8 @@ absl::Status SchedulerMachine::LoadStored() {
   PS_RETURN_IF_ERROR(slots_.Decode(at(kSlots)));
   for (SlotIndex slot = 0; slot < slots_.slots(); ++slot) {
     for (const NodeId node : slots_.config(slot).members) {
-      if (membership_.ByNode(node) == nullptr) return damaged("a slot of a node that there never was");
+      if (membership_.ByNode(node) == nullptr)
+        return damaged("a slot of a node that there never was");
     }
   }
   wanted_ = {job.servers(), job.workers()};
@@ -161,8 +162,8 @@ absl::Status SchedulerMachine::LoadStored() {
   return absl::OkStatus();
 }
 
-// Waits for the nodes to speak again; those that do not in the time that a living node may be silent
-// are dead. Then all go on in a new gen.
+// Waits for the nodes to speak again; those that do not in the time that a living node may be
+// silent are dead. Then all go on in a new gen.
 void SchedulerMachine::Return(MonotonicTime now, Outbox& outbox) {
   if (interrupted_) return Fail(absl::CancelledError("stopped before training went on"));
   bool all_heard = now - phase_began_ > options_.heartbeat;

@@ -43,8 +43,9 @@ class ClusterTrainer::Run : public JobEvents {
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
         log_(reporter, job->config.train.passes) {}
   ~Run() override {
-    // An unfinished job that goes on from a checkpoint needs its best model.
-    if (!made_directories_ || (!written_ && !job_.config.checkpoint.dir.empty())) return;
+    // An unfinished job that another process goes on with needs its best model.
+    const bool goes_on = !job_.config.checkpoint.dir.empty() || !job_.config.cluster.state.empty();
+    if (!made_directories_ || (!written_ && goes_on)) return;
     for (const std::string& dir : {CandidateDir(), BestDir()}) RemoveTree(dir).IgnoreError();
   }
 
@@ -257,7 +258,7 @@ absl::Status ClusterTrainer::Run::OnResume(const std::string& bytes, const PassR
   if (!first_pass_.empty()) result_.train = first_pass.Finish();
   log_.BeginPass(static_cast<int>(report.pass) + 1);
   log_.Resume(report.progressive, result_.rows_learnt);
-  log_.Say(absl::StrCat("going on from a checkpoint: pass ", report.pass + 1, ", ", result_.rows_learnt,
+  log_.Say(absl::StrCat("going on: pass ", report.pass + 1, ", ", result_.rows_learnt,
                         " rows learnt"));
   if (state.best_pass() == 0) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<Bundle>> best = Bundle::Open(BestDir());

@@ -125,6 +125,10 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "model.tune trains in one process in this version: remove --local and --listen, or put the setting that it "
         "prints there into model.optimizer and use that on the cluster");
   }
+  if (!cluster.state.empty() && (FLAGS_listen.empty() || !FLAGS_local.empty())) {
+    return absl::InvalidArgumentError(
+        "cluster.state is for nodes that outlive ps_train: give --listen, and start servers and workers by themselves");
+  }
   const bool starts_processes = !FLAGS_local.empty() || (FLAGS_listen.empty() && cluster.servers > 0);
   if (cluster.scale && !starts_processes) {
     return absl::InvalidArgumentError(

@@ -139,6 +139,7 @@ struct ClusterConfig {
   int slot_bits = 12;
   std::string values = "f32";  // on the wire: f32, bf16, int8
   std::string curve_key_file;  // empty: connections are neither encrypted nor checked
+  std::string state;           // where the scheduler keeps what must outlive it; empty: nowhere
   std::string http;            // HOST:PORT of status and commands; empty: none
   std::optional<ScaleConfig> scale;
   bool operator==(const ClusterConfig&) const = default;

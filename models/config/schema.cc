@@ -267,6 +267,10 @@ std::vector<SchemaRow> ClusterRows() {
        "File of the job's key pair, made by `ps_ctl keygen FILE`: connections between the cluster's "
        "processes are encrypted, and only who has the file can connect. Empty: neither.",
        [](JobConfig* c, const V& v) { c->cluster.curve_key_file = v.text; }},
+      {"cluster.state", ValueType::kText, "''",
+       "Where the scheduler keeps what must outlive it: a file, or etcd://HOST:PORT/PREFIX. With --listen, "
+       "a scheduler that was started again goes on with the nodes that are there. Empty: nowhere.",
+       [](JobConfig* c, const V& v) { c->cluster.state = v.text; }},
       {"cluster.http", ValueType::kText, "''",
        "Serve status, metrics and commands over HTTP at HOST:PORT, or :PORT of this host only; "
        "also "

@@ -7,10 +7,12 @@
 
 #include <chrono>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "ps/wire/zeromq_transport.h"
 #include "tests/end_to_end/counted_data.h"
 #include "tests/end_to_end/program.h"
 
@@ -171,6 +173,56 @@ TEST_F(CheckpointTest, ByCommand) {
   EXPECT_EQ(RunProgram("ps_ctl", {"stop", "--dir", "out"}, place_.path()).exit_code, 0);
   EXPECT_EQ(run.Wait().exit_code, 143);
   EXPECT_EQ(Manifests(), 2u);  // the other was written at the end
+}
+
+// The scheduler is killed while its nodes go on, more than once; another is started with the same
+// command. A server that dies meanwhile is replaced by its own kind.
+TEST_F(CheckpointTest, ASchedulerThatComesBackGoesOnWithItsNodes) {
+  std::string listen;
+  {
+    const auto transport = OpenZeroMqTransport({.bind = "tcp://127.0.0.1:0"});
+    ASSERT_TRUE(transport.ok());
+    listen = (*transport)->endpoint();
+  }
+  WriteJob("cluster: {servers: 2, workers: 2, state: state/job}\n");
+  const std::vector<std::string> command = {"--config", "job.yaml",
+                                            "--listen", listen,
+                                            "--set",    absl::StrCat("train.passes=", 4 * kPasses)};
+  const std::vector<std::string> scheduler = {absl::StrCat("--scheduler=", listen)};
+  std::vector<std::unique_ptr<Program>> nodes;
+  const auto start = [&](const char* name) {
+    nodes.push_back(std::make_unique<Program>(name, scheduler, place_.path()));
+  };
+  for (const char* name : {"ps_server", "ps_server", "ps_worker", "ps_worker"}) start(name);
+  {
+    Program first("ps_train", command, place_.path());
+    ASSERT_TRUE(first.WaitForError("checkpoint 2 is written")) << first.Wait().err;
+    first.Signal(SIGKILL);
+    first.Wait();
+  }
+  for (const auto& node : nodes) EXPECT_TRUE(node->Running());
+  {
+    Program second("ps_train", command, place_.path());
+    ASSERT_TRUE(second.WaitForError("the scheduler is back: 2 shards and 2 workers are there"))
+        << second.Wait().err;
+    ASSERT_TRUE(second.WaitForError("is written")) << second.Wait().err;
+    second.Signal(SIGKILL);
+    second.Wait();
+  }
+  nodes[0]->Signal(SIGKILL);
+  nodes[0]->Wait();
+  start("ps_server");
+  const Finished finished = RunProgram("ps_train", command, place_.path(), 100);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("the scheduler is back"));
+  EXPECT_THAT(finished.err, HasSubstr("what was learnt since checkpoint"));
+  data_.ExpectCounted(place_ / "out", 4 * kPasses);
+  for (std::size_t i = 1; i < nodes.size(); ++i) EXPECT_EQ(nodes[i]->Wait().exit_code, 0);
+
+  const Finished local =
+      RunProgram("ps_train", {"--config", "job.yaml", "--local", "1x1"}, place_.path());
+  EXPECT_EQ(local.exit_code, 2);
+  EXPECT_THAT(local.err, HasSubstr("give --listen"));
 }
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "trainer/cluster/cluster_checkpoints.h"
 
-#include <xxhash.h>
-
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -9,23 +7,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "ps/base/status_macros.h"
 #include "ps/checkpoint/checkpoint_catalog.h"
 #include "ps/checkpoint/manifest.h"
 
 namespace ps {
 namespace {
-
-// Of all that decides what the rows of a chunk are and what learning them does.
-std::string DigestOf(const SchedulerMachine::Options& options) {
-  std::string bytes = options.plan.SerializeAsString();
-  for (const FileRange& chunk : options.chunks) {
-    absl::StrAppend(&bytes, " ", chunk.file, ":", chunk.begin, "-", chunk.end);
-  }
-  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-  return absl::StrFormat("%016x%016x", hash.high64, hash.low64);
-}
 
 std::string AbsolutePath(const std::string& dir) {
   if (dir.find("://") != std::string::npos) return dir;
@@ -60,8 +47,6 @@ absl::Status AddCheckpoints(const ClusterJob& job, SchedulerMachine::Options* op
   const std::string path = AbsolutePath(config.dir);
   PS_ASSIGN_OR_RETURN(const std::shared_ptr<CheckpointStorage> storage,
                       OpenCheckpointStorage(path, config.endpoint));
-  options->plan_digest = DigestOf(*options);
-  options->job_name = job.config.job;
   options->plan.set_checkpoint_path(path);
   options->plan.set_checkpoint_endpoint(config.endpoint);
   options->checkpointing.every =
@@ -75,6 +60,17 @@ absl::Status AddCheckpoints(const ClusterJob& job, SchedulerMachine::Options* op
   }
   PS_ASSIGN_OR_RETURN(const std::uint64_t next_id, NextCheckpointId(*storage));
   options->checkpoints = std::make_shared<ThreadedCheckpointCatalog>(storage, config.keep, next_id);
+  return absl::OkStatus();
+}
+
+absl::Status ResumeFrom(const ClusterJob& job, std::uint64_t checkpoint,
+                        SchedulerMachine::Options* options) {
+  options->resume.reset();
+  if (checkpoint == 0 || job.config.checkpoint.dir.empty()) return absl::OkStatus();
+  PS_ASSIGN_OR_RETURN(
+      const std::shared_ptr<CheckpointStorage> storage,
+      OpenCheckpointStorage(options->plan.checkpoint_path(), options->plan.checkpoint_endpoint()));
+  PS_ASSIGN_OR_RETURN(options->resume, ReadManifest(*storage, checkpoint));
   return absl::OkStatus();
 }
 

@@ -14,6 +14,10 @@ namespace ps {
 // another job, or the storage cannot be used.
 absl::Status AddCheckpoints(const ClusterJob& job, SchedulerMachine::Options* options);
 
+// Instead of the newest checkpoint, this one; 0: none.
+absl::Status ResumeFrom(const ClusterJob& job, std::uint64_t checkpoint,
+                        SchedulerMachine::Options* options);
+
 // ShardMachine::Options::open_checkpoints of real servers.
 absl::StatusOr<CheckpointIo> OpenCheckpointIo(const wire::Plan& plan);
 

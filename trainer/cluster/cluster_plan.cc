@@ -1,9 +1,12 @@
 #include "trainer/cluster/cluster_plan.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "kernels/optimizer.h"
 #include "ps/base/status_macros.h"
 
@@ -45,6 +48,16 @@ ScalePolicy PolicyOf(const ScaleConfig& config) {
   policy.every =
       std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(config.every));
   return policy;
+}
+
+// Of all that decides what the rows of a chunk are and what learning them does.
+std::string DigestOf(const SchedulerMachine::Options& options) {
+  std::string bytes = options.plan.SerializeAsString();
+  for (const FileRange& chunk : options.chunks) {
+    absl::StrAppend(&bytes, " ", chunk.file, ":", chunk.begin, "-", chunk.end);
+  }
+  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
+  return absl::StrFormat("%016x%016x", hash.high64, hash.low64);
 }
 
 }  // namespace
@@ -126,6 +139,8 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   options.dead_after =
       std::chrono::duration_cast<MonotonicTime>(std::chrono::duration<double>(dead_after));
   if (config.cluster.scale) options.scale_policy = PolicyOf(*config.cluster.scale);
+  options.job_name = config.job;
+  options.plan_digest = DigestOf(options);
   // Several beats may be late or lost.
   options.heartbeat = std::min(options.heartbeat, options.dead_after / 8);
   return options;

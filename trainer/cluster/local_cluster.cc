@@ -15,6 +15,7 @@
 #include "ps/wire/zeromq_transport.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/cluster/cluster_run.h"
+#include "trainer/cluster/cluster_state.h"
 #include "trainer/cluster/local_nodes.h"
 #include "trainer/cluster/node_process.h"
 #include "trainer/cluster/observed_scheduler.h"
@@ -115,6 +116,7 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
       "those that are to go (in Kubernetes: kubectl scale deployment)";
   plan.stop_requested = callbacks.stop_requested;
   PS_RETURN_IF_ERROR(AddCheckpoints(job, &plan));
+  PS_RETURN_IF_ERROR(AddState(job, &plan));
   PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(job.config.cluster.curve_key_file));
   PS_ASSIGN_OR_RETURN(
       const std::unique_ptr<Transport> transport,
