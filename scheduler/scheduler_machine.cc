@@ -147,7 +147,8 @@ void SchedulerMachine::OnHello(const Address& from, const wire::Hello& hello, Mo
   outbox.Send(member->address, std::move(message));
   if (!slots_.started() || slots_.epoch() == 0 || phase_ == Phase::kReturning) return;
   if (member->role == wire::SERVER) {
-    SendConfig(*member, 0, outbox);
+    // What has changed but is no version yet is not durable: nobody may hear of it. A beat asks again.
+    if (!slots_.changed()) SendConfig(*member, 0, outbox);
   } else if (routing_.has_value()) {
     SendRouting(*member, outbox);
   }
@@ -171,7 +172,7 @@ void SchedulerMachine::OnHeartbeat(const Address& from, const Message& message, 
     if (message.body.epoch() != routing_->epoch()) SendRouting(*member, outbox);
     return;
   }
-  if (message.body.epoch() < slots_.epoch()) SendConfig(*member, message.body.epoch(), outbox);
+  if (message.body.epoch() < slots_.epoch() && !slots_.changed()) SendConfig(*member, message.body.epoch(), outbox);
   const bool behind = beat.done_pass() != ledger_.pass() || beat.done_chunks() != ledger_.done();
   if (behind) SendDone(*member, outbox);
 }
