@@ -235,7 +235,7 @@ TEST(NothingLost, WhileServersAndWorkersComeAndGo) {
 }
 
 TEST(NothingLost, WithCheckpointsAndJobsThatAreKilled) {
-  const Happened happened = HoldsForAll(CheckpointJobOf, 600);
+  const Happened happened = HoldsForAll(CheckpointJobOf, 400);
   if (std::getenv("PS_SEED") != nullptr) return;
   EXPECT_GT(happened.checkpoints, 0u);
   EXPECT_GT(happened.rollbacks, 0);
@@ -243,7 +243,7 @@ TEST(NothingLost, WithCheckpointsAndJobsThatAreKilled) {
 }
 
 TEST(NothingLost, WhenTheSchedulerDiesAndComesBack) {
-  const Happened happened = HoldsForAll(SchedulerJobOf, 600);
+  const Happened happened = HoldsForAll(SchedulerJobOf, 400);
   if (std::getenv("PS_SEED") != nullptr) return;
   EXPECT_GT(happened.schedulers, 0);
 }
