@@ -99,8 +99,8 @@ std::vector<SchemaRow> FeatureRows() {
       {"features[].op",
        ValueType::kWord,
        nullptr,
-       "What becomes of the column (bucket: quantiles; log: sgn(x) log(1 + |x|); hash: a category; "
-       "cross: pairs of the columns in `of`; ignore: nothing). Required.",
+       "What becomes of the column (numeric: quantiles at several resolutions; bucket: quantiles; log: cells of a "
+       "logarithmic grid, eight an octave; raw: the standardised number; hash: a category; cross: pairs of the columns in `of`; ignore: nothing). Required.",
        [](JobConfig* c, const V& v) { c->features.back().op = static_cast<FeatureOp>(v.integer); },
        {},
        {{"numeric", N(FeatureOp::kNumeric)},

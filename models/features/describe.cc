@@ -19,6 +19,9 @@ std::string DescribeOp(const Feature& feature) {
     }
     absl::StrAppend(&text, " buckets)");
   }
+  if (feature.op() == Feature::LOG) {
+    absl::StrAppendFormat(&text, " (grid of x / %.6g)", feature.scale());
+  }
   if (feature.op() == Feature::RAW) {
     absl::StrAppendFormat(&text, " (mean %.6g, deviation %.6g)", feature.mean(),
                           feature.deviation());

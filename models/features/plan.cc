@@ -49,8 +49,9 @@ absl::Status ValidateFeature(const Plan& plan, const Feature& feature, bool is_m
   }
   switch (feature.op()) {
     case Feature::HASH:
-    case Feature::LOG:
       return absl::OkStatus();
+    case Feature::LOG:
+      return IsLogScale(feature.scale()) ? absl::OkStatus() : Malformed("scale");
     case Feature::NUMERIC:
       if (is_member) return Malformed("member of a cross");
       return ValidateLevels(feature);

@@ -2,6 +2,7 @@
 // limits, and the check that a plan from a file is safe to run. Pure; any thread.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@
 
 namespace ps {
 
-inline constexpr std::uint32_t kPlanVersion = 1;
+inline constexpr std::uint32_t kPlanVersion = 2;
 inline constexpr int kMaxBuckets = 4096;
 inline constexpr int kMaxColumns = 1 << 16;
 inline constexpr int kMaxLevels = 4;
@@ -45,6 +46,11 @@ inline std::uint64_t LogCell(double x) {
   static_assert(sizeof bits == sizeof x);
   __builtin_memcpy(&bits, &x, sizeof bits);
   return bits >> 49;
+}
+
+// Whether cells of x / scale can be told: neither it nor its inverse leaves the range of numbers.
+inline bool IsLogScale(double scale) {
+  return scale > 0 && std::isnormal(scale) && std::isnormal(1 / scale);
 }
 
 // InvalidArgument when the plan could not have come from Compile: an index out of range, cuts that

@@ -195,7 +195,8 @@ class Compiler {
         feature.set_text_is_value(config_.data.format != DataFormat::kCriteo);
         *plan_.add_feature() = std::move(feature);
       }
-      if (!is_number || MayBeNames(column)) {
+      const bool typed = config_.data.format == DataFormat::kCriteo;
+      if (!is_number || (!typed && MayBeNames(sample_.column[column].numbers))) {
         feature = Feature();
         feature.set_op(Feature::HASH);
         feature.set_column(column);
@@ -208,14 +209,6 @@ class Compiler {
   absl::Span<const int> NumericBuckets() const {
     if (sample_.whole && sample_.rows < kManyRows) return kNumericBucketsOfFewRows;
     return kNumericBuckets;
-  }
-
-  bool MayBeNames(std::uint32_t column) const {
-    const ColumnSample& sample = sample_.column[column];
-    return config_.data.format != DataFormat::kCriteo &&
-           sample.distinct * kIntegerRepeats <= sample.numbers.size() &&
-           std::all_of(sample.numbers.begin(), sample.numbers.end(),
-                       [](double x) { return std::floor(x) == x; });
   }
 
   // A column that may become a feature: the label must not leak into them.
@@ -249,8 +242,7 @@ class Compiler {
         }
         return Buckets(column, Feature::BUCKET, {{config.buckets}});
       case FeatureOp::kLog:
-        feature.set_op(Feature::LOG);
-        return feature;
+        return LogFeature(sample.numbers, column);
       case FeatureOp::kRaw:
         return RawFeature(sample.numbers, column);
       default:

@@ -29,10 +29,6 @@ namespace ps {
 inline constexpr int kNumericBuckets[] = {8, 32, 128};
 inline constexpr int kNumericBucketsOfFewRows[] = {4, 16};
 inline constexpr std::uint64_t kManyRows = 16384;
-// An undeclared column of integers that repeat this often in the sample is hashed beside its
-// buckets: whether such a number counts something or names something does not show. Adult: .28487
-// with, .28708 without; amazon_access, whose columns are all names: .17532 with, .20420 without.
-inline constexpr std::uint64_t kIntegerRepeats = 4;
 // Buckets by which a number takes part in a cross when the column does not declare its own.
 inline constexpr int kCrossBuckets = 32;
 // A column of no declared type is a number when at least this part of its values are numbers and

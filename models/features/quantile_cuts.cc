@@ -4,6 +4,14 @@
 #include <numeric>
 
 namespace ps {
+namespace {
+
+// How far from the lower value to the upper one a cut lies. About the middle, but no fraction:
+// between values of few digits, where the middle is often a value that other rows have, rounding
+// would decide on which side those fall, and would decide otherwise in other units.
+constexpr double kCutPlace = 0.48712935;
+
+}  // namespace
 
 std::vector<std::uint32_t> EqualMassRuns(absl::Span<const std::uint64_t> mass, int buckets) {
   const auto total =
@@ -49,9 +57,11 @@ std::vector<double> QuantileCuts(absl::Span<const double> sorted, int buckets) {
   std::vector<double> cuts;
   for (std::uint32_t first : EqualMassRuns(count, buckets)) {
     if (first == 0) continue;
-    const double middle = value[first - 1] / 2 + value[first] / 2;
-    // Between neighbouring doubles there is no middle: then the right one is the cut.
-    cuts.push_back(middle > value[first - 1] ? middle : value[first]);
+    const double low = value[first - 1];
+    const double high = value[first];
+    const double cut = low * (1 - kCutPlace) + high * kCutPlace;
+    // Between neighbouring doubles there is no other: then the upper one is the cut.
+    cuts.push_back(cut > low && cut < high ? cut : high);
   }
   return cuts;
 }

@@ -14,8 +14,8 @@ namespace ps {
 // as many runs where such items alternate with light ones; there are fewer where items are few.
 std::vector<std::uint32_t> EqualMassRuns(absl::Span<const std::uint64_t> mass, int buckets);
 
-// Ascending cuts of ascending values: bucket i holds cut[i - 1] <= x < cut[i]. Cuts lie midway
-// between neighbouring values of the sample.
+// Ascending cuts of ascending values: bucket i holds cut[i - 1] <= x < cut[i]. Cuts lie about
+// midway between neighbouring values of the sample, in the same place whatever the unit.
 std::vector<double> QuantileCuts(absl::Span<const double> sorted, int buckets);
 
 // Number of values in each leaf of the cuts.

@@ -111,6 +111,7 @@ void RowProgram::AddLanes(const Number* number, std::uint32_t count, std::uint32
       lanes.empty_leaf[i] = from.empty_leaf;
       lanes.levels[i] = from.levels;
       lanes.empty_is_key[i] = -static_cast<std::uint64_t>(from.empty_is_key);
+      lanes.inverse_scale[i] = from.inverse_scale;
       lanes.seed[i] = from.seed;
       lanes.empty[i] = from.empty;
       lanes.crowded |= static_cast<std::uint32_t>(i < here && from.leaves.steps > 2) << i;
@@ -156,6 +157,7 @@ RowProgram::Operation RowProgram::Compile(const features::Plan& plan,
   op.category = {op.seed, empty_is_missing_ ? missing_seed : empty_seed, missing_seed, op.column};
   op.mean = feature.mean();
   if (feature.op() == features::Feature::RAW) op.inverse_deviation = 1 / feature.deviation();
+  if (feature.op() == features::Feature::LOG) op.inverse_scale = 1 / feature.scale();
   for (const features::Feature& member : feature.member()) {
     op.members.push_back(Compile(plan, member));
   }
@@ -173,6 +175,7 @@ RowProgram::Number RowProgram::NumberOf(const Operation& op) {
   number.column = op.column;
   number.levels = op.levels;
   number.empty_is_key = op.empty_is_key;
+  number.inverse_scale = op.inverse_scale;
   number.seed = op.seed;
   number.empty = op.category.empty;
   return number;

@@ -46,6 +46,7 @@ struct RowProgram::Operation {
   std::shared_ptr<const Numbers> numbers;  // shared: operations are copied while compiling
   double mean = 0;
   double inverse_deviation = 1;
+  double inverse_scale = 1;
   std::vector<Operation> members;  // of a cross
   std::uint32_t first_lanes = 0;   // of such a member, if it is a number
 };
@@ -59,7 +60,8 @@ struct RowProgram::Number {
   std::uint32_t column;
   std::uint32_t levels;
   bool empty_is_key;
-  // LOG: what the finaliser makes keys of, and the key of an empty text.
+  // LOG: the grid, what the finaliser makes keys of, and the key of an empty text.
+  double inverse_scale;
   std::uint64_t seed;
   std::uint64_t empty;
 };
@@ -83,7 +85,8 @@ struct alignas(32) RowProgram::NumberLanes {
   std::uint64_t empty_leaf[4];
   std::uint64_t levels[4];
   std::uint64_t empty_is_key[4];  // all ones or zero
-  std::uint64_t seed[4];          // LOG, and so is the next
+  double inverse_scale[4];        // LOG, and so are the next two
+  std::uint64_t seed[4];
   std::uint64_t empty[4];
   FieldLanes fields;
   std::uint32_t crowded;  // bit i: more than two cuts in a cell, lane i is searched by itself

@@ -184,7 +184,8 @@ inline Key* RowProgram::LogKeys(const NumberLanes* lanes, std::uint32_t count, c
                                 Key* out) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const NumberLanes& four = lanes[i / 4];
-    const std::uint64_t cell = UnmixedBucketKey(four.seed[i % 4], LogCell(parsed.number[i]));
+    const double scaled = parsed.number[i] * four.inverse_scale[i % 4];
+    const std::uint64_t cell = UnmixedBucketKey(four.seed[i % 4], LogCell(scaled));
     out[i] = cell ^ ((cell ^ four.empty[i % 4]) & parsed.empty[i]);
   }
   MixKeys(out, count);

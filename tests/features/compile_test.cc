@@ -52,13 +52,26 @@ TEST(CompileTest, InfersTypes) {
   const auto plan = PlanOf(TableJob(DataFormat::kCsv, true), Table(true));
   ASSERT_TRUE(plan.ok()) << plan.status();
   // 0.5 % of texts among more than 20 numbers is a number still; exactly 20 values are categories.
-  EXPECT_EQ(OpsOf(*plan), "id hash age numeric age hash size hash kind hash ");
+  EXPECT_EQ(OpsOf(*plan), "id hash age numeric size hash kind hash ");
   EXPECT_EQ(plan->label_column(), 1);
   EXPECT_EQ(plan->sample_rows(), 1000);
   EXPECT_EQ(plan->column(0).distinct(), 1000);
   EXPECT_EQ(plan->column(4).missing(), 250);
   EXPECT_TRUE(plan->feature(1).text_is_value());
   ASSERT_EQ(plan->feature(1).level_size(), static_cast<int>(std::size(kNumericBucketsOfFewRows)));
+}
+
+// Two columns of the same decimals, of which one has favourites.
+TEST(CompileTest, NumbersThatMayBeNamesAreHashedBesideTheirBuckets) {
+  std::string text = "label,amount,name\n";
+  for (int i = 0; i < 2000; ++i) {
+    const int name = i % 3 == 0 ? i % 40 : i % 2 == 0 ? 7 * (i % 5) : 11 * (i % 3);
+    text += std::to_string(i % 2) + "," + std::to_string(i % 40) + "e-3," + std::to_string(name) +
+            "e-3\n";
+  }
+  const auto plan = PlanOf(TableJob(DataFormat::kCsv, true), text);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(OpsOf(*plan), "amount numeric name numeric name hash ");
 }
 
 TEST(CompileTest, NamesByPositionAndDefaults) {
@@ -85,7 +98,7 @@ TEST(CompileTest, OnlyDeclaredColumnsUnlessAllAreIgnored) {
   config.features = {On("id", FeatureOp::kIgnore)};
   plan = PlanOf(config, Table(true));
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_EQ(OpsOf(*plan), "age numeric age hash size hash kind hash ");
+  EXPECT_EQ(OpsOf(*plan), "age numeric size hash kind hash ");
 }
 
 TEST(CompileTest, CriteoColumns) {

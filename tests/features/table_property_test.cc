@@ -164,7 +164,7 @@ class NaiveParser {
       return feature.text_is_value() && emit(CategoryKey(FieldSeed(name + "\ntext"), text));
     }
     if (feature.op() == Feature::LOG) {
-      return emit(BucketKey(FieldSeed(name), LogCell(*number + 0.0)));
+      return emit(BucketKey(FieldSeed(name), LogCell((*number + 0.0) * (1 / feature.scale()))));
     }
     if (feature.op() == Feature::RAW) {
       const double x = (*number - feature.mean()) * (1 / feature.deviation());
