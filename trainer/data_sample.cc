@@ -138,15 +138,14 @@ class Sampler {
 
 absl::StatusOr<DataSample> SampleData(const DataFiles& files) { return Sampler(files).Run(); }
 
-absl::StatusOr<double> EstimateTextBytes(const DataFiles& files) {
-  const auto is_plain = [](const DataFile& file) { return file.compression == Compression::kNone; };
-  if (std::all_of(files.files().begin(), files.files().end(), is_plain)) {
-    return static_cast<double>(files.stored_bytes());
-  }
+absl::StatusOr<double> EstimateLines(const DataFiles& files) {
   PS_ASSIGN_OR_RETURN(const DataSample sample, SampleData(files));
-  double bytes = 0;
-  for (const DataSample::Piece& piece : sample.pieces) bytes += static_cast<double>(piece.text.size());
-  return bytes / sample.part;
+  double lines = 0;
+  for (const DataSample::Piece& piece : sample.pieces) {
+    lines += static_cast<double>(std::count(piece.text.begin(), piece.text.end(), '\n'));
+    lines += piece.text.back() != '\n';  // the last of a file
+  }
+  return lines / sample.part;
 }
 
 }  // namespace ps

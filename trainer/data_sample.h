@@ -32,7 +32,7 @@ inline constexpr int kSampledPieces = 24;
 // end of what is read.
 absl::StatusOr<DataSample> SampleData(const DataFiles& files);
 
-// Length of all the text: exact where files are plain or small, else estimated by a sample.
-absl::StatusOr<double> EstimateTextBytes(const DataFiles& files);
+// Lines of all the text: exact where there are few, else estimated by the sample.
+absl::StatusOr<double> EstimateLines(const DataFiles& files);
 
 }  // namespace ps

@@ -108,9 +108,9 @@ void DenseModel::Assemble(const RowBlock& block, const std::vector<std::uint32_t
   if (with_values) out->values.resize(at);
 }
 
-void DenseModel::Learn(const ResolvedBlock& block, std::vector<float>* margins) {
-  margins->resize(block.rows() * lanes_.size());
-  LearnRowLanes(lanes_, block.View(), state(), margins->data());
+void DenseModel::Learn(const ResolvedRows& rows, std::vector<float>* margins) {
+  margins->resize(rows.rows * lanes_.size());
+  LearnRowLanes(lanes_, rows, state(), margins->data());
 }
 
 void DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) const {

@@ -47,7 +47,7 @@ class DenseModel {
   void Find(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) const;
 
   // Predicts, then learns row by row. margins gets an element for every row and lane, a row's lanes side by side.
-  void Learn(const ResolvedBlock& block, std::vector<float>* margins);
+  void Learn(const ResolvedRows& rows, std::vector<float>* margins);
   void Score(const ResolvedBlock& block, std::vector<float>* margins) const;
 
   // Sets weights to start from in every lane, with no evidence behind them (n = 0).

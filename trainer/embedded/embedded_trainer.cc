@@ -86,6 +86,7 @@ class EmbeddedTrainer::Run {
   absl::Status LaterPass(int pass);
   // Learns a block and logs what was predicted before. `pass_rows`: rows of the pass, about.
   absl::Status LearnBlock(const ResolvedBlock& block, double fraction_read, double pass_rows);
+  absl::Status LearnRows(const ResolvedRows& rows, double fraction_read, double pass_rows);
   void ChangeLanes(std::optional<Tuner::Change> change);
   // At the end of a pass: lanes are judged on validation rows where there are some and passes to come; else one is left.
   absl::Status JudgeLanes(int pass);
@@ -115,7 +116,7 @@ class EmbeddedTrainer::Run {
   std::vector<float> best_state_;
   int best_lane_ = 0;                // its number, of a tuner
   std::uint64_t ids_since_decision_ = 0;  // of a tuner: learnt, padding too
-  std::uint64_t text_bytes_ = 0;     // of the first pass, read so far
+  std::uint64_t lines_ = 0;          // of the first pass, read so far
 };
 
 absl::Status EmbeddedTrainer::Run::WarmStart() {
@@ -138,19 +139,34 @@ absl::Status EmbeddedTrainer::Run::ReportLine() {
 
 absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double fraction_read,
                                               double pass_rows) {
-  model_.Learn(block, &margins_);
+  std::size_t done = 0;
+  do {
+    std::size_t count = block.rows() - done;
+    if (model_.lanes().size() > 1) count = std::min(count, tuner_->RowsToLook());
+    PS_RETURN_IF_ERROR(LearnRows(block.View(done, count), fraction_read, pass_rows));
+    done += count;
+  } while (done < block.rows());
+  if (log_.IsDue()) return ReportLine();
+  return absl::OkStatus();
+}
+
+absl::Status EmbeddedTrainer::Run::LearnRows(const ResolvedRows& rows, double fraction_read,
+                                             double pass_rows) {
+  model_.Learn(rows, &margins_);
+  const absl::Span<const float> labels(rows.labels, rows.rows);
+  const absl::Span<const float> weights(rows.weights, rows.weights == nullptr ? 0 : rows.rows);
   const bool race = model_.lanes().size() > 1;
   if (race) {
-    tuner_->Observe(margins_, block.labels, block.weights);
+    tuner_->Observe(margins_, labels, weights);
     KeepLane(Leader(), model_.lanes().size(), &margins_);
   }
-  log_.Add(margins_, block.labels, block.weights, fraction_read);
-  result_.rows_learnt += block.rows();
+  log_.Add(margins_, labels, weights, fraction_read);
+  result_.rows_learnt += rows.rows;
   if (race ? tuner_->AllDiverged() : log_.diverged()) {
     return DivergedError(result_.rows_learnt, tuner_ != nullptr);
   }
   if (race) {
-    ids_since_decision_ += block.ids.size();
+    ids_since_decision_ += rows.row_begin[rows.rows] - rows.row_begin[0];
     // Rows may be so wide that memory asks for a decision before their number does.
     const bool wide = model_.lanes().size() > 4 && ids_since_decision_ > kWideRows;
     if (tuner_->IsDue() || (tuner_->deciding() && wide)) {
@@ -158,7 +174,6 @@ absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double
       ChangeLanes(tuner_->Decide(pass_rows, model_.LearntFeatures()));
     }
   }
-  if (log_.IsDue()) return ReportLine();
   return absl::OkStatus();
 }
 
@@ -184,9 +199,9 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
   const auto start = Clock::now();
   BadRows bad_rows(&job_.train, job_.config.data.max_bad_rows);
   const double stored_bytes = static_cast<double>(job_.train.stored_bytes());
-  double text_bytes = 0;  // of all the data, which only a tuner asks for
+  double lines = 0;  // of all the data, which only a tuner asks for
   if (tuner_) {
-    PS_ASSIGN_OR_RETURN(text_bytes, EstimateTextBytes(job_.train));
+    PS_ASSIGN_OR_RETURN(lines, EstimateLines(job_.train));
   }
   const bool keep_rows = job_.config.train.passes > 1;
   log_.BeginPass(1);
@@ -205,9 +220,9 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
         if (keep_rows) PS_RETURN_IF_ERROR(rows_.Append(block.train));
         PS_RETURN_IF_ERROR(valid_.Append(block.valid));
         PS_RETURN_IF_ERROR(test_.Append(block.test));
-        text_bytes_ += block.text_bytes;
+        lines_ += block.good_rows + block.bad_rows;
         return LearnBlock(block.train, stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1,
-                          text_bytes * static_cast<double>(result_.rows_read) / text_bytes_);
+                          lines * static_cast<double>(result_.rows_read) / static_cast<double>(lines_));
       });
   result_.bad_rows = bad_rows.bad_rows();
   // Line numbers cost reading the data again up to them: not while somebody waits for the end.

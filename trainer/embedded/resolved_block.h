@@ -20,9 +20,10 @@ struct ResolvedBlock {
   std::size_t bytes() const {
     return 4 * (ids.size() + values.size() + row_begin.size() + labels.size() + weights.size());
   }
-  ResolvedRows View() const {
-    return {ids.data(), values.empty() ? nullptr : values.data(), row_begin.data(), labels.data(),
-            weights.empty() ? nullptr : weights.data(), labels.size()};
+  ResolvedRows View() const { return View(0, rows()); }
+  ResolvedRows View(std::size_t first, std::size_t count) const {
+    return {ids.data(), values.empty() ? nullptr : values.data(), row_begin.data() + first, labels.data() + first,
+            weights.empty() ? nullptr : weights.data() + first, count};
   }
   void Clear() {
     ids.clear();

@@ -40,7 +40,6 @@ absl::Status TextPass::Run(const DataFiles& files, const RowParser& parser, cons
       parser.Parse(text.text, {text.file, text.offset}, &rows);
       PassBlock block = in_order.Spare();
       block.stored_bytes_read = stream->stored_bytes_read();
-      block.text_bytes = text.text.size();
       block.dropped_rows = 0;
       block.good_rows = rows.rows();
       block.bad_rows = rows.bad_rows;

@@ -26,9 +26,7 @@ struct PassBlock {
   RowBlock unresolved_train;               // until its turn comes, with resolve_in_order
   std::uint64_t dropped_rows = 0;          // negatives not kept
   std::uint64_t stored_bytes_read = 0;     // of the input, when the block was read
-  // Of the text: counted in the order of the data, so that a job is refused at the same row by any
-  // number of threads.
-  std::uint64_t text_bytes = 0;            // of this block, decompressed
+  // Counted in the order of the data, so that a job is refused at the same row by any number of threads.
   std::uint64_t good_rows = 0, bad_rows = 0;
   std::vector<BadRow> bad;
 };

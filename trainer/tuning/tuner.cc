@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -12,6 +13,8 @@ namespace ps {
 namespace {
 
 constexpr std::uint64_t kFirstLook = 2000;  // rows
+// Decisions fall at multiples of this; it is one of the stretches of LaneRecord.
+constexpr std::size_t kRowsOfLook = 512;
 constexpr double kLookGrowth = 1.4;
 // Standard errors that a lane must be behind to go. Many lanes are looked at many times; and what
 // goes early may have been ahead later.
@@ -90,12 +93,16 @@ bool Tuner::AllDiverged() const {
 void Tuner::Observe(absl::Span<const float> margins, absl::Span<const float> labels,
                     absl::Span<const float> weights) {
   const std::size_t count = lanes_.size(), rows = labels.size();
-  losses_.resize(margins.size());
-  LaneLosses(margins.data(), labels.data(), rows, static_cast<int>(count), losses_.data());
+  const std::size_t before = losses_.size();
+  losses_.resize(before + margins.size());
+  float* const losses = losses_.data() + before;
+  LaneLosses(margins.data(), labels.data(), rows, static_cast<int>(count), losses);
   rows_ += rows;
-  if (pass_ == 1) record_.Add(losses_, weights);
   std::vector<double> sums(count);
-  for (std::size_t i = 0; i < losses_.size(); ++i) sums[i % count] += losses_[i];
+  for (std::size_t i = 0; i < margins.size(); ++i) sums[i % count] += losses[i];
+  weights_.insert(weights_.end(), weights.begin(), weights.end());
+  if (weights.empty()) weights_.resize(weights_.size() + rows, 1.0f);
+  if (!deciding() || weights_.size() >= kRowsOfLook) RecordRows();
   for (std::size_t k = 0; k < count; ++k) {
     if (sums[k] <= kHopelessLoss * static_cast<double>(rows) || lanes_[k].diverged) continue;
     lanes_[k].diverged = new_divergence_ = true;
@@ -105,6 +112,16 @@ void Tuner::Observe(absl::Span<const float> margins, absl::Span<const float> lab
   for (int k = 0; k < lanes(); ++k) {
     if (!lanes_[k].diverged) leader_ = k;
   }
+}
+
+std::size_t Tuner::RowsToLook() const {
+  return deciding() ? kRowsOfLook - weights_.size() : std::numeric_limits<std::size_t>::max();
+}
+
+void Tuner::RecordRows() {
+  if (deciding()) record_.Add(losses_, weights_);
+  losses_.clear();
+  weights_.clear();
 }
 
 std::vector<Tuner::Standing> Tuner::Standings(const LaneRecord& record) const {
@@ -226,6 +243,7 @@ std::optional<Tuner::Change> Tuner::Go(const LaneRecord& record, const Rules& ru
 
 std::optional<Tuner::Change> Tuner::Decide(double all_rows, std::uint64_t features) {
   if (lanes() == 1) return std::nullopt;
+  RecordRows();
   new_divergence_ = false;
   const double rows = static_cast<double>(rows_);
   next_look_ = static_cast<std::uint64_t>(kLookGrowth * std::max(rows, double{kFirstLook}));
@@ -238,6 +256,7 @@ std::optional<Tuner::Change> Tuner::Decide(double all_rows, std::uint64_t featur
 
 std::optional<Tuner::Change> Tuner::DecideOnValidation(const LaneRecord& valid, int pass,
                                                        int patience) {
+  RecordRows();
   pass_ = pass + 1;
   improving_ = false;
   if (lanes() == 1) return std::nullopt;
@@ -257,6 +276,7 @@ std::optional<Tuner::Change> Tuner::DecideOnValidation(const LaneRecord& valid, 
 
 std::optional<Tuner::Change> Tuner::Finish() {
   if (lanes() == 1) return std::nullopt;
+  RecordRows();
   int best = leader_;  // as validation had it
   const std::vector<Standing> standings = Standings(record_);
   if (pass_ == 1 && !standings.empty()) {

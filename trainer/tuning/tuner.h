@@ -37,8 +37,12 @@ class Tuner {
   // The lane whose predictions stand for the model: the leader of the last decision.
   int leader() const { return leader_; }
 
-  // What a block's rows (rows x lanes margins) were predicted before they were learnt. In later
-  // passes only divergence is watched.
+  // Rows from here to the next place where a decision may fall. Those places are row numbers, and no
+  // Observe goes beyond one: then nothing depends on the blocks in which rows come, which the length
+  // of their text decides.
+  std::size_t RowsToLook() const;
+  // What rows (rows x lanes margins) were predicted before they were learnt. In later passes only
+  // divergence is watched.
   void Observe(absl::Span<const float> margins, absl::Span<const float> labels,
                absl::Span<const float> weights);
   // True when every lane's predictions went beyond all bounds.
@@ -52,7 +56,9 @@ class Tuner {
   // After each Observe in the first pass, when IsDue, or when memory asks for it while `deciding`.
   // `all_rows`: rows of the pass, about; `features`: learnt so far. Nothing: all goes on as it is.
   bool deciding() const { return pass_ == 1; }
-  bool IsDue() const { return deciding() && (rows_ >= next_look_ || new_divergence_); }
+  bool IsDue() const {
+    return deciding() && weights_.empty() && (rows_ >= next_look_ || new_divergence_);
+  }
   std::optional<Change> Decide(double all_rows, std::uint64_t features);
   // At the end of a pass that others follow: losses of the validation rows. A lane goes when it has
   // not improved for `patience` passes; far behind may be a lane that is only slow.
@@ -81,6 +87,7 @@ class Tuner {
   };
   struct Standing;
 
+  void RecordRows();  // those observed since the last time
   int NewLane(const OptimizerParams& setting, int parent);
   void End(int number, const std::string& why);
   std::vector<Standing> Standings(
@@ -120,7 +127,7 @@ class Tuner {
   bool new_divergence_ = false;
   bool improving_ = false;
   std::string news_;
-  std::vector<float> losses_;
+  std::vector<float> losses_, weights_;  // of the rows that are not recorded yet
 };
 
 }  // namespace ps
