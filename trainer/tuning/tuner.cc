@@ -12,7 +12,7 @@
 namespace ps {
 namespace {
 
-constexpr std::uint64_t kFirstLook = 2000;  // rows
+constexpr std::uint64_t kFirstLook = 2500;  // rows
 // Decisions fall at multiples of this; it is one of the stretches of LaneRecord.
 constexpr std::size_t kRowsOfLook = 512;
 constexpr double kLookGrowth = 1.4;
