@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -110,6 +111,29 @@ TEST(Tuner, DecidesTheSameFromTheSameRows) {
   one.Finish();
   two.Finish();
   EXPECT_EQ(one.trace().ToJson(), two.trace().ToJson());
+}
+
+// The same rows in blocks of other sizes: what is decided, and from what, is the same.
+TEST(Tuner, BlocksDecideNothing) {
+  const auto trace_of = [](std::size_t block) {
+    Tuner tuner(false);
+    Rows data;
+    constexpr std::size_t kAll = 30'000;
+    for (std::size_t done = 0; done < kAll && tuner.lanes() > 1;) {
+      const std::size_t left = block - done % block;
+      const std::size_t rows = std::min({left, tuner.RowsToLook(), kAll - done});
+      data.Next(tuner.Settings(), rows, Distance);
+      tuner.Observe(data.margins, data.labels, {});
+      done += rows;
+      if (tuner.IsDue()) tuner.Decide(kAll, 1000);
+    }
+    tuner.Finish();
+    tuner.Choose(tuner.leader_number());
+    return tuner.trace().ToJson();
+  };
+  const std::string trace = trace_of(30'000);
+  EXPECT_THAT(trace, HasSubstr("\"rows\":2560"));
+  for (const std::size_t block : {100, 777, 4096}) EXPECT_EQ(trace_of(block), trace) << block;
 }
 
 TEST(Tuner, FewRowsKeepTheLanesAndTheElderIsChosenWithoutEvidence) {
