@@ -1,5 +1,6 @@
 #include "trainer/job_result.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -44,6 +45,13 @@ std::string TreesText(const JobResult& r) {
   absl::StrAppendFormat(&text, "; read and binned in %s, %.1f ms a tree, %s in all, peak memory %s\n",
                         FormatDuration(t.load_seconds), t.median_tree_ms, FormatDuration(r.wall_seconds),
                         FormatBytes(r.peak_rss_bytes));
+  if (t.attempts > 0) {
+    absl::StrAppendFormat(&text, "%s on the wire a tree, in %.1f steps",
+                          FormatBytes(static_cast<std::int64_t>(t.wire_bytes / std::max(1, t.grown))),
+                          static_cast<double>(t.steps) / std::max(1, t.grown));
+    if (t.attempts > 1) absl::StrAppendFormat(&text, "; %d trees begun anew for lost nodes", t.attempts - 1);
+    text += "\n";
+  }
   if (!r.complete) text += "stopped early: the model is the trees so far\n";
   return text;
 }
@@ -89,6 +97,12 @@ std::string JobResultJson(const JobResult& r) {
     member("trees_grown", absl::StrCat(r.trees->grown));
     member("load_seconds", JsonNumber(r.trees->load_seconds));
     member("median_tree_ms", JsonNumber(r.trees->median_tree_ms));
+    if (r.trees->attempts > 0) {
+      member("wire_bytes", absl::StrCat(r.trees->wire_bytes));
+      member("wire_bytes_per_tree", absl::StrCat(r.trees->wire_bytes / std::max(1, r.trees->grown)));
+      member("steps", absl::StrCat(r.trees->steps));
+      member("attempts", absl::StrCat(r.trees->attempts));
+    }
   }
   member("rows_read", absl::StrCat(r.rows_read));
   member("rows_learnt", absl::StrCat(r.rows_learnt));

@@ -16,6 +16,8 @@ struct TreesResult {
   int grown = 0;               // more where early stopping went back
   double load_seconds = 0;     // reading and binning
   double median_tree_ms = 0;
+  // On a cluster: bytes sent for all trees, steps, and 1 + how often nodes were lost in mid-tree; else 0.
+  std::uint64_t wire_bytes = 0, steps = 0, attempts = 0;
   bool squared = false;        // then errors stand for the metrics of classes
   double train_rmse = 0, valid_rmse = 0, test_rmse = 0;
 };

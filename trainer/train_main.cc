@@ -116,10 +116,6 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
   using Nodes = ClusterTrainer::Nodes;
   const ClusterConfig& cluster = job.config.cluster;
   const ClusterShape declared{cluster.servers, cluster.workers};
-  if (job.config.model.type == "gbdt") {
-    if (FLAGS_local.empty() && FLAGS_listen.empty()) return std::nullopt;
-    return absl::InvalidArgumentError("model.type gbdt trains in one process in this version: remove --local and --listen");
-  }
   if (job.config.model.tune && (!FLAGS_local.empty() || !FLAGS_listen.empty())) {
     return absl::InvalidArgumentError(
         "model.tune trains in one process in this version: remove --local and --listen, or put the setting that it "
@@ -150,7 +146,7 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
     return ClusterTrainer::Options{.nodes = Nodes::kJoining, .shape = declared, .listen = FLAGS_listen};
   }
   if (cluster.servers > 0) return ClusterTrainer::Options{.nodes = Nodes::kProcesses, .shape = declared};
-  if (job.config.train.staleness == 0) {
+  if (job.config.train.staleness == 0 && job.config.model.type != "gbdt") {
     return ClusterTrainer::Options{.nodes = Nodes::kThreads, .shape = {1, job.threads}};
   }
   return std::nullopt;
@@ -165,10 +161,12 @@ absl::StatusOr<std::unique_ptr<JobControl>> StartControl(const PreparedJob& job,
   JobControl::Options options{.listen = listen, .job = job.config.job, .output_dir = job.config.output.dir};
   options.mode = cluster->has_value() ? ClusterTrainer::NodesName((*cluster)->nodes) : "embedded";
   if (const char* token = std::getenv("PS_CONTROL_TOKEN"); token != nullptr) options.token = token;
-  if (!cluster->has_value()) options.stop = [] { stop_requested.store(true); };
+  // The scheduler of trees takes no commands but to stop.
+  const bool commands = cluster->has_value() && job.config.model.type != "gbdt";
+  if (!commands) options.stop = [] { stop_requested.store(true); };
   PS_ASSIGN_OR_RETURN(std::unique_ptr<JobControl> control, JobControl::Start(options));
   reporter->SetObserver([board = &control->board()](const ProgressLine& line) { board->SetProgress(line); });
-  if (cluster->has_value()) {
+  if (commands) {
     (*cluster)->on_tick = [control = control.get()](SchedulerMachine& scheduler, MonotonicTime now) {
       control->OnTick(scheduler, now);
     };
@@ -218,10 +216,12 @@ int Train(const std::vector<std::string>& overrides) {
   const absl::StatusOr<std::unique_ptr<JobControl>> control = StartControl(*job, &*cluster, &reporter);
   if (!control.ok()) return Fail(control.status(), ExitCodeOfControl(control.status()));
   std::unique_ptr<Trainer> trainer;
-  if (cluster->has_value()) {
+  if (job->config.model.type == "gbdt") {
+    std::optional<TreeClusterOptions> nodes;
+    if (cluster->has_value()) nodes = {(*cluster)->shape, (*cluster)->listen};
+    trainer = std::make_unique<GbdtTrainer>(&*job, std::move(nodes), &reporter, &stop_requested);
+  } else if (cluster->has_value()) {
     trainer = std::make_unique<ClusterTrainer>(&*job, **std::move(cluster), &reporter, &stop_requested);
-  } else if (job->config.model.type == "gbdt") {
-    trainer = std::make_unique<GbdtTrainer>(&*job, &reporter, &stop_requested);
   } else {
     trainer = std::make_unique<EmbeddedTrainer>(&*job, &reporter, &stop_requested);
   }

@@ -259,10 +259,10 @@ class JobChecker {
       return;
     }
     for (const char* key : {"model.optimizer", "model.tune", "model.bias", "model.min_count", "model.warm_start", "train.passes",
-                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale", "checkpoint"}) {
+                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale", "cluster.values", "cluster.slot_bits", "checkpoint"}) {
       if (IsGiven(key)) Add(key, "not for model.type gbdt");
     }
-    if (config_.cluster.servers > 0) Add("cluster.servers", "model.type gbdt trains in one process in this version");
+    if (config_.cluster.replicas > 1) Add("cluster.replicas", "not for model.type gbdt, which begins a tree anew when a server is lost");
     if (config_.data.format == DataFormat::kVw) Add("data.format", "model.type gbdt reads libsvm, csv, tsv and criteo");
     const bool squared = config_.model.gbdt.objective == "squared";
     if (squared && !IsDelimited()) Add("model.gbdt.objective", "squared needs labels that csv and tsv files have");

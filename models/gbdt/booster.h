@@ -7,20 +7,10 @@
 #include <vector>
 
 #include "models/gbdt/binned_rows.h"
+#include "models/gbdt/gradient_rows.h"
 #include "models/gbdt/grower.h"
 
 namespace ps {
-
-enum class Objective { kLogistic, kSquared };
-
-struct BoostParams {
-  Objective objective = Objective::kLogistic;
-  GrowParams grow;
-  double row_sample = 1;  // of each tree
-  std::uint64_t seed = 1;
-  std::uint64_t first_global_row =
-      0;  // of the first row here: roundings and samples follow global rows
-};
 
 class Booster {
  public:
@@ -31,26 +21,15 @@ class Booster {
   double base_score() const { return base_score_; }
   Tree GrowNext();
   // Margins with all trees so far.
-  const std::vector<float>& Margins();
+  const std::vector<float>& Margins() { return gradients_.Margins(); }
 
  private:
-  void TakeOverTree(std::size_t block);
-  void LargestGradient();
-  void SetScale();
-  void PrepareBlock(int thread, std::size_t block, const Quantisation& q);
-  void DropRows(std::uint64_t tree_key, std::uint64_t first_row, std::size_t count,
-                RowGradient* rows);
-
-  const BinnedRows& rows_;
   const BoostParams params_;
-  Crew& crew_;
+  const LabelSums sums_;
+  const double base_score_;
   NodeRows node_rows_;
+  GradientRows gradients_;
   TreeGrower grower_;
-  double base_score_ = 0;
-  std::vector<float> margins_;
-  std::vector<float> leaf_value_;  // of the last tree, until its rows' margins have them
-  float gradient_bound_ = 1, hessian_bound_ = 0.25f;
-  GradientScale scale_;
   std::uint64_t trees_ = 0;
 };
 

@@ -15,28 +15,9 @@
 #include "models/gbdt/histogram_source.h"
 #include "models/gbdt/node_rows.h"
 #include "models/gbdt/tree.h"
+#include "models/gbdt/tree_builder.h"
 
 namespace ps {
-
-struct GrowParams {
-  int max_leaves = 31;
-  int max_depth = 0;        // 0: no limit
-  bool level_wise = false;  // nodes in order of depth instead of gain
-  double l1 = 0, l2 = 1;
-  double min_hessian = 1;
-  double min_gain = 0;
-  double learning_rate = 0.1;
-  double column_sample = 1;  // of each tree
-  double category_smooth = 10;
-  bool absent_is_zero = false;              // sparse rows: an absent value is 0; else it is missing
-  std::uint64_t memory_bytes = 512u << 20;  // for histograms that are kept for subtracting
-};
-
-// What one unit of quantised and of fixed-point gradients and hessians is worth.
-struct GradientScale {
-  double gradient = 1, hessian = 1;
-  double gradient_fixed = 1, hessian_fixed = 1;
-};
 
 class TreeGrower {
  public:
@@ -57,18 +38,13 @@ class TreeGrower {
 
  private:
   struct Node;
-  void ChooseColumns(std::uint64_t key);
-  void FindSplits(Node* a, Node* b, const ColumnStretch& stretch);
+  void FindSplits(const Node* a, const Node* b, const ColumnStretch& stretch);
   void Examine(const Node& node, const ColumnStretch& stretch, SplitChoice* best) const;
-  void TakeChoices(Node* node, int side);
-  bool MayGrow(const Node& node) const;
-  bool Before(const Node& a, const Node& b) const;
-  std::size_t NextToSplit() const;
-  void SplitNode(std::size_t index, bool last, Tree* tree);
-  void SumChildren(Node* parent, Node* left, Node* right, bool left_is_small);
+  void TakeChoices(std::size_t leaf, int side);
+  void SplitLeaf(std::size_t index);
+  void SumChildren(HugeArray<WideSum>* parent, std::size_t small, std::size_t large);
   HugeArray<WideSum> TakeHistogram();
   void GiveBack(HugeArray<WideSum>* histogram);
-  void FitLeaves(const GradientScale& scale, Tree* tree);
 
   const BinnedRows& rows_;
   const std::vector<BinColumn>& columns_;
@@ -78,11 +54,10 @@ class TreeGrower {
   std::unique_ptr<HistogramSource> source_;
 
   // Of the current tree.
-  ScanParams scan_;
-  double unit_ = 1;  // what one of a quantised score is worth
-  double smooth_ = 0;
+  SplitRules rules_;
   std::vector<std::uint8_t> chosen_;  // columns; empty: all
-  std::vector<Node> open_;            // leaves so far
+  TreeBuilder builder_;
+  std::vector<Node> open_;            // beside the builder's leaves
   std::vector<SplitChoice> best_[2];  // by thread
   std::vector<HugeArray<WideSum>> spare_;
   std::size_t histograms_ = 0;  // in use

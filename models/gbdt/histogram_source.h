@@ -24,12 +24,6 @@ struct ColumnStretch {
   std::uint32_t first = 0, end = 0;
 };
 
-// Of one column within a node's histogram: `cells` begin with bin 1; missing is apart.
-struct ColumnHistogram {
-  ColumnCells numbers;
-  const WideSum* with_missing = nullptr;  // cell 0 is bin 0; dense only
-};
-
 // The most that sums of narrow histograms can take: quantised |g| <= 31 and h <= 62.
 inline constexpr int kGradientSteps = 31;
 inline constexpr int kHessianSteps = 62;

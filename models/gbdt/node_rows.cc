@@ -40,4 +40,41 @@ std::uint64_t NodeRows::RowsOf(const Node& node) {
   return rows;
 }
 
+WideSum NodeRows::SumOfAll(Crew* crew) const {
+  std::vector<WideSum> sums(blocks_);
+  crew->ForEach(blocks_, [&](int, std::size_t block) {
+    const RowGradient* const rows = entries(block);
+    WideSum sum = 0;
+    for (std::size_t i = 0; i < block_size(block); ++i) sum += Widen(rows[i].packed);
+    sums[block] = sum;
+  });
+  WideSum all = 0;
+  for (const WideSum sum : sums) all += sum;
+  return all;
+}
+
+std::vector<LeafSums> NodeRows::SumLeaves(const std::vector<Node>& leaves, Crew* crew) const {
+  std::vector<LeafSums> of_blocks(blocks_ * leaves.size());
+  crew->ForEach(blocks_, [&](int, std::size_t block) {
+    const RowGradient* const rows = entries(block);
+    for (std::size_t leaf = 0; leaf < leaves.size(); ++leaf) {
+      const Range range = leaves[leaf][block];
+      LeafSums sum;
+      for (std::uint32_t i = range.begin; i < range.end; ++i) {
+        const FixedGradient& gradient = fixed()[rows[i].row];
+        sum.g += gradient.g;
+        sum.h += gradient.h;
+      }
+      of_blocks[block * leaves.size() + leaf] = sum;
+    }
+  });
+  std::vector<LeafSums> sums(leaves.size());
+  for (std::size_t i = 0; i < of_blocks.size(); ++i) {
+    LeafSums& sum = sums[i % leaves.size()];
+    sum.g += of_blocks[i].g;
+    sum.h += of_blocks[i].h;
+  }
+  return sums;
+}
+
 }  // namespace ps

@@ -10,9 +10,15 @@
 #include <vector>
 
 #include "kernels/gradients.h"
+#include "models/gbdt/crew.h"
 #include "models/gbdt/huge_array.h"
 
 namespace ps {
+
+// Exact sums of the rows of a leaf, in fixed point.
+struct LeafSums {
+  std::int64_t g = 0, h = 0;
+};
 
 class NodeRows {
  public:
@@ -41,6 +47,11 @@ class NodeRows {
   // All rows.
   Node Root() const;
   static std::uint64_t RowsOf(const Node& node);
+
+  // Of the quantised gradients of all rows.
+  WideSum SumOfAll(Crew* crew) const;
+  // Of the fixed-point gradients of the rows of each leaf.
+  std::vector<LeafSums> SumLeaves(const std::vector<Node>& leaves, Crew* crew) const;
 
  private:
   std::size_t rows_, block_rows_, blocks_;

@@ -33,4 +33,31 @@ SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
   return choice;
 }
 
+SplitChoice BestColumnSplit(const ColumnHistogram& column, std::uint32_t number, ColumnKind kind,
+                            int bins, int zero_bin, const SplitRules& rules) {
+  const WideSum total = column.numbers.total;
+  SplitChoice choice;
+  if (kind == ColumnKind::kCategory) {
+    choice = BestCategorySplit(column.with_missing, bins, total, rules.scan, rules.smooth_hessian);
+  } else {
+    // Each side needs min_hessian, and one of the two has only rows with a value.
+    const WideSum present = total - column.numbers.missing;
+    if (WideHessian(present) < rules.scan.min_hessian) return choice;
+    MissingSides sides;
+    // All bins before that of 0 hold negative numbers.
+    if (rules.absent_is_zero) sides = {zero_bin - 1, zero_bin - 1};
+    const ColumnSplit cut = BestSplit(column.numbers, rules.scan, sides);
+    if (cut.score < 0) return choice;
+    choice.score = cut.score;
+    choice.bin = static_cast<std::uint8_t>(cut.bin);
+    choice.left = cut.left;
+    // Where the node has nothing missing, what is met later goes with the heavier side.
+    choice.missing_left = column.numbers.missing != 0
+                              ? cut.missing_left
+                              : 2 * std::int64_t{WideHessian(cut.left)} > WideHessian(total);
+  }
+  choice.column = number;
+  return choice;
+}
+
 }  // namespace ps

@@ -10,6 +10,12 @@
 
 namespace ps {
 
+// Of one column within a node's histogram: `cells` begin with bin 1; missing is apart.
+struct ColumnHistogram {
+  ColumnCells numbers;
+  const WideSum* with_missing = nullptr;  // cell 0 is bin 0; dense only
+};
+
 struct SplitChoice {
   double score = -1;  // of both sides, in quantised units; negative: none
   std::uint32_t column = 0;
@@ -25,6 +31,18 @@ struct SplitChoice {
     return score != other.score ? score > other.score : column < other.column;
   }
 };
+
+// How the columns of a tree are scanned.
+struct SplitRules {
+  ScanParams scan;
+  double smooth_hessian = 0;     // of categories, in quantised units
+  bool absent_is_zero = false;   // sparse rows: an absent value is 0
+};
+
+// The best split by one column. `zero_bin` is the bin in which 0 is, or would be; it matters where
+// absent values are zeros.
+SplitChoice BestColumnSplit(const ColumnHistogram& column, std::uint32_t number, ColumnKind kind,
+                            int bins, int zero_bin, const SplitRules& rules);
 
 // Of a categorical column: categories in order of G/(H + smooth), many against many. `cells` begin
 // with bin 0.

@@ -1,8 +1,5 @@
 // The cluster as processes over ZeroMQ, the scheduler in this thread: either of this machine,
 // ps_server and ps_worker started, watched and reaped here; or from anywhere, come by themselves.
-#include <limits.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -23,17 +20,9 @@
 namespace ps {
 namespace {
 
-absl::StatusOr<std::string> ThisProgramsDirectory() {
-  char path[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof(path));
-  if (length <= 0) return absl::UnavailableError("cannot read /proc/self/exe");
-  const std::string program(path, static_cast<std::size_t>(length));
-  return program.substr(0, program.rfind('/'));
-}
-
 // Drives the scheduler and, beside it, looks after the children: one that dies is news long before
 // its silence is.
-class WatchedScheduler : public Machine {
+class WatchedScheduler : public Machine, public NodeOwner {
  public:
   WatchedScheduler(SchedulerMachine& scheduler, const ClusterCallbacks& callbacks,
                    LocalNodes& nodes)
@@ -43,12 +32,19 @@ class WatchedScheduler : public Machine {
     scheduler_.OnMessage(from, std::move(message), now, outbox);
   }
   void OnTick(MonotonicTime now, Outbox& outbox) override {
-    nodes_.Keep(scheduler_, now);
+    nodes_.Keep(*this, now);
     observed_.OnTick(now, outbox);
   }
   MonotonicTime tick_interval() const override { return scheduler_.tick_interval(); }
   bool work_pending() const override { return scheduler_.work_pending(); }
   bool finished() const override { return scheduler_.finished(); }
+
+  SchedulerMachine::Wanted wanted() const override { return scheduler_.wanted(); }
+  bool running() const override { return scheduler_.running(); }
+  std::set<std::uint32_t> LeavingPids() const override { return scheduler_.LeavingPids(); }
+  void OnProcessEnded(std::uint32_t pid, const std::string& what) override {
+    scheduler_.OnProcessEnded(pid, what);
+  }
 
  private:
   SchedulerMachine& scheduler_;

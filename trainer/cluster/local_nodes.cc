@@ -1,5 +1,8 @@
 #include "trainer/cluster/local_nodes.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -9,6 +12,14 @@
 #include "ps/base/status_macros.h"
 
 namespace ps {
+
+absl::StatusOr<std::string> ThisProgramsDirectory() {
+  char path[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof(path));
+  if (length <= 0) return absl::UnavailableError("cannot read /proc/self/exe");
+  const std::string program(path, static_cast<std::size_t>(length));
+  return program.substr(0, program.rfind('/'));
+}
 
 LocalNodes::LocalNodes(Options options)
     : options_(std::move(options)),
@@ -38,8 +49,8 @@ bool LocalNodes::MayReplace(MonotonicTime now) {
   return recent <= kAtOnce && restarts_left_-- > 0;
 }
 
-void LocalNodes::StartMissing(Kind& kind, std::size_t wanted, const SchedulerMachine& scheduler) {
-  const std::set<std::uint32_t> leaving = scheduler.LeavingPids();
+void LocalNodes::StartMissing(Kind& kind, std::size_t wanted, const NodeOwner& owner) {
+  const std::set<std::uint32_t> leaving = owner.LeavingPids();
   const std::vector<pid_t> running = children_.Running(kind.program);
   std::size_t there = kind.given_up;
   for (const pid_t pid : running) there += !leaving.contains(static_cast<std::uint32_t>(pid));
@@ -51,26 +62,26 @@ void LocalNodes::StartMissing(Kind& kind, std::size_t wanted, const SchedulerMac
   }
 }
 
-void LocalNodes::Keep(SchedulerMachine& scheduler, MonotonicTime now) {
+void LocalNodes::Keep(NodeOwner& owner, MonotonicTime now) {
   const std::vector<ChildProcesses::Ended> ended = children_.Reap();
   for (const ChildProcesses::Ended& child : ended) {
     if (child.in_order) continue;
     LOG(WARNING) << child.what;
     deaths_.push_back(child.what);
     const auto pid = static_cast<std::uint32_t>(child.pid);
-    const bool to_replace = scheduler.running() && !scheduler.LeavingPids().contains(pid);
-    scheduler.OnProcessEnded(pid, child.what);
+    const bool to_replace = owner.running() && !owner.LeavingPids().contains(pid);
+    owner.OnProcessEnded(pid, child.what);
     Kind& kind = child.program == servers_.program ? servers_ : workers_;
     if (to_replace && !MayReplace(now)) ++kind.given_up;
   }
   // Before training begins a process that ends is a mistake that would be made again.
-  if (!scheduler.running()) return;
-  const SchedulerMachine::Wanted wanted = scheduler.wanted();
+  if (!owner.running()) return;
+  const SchedulerMachine::Wanted wanted = owner.wanted();
   if (ended.empty() && wanted == wanted_) return;
   if (wanted != wanted_) servers_.given_up = workers_.given_up = 0;
   wanted_ = wanted;
-  StartMissing(servers_, wanted.servers, scheduler);
-  StartMissing(workers_, wanted.workers, scheduler);
+  StartMissing(servers_, wanted.servers, owner);
+  StartMissing(workers_, wanted.workers, owner);
 }
 
 }  // namespace ps

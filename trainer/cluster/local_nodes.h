@@ -2,14 +2,29 @@
 // One that dies is replaced, one that is asked to leave is not. One thread.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "scheduler/scheduler_machine.h"
 #include "trainer/cluster/child_processes.h"
 
 namespace ps {
+
+// Whose nodes they are.
+class NodeOwner {
+ public:
+  virtual ~NodeOwner() = default;
+  virtual SchedulerMachine::Wanted wanted() const = 0;
+  virtual bool running() const = 0;  // processes that end are replaced
+  virtual std::set<std::uint32_t> LeavingPids() const = 0;  // which end because they were asked to
+  virtual void OnProcessEnded(std::uint32_t pid, const std::string& what) = 0;
+};
+
+// Where the program of this process lies.
+absl::StatusOr<std::string> ThisProgramsDirectory();
 
 class LocalNodes {
  public:
@@ -25,8 +40,8 @@ class LocalNodes {
   // Starts the first processes. Unavailable where one cannot be started.
   absl::Status Start(SchedulerMachine::Wanted wanted);
 
-  // Looks after them: tells the scheduler of those that ended, and starts those that are missing.
-  void Keep(SchedulerMachine& scheduler, MonotonicTime now);
+  // Looks after them: tells their owner of those that ended, and starts those that are missing.
+  void Keep(NodeOwner& owner, MonotonicTime now);
 
   // Waits up to `seconds` for all to end of themselves, then kills the rest.
   void Finish(double seconds) { children_.Finish(seconds); }
@@ -41,7 +56,7 @@ class LocalNodes {
   };
   bool MayReplace(MonotonicTime now);
   absl::Status StartOne(const Kind& kind);
-  void StartMissing(Kind& kind, std::size_t wanted, const SchedulerMachine& scheduler);
+  void StartMissing(Kind& kind, std::size_t wanted, const NodeOwner& owner);
 
   const Options options_;
   ChildProcesses children_;

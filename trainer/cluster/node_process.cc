@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <random>
 #include <thread>
@@ -16,9 +18,13 @@
 #include "models/data/row_split.h"
 #include "models/features/extractor.h"
 #include "ps/base/status_macros.h"
+#include "ps/base/cgroup.h"
 #include "ps/server/shard_machine.h"
+#include "ps/trees/tree_server.h"
+#include "ps/trees/tree_worker.h"
 #include "ps/wire/zeromq_transport.h"
 #include "trainer/cluster/cluster_checkpoints.h"
+#include "trainer/gbdt/part_loader.h"
 #include "worker/logistic_model.h"
 
 namespace ps {
@@ -39,27 +45,69 @@ std::string QuotePattern(const std::string& path) {
   return quoted;
 }
 
-// Asks a machine to leave once a flag is set.
-template <typename Node>
-class UntilToldToLeave : public Machine {
- public:
-  // Both must outlive it.
-  UntilToldToLeave(Node& node, const std::atomic<bool>* leave) : node_(node), leave_(leave) {}
+absl::StatusOr<DataFiles> OpenPlannedFiles(const wire::Plan& plan) {
+  std::vector<std::string> patterns;
+  for (const std::string& path : plan.files()) patterns.push_back(QuotePattern(path));
+  return DataFiles::Open(patterns);
+}
 
-  void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
-    node_.OnMessage(from, std::move(message), now, outbox);
+// Cannot do what it was welcomed for: says so until it is told to stop.
+class FailedNode final : public TreeMember {
+ public:
+  FailedNode(Options options, const wire::Welcome& welcome, absl::Status why, MonotonicTime now,
+             Outbox& outbox)
+      : TreeMember(std::move(options), welcome, now) {
+    Fail(std::move(why), outbox);
   }
-  void OnTick(MonotonicTime now, Outbox& outbox) override {
-    if (leave_ != nullptr && leave_->load()) node_.Leave();
-    node_.OnTick(now, outbox);
-  }
-  MonotonicTime tick_interval() const override { return node_.tick_interval(); }
-  bool work_pending() const override { return node_.work_pending(); }
-  bool finished() const override { return node_.finished(); }
 
  private:
+  bool Handle(const Address&, Message&, MonotonicTime, Outbox&) override { return false; }
+};
+
+// A node of either kind of job: says who it is as one of linear models, and becomes one of trees
+// when the plan in its Welcome says so. Asks to leave once a flag is set.
+template <typename Node>
+class NodeByPlan : public Machine {
+ public:
+  using MakeTrees = std::function<absl::StatusOr<std::unique_ptr<TreeMember>>(
+      const TreeMember::Options&, const wire::Welcome&, MonotonicTime)>;
+  // Node and flag must outlive it; the flag may be null.
+  NodeByPlan(Node& node, TreeMember::Options options, MakeTrees make_trees,
+             const std::atomic<bool>* leave)
+      : node_(node),
+        options_(std::move(options)),
+        make_trees_(std::move(make_trees)),
+        leave_(leave) {}
+
+  void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
+    if (trees_ != nullptr) return trees_->OnMessage(from, std::move(message), now, outbox);
+    const wire::Welcome& welcome = message.body.welcome();
+    if (!welcome.plan().has_trees()) return node_.OnMessage(from, std::move(message), now, outbox);
+    if (from != options_.scheduler || welcome.incarnation() != options_.incarnation) return;
+    absl::StatusOr<std::unique_ptr<TreeMember>> made = make_trees_(options_, welcome, now);
+    if (made.ok()) {
+      trees_ = *std::move(made);
+    } else {
+      trees_ = std::make_unique<FailedNode>(options_, welcome, made.status(), now, outbox);
+    }
+  }
+  void OnTick(MonotonicTime now, Outbox& outbox) override {
+    if (leave_ != nullptr && leave_->load()) trees_ != nullptr ? trees_->Leave() : node_.Leave();
+    current().OnTick(now, outbox);
+  }
+  MonotonicTime tick_interval() const override { return current().tick_interval(); }
+  bool work_pending() const override { return current().work_pending(); }
+  bool finished() const override { return current().finished(); }
+  absl::Status status() const { return trees_ != nullptr ? trees_->status() : node_.status(); }
+
+ private:
+  Machine& current() const { return trees_ != nullptr ? static_cast<Machine&>(*trees_) : node_; }
+
   Node& node_;
+  const TreeMember::Options options_;
+  const MakeTrees make_trees_;
   const std::atomic<bool>* const leave_;
+  std::unique_ptr<TreeMember> trees_;
 };
 
 std::atomic<bool> sigterm_came{false};
@@ -71,17 +119,23 @@ void OnSigterm(int) {
 }
 
 absl::Status RunShard(const ServerNodeOptions& options, std::unique_ptr<Transport> transport) {
+  const std::uint64_t incarnation = NewIncarnation();
   ShardMachine machine({.scheduler = options.scheduler,
                         .endpoint = transport->endpoint(),
                         .host = HostName(),
                         .pid = static_cast<std::uint32_t>(::getpid()),
-                        .incarnation = NewIncarnation(),
+                        .incarnation = incarnation,
                         .scheduler_timeout = options.silence_limit,
                         .open_checkpoints = OpenCheckpointIo});
-  UntilToldToLeave node(machine, options.leave);
+  NodeByPlan<ShardMachine> node(
+      machine, {options.scheduler, incarnation, options.silence_limit},
+      [](const TreeMember::Options& of_node, const wire::Welcome& welcome, MonotonicTime now) {
+        return TreeServer::Make(of_node, welcome, now);
+      },
+      options.leave);
   PS_RETURN_IF_ERROR(RunMachine(node, *transport, MonotonicTime::zero()));
   LogTraffic("shard", *transport, 0);
-  return machine.status();
+  return node.status();
 }
 
 // The address for shard number `shard`: with a port that is not 0, that and the following ones.
@@ -133,9 +187,7 @@ absl::Status RunServerNode(const ServerNodeOptions& options) {
 }
 
 absl::StatusOr<std::unique_ptr<ChunkSource>> OpenPlannedData(const wire::Plan& plan) {
-  std::vector<std::string> patterns;
-  for (const std::string& path : plan.files()) patterns.push_back(QuotePattern(path));
-  PS_ASSIGN_OR_RETURN(const DataFiles files, DataFiles::Open(patterns));
+  PS_ASSIGN_OR_RETURN(const DataFiles files, OpenPlannedFiles(plan));
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Extractor> extractor,
                       Extractor::Parse(plan.extractor()));
   const SplitConfig split{.valid = plan.valid(), .test = plan.test()};
@@ -149,16 +201,29 @@ absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
   zeromq.bind = options.bind;
   zeromq.context = std::make_shared<ZeroMqContext>(std::move(keys));
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, OpenZeroMqTransport(zeromq));
+  const std::uint64_t incarnation = NewIncarnation();
   WorkerMachine machine({.scheduler = options.scheduler,
                          .host = HostName(),
                          .pid = static_cast<std::uint32_t>(::getpid()),
-                         .incarnation = NewIncarnation(),
+                         .incarnation = incarnation,
                          .scheduler_timeout = options.silence_limit},
                         OpenPlannedData, std::make_unique<LogisticModel>());
-  UntilToldToLeave node(machine, options.leave);
+  NodeByPlan<WorkerMachine> node(
+      machine, {options.scheduler, incarnation, options.silence_limit},
+      [](const TreeMember::Options& of_node, const wire::Welcome& welcome, MonotonicTime now) {
+        const auto planned = static_cast<int>(std::min(welcome.plan().trees().threads(), 1024u));
+        const int threads = planned > 0 ? planned : EffectiveCpuCount();
+        const OpenPart open =
+            [threads](const wire::Plan& plan) -> absl::StatusOr<std::unique_ptr<PartLoader>> {
+          PS_ASSIGN_OR_RETURN(DataFiles files, OpenPlannedFiles(plan));
+          return StartPartLoader(std::move(files), plan, threads);
+        };
+        return TreeWorker::Make(of_node, welcome, open, threads, now);
+      },
+      options.leave);
   PS_RETURN_IF_ERROR(RunMachine(node, *transport, MonotonicTime::zero()));
   LogTraffic("worker", *transport, machine.repeated());
-  return machine.status();
+  return node.status();
 }
 
 const std::atomic<bool>* LeaveAtSigterm() {

@@ -14,6 +14,7 @@
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/row_loader.h"
+#include "trainer/gbdt/tree_maker.h"
 #include "trainer/pass_log.h"
 
 namespace ps {
@@ -45,23 +46,14 @@ BoostParams ParamsOfJob(const JobConfig& config) {
   return params;
 }
 
-double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows) {
-  double sum = 0, weights = 0;
-  for (std::size_t i = 0; i < rows.rows; ++i) {
-    const double weight = rows.weights.empty() ? 1 : rows.weights[i],
-                 error = margins[i] - rows.labels[i];
-    sum += weight * error * error;
-    weights += weight;
-  }
-  return weights > 0 ? std::sqrt(sum / weights) : 0;
-}
-
 }  // namespace
 
 class GbdtTrainer::Run {
  public:
-  Run(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop)
+  Run(const PreparedJob* job, std::optional<TreeClusterOptions> cluster, ProgressReporter* reporter,
+      const std::atomic<bool>* stop)
       : job_(*job),
+        cluster_(std::move(cluster)),
         stop_(*stop),
         reporter_(*reporter),
         params_(ParamsOfJob(job->config)),
@@ -80,15 +72,18 @@ class GbdtTrainer::Run {
 
   absl::Status Load();
   absl::Status LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to);
-  absl::Status CheckLabels();
+  absl::Status CheckLabels() const;
   absl::Status GrowTrees();
-  void Report(int tree, Booster* booster, bool last);
+  absl::Status Report(int tree, bool last);
   double ValidLoss() const;
   bool EarlyStop(int tree);
-  Metrics MetricsOf(const BinnedRows& rows, const std::vector<float>& margins) const;
-  void Finish(Booster* booster);
+  Metrics MetricsOf(const BinnedRows& rows, const std::vector<float>& margins) const {
+    return MetricsOfRows(rows, margins, offset_);
+  }
+  absl::Status Finish();
 
   const PreparedJob& job_;
+  const std::optional<TreeClusterOptions> cluster_;
   const std::atomic<bool>& stop_;
   ProgressReporter& reporter_;
   const BoostParams params_;
@@ -97,11 +92,11 @@ class GbdtTrainer::Run {
   Crew crew_;
   features::Plan plan_;
   std::unique_ptr<BinPlan> bins_;
-  BinnedRows train_;
+  std::unique_ptr<TreeMaker> maker_;
+  TrainRows train_;
   HeldOut valid_, test_;
   std::vector<Tree> trees_;
   std::vector<double> tree_seconds_;
-  double base_score_ = 0;
   double best_loss_ = INFINITY;
   int best_trees_ = 0;
   Clock::time_point grow_start_;
@@ -133,41 +128,29 @@ absl::Status GbdtTrainer::Run::Load() {
   options.labels = squared_ ? LabelRule::kNumber : LabelRule::kBinary;
   options.stop = &stop_;
   PS_ASSIGN_OR_RETURN(bins_, PlanBins(job_.train, plan_, options));
-  const RowSplit split(config.train.seed, config.data.split, config.data.keep_negatives);
-  PS_ASSIGN_OR_RETURN(LoadedRows loaded, LoadRows(job_.train, plan_, *bins_, &split, options));
-  result_.bad_rows = loaded.bad_rows;
-  result_.rows_dropped = loaded.dropped;
-  if (loaded.bad_rows > 0) reporter_.Say(loaded.bad_row_text);
-  train_ = std::move(loaded.train);
-  valid_.rows = std::move(loaded.valid);
-  test_.rows = std::move(loaded.test);
+  const TreeJob job{&job_, &plan_, bins_.get(), params_, options, offset_, &crew_};
+  maker_ = cluster_ ? MakeClusterTrees(job, *cluster_) : MakeEmbeddedTrees(job);
+  LoadedRows held_out;
+  PS_ASSIGN_OR_RETURN(train_, maker_->Load(&held_out));
+  result_.bad_rows = train_.bad_rows;
+  result_.rows_dropped = train_.dropped;
+  if (train_.bad_rows > 0) reporter_.Say(train_.bad_row_text);
+  valid_.rows = std::move(held_out.valid);
+  test_.rows = std::move(held_out.test);
   if (job_.valid) PS_RETURN_IF_ERROR(LoadFiles(*job_.valid, options, &valid_));
   if (job_.test) PS_RETURN_IF_ERROR(LoadFiles(*job_.test, options, &test_));
   return absl::OkStatus();
 }
 
-absl::Status GbdtTrainer::Run::CheckLabels() {
-  if (train_.rows == 0)
+absl::Status GbdtTrainer::Run::CheckLabels() const {
+  if (train_.sums.rows == 0)
     return absl::InvalidArgumentError("data.train: there are no rows to learn from");
-  if (train_.rows >= 0xffffffffu) {
-    return absl::ResourceExhaustedError("data.train: more than 2^32 rows in one process");
-  }
-  const auto [low, high] = std::minmax_element(train_.labels.begin(), train_.labels.end());
-  if (*low == *high) {
+  if (train_.sums.lowest == train_.sums.highest) {
     LOG(WARNING)
         << "all rows of data.train have the same label: the model can only learn a constant."
         << (squared_ ? "" : " Is data.label.positive right?");
   }
   return absl::OkStatus();
-}
-
-Metrics GbdtTrainer::Run::MetricsOf(const BinnedRows& rows,
-                                    const std::vector<float>& margins) const {
-  std::vector<float> corrected = margins;
-  for (float& margin : corrected) margin += static_cast<float>(offset_);
-  MetricState state;
-  state.AddRows(corrected, rows.labels, rows.weights);
-  return state.Finish();
 }
 
 double GbdtTrainer::Run::ValidLoss() const {
@@ -188,12 +171,12 @@ bool GbdtTrainer::Run::EarlyStop(int tree) {
 }
 
 // Lines at 1, 2, 4, ... trees, and at the end.
-void GbdtTrainer::Run::Report(int tree, Booster* booster, bool last) {
-  if (!last && (tree & (tree - 1)) != 0) return;
+absl::Status GbdtTrainer::Run::Report(int tree, bool last) {
+  if (!last && (tree & (tree - 1)) != 0) return absl::OkStatus();
   ProgressLine line;
   line.pass = tree;
   line.passes = job_.config.model.gbdt.trees;
-  line.rows = static_cast<std::uint64_t>(tree) * train_.rows;
+  line.rows = static_cast<std::uint64_t>(tree) * train_.sums.rows;
   line.elapsed_seconds = SecondsSince(grow_start_);
   line.rows_per_second = static_cast<double>(line.rows) / std::max(1e-9, line.elapsed_seconds);
   line.fraction_read = static_cast<double>(tree) / line.passes;
@@ -201,7 +184,8 @@ void GbdtTrainer::Run::Report(int tree, Booster* booster, bool last) {
   line.features = bins_->columns.size();
   line.resident_bytes = ResidentBytes();
   if (!squared_) {
-    line.logloss = MetricsOf(train_, booster->Margins()).logloss;
+    PS_ASSIGN_OR_RETURN(const TrainMetrics train, maker_->Judge(trees_));
+    line.logloss = train.metrics.logloss;
     if (valid_.rows.rows > 0) {
       const Metrics valid = MetricsOf(valid_.rows, valid_.margins);
       line.valid_logloss = valid.logloss;
@@ -209,45 +193,40 @@ void GbdtTrainer::Run::Report(int tree, Booster* booster, bool last) {
     }
   }
   last ? reporter_.Final(line) : reporter_.Report(line);
+  return absl::OkStatus();
 }
 
 absl::Status GbdtTrainer::Run::GrowTrees() {
   grow_start_ = Clock::now();
-  Booster booster(&train_, &bins_->columns, params_, &crew_);
-  base_score_ = booster.base_score();
   for (HeldOut* part : {&valid_, &test_}) {
-    part->margins.assign(part->rows.rows, static_cast<float>(base_score_));
+    part->margins.assign(part->rows.rows, static_cast<float>(train_.base_score));
   }
   const int wanted = job_.config.model.gbdt.trees;
   best_trees_ = 0;
   for (int tree = 1; tree <= wanted && !stop_.load(); ++tree) {
     const auto start = Clock::now();
-    trees_.push_back(booster.GrowNext());
+    PS_ASSIGN_OR_RETURN(Tree grown, maker_->GrowNext());
+    trees_.push_back(std::move(grown));
     tree_seconds_.push_back(SecondsSince(start));
     if (valid_.rows.rows > 0) AddTree(trees_.back(), valid_.rows, &crew_, &valid_.margins);
     const bool enough = EarlyStop(tree);
-    Report(tree, &booster, enough || tree == wanted);
+    PS_RETURN_IF_ERROR(Report(tree, enough || tree == wanted));
     if (!enough) continue;
     reporter_.Say(absl::StrFormat(
         "early stop after tree %d: the first %d had the best validation loss", tree, best_trees_));
     break;
   }
   if (trees_.empty()) return StoppedBeforeLearningError();
-  Finish(&booster);
-  return absl::OkStatus();
+  return Finish();
 }
 
-void GbdtTrainer::Run::Finish(Booster* booster) {
+absl::Status GbdtTrainer::Run::Finish() {
   TreesResult trees;
   trees.grown = static_cast<int>(trees_.size());
-  std::vector<float> margins = booster->Margins();
   if (job_.config.train.early_stopping && valid_.rows.rows > 0 && best_trees_ < trees.grown) {
     trees_.resize(static_cast<std::size_t>(std::max(best_trees_, 0)));
-    for (auto [rows, to] :
-         {std::pair{&train_, &margins}, std::pair{&valid_.rows, &valid_.margins}}) {
-      to->assign(rows->rows, static_cast<float>(base_score_));
-      for (const Tree& tree : trees_) AddTree(tree, *rows, &crew_, to);
-    }
+    valid_.margins.assign(valid_.rows.rows, static_cast<float>(train_.base_score));
+    for (const Tree& tree : trees_) AddTree(tree, valid_.rows, &crew_, &valid_.margins);
   }
   for (const Tree& tree : trees_) {
     if (test_.rows.rows > 0) AddTree(tree, test_.rows, &crew_, &test_.margins);
@@ -264,10 +243,17 @@ void GbdtTrainer::Run::Finish(Booster* booster) {
     *rmse = RootMeanSquare(of_rows, rows);
     return Metrics();
   };
-  result_.train = judge(train_, margins, &trees.train_rmse);
+  PS_ASSIGN_OR_RETURN(const TrainMetrics train, maker_->Judge(trees_));
+  result_.train = train.metrics;
+  trees.train_rmse = train.rmse;
   if (valid_.rows.rows > 0) result_.valid = judge(valid_.rows, valid_.margins, &trees.valid_rmse);
   if (test_.rows.rows > 0) result_.test = judge(test_.rows, test_.margins, &trees.test_rmse);
+  const MadeOnCluster made = maker_->made();
+  trees.wire_bytes = made.wire_bytes;
+  trees.steps = made.steps;
+  trees.attempts = made.attempts;
   result_.trees = trees;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<JobResult> GbdtTrainer::Run::Train() {
@@ -277,7 +263,7 @@ absl::StatusOr<JobResult> GbdtTrainer::Run::Train() {
   const double load_seconds = SecondsSince(start);
   PS_RETURN_IF_ERROR(GrowTrees());
   result_.trees->load_seconds = load_seconds;
-  result_.rows_read = result_.rows_learnt = train_.rows;
+  result_.rows_read = result_.rows_learnt = train_.sums.rows;
   result_.rows_valid = valid_.rows.rows;
   result_.rows_test = test_.rows.rows;
   result_.passes = 1;
@@ -290,7 +276,7 @@ absl::StatusOr<JobResult> GbdtTrainer::Run::Train() {
 absl::Status GbdtTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
   TreeModel model;
   model.objective = params_.objective;
-  model.base_score = base_score_;
+  model.base_score = train_.base_score;
   model.absent_is_zero = params_.grow.absent_is_zero;
   for (std::size_t c = 0; c < bins_->columns.size(); ++c) {
     const ValueColumn& source = bins_->sources[c];
@@ -311,9 +297,9 @@ absl::Status GbdtTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
   return absl::OkStatus();
 }
 
-GbdtTrainer::GbdtTrainer(const PreparedJob* job, ProgressReporter* reporter,
-                         const std::atomic<bool>* stop)
-    : run_(std::make_unique<Run>(job, reporter, stop)) {}
+GbdtTrainer::GbdtTrainer(const PreparedJob* job, std::optional<TreeClusterOptions> cluster,
+                         ProgressReporter* reporter, const std::atomic<bool>* stop)
+    : run_(std::make_unique<Run>(job, std::move(cluster), reporter, stop)) {}
 GbdtTrainer::~GbdtTrainer() = default;
 absl::StatusOr<JobResult> GbdtTrainer::Train() { return run_->Train(); }
 absl::Status GbdtTrainer::Export(BundleWriter* writer, BundleInfo* info) {

@@ -1,5 +1,5 @@
-// Trains gradient-boosted trees in this process, on all its threads. The model's bytes depend on
-// the job, its data and the seed only, not on the number of threads.
+// Trains gradient-boosted trees in this process, on all its threads, or on a cluster. The model's
+// bytes depend on the job, its data and the seed only, not on the number of threads, workers or servers.
 //
 // Train is called once; `stop` may be set from anywhere: the tree under way is finished, and the
 // model is the trees so far.
@@ -7,8 +7,10 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "trainer/gbdt/cluster_trees.h"
 #include "trainer/prepared_job.h"
 #include "trainer/progress/progress_reporter.h"
 #include "trainer/trainer.h"
@@ -17,7 +19,9 @@ namespace ps {
 
 class GbdtTrainer : public Trainer {
  public:
-  GbdtTrainer(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop);
+  // `cluster`: on servers and workers instead; the same bytes.
+  GbdtTrainer(const PreparedJob* job, std::optional<TreeClusterOptions> cluster,
+              ProgressReporter* reporter, const std::atomic<bool>* stop);
   ~GbdtTrainer() override;
 
   absl::StatusOr<JobResult> Train() override;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -27,6 +28,48 @@ struct BinnedBlock {
   std::vector<Part> parts;  // empty: all rows are of the train part
   std::uint64_t good_rows = 0, bad_rows = 0;  // of the text
   std::vector<BadRow> bad;
+};
+
+// The blocks of a part of the files, in order, to many threads.
+class PartStream {
+ public:
+  static absl::StatusOr<std::unique_ptr<PartStream>> Open(const DataFiles& files,
+                                                          const LoadOptions& options) {
+    auto stream = std::make_unique<PartStream>();
+    if (options.parts == 1) {
+      stream->all_ = BlockStream::Create(files, kBlockBytes);
+      return stream;
+    }
+    PS_ASSIGN_OR_RETURN(std::vector<FileRange> ranges, files.PlanRanges(kBlockBytes));
+    const std::size_t first = ranges.size() * options.part / options.parts,
+                      end = ranges.size() * (options.part + 1) / options.parts;
+    stream->ranges_.assign(ranges.begin() + static_cast<std::ptrdiff_t>(first),
+                           ranges.begin() + static_cast<std::ptrdiff_t>(end));
+    stream->reader_ = RangeReader::Create(files);
+    return stream;
+  }
+
+  // As BlockStream::Next.
+  absl::StatusOr<bool> Next(BlockStream::Block* block) {
+    if (all_ != nullptr) return all_->Next(block);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (next_ == ranges_.size()) return false;
+    const FileRange& range = ranges_[next_];
+    block->sequence = next_++;
+    block->file = range.file;
+    if (absl::Status read = reader_->Read(range, &block->text, &block->offset); !read.ok()) {
+      next_ = ranges_.size();
+      return read;
+    }
+    return true;
+  }
+
+ private:
+  std::unique_ptr<BlockStream> all_;
+  std::vector<FileRange> ranges_;
+  std::mutex mutex_;
+  std::unique_ptr<RangeReader> reader_;  // protected by mutex_, as is next_
+  std::size_t next_ = 0;
 };
 
 class Loader {
@@ -66,10 +109,12 @@ class Loader {
   absl::StatusOr<LoadedRows> Run() {
     // Addresses for the most there can be; memory comes with the rows.
     for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test}) {
-      if (part != &loaded_.train && split_ == nullptr) continue;
+      const bool train = part == &loaded_.train;
+      if (!train && (split_ == nullptr || options_.wanted == RowsWanted::kTrain)) continue;
+      if (train && options_.wanted == RowsWanted::kHeldOut) continue;
       PS_RETURN_IF_ERROR(Reserve(part));
     }
-    const std::unique_ptr<BlockStream> stream = BlockStream::Create(files_, kBlockBytes);
+    PS_ASSIGN_OR_RETURN(const std::unique_ptr<PartStream> stream, PartStream::Open(files_, options_));
     FirstError error;
     const auto ends = [&] {
       return error.failed() || (options_.stop != nullptr && options_.stop->load());
@@ -111,6 +156,7 @@ class Loader {
     if (options_.stop != nullptr && options_.stop->load())
       return absl::CancelledError("stopped while reading");
     PS_RETURN_IF_ERROR(bad_rows_.Check(true));
+    loaded_.good_rows = bad_rows_.rows();
     loaded_.bad_rows = bad_rows_.bad_rows();
     if (loaded_.bad_rows > 0) loaded_.bad_row_text = bad_rows_.Describe();
     return std::move(loaded_);
@@ -216,9 +262,11 @@ class Loader {
       const Part part = block.parts.empty() ? Part::kTrain : block.parts[first];
       std::size_t end = first + 1;
       while (end < block.labels.size() && (block.parts.empty() || block.parts[end] == part)) ++end;
+      const bool train = part == Part::kTrain;
       if (part == Part::kDropped) {
         loaded_.dropped += end - first;
-      } else {
+      } else if (options_.wanted == RowsWanted::kAll ||
+                 train == (options_.wanted == RowsWanted::kTrain)) {
         AppendRows(block, first, end,
                    part == Part::kTrain   ? &loaded_.train
                    : part == Part::kValid ? &loaded_.valid

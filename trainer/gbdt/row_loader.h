@@ -22,6 +22,9 @@
 
 namespace ps {
 
+// Which rows of the files are kept.
+enum class RowsWanted { kAll, kTrain, kHeldOut };
+
 struct LoadOptions {
   int max_bins = kMostBins;
   std::uint64_t seed = 1;
@@ -32,6 +35,9 @@ struct LoadOptions {
   std::uint64_t sample_rows = 1u << 18;     // about, of tables
   std::uint64_t sample_values = 1u << 26;   // about, of libsvm text
   const std::atomic<bool>* stop = nullptr;  // may be null
+  // Of the second reading.
+  RowsWanted wanted = RowsWanted::kAll;
+  std::uint32_t part = 0, parts = 1;  // part p is a stretch of the text; in order they are all of it
 };
 
 // How values become bins, as the first reading found. Immutable.
@@ -55,7 +61,7 @@ absl::StatusOr<std::unique_ptr<BinPlan>> PlanBins(const DataFiles& files,
 
 struct LoadedRows {
   BinnedRows train, valid, test;
-  std::uint64_t dropped = 0, bad_rows = 0;
+  std::uint64_t dropped = 0, good_rows = 0, bad_rows = 0;  // good ones: held-out and dropped ones too
   std::string bad_row_text;  // of the first ones
 };
 

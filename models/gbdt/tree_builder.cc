@@ -1,0 +1,149 @@
+#include "models/gbdt/tree_builder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "ps/base/key.h"
+
+namespace ps {
+
+SplitRules RulesOf(const GrowParams& params, const GradientScale& scale, bool sparse) {
+  SplitRules rules;
+  rules.scan.l1 = params.l1 / scale.gradient;
+  rules.scan.l2 = params.l2 / scale.hessian;
+  rules.scan.min_hessian = std::max(1.0, params.min_hessian / scale.hessian);
+  rules.smooth_hessian = params.category_smooth / scale.hessian;
+  rules.absent_is_zero = params.absent_is_zero && sparse;
+  return rules;
+}
+
+std::vector<std::uint8_t> SampleColumns(std::size_t columns, double fraction, std::uint64_t key) {
+  if (fraction >= 1 || columns == 0) return {};
+  // Those of the smallest hashes.
+  std::vector<std::pair<std::uint64_t, std::size_t>> order;
+  for (std::size_t c = 0; c < columns; ++c) order.emplace_back(Mix64(key ^ Mix64(c)), c);
+  const auto count = static_cast<std::size_t>(
+      std::max(1.0, std::round(fraction * static_cast<double>(columns))));
+  std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count) - 1,
+                   order.end());
+  std::vector<std::uint8_t> chosen(columns);
+  for (std::size_t i = 0; i < count; ++i) chosen[order[i].second] = 1;
+  return chosen;
+}
+
+void TreeBuilder::Begin(const GradientScale& scale, WideSum total) {
+  scale_ = scale;
+  rules_ = RulesOf(params_, scale, false);
+  tree_ = Tree();
+  leaves_.assign(1, Leaf());
+  leaves_[0].total = total;
+}
+
+void TreeBuilder::SetBest(std::size_t leaf, const SplitChoice& best) {
+  const double unit = scale_.gradient * scale_.gradient / scale_.hessian;
+  Leaf& at = leaves_[leaf];
+  at.best = best;
+  if (best.score >= 0) at.gain = 0.5 * unit * (best.score - NodeScore(at.total, rules_.scan));
+}
+
+bool TreeBuilder::Splittable(const Leaf& leaf) const {
+  // A gain that rounding alone could make is none.
+  constexpr double kLeastGain = 1e-9;
+  return leaf.gain > std::max(kLeastGain, params_.min_gain);
+}
+
+bool TreeBuilder::Before(const Leaf& a, const Leaf& b) const {
+  if (params_.level_wise && a.depth != b.depth) return a.depth < b.depth;
+  return a.gain != b.gain ? a.gain > b.gain : a.order < b.order;
+}
+
+std::size_t TreeBuilder::NextToSplit() const {
+  std::size_t next = kNone;
+  if (SplitsLeft() <= 0) return next;
+  for (std::size_t i = 0; i < leaves_.size(); ++i) {
+    if (!Splittable(leaves_[i])) continue;
+    if (next == kNone || Before(leaves_[i], leaves_[next])) next = i;
+  }
+  return next;
+}
+
+std::vector<std::size_t> TreeBuilder::Candidates() const {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < leaves_.size(); ++i) {
+    if (Splittable(leaves_[i])) order.push_back(i);
+  }
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return Before(leaves_[a], leaves_[b]); });
+  return order;
+}
+
+void TreeBuilder::Split(std::size_t index) {
+  const Leaf parent = leaves_[index];
+  const SplitChoice& choice = parent.best;
+  Leaf left, right;
+  left.total = choice.left;
+  right.total = parent.total - choice.left;
+  left.depth = right.depth = parent.depth + 1;
+  left.order = static_cast<std::int32_t>(2 * tree_.nodes.size() + 1);
+  right.order = left.order + 1;
+  left.parent = right.parent = static_cast<std::int32_t>(tree_.nodes.size());
+  left.is_left = true;
+  TreeNode node;
+  node.column = choice.column;
+  node.kind = choice.kind;
+  node.missing_left = choice.missing_left;
+  node.gain = static_cast<float>(parent.gain);
+  if (choice.kind == ColumnKind::kCategory) {
+    node.left_set = static_cast<std::uint32_t>(tree_.left_sets.size());
+    tree_.left_sets.push_back(choice.left_bins);
+  } else {
+    node.bin = choice.bin;
+    const std::vector<float>& cuts = columns_[choice.column].cuts;
+    // All values on the left, missing ones on the right: no value is above infinity.
+    node.threshold = choice.bin <= cuts.size() ? cuts[choice.bin - 1u] : INFINITY;
+  }
+  if (parent.parent >= 0) {
+    TreeNode& above = tree_.nodes[static_cast<std::size_t>(parent.parent)];
+    (parent.is_left ? above.left : above.right) = static_cast<std::int32_t>(tree_.nodes.size());
+  }
+  tree_.nodes.push_back(node);
+  leaves_[index] = left;
+  leaves_.push_back(right);
+}
+
+Tree TreeBuilder::Finish(const std::vector<LeafSums>& sums) {
+  for (std::size_t leaf = 0; leaf < leaves_.size(); ++leaf) {
+    if (leaves_[leaf].parent < 0) continue;
+    TreeNode& above = tree_.nodes[static_cast<std::size_t>(leaves_[leaf].parent)];
+    (leaves_[leaf].is_left ? above.left : above.right) = ~static_cast<std::int32_t>(leaf);
+  }
+  FitLeaves(sums);
+  return std::move(tree_);
+}
+
+// Leaves take the exact sums of their rows: rounding for the histograms chose the splits only.
+void TreeBuilder::FitLeaves(const std::vector<LeafSums>& sums) {
+  std::vector<double> cover(sums.size());
+  for (std::size_t leaf = 0; leaf < sums.size(); ++leaf) {
+    const double g = static_cast<double>(sums[leaf].g) * scale_.gradient_fixed;
+    const double h = static_cast<double>(sums[leaf].h) * scale_.hessian_fixed;
+    const double shrunk = std::copysign(std::max(0.0, std::fabs(g) - params_.l1), g);
+    const double divisor = h + params_.l2;
+    tree_.leaf_value.push_back(
+        divisor > 0 ? static_cast<float>(-shrunk / divisor * params_.learning_rate) : 0.0f);
+    tree_.leaf_cover.push_back(static_cast<float>(h));
+    cover[leaf] = h;
+  }
+  // Nodes come after their parents: covers add up from the back.
+  std::vector<double> node_cover(tree_.nodes.size());
+  for (std::size_t n = tree_.nodes.size(); n-- > 0;) {
+    for (const std::int32_t child : {tree_.nodes[n].left, tree_.nodes[n].right}) {
+      node_cover[n] += child < 0 ? cover[static_cast<std::size_t>(~child)]
+                                 : node_cover[static_cast<std::size_t>(child)];
+    }
+    tree_.nodes[n].cover = static_cast<float>(node_cover[n]);
+  }
+}
+
+}  // namespace ps

@@ -1,0 +1,47 @@
+// What servers and workers of a cluster of trees have in common: they are welcome already, beat, and leave when the
+// scheduler says so or falls silent. One thread.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "ps/wire/machine.h"
+
+namespace ps {
+
+class TreeMember : public Machine {
+ public:
+  struct Options {
+    Address scheduler;
+    std::uint64_t incarnation = 0;
+    MonotonicTime scheduler_timeout = std::chrono::minutes(5);
+  };
+  TreeMember(Options options, const wire::Welcome& welcome, MonotonicTime now);
+
+  void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) final;
+  void OnTick(MonotonicTime now, Outbox& outbox) final;
+  bool finished() const final { return finished_; }
+  // Asks the scheduler to do without this node from now on.
+  void Leave() { leaving_ = true; }
+  const absl::Status& status() const { return status_; }
+
+ protected:
+  // A message of the job's own; false: this node has no use for it.
+  virtual bool Handle(const Address& from, Message& message, MonotonicTime now, Outbox& outbox) = 0;
+  virtual void Work(MonotonicTime, Outbox&) {}
+  virtual void Beat(Outbox&) {}  // with every heartbeat
+
+  const Address& scheduler() const { return options_.scheduler; }
+  // This node cannot go on, and the job cannot either.
+  void Fail(absl::Status status, Outbox& outbox);
+
+ private:
+  const Options options_;
+  const MonotonicTime heartbeat_;
+  MonotonicTime last_heard_, next_heartbeat_{0};
+  bool finished_ = false, leaving_ = false;
+  absl::Status status_;
+};
+
+}  // namespace ps

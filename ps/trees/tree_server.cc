@@ -1,0 +1,200 @@
+#include "ps/trees/tree_server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ps/trees/histogram_codec.h"
+
+namespace ps {
+namespace {
+
+constexpr std::uint32_t kMostParts = 1u << 16;
+
+WideSum Less(WideSum a, WideSum b) {
+  return static_cast<WideSum>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TreeServer>> TreeServer::Make(Options options,
+                                                             const wire::Welcome& welcome,
+                                                             MonotonicTime now) {
+  const wire::TreePlan& plan = welcome.plan().trees();
+  std::optional<std::vector<BinColumn>> columns = ColumnsOf(plan);
+  if (!columns || plan.parts() < 1 || plan.parts() > kMostParts)
+    return absl::InvalidArgumentError("the scheduler's plan of trees is none");
+  return std::unique_ptr<TreeServer>(
+      new TreeServer(std::move(options), welcome, *std::move(columns), now));
+}
+
+TreeServer::TreeServer(Options options, const wire::Welcome& welcome,
+                       std::vector<BinColumn> columns, MonotonicTime now)
+    : TreeMember(std::move(options), welcome, now),
+      columns_(std::move(columns)),
+      sparse_(welcome.plan().trees().sparse()),
+      parts_(welcome.plan().trees().parts()),
+      params_(ParamsOf(welcome.plan().trees())),
+      offset_(CellOffsets(columns_, sparse_)) {}
+
+bool TreeServer::Handle(const Address& from, Message& message, MonotonicTime, Outbox& outbox) {
+  if (message.body.has_tree_step() && from == scheduler())
+    return OnStep(message.body.tree_step(), outbox);
+  return message.body.has_tree_histograms() && OnPush(message, outbox);
+}
+
+bool TreeServer::OnStep(const wire::TreeStep& step, Outbox& outbox) {
+  const StepName name = NameOf(step.name());
+  if (name_ && name <= *name_) {
+    if (name == *name_ && answer_) outbox.Send(scheduler(), *answer_);
+    return true;
+  }
+  if (step.kind() == wire::TreeStep::BEGIN) {
+    if (!BeginTree(step.begin())) return false;
+  } else if (step.kind() == wire::TreeStep::SPLIT) {
+    if (!name_ || name_->attempt != name.attempt || name_->tree != name.tree || !BeginSplits(step))
+      return false;
+  } else {
+    return false;
+  }
+  name_ = name;
+  received_.assign(parts_, false);
+  answer_.reset();
+  std::vector<Push> early = std::move(early_);
+  early_.clear();
+  for (Push& push : early) {
+    if (push.name >= name) OnPush(push.message, outbox);
+  }
+  return true;
+}
+
+bool TreeServer::BeginTree(const wire::TreeStep::Begin& begin) {
+  if (begin.server() + 1 >= static_cast<std::uint32_t>(begin.first_column_size())) return false;
+  const std::uint32_t first = begin.first_column(static_cast<int>(begin.server()));
+  const std::uint32_t end = begin.first_column(static_cast<int>(begin.server()) + 1);
+  if (first > end || end > columns_.size() || !(begin.gradient() > 0) || !(begin.hessian() > 0))
+    return false;
+  first_ = first;
+  end_ = end;
+  number_ = begin.server();
+  rules_ = RulesOf(params_.grow, {begin.gradient(), begin.hessian(), 1, 1}, sparse_);
+  chosen_ = SampleColumns(columns_.size(), params_.grow.column_sample, begin.key());
+  open_.clear();
+  splits_.clear();
+  root_ = true;
+  sums_.assign(1, Histogram());
+  sums_[0].cells.resize(cells());
+  return true;
+}
+
+bool TreeServer::BeginSplits(const wire::TreeStep& step) {
+  for (const wire::TreeStep::Split& split : step.splits()) {
+    if (open_.count(split.node()) == 0 || !ChoiceOf(split.choice(), columns_)) return false;
+    if (open_.count(split.left()) > 0 || open_.count(split.left() + 1) > 0) return false;
+  }
+  root_ = false;
+  splits_.assign(step.splits().begin(), step.splits().end());
+  sums_.assign(splits_.size(), Histogram());
+  for (std::size_t i = 0; i < splits_.size(); ++i) {
+    const WideSum left = splits_[i].choice().left(), right = Less(splits_[i].total(), left);
+    sums_[i].total = splits_[i].left_is_small() ? left : right;
+    sums_[i].cells.resize(cells());
+  }
+  return true;
+}
+
+bool TreeServer::OnPush(Message& message, Outbox& outbox) {
+  const wire::TreeHistograms& push = message.body.tree_histograms();
+  const StepName name = NameOf(push.name());
+  if (push.part() >= parts_) return false;
+  if (!name_ || name > *name_) {
+    // The step itself is still on its way.
+    std::erase_if(early_, [&](const Push& other) {
+      return other.message.body.tree_histograms().part() == push.part() && other.name <= name;
+    });
+    if (early_.size() < parts_) early_.push_back({name, std::move(message)});
+    return true;
+  }
+  if (name < *name_ || received_[push.part()]) return true;
+  if (!AddPush(message)) return false;
+  received_[push.part()] = true;
+  if (std::find(received_.begin(), received_.end(), false) == received_.end()) FinishStep(outbox);
+  return true;
+}
+
+bool TreeServer::AddPush(const Message& message) {
+  if (message.sections.size() != 1) return false;
+  std::string_view rest = message.sections[0];
+  // All of it, or nothing.
+  std::vector<std::string_view> packed;
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    const std::size_t size = PackedSize(rest, cells());
+    if (size == std::string_view::npos) return false;
+    packed.push_back(rest.substr(0, size));
+    rest.remove_prefix(size);
+  }
+  if (!rest.empty()) return false;
+  for (std::size_t i = 0; i < sums_.size(); ++i)
+    AddPackedHistogram(packed[i], cells(), sums_[i].cells.data());
+  if (root_) sums_[0].total = Less(sums_[0].total, Less(0, message.body.tree_histograms().total()));
+  return true;
+}
+
+void TreeServer::FinishStep(Outbox& outbox) {
+  answer_.emplace();
+  wire::TreeChoices& choices = *answer_->body.mutable_tree_choices();
+  SetName(*name_, choices.mutable_name());
+  choices.set_server(number_);
+  if (root_) {
+    choices.set_total(sums_[0].total);
+    AddChoice(0, sums_[0]);
+    open_[0] = std::move(sums_[0]);
+  }
+  for (std::size_t i = 0; i < splits_.size(); ++i) {
+    const wire::TreeStep::Split& split = splits_[i];
+    const auto at = open_.find(split.node());
+    Histogram rest = std::move(at->second);
+    open_.erase(at);
+    Histogram& small = sums_[i];
+    for (std::size_t c = 0; c < rest.cells.size(); ++c)
+      rest.cells[c] = Less(rest.cells[c], small.cells[c]);
+    rest.total = Less(split.total(), small.total);
+    const std::uint32_t small_node = split.left() + (split.left_is_small() ? 0 : 1);
+    const std::uint32_t rest_node = split.left() + (split.left_is_small() ? 1 : 0);
+    AddChoice(small_node, small);
+    AddChoice(rest_node, rest);
+    open_[small_node] = std::move(small);
+    open_[rest_node] = std::move(rest);
+  }
+  sums_.clear();
+  outbox.Send(scheduler(), *answer_);
+}
+
+void TreeServer::AddChoice(std::uint32_t node, const Histogram& histogram) {
+  wire::TreeChoices::Node* const to = answer_->body.mutable_tree_choices()->add_nodes();
+  to->set_node(node);
+  SetChoice(BestOf(histogram), to->mutable_choice());
+}
+
+SplitChoice TreeServer::BestOf(const Histogram& histogram) const {
+  SplitChoice best;
+  for (std::uint32_t c = first_; c < end_; ++c) {
+    if (!chosen_.empty() && chosen_[c] == 0) continue;
+    const WideSum* const cells = histogram.cells.data() + (offset_[c] - offset_[first_]);
+    const int bins = columns_[c].bins();
+    ColumnHistogram column;
+    if (sparse_) {
+      WideSum present = 0;
+      for (int i = 0; i < bins; ++i) present = Less(present, Less(0, cells[i]));
+      column = {{cells, bins, Less(histogram.total, present), histogram.total}, nullptr};
+    } else {
+      column = {{cells + 1, bins, cells[0], histogram.total}, cells};
+    }
+    const int zero_bin = rules_.absent_is_zero ? BinOf(columns_[c], 0.0f) : 0;
+    const SplitChoice choice =
+        BestColumnSplit(column, c, columns_[c].kind, bins, zero_bin, rules_);
+    if (choice.score >= 0 && choice.BetterThan(best)) best = choice;
+  }
+  return best;
+}
+
+}  // namespace ps

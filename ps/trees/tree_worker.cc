@@ -1,0 +1,255 @@
+#include "ps/trees/tree_worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "models/metrics/metrics.h"
+#include "ps/trees/histogram_codec.h"
+
+namespace ps {
+
+absl::StatusOr<std::unique_ptr<TreeWorker>> TreeWorker::Make(Options options,
+                                                             const wire::Welcome& welcome,
+                                                             const OpenPart& open, int threads,
+                                                             MonotonicTime now) {
+  const wire::TreePlan& plan = welcome.plan().trees();
+  std::optional<std::vector<BinColumn>> columns = ColumnsOf(plan);
+  if (!columns || plan.part() >= plan.parts())
+    return absl::InvalidArgumentError("the scheduler's plan of trees is none");
+  absl::StatusOr<std::unique_ptr<PartLoader>> loader = open(welcome.plan());
+  if (!loader.ok()) return loader.status();
+  return std::unique_ptr<TreeWorker>(new TreeWorker(std::move(options), welcome, *std::move(columns),
+                                                    *std::move(loader), threads, now));
+}
+
+TreeWorker::TreeWorker(Options options, const wire::Welcome& welcome,
+                       std::vector<BinColumn> columns, std::unique_ptr<PartLoader> loader,
+                       int threads, MonotonicTime now)
+    : TreeMember(std::move(options), welcome, now),
+      plan_(welcome.plan().trees()),
+      columns_(std::move(columns)),
+      threads_(threads),
+      loader_(std::move(loader)) {}
+
+void TreeWorker::Work(MonotonicTime, Outbox& outbox) {
+  if (loader_ == nullptr) return;
+  std::optional<absl::StatusOr<LoadedPart>> part = loader_->Poll();
+  if (!part) return;
+  loader_.reset();
+  if (!part->ok()) return Fail(part->status(), outbox);
+  TakeRows(**std::move(part));
+  Beat(outbox);
+}
+
+void TreeWorker::TakeRows(LoadedPart part) {
+  const LabelSums sums = LabelSums::Of(part.rows);
+  loaded_.set_rows(sums.rows);
+  loaded_.set_dropped(part.dropped);
+  loaded_.set_good_rows(part.good_rows);
+  loaded_.set_bad_rows(part.bad_rows);
+  loaded_.set_bad_row_text(part.bad_row_text);
+  loaded_.set_heaviest(sums.heaviest);
+  loaded_.set_lowest_label(sums.lowest);
+  loaded_.set_highest_label(sums.highest);
+  loaded_.set_label_sum(sums.labels.Serialize());
+  loaded_.set_weight_sum(sums.weights.Serialize());
+  grower_ = std::make_unique<PartGrower>(std::move(part.rows), std::move(columns_),
+                                         ParamsOf(plan_), threads_);
+}
+
+void TreeWorker::Beat(Outbox& outbox) {
+  if (grower_ == nullptr || name_) return;
+  Message message;
+  message.body.mutable_tree_report()->set_part(plan_.part());
+  *message.body.mutable_tree_report()->mutable_loaded() = loaded_;
+  outbox.Send(scheduler(), std::move(message));
+}
+
+bool TreeWorker::Handle(const Address& from, Message& message, MonotonicTime, Outbox& outbox) {
+  if (from != scheduler() || grower_ == nullptr) return false;
+  if (message.body.has_grown_trees()) return OnTrees(message.body.grown_trees());
+  return message.body.has_tree_step() && OnStep(message.body.tree_step(), outbox);
+}
+
+bool TreeWorker::OnTrees(const wire::GrownTrees& trees) {
+  if (!started_) return true;  // the first step says where to start from
+  for (int i = 0; i < trees.trees_size(); ++i) {
+    const std::size_t number = std::size_t{trees.first()} + static_cast<std::size_t>(i);
+    if (number < grower_->trees()) continue;
+    if (number > grower_->trees()) return true;
+    const wire::GrownTrees::Tree& from = trees.trees(i);
+    std::optional<Tree> tree = TreeOf(from, grower_->columns());
+    if (!tree) return false;
+    std::vector<std::uint32_t> leaves(from.leaves().begin(), from.leaves().end());
+    // The rows of its leaves are at hand where this was the last tree that was grown here.
+    const StepName name{from.attempt(), static_cast<std::uint32_t>(number), 0};
+    bool here = tree_ && *tree_ == name && leaves.size() == tree->leaf_value.size();
+    for (const std::uint32_t leaf : leaves) here = here && grower_->Has(leaf);
+    if (!here) leaves.clear();
+    grower_->AddTree(*std::move(tree), leaves);
+  }
+  return true;
+}
+
+bool TreeWorker::OnStep(const wire::TreeStep& step, Outbox& outbox) {
+  const StepName name = NameOf(step.name());
+  if (name_ && name <= *name_) {
+    if (name < *name_) return true;
+    for (const std::uint32_t server : step.again()) {
+      if (server < pushes_.size()) outbox.Send(servers_[server], pushes_[server]);
+    }
+    outbox.Send(scheduler(), report_);
+    return true;
+  }
+  if (!std::exchange(started_, true)) grower_->Start(step.base_score(), step.first_row());
+  const bool of_trees = step.kind() == wire::TreeStep::METRICS;
+  const std::size_t needed = of_trees ? step.trees() : name.tree;
+  if (of_trees ? needed > grower_->trees() : needed != grower_->trees()) {
+    if (needed < grower_->trees()) return false;
+    Message message;
+    wire::TreeReport& report = *message.body.mutable_tree_report();
+    report.set_part(plan_.part());
+    SetName(name, report.mutable_name());
+    report.set_needs_trees(true);
+    report.set_trees(static_cast<std::uint32_t>(grower_->trees()));
+    outbox.Send(scheduler(), std::move(message));
+    return true;
+  }
+  report_ = Message();
+  wire::TreeReport& report = *report_.body.mutable_tree_report();
+  report.set_part(plan_.part());
+  SetName(name, report.mutable_name());
+  if (!Carry(step, name, outbox)) return false;
+  name_ = name;
+  outbox.Send(scheduler(), report_);
+  return true;
+}
+
+bool TreeWorker::Carry(const wire::TreeStep& step, const StepName& name, Outbox& outbox) {
+  switch (step.kind()) {
+    case wire::TreeStep::LARGEST:
+      report_.body.mutable_tree_report()->set_largest(grower_->LargestGradient());
+      return true;
+    case wire::TreeStep::BEGIN:
+      return Begin(step, name, outbox);
+    case wire::TreeStep::SPLIT:
+      return Splits(step, name, outbox);
+    case wire::TreeStep::LEAVES:
+      return Leaves(step);
+    case wire::TreeStep::METRICS:
+      return Judge(step.trees());
+    default:
+      return false;
+  }
+}
+
+bool TreeWorker::Begin(const wire::TreeStep& step, const StepName& name, Outbox& outbox) {
+  const wire::TreeStep::Begin& begin = step.begin();
+  const std::vector<std::uint32_t> first(begin.first_column().begin(), begin.first_column().end());
+  if (begin.servers_size() < 1 || first.size() != static_cast<std::size_t>(begin.servers_size()) + 1 ||
+      first.front() != 0 || first.back() != grower_->columns().size() ||
+      !std::is_sorted(first.begin(), first.end())) {
+    return false;
+  }
+  const GradientScale scale{begin.gradient(), begin.hessian(), begin.gradient_fixed(),
+                            begin.hessian_fixed()};
+  for (const double unit : {scale.gradient, scale.hessian, scale.gradient_fixed, scale.hessian_fixed}) {
+    if (!(unit > 0)) return false;
+  }
+  servers_.assign(begin.servers().begin(), begin.servers().end());
+  first_column_ = first;
+  tree_ = StepName{name.attempt, name.tree, 0};
+  NewPushes(name, grower_->Begin(scale));
+  AppendToPushes();
+  SendPushes(outbox);
+  return true;
+}
+
+bool TreeWorker::Splits(const wire::TreeStep& step, const StepName& name, Outbox& outbox) {
+  if (!tree_ || *tree_ != StepName{name.attempt, name.tree, 0}) return false;
+  NewPushes(name, 0);
+  if (!SplitAll(step, true)) return false;
+  SendPushes(outbox);
+  return true;
+}
+
+bool TreeWorker::SplitAll(const wire::TreeStep& step, bool collect) {
+  for (const wire::TreeStep::Split& split : step.splits()) {
+    const std::optional<SplitChoice> choice = ChoiceOf(split.choice(), grower_->columns());
+    if (!choice || choice->score < 0 || !grower_->Has(split.node()) || grower_->Has(split.left()))
+      return false;
+    using Sum = PartGrower::Sum;
+    const Sum sum = !collect ? Sum::kNone : split.left_is_small() ? Sum::kLeft : Sum::kRight;
+    grower_->Split(split.node(), split.left(), *choice, sum);
+    if (collect) AppendToPushes();
+  }
+  return true;
+}
+
+bool TreeWorker::Leaves(const wire::TreeStep& step) {
+  if (!tree_ || !SplitAll(step, false)) return false;
+  const std::vector<std::uint32_t> leaves(step.leaves().begin(), step.leaves().end());
+  for (const std::uint32_t leaf : leaves) {
+    if (!grower_->Has(leaf)) return false;
+  }
+  for (const LeafSums& sum : grower_->SumLeaves(leaves)) {
+    report_.body.mutable_tree_report()->add_leaf_sums(sum.g);
+    report_.body.mutable_tree_report()->add_leaf_sums(sum.h);
+  }
+  return true;
+}
+
+bool TreeWorker::Judge(std::uint32_t trees) {
+  const BinnedRows& rows = grower_->rows();
+  std::vector<float> margins = grower_->MarginsWith(trees);
+  wire::TreeReport& report = *report_.body.mutable_tree_report();
+  if (plan_.squared()) {
+    double sum = 0, weights = 0;
+    for (std::size_t i = 0; i < rows.rows; ++i) {
+      const double weight = rows.weights.empty() ? 1 : rows.weights[i],
+                   error = margins[i] - rows.labels[i];
+      sum += weight * error * error;
+      weights += weight;
+    }
+    report.set_squared_error(sum);
+    report.set_weight(weights);
+    return true;
+  }
+  for (float& margin : margins) margin += static_cast<float>(plan_.margin_offset());
+  MetricState state;
+  state.AddRows(margins, rows.labels, rows.weights);
+  report.set_metrics(state.Serialize());
+  return true;
+}
+
+void TreeWorker::NewPushes(const StepName& name, WideSum total) {
+  pushes_.assign(servers_.size(), Message());
+  for (Message& push : pushes_) {
+    wire::TreeHistograms& histograms = *push.body.mutable_tree_histograms();
+    SetName(name, histograms.mutable_name());
+    histograms.set_part(plan_.part());
+    histograms.set_total(total);
+    push.sections.resize(1);
+  }
+}
+
+void TreeWorker::AppendToPushes() {
+  const WideSum* const cells = grower_->Collect();
+  const std::vector<std::uint64_t>& offset = grower_->offsets();
+  for (std::size_t s = 0; s < pushes_.size(); ++s) {
+    const std::uint64_t first = offset[first_column_[s]], end = offset[first_column_[s + 1]];
+    PackHistogram(cells + first, end - first, &pushes_[s].sections[0]);
+  }
+}
+
+void TreeWorker::SendPushes(Outbox& outbox) {
+  constexpr std::uint64_t kFrameHeader = 64;
+  std::uint64_t bytes = 0;
+  for (std::size_t s = 0; s < pushes_.size(); ++s) {
+    bytes += kFrameHeader + pushes_[s].body.ByteSizeLong() + pushes_[s].sections[0].size();
+    outbox.Send(servers_[s], pushes_[s]);
+  }
+  report_.body.mutable_tree_report()->set_bytes(bytes);
+}
+
+}  // namespace ps

@@ -1,0 +1,79 @@
+// A worker of a cluster of trees: has a part of the rows, and sends the histograms of their nodes to the servers.
+//
+// A step that comes again is not done again: what was answered is answered once more. One thread, beside those that
+// load the rows and those that sum them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "ps/trees/part_grower.h"
+#include "ps/trees/tree_codec.h"
+#include "ps/trees/tree_member.h"
+
+namespace ps {
+
+struct LoadedPart {
+  BinnedRows rows;
+  std::uint64_t dropped = 0, good_rows = 0, bad_rows = 0;
+  std::string bad_row_text;
+};
+
+// Loads beside the machine, which goes on beating.
+class PartLoader {
+ public:
+  virtual ~PartLoader() = default;
+  // Nothing while it is at work; once otherwise.
+  virtual std::optional<absl::StatusOr<LoadedPart>> Poll() = 0;
+};
+using OpenPart = std::function<absl::StatusOr<std::unique_ptr<PartLoader>>(const wire::Plan&)>;
+
+class TreeWorker final : public TreeMember {
+ public:
+  // InvalidArgument: the plan is none; as `open` where the data cannot be opened.
+  static absl::StatusOr<std::unique_ptr<TreeWorker>> Make(Options options,
+                                                          const wire::Welcome& welcome,
+                                                          const OpenPart& open, int threads,
+                                                          MonotonicTime now);
+
+ private:
+  TreeWorker(Options options, const wire::Welcome& welcome, std::vector<BinColumn> columns,
+             std::unique_ptr<PartLoader> loader, int threads, MonotonicTime now);
+
+  bool Handle(const Address& from, Message& message, MonotonicTime now, Outbox& outbox) override;
+  void Work(MonotonicTime now, Outbox& outbox) override;
+  void Beat(Outbox& outbox) override;
+  void TakeRows(LoadedPart part);
+  bool OnTrees(const wire::GrownTrees& trees);
+  bool OnStep(const wire::TreeStep& step, Outbox& outbox);
+  bool Carry(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
+  bool Begin(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
+  bool Splits(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
+  bool SplitAll(const wire::TreeStep& step, bool collect);
+  bool Leaves(const wire::TreeStep& step);
+  bool Judge(std::uint32_t trees);
+  void NewPushes(const StepName& name, WideSum total);
+  void AppendToPushes();
+  void SendPushes(Outbox& outbox);
+
+  const wire::TreePlan plan_;
+  std::vector<BinColumn> columns_;
+  const int threads_;
+  std::unique_ptr<PartLoader> loader_;
+  std::unique_ptr<PartGrower> grower_;
+  wire::TreeReport::Loaded loaded_;
+  bool started_ = false;
+
+  std::optional<StepName> name_;
+  std::optional<StepName> tree_;  // the tree whose nodes there are, step 0
+  Message report_;                // of the step
+  std::vector<Address> servers_;
+  std::vector<std::uint32_t> first_column_;  // of each server, and the end
+  std::vector<Message> pushes_;              // of the step, by server
+};
+
+}  // namespace ps

@@ -1,0 +1,126 @@
+#include "trainer/gbdt/part_loader.h"
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "ps/base/status_macros.h"
+
+namespace ps {
+namespace {
+
+class ThreadedLoader final : public PartLoader {
+ public:
+  ThreadedLoader(DataFiles files, features::Plan features, std::unique_ptr<BinPlan> bins,
+                 const RowSplit& split, const LoadOptions& options)
+      : files_(std::move(files)),
+        features_(std::move(features)),
+        bins_(std::move(bins)),
+        split_(split),
+        options_(options) {
+    options_.stop = &stop_;
+    thread_ = std::thread([this] {
+      loaded_ = LoadRows(files_, features_, *bins_, &split_, options_);
+      done_.store(true, std::memory_order_release);
+    });
+  }
+  ~ThreadedLoader() override {
+    stop_.store(true);
+    thread_.join();
+  }
+
+  std::optional<absl::StatusOr<LoadedPart>> Poll() override {
+    if (!done_.load(std::memory_order_acquire)) return std::nullopt;
+    if (!loaded_.ok()) return loaded_.status();
+    LoadedPart part;
+    part.rows = std::move(loaded_->train);
+    part.dropped = loaded_->dropped;
+    part.good_rows = loaded_->good_rows;
+    part.bad_rows = loaded_->bad_rows;
+    part.bad_row_text = loaded_->bad_row_text;
+    return part;
+  }
+
+ private:
+  const DataFiles files_;
+  const features::Plan features_;
+  const std::unique_ptr<BinPlan> bins_;
+  const RowSplit split_;
+  LoadOptions options_;
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> done_{false};
+  absl::StatusOr<LoadedRows> loaded_ = absl::UnknownError("");  // the thread's, until done_
+  std::thread thread_;
+};
+
+}  // namespace
+
+void SetBinPlan(const BinPlan& bins, wire::TreePlan* plan) {
+  SetColumns(bins.columns, plan);
+  for (std::size_t c = 0; c < bins.sources.size(); ++c) {
+    wire::TreePlan::Column* const column = plan->mutable_columns(static_cast<int>(c));
+    column->set_source(bins.sources[c].source);
+    column->set_text_is_missing(bins.sources[c].text_is_missing);
+  }
+  plan->set_column_of_index(
+      std::string(reinterpret_cast<const char*>(bins.column_of_index.data()),
+                  bins.column_of_index.size() * sizeof(std::uint32_t)));
+  plan->set_sparse(bins.sparse);
+  plan->set_libsvm(bins.libsvm);
+  plan->set_lines(bins.rows);
+}
+
+absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan) {
+  auto bins = std::make_unique<BinPlan>();
+  std::optional<std::vector<BinColumn>> columns = ColumnsOf(plan);
+  if (!columns || plan.column_of_index().size() % sizeof(std::uint32_t) != 0)
+    return absl::InvalidArgumentError("the scheduler's plan of trees is none");
+  bins->columns = *std::move(columns);
+  bins->sparse = plan.sparse();
+  bins->libsvm = plan.libsvm();
+  bins->rows = plan.lines();
+  bins->column_of_index.resize(plan.column_of_index().size() / sizeof(std::uint32_t));
+  if (!bins->column_of_index.empty()) {
+    std::memcpy(bins->column_of_index.data(), plan.column_of_index().data(),
+                plan.column_of_index().size());
+  }
+  for (const std::uint32_t column : bins->column_of_index) {
+    if (column != BinPlan::kNoColumn && column >= bins->columns.size())
+      return absl::InvalidArgumentError("the scheduler's plan of trees names columns that there are not");
+  }
+  bins->category_bins.resize(bins->columns.size());
+  for (std::size_t c = 0; c < bins->columns.size(); ++c) {
+    const wire::TreePlan::Column& from = plan.columns(static_cast<int>(c));
+    const BinColumn& column = bins->columns[c];
+    ValueColumn source{from.source(), column.kind, column.name, from.text_is_missing(), nullptr};
+    for (std::size_t i = 0; i < column.categories.size(); ++i)
+      bins->category_bins[c].emplace(column.categories[i], static_cast<std::uint8_t>(i + 1));
+    if (column.kind == ColumnKind::kCategory) source.bins = &bins->category_bins[c];
+    bins->sources.push_back(std::move(source));
+  }
+  return bins;
+}
+
+absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, const wire::Plan& plan,
+                                                            int threads) {
+  features::Plan features;
+  if (!features.ParseFromString(plan.extractor()))
+    return absl::InvalidArgumentError("the scheduler's plan of the features is none");
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<BinPlan> bins, BinPlanOf(plan.trees()));
+  LoadOptions options;
+  options.seed = plan.seed();
+  options.threads = threads;
+  options.max_bad_rows = 1;  // the coordinator judges those of all parts
+  options.absent_is_zero = plan.trees().absent_is_zero();
+  options.labels = plan.trees().squared() ? LabelRule::kNumber : LabelRule::kBinary;
+  options.wanted = RowsWanted::kTrain;
+  options.part = plan.trees().part();
+  options.parts = plan.trees().parts();
+  const SplitConfig split{.valid = plan.valid(), .test = plan.test()};
+  return std::make_unique<ThreadedLoader>(std::move(files), std::move(features), std::move(bins),
+                                          RowSplit(plan.seed(), split, plan.keep_negatives()),
+                                          options);
+}
+
+}  // namespace ps

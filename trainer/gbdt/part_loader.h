@@ -1,0 +1,22 @@
+// How a worker of a cluster of trees gets its part of the rows: bins as the coordinator planned them, rows from the
+// files, on threads of its own.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "models/data/data_files.h"
+#include "ps/trees/tree_worker.h"
+#include "trainer/gbdt/row_loader.h"
+
+namespace ps {
+
+// `sources` are those of `bins`.
+void SetBinPlan(const BinPlan& bins, wire::TreePlan* plan);
+// InvalidArgument: it is none. Its sources point into it.
+absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan);
+
+absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, const wire::Plan& plan,
+                                                            int threads);
+
+}  // namespace ps

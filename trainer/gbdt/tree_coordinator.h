@@ -1,0 +1,184 @@
+// The scheduler of a cluster of trees: gives workers their parts of the rows and servers their columns, and has one
+// tree grown after the other.
+//
+// A tree is grown in steps. In each the workers split nodes and send the servers histograms of the smaller children;
+// the servers answer with the best splits of their columns; the best of those is split next. A step takes several
+// nodes at once, those that will very likely be split: what turns out not to be in the tree is left out of it, so that
+// the tree is the one that a single process grows.
+//
+// Whatever is lost on the way is asked for again, under the same name. When a node is lost its place waits for
+// another, and the tree under way begins anew; finished trees are known here. One thread; whoever drives it runs it
+// until finished(), then asks for the next piece of work.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "models/gbdt/columns.h"
+#include "models/gbdt/gradient_rows.h"
+#include "models/gbdt/tree_builder.h"
+#include "models/metrics/metrics.h"
+#include "ps/trees/tree_codec.h"
+#include "ps/wire/machine.h"
+
+namespace ps {
+
+struct PartCounts {
+  std::uint64_t dropped = 0, good_rows = 0, bad_rows = 0;
+  std::string bad_row_text;
+};
+
+class TreeCoordinator final : public Machine {
+ public:
+  struct Options {
+    wire::Plan plan;  // with trees; parts and part are set here
+    BoostParams params;
+    std::vector<BinColumn> columns;
+    std::uint32_t servers = 1, workers = 1;
+    MonotonicTime heartbeat = std::chrono::milliseconds(500);
+    MonotonicTime dead_after = std::chrono::seconds(10);
+    // How long a place may stay empty, before the first tree and in place of a node that was lost.
+    MonotonicTime gather_limit = std::chrono::minutes(2);
+    MonotonicTime replace_limit = std::chrono::minutes(2);
+    MonotonicTime stall_limit = std::chrono::minutes(10);
+    MonotonicTime stop_limit = std::chrono::seconds(5);
+    std::function<bool()> stop_requested;  // polled; may be empty
+  };
+  explicit TreeCoordinator(Options options);
+
+  // One piece of work; finished() says when it is done, or the job has failed.
+  void Gather();                          // all nodes are there, with their rows
+  void GrowTree();                        // then trees().back() is new
+  void Judge(std::uint32_t trees);        // then judged()
+  void Stop(bool failed);                 // the nodes leave
+  bool finished() const override {
+    return work_ == Work::kNone || (!status_.ok() && work_ != Work::kStopping);
+  }
+  const absl::Status& status() const { return status_; }
+
+  // After Gather.
+  const LabelSums& sums() const { return sums_; }
+  double base_score() const { return base_score_; }
+  PartCounts counts() const;
+  const std::vector<Tree>& trees() const { return trees_; }
+  struct Judged {
+    MetricState metrics;
+    double squared_error = 0, weight = 0;
+  };
+  const Judged& judged() const { return judged_; }
+  // Between workers and servers, for finished trees.
+  std::uint64_t pushed_bytes() const { return pushed_bytes_; }
+  std::uint32_t attempts() const { return attempt_; }
+  std::uint64_t steps() const { return steps_; }
+
+  void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override;
+  void OnTick(MonotonicTime now, Outbox& outbox) override;
+
+  // Of processes on this machine, by whoever looks after them.
+  struct Wanted {
+    std::uint32_t servers = 0, workers = 0;
+  };
+  Wanted wanted() const { return {options_.servers, options_.workers}; }
+  bool running() const { return gathered_ && work_ != Work::kStopping && status_.ok(); }
+  void OnProcessEnded(std::uint32_t pid, const std::string& what);
+
+ private:
+  enum class Work { kNone, kGathering, kTree, kJudging, kStopping };
+  struct Node {
+    wire::Role role = wire::NONE;
+    std::uint64_t incarnation = 0;
+    Address address;
+    std::string endpoint, host;
+    std::uint32_t pid = 0;
+    std::uint32_t place = 0;  // part of the rows, or range of the columns
+    MonotonicTime last_heard{0};
+    bool loaded = false;
+    bool done = false;     // with the step
+    bool stopped = false;
+    std::string Name() const;
+  };
+  // What is known of a node of the tree.
+  struct Children {
+    std::uint32_t left = 0;
+    bool summed = false;  // else their rows are to be parted with the leaves
+    SplitChoice best[2];
+  };
+
+  std::vector<Node>& places(wire::Role role);
+  Node* Find(const Address& from);
+  Node* FindIncarnation(std::uint64_t incarnation);
+  void OnHello(const wire::Hello& hello, const Address& from, MonotonicTime now, Outbox& outbox);
+  void Welcome(const Node& node, Outbox& outbox);
+  void OnReport(Node& node, const wire::TreeReport& report, MonotonicTime now, Outbox& outbox);
+  void OnLoaded(Node& node, const wire::TreeReport::Loaded& loaded, MonotonicTime now);
+  void OnChoices(Node& node, const wire::TreeChoices& choices, MonotonicTime now, Outbox& outbox);
+  void CheckNodes(MonotonicTime now);
+  void Lose(Node& node, const std::string& why);
+  bool Complete() const;  // every place is taken, by a node that has what it needs
+  void Restart(MonotonicTime now, Outbox& outbox);
+  void AllLoaded();
+  void NextStep(wire::TreeStep::Kind kind);
+  void SendStep(MonotonicTime now, Outbox& outbox);
+  void SendStepTo(const Node& node, bool again, Outbox& outbox);
+  void SendTrees(const Node& node, std::uint32_t first, Outbox& outbox);
+  void AskAgain(MonotonicTime now, Outbox& outbox);
+  bool StepDone() const;
+  void AfterStep(MonotonicTime now, Outbox& outbox);
+  void AfterChoices(MonotonicTime now, Outbox& outbox);
+  void BeginTree();
+  void GrowOn();
+  void AskForSplits();
+  void AskForLeaves();
+  void FinishTree(Outbox& outbox);
+  void FinishJudging();
+  void SetSplit(std::size_t leaf, std::uint32_t left, wire::TreeStep::Split* split) const;
+  void Advance(MonotonicTime now);
+  void Fail(absl::Status status);
+
+  const Options options_;
+  std::vector<Node> servers_, workers_;  // by place; incarnation 0: empty
+  std::set<std::uint64_t> lost_;         // incarnations whose places others may have
+  std::vector<std::optional<wire::TreeReport::Loaded>> parts_;
+  std::vector<std::uint32_t> first_column_;
+  MonotonicTime empty_since_{-1};
+  Work work_ = Work::kNone;
+  bool gathered_ = false;
+  bool restart_ = false;  // a node was lost: the work begins anew once all are there
+  absl::Status status_;
+  MonotonicTime last_now_{-1}, began_{-1};
+
+  LabelSums sums_;
+  double base_score_ = 0;
+  std::vector<Tree> trees_;
+  std::vector<std::uint32_t> last_leaves_;  // nodes of the last tree's leaves, as its attempt named them
+  std::uint32_t last_attempt_ = 0;
+  Judged judged_;
+  std::uint32_t judge_trees_ = 0;
+  std::uint64_t pushed_bytes_ = 0, tree_bytes_ = 0, steps_ = 0;
+
+  // The tree under way.
+  std::uint32_t attempt_ = 1;
+  GradientScale scale_;
+  TreeBuilder builder_;
+  std::vector<std::uint32_t> node_of_leaf_;  // beside the builder's leaves
+  std::map<std::uint32_t, Children> children_;  // by node
+  std::uint32_t next_node_ = 1;
+  std::vector<wire::TreeStep::Split> deferred_;
+
+  // The step under way.
+  bool in_step_ = false, step_sent_ = false;
+  StepName name_;
+  wire::TreeStep step_;
+  std::vector<wire::TreeReport> reports_;   // by worker
+  std::vector<wire::TreeChoices> answers_;  // by server
+  MonotonicTime next_ask_{0}, ask_wait_{0}, last_progress_{0}, next_stop_{0};
+  bool stop_failed_ = false;
+};
+
+}  // namespace ps

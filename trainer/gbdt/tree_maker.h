@@ -1,0 +1,64 @@
+// Who has the training rows and grows trees on them: this process, or servers and workers. One thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "models/data/data_files.h"
+#include "models/gbdt/crew.h"
+#include "models/gbdt/gradient_rows.h"
+#include "models/metrics/metrics.h"
+#include "trainer/gbdt/row_loader.h"
+#include "trainer/prepared_job.h"
+
+namespace ps {
+
+struct TrainRows {
+  LabelSums sums;
+  double base_score = 0;
+  std::uint64_t dropped = 0, bad_rows = 0;
+  std::string bad_row_text;
+};
+
+struct TrainMetrics {
+  Metrics metrics;
+  double rmse = 0;  // of numbers
+};
+
+struct MadeOnCluster {
+  std::uint64_t wire_bytes = 0;  // for the trees so far
+  std::uint64_t steps = 0;
+  std::uint32_t attempts = 0;    // above 1: work was begun anew because nodes were lost
+};
+
+class TreeMaker {
+ public:
+  virtual ~TreeMaker() = default;
+  // Reads the training rows, and fills the held-out parts of `held_out`.
+  virtual absl::StatusOr<TrainRows> Load(LoadedRows* held_out) = 0;
+  virtual absl::StatusOr<Tree> GrowNext() = 0;
+  // With the first `trees` trees: how the training rows are predicted.
+  virtual absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) = 0;
+  virtual MadeOnCluster made() const { return {}; }
+};
+
+// Metrics of predictions as the job reports them: `offset` is what negatives that were sampled away
+// take from a margin.
+Metrics MetricsOfRows(const BinnedRows& rows, std::vector<float> margins, double offset);
+double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows);
+
+struct TreeJob {
+  const PreparedJob* job = nullptr;
+  const features::Plan* plan = nullptr;
+  const BinPlan* bins = nullptr;
+  BoostParams params;
+  LoadOptions options;
+  double offset = 0;
+  Crew* crew = nullptr;
+};
+std::unique_ptr<TreeMaker> MakeEmbeddedTrees(const TreeJob& job);
+
+}  // namespace ps
