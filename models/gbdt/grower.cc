@@ -107,15 +107,16 @@ void TreeGrower::SplitLeaf(std::size_t index) {
   const SplitChoice choice = builder_.leaves()[index].best;
   const bool grow = !builder_.IsLastSplit() && builder_.ChildrenMayGrow(index);
   const bool left_is_small = TreeBuilder::LeftIsSmall(parent.total, choice.left);
-  Node left, right;
+  const std::size_t last = open_.size();
+  open_.emplace_back();
+  Node& left = open_[index] = Node();
+  Node& right = open_[last];
   left.total = choice.left;
   right.total = parent.total - choice.left;
+  // Their rows stay where they are: the source remembers which it will be asked for.
   source_->Split({&choice, &parent.rows, &left.rows, &right.rows, grow && left_is_small,
                   grow && !left_is_small});
   builder_.Split(index);
-  const std::size_t last = open_.size();
-  open_[index] = std::move(left);
-  open_.push_back(std::move(right));
   if (grow)
     SumChildren(&parent.histogram, left_is_small ? index : last, left_is_small ? last : index);
   GiveBack(&parent.histogram);
@@ -124,7 +125,8 @@ void TreeGrower::SplitLeaf(std::size_t index) {
 Tree TreeGrower::Grow(const GradientScale& scale, std::uint64_t key) {
   rules_ = RulesOf(params_, scale, rows_.sparse);
   chosen_ = SampleColumns(columns_.size(), params_.column_sample, key);
-  Node root;
+  open_.clear();
+  Node& root = open_.emplace_back();
   root.rows = node_rows_.Root();
   root.histogram = TakeHistogram();
   root.total = node_rows_.SumOfAll(&crew_);
@@ -133,8 +135,6 @@ Tree TreeGrower::Grow(const GradientScale& scale, std::uint64_t key) {
   source_->Collect(root.histogram.data(),
                    [&](const ColumnStretch& s) { FindSplits(&root, nullptr, s); });
   TakeChoices(0, 0);
-  open_.clear();
-  open_.push_back(std::move(root));
   for (std::size_t next = builder_.NextToSplit(); next != TreeBuilder::kNone;
        next = builder_.NextToSplit()) {
     SplitLeaf(next);

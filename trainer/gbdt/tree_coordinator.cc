@@ -1,6 +1,7 @@
 #include "trainer/gbdt/tree_coordinator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,8 @@ constexpr MonotonicTime kFirstWait = std::chrono::seconds(1), kLongestWait = std
 constexpr std::uint32_t kTreesAtOnce = 100;
 // Of a step's histograms, as they lie in the memory of all servers together.
 constexpr std::uint64_t kMostStepBytes = 256u << 20;
+// Of gains against the least one of the tree before.
+constexpr double kSafeGain = 1.1;
 // Busy nodes are silent for longer.
 constexpr int kBusyPatience = 6;
 
@@ -562,6 +565,14 @@ void TreeCoordinator::GrowOn() {
   }
 }
 
+// The leaf that is next, and others that will very likely be split later: trees resemble the ones
+// before them, so the least gain that was worth a split there is a good guess of what it is here.
+bool TreeCoordinator::IsLikely(std::size_t leaf) const {
+  if (options_.params.grow.level_wise) return true;
+  if (trees_.empty()) return step_.splits_size() < builder_.SplitsLeft() / 4;
+  return builder_.leaves()[leaf].gain >= kSafeGain * least_gain_;
+}
+
 void TreeCoordinator::AskForSplits() {
   const std::vector<std::size_t> candidates = builder_.Candidates();
   NextStep(wire::TreeStep::SPLIT);
@@ -569,10 +580,11 @@ void TreeCoordinator::AskForSplits() {
       std::max<std::uint64_t>(1, CellOffsets(options_.columns, options_.plan.trees().sparse()).back());
   const auto most = static_cast<int>(
       std::clamp<std::uint64_t>(kMostStepBytes / (cells * sizeof(WideSum)), 1,
-                                static_cast<std::uint64_t>(std::max(1, builder_.SplitsLeft() / 3))));
+                                static_cast<std::uint64_t>(builder_.SplitsLeft())));
   for (const std::size_t leaf : candidates) {
     if (step_.splits_size() >= most) break;
     if (children_.count(node_of_leaf_[leaf]) > 0 || !builder_.ChildrenMayGrow(leaf)) continue;
+    if (step_.splits_size() > 0 && !IsLikely(leaf)) continue;
     SetSplit(leaf, next_node_, step_.add_splits());
     next_node_ += 2;
   }
@@ -594,7 +606,10 @@ void TreeCoordinator::FinishTree(Outbox& outbox) {
       sums[i].h += report.leaf_sums(static_cast<int>(2 * i + 1));
     }
   }
+  const bool full = builder_.SplitsLeft() == 0;
   trees_.push_back(builder_.Finish(sums));
+  least_gain_ = full ? INFINITY : 0;
+  for (const TreeNode& node : trees_.back().nodes) least_gain_ = std::min<double>(least_gain_, node.gain);
   last_leaves_ = node_of_leaf_;
   last_attempt_ = attempt_;
   pushed_bytes_ += tree_bytes_;

@@ -133,6 +133,7 @@ class TreeCoordinator final : public Machine {
   void AfterChoices(MonotonicTime now, Outbox& outbox);
   void BeginTree();
   void GrowOn();
+  bool IsLikely(std::size_t leaf) const;
   void AskForSplits();
   void AskForLeaves();
   void FinishTree(Outbox& outbox);
@@ -158,6 +159,7 @@ class TreeCoordinator final : public Machine {
   std::vector<Tree> trees_;
   std::vector<std::uint32_t> last_leaves_;  // nodes of the last tree's leaves, as its attempt named them
   std::uint32_t last_attempt_ = 0;
+  double least_gain_ = 0;  // of the last tree's splits, where it has as many leaves as it may
   Judged judged_;
   std::uint32_t judge_trees_ = 0;
   std::uint64_t pushed_bytes_ = 0, tree_bytes_ = 0, steps_ = 0;
