@@ -16,7 +16,7 @@ constexpr std::uint32_t kTreesAtOnce = 100;
 // Of a step's histograms, as they lie in the memory of all servers together.
 constexpr std::uint64_t kMostStepBytes = 256u << 20;
 // Of gains against the least one of the tree before.
-constexpr double kSafeGain = 1.1;
+constexpr double kSafeGain = 1.0;
 // Busy nodes are silent for longer.
 constexpr int kBusyPatience = 6;
 
