@@ -1,5 +1,6 @@
 // Trees from a job file to a scored model, by the programs themselves.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cmath>
@@ -154,6 +155,69 @@ TEST_F(GbdtTest, Numbers) {
               1e-3);
 }
 
+TEST_F(GbdtTest, TheSameBytesOnAnyCluster) {
+  Generate(place_.path(), "train.svm", "libsvm", 20000);
+  WriteText(place_ / "sparse.yaml",
+            "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.2}}\n"
+            "model: {type: gbdt, gbdt: {trees: 10, row_sample: 0.8}}\n");
+  for (const char* job : {"job.yaml", "sparse.yaml"}) {
+    const Finished here = Train({"train.early_stopping={patience: 5}"}, job);
+    ASSERT_EQ(here.exit_code, 0) << here.err;
+    const std::string trees = ReadText(place_ / "out/trees.pb");
+    const JsonValue expected = MetricsOf(place_ / "out");
+    for (const char* shape : {"1x1", "2x3"}) {
+      const Finished run = RunProgram("ps_train",
+                                      {"--config", job, "--local", shape, "--set",
+                                       "train.early_stopping={patience: 5}"},
+                                      place_.path());
+      ASSERT_EQ(run.exit_code, 0) << run.err;
+      EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees) << job << " " << shape;
+      const JsonValue metrics = MetricsOf(place_ / "out");
+      for (const char* number : {"train.auc", "valid.auc", "valid.logloss", "rows_learnt", "trees"})
+        EXPECT_EQ(NumberAt(metrics, number), NumberAt(expected, number)) << number;
+      EXPECT_NEAR(NumberAt(metrics, "train.logloss"), NumberAt(expected, "train.logloss"), 1e-9);
+      EXPECT_GT(NumberAt(metrics, "wire_bytes_per_tree"), 1000);
+    }
+  }
+}
+
+TEST_F(GbdtTest, KilledNodesCostNoBit) {
+  ASSERT_EQ(Train({"model.gbdt.trees=400"}).exit_code, 0);
+  const std::string trees = ReadText(place_ / "out/trees.pb");
+  Program run("ps_train",
+              {"--config", "job.yaml", "--local", "2x2", "--set", "model.gbdt.trees=400"},
+              place_.path());
+  for (const char* name : {"ps_worker", "ps_server"}) {
+    ASSERT_TRUE(run.WaitForError(name == std::string("ps_worker") ? "8/400" : "32/400"));
+    for (const auto& [pid, program] : run.Children()) {
+      if (program != name) continue;
+      ASSERT_EQ(::kill(pid, SIGKILL), 0);
+      break;
+    }
+  }
+  const std::map<pid_t, std::string> children = run.Children();
+  const Finished finished = run.Wait();
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_NE(finished.err.find("killed by signal 9"), std::string::npos) << finished.err;
+  EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees);
+  EXPECT_TRUE(AllGone(children));
+}
+
+TEST_F(GbdtTest, BadInputOnAClusterHasADefinedEnd) {
+  const auto train = [&](const std::string& rows) {
+    WriteText(place_ / "bad.csv", "color,size,x,label\n" + rows);
+    return RunProgram("ps_train",
+                      {"--config", "job.yaml", "--local", "1x2", "--set", "data.train.files=[bad.csv]",
+                       "--set", "data.split.valid=0"},
+                      place_.path());
+  };
+  EXPECT_EQ(train("").exit_code, 3);
+  const Finished malformed = train(Table(1000, 6).substr(19) + "red,1,inf,yes\n");
+  EXPECT_EQ(malformed.exit_code, 3) << malformed.err;
+  EXPECT_NE(malformed.err.find("inf"), std::string::npos) << malformed.err;
+  EXPECT_EQ(train("red,1,0.5,yes\n").exit_code, 0);
+}
+
 TEST_F(GbdtTest, BadInputHasADefinedEnd) {
   const auto with_rows = [&](const std::string& rows) {
     WriteText(place_ / "bad.csv", "color,size,x,label\n" + rows);
@@ -184,9 +248,11 @@ TEST_F(GbdtTest, BadInputHasADefinedEnd) {
                             "model.gbdt.max_bins=256"}) {
     EXPECT_EQ(Train({wrong}).exit_code, 2) << wrong;
   }
-  EXPECT_EQ(
-      RunProgram("ps_train", {"--config", "job.yaml", "--local", "2x2"}, place_.path()).exit_code,
-      2);
+  // What a cluster of trees does not do.
+  for (const char* wrong : {"cluster={servers: 2, workers: 2, replicas: 2}",
+                            "cluster={servers: 2, workers: 2, values: f32}"}) {
+    EXPECT_EQ(Train({wrong}).exit_code, 2) << wrong;
+  }
 }
 
 TEST_F(GbdtTest, BadRowsAreJudgedInTheOrderOfTheData) {
