@@ -212,7 +212,7 @@ TEST_F(GbdtTest, BadInputOnAClusterHasADefinedEnd) {
                       place_.path());
   };
   EXPECT_EQ(train("").exit_code, 3);
-  const Finished malformed = train(Table(1000, 6).substr(19) + "red,1,inf,yes\n");
+  const Finished malformed = train(Table(1000, 6).substr(19) + "red,1,inf,yes\nred,1,inf,no\n");
   EXPECT_EQ(malformed.exit_code, 3) << malformed.err;
   EXPECT_NE(malformed.err.find("inf"), std::string::npos) << malformed.err;
   EXPECT_EQ(train("red,1,0.5,yes\n").exit_code, 0);

@@ -10,6 +10,7 @@
 #include "glog/logging.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "ps/wire/frame.h"
 #include "ps/wire/zeromq_transport.h"
 #include "trainer/cluster/local_nodes.h"
 #include "trainer/cluster/node_process.h"
@@ -148,7 +149,14 @@ absl::Status ClusterTrees::Start() {
   if (!options_.listen.empty()) zeromq.bind = options_.listen;
   zeromq.context = std::make_shared<ZeroMqContext>(std::move(keys));
   PS_ASSIGN_OR_RETURN(transport_, OpenZeroMqTransport(zeromq));
-  auto coordinator = std::make_unique<TreeCoordinator>(Plan());
+  TreeCoordinator::Options plan = Plan();
+  constexpr std::size_t kRoom = 1 << 20;  // for the rest of a Welcome
+  if (plan.plan.ByteSizeLong() + kRoom > kMaxBodyBytes) {
+    return absl::ResourceExhaustedError(
+        "the bins of all columns are too many for a cluster in this version: lower "
+        "model.gbdt.max_bins, or train without a cluster");
+  }
+  auto coordinator = std::make_unique<TreeCoordinator>(std::move(plan));
   if (options_.listen.empty()) {
     PS_ASSIGN_OR_RETURN(const std::string directory, ThisProgramsDirectory());
     nodes_ = std::make_unique<LocalNodes>(LocalNodes::Options{

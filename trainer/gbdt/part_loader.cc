@@ -1,7 +1,6 @@
 #include "trainer/gbdt/part_loader.h"
 
 #include <atomic>
-#include <cstring>
 #include <thread>
 #include <utility>
 
@@ -63,9 +62,6 @@ void SetBinPlan(const BinPlan& bins, wire::TreePlan* plan) {
     column->set_source(bins.sources[c].source);
     column->set_text_is_missing(bins.sources[c].text_is_missing);
   }
-  plan->set_column_of_index(
-      std::string(reinterpret_cast<const char*>(bins.column_of_index.data()),
-                  bins.column_of_index.size() * sizeof(std::uint32_t)));
   plan->set_sparse(bins.sparse);
   plan->set_libsvm(bins.libsvm);
   plan->set_lines(bins.rows);
@@ -74,20 +70,21 @@ void SetBinPlan(const BinPlan& bins, wire::TreePlan* plan) {
 absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan) {
   auto bins = std::make_unique<BinPlan>();
   std::optional<std::vector<BinColumn>> columns = ColumnsOf(plan);
-  if (!columns || plan.column_of_index().size() % sizeof(std::uint32_t) != 0)
-    return absl::InvalidArgumentError("the scheduler's plan of trees is none");
+  if (!columns) return absl::InvalidArgumentError("the scheduler's plan of trees is none");
   bins->columns = *std::move(columns);
   bins->sparse = plan.sparse();
   bins->libsvm = plan.libsvm();
   bins->rows = plan.lines();
-  bins->column_of_index.resize(plan.column_of_index().size() / sizeof(std::uint32_t));
-  if (!bins->column_of_index.empty()) {
-    std::memcpy(bins->column_of_index.data(), plan.column_of_index().data(),
-                plan.column_of_index().size());
-  }
-  for (const std::uint32_t column : bins->column_of_index) {
-    if (column != BinPlan::kNoColumn && column >= bins->columns.size())
-      return absl::InvalidArgumentError("the scheduler's plan of trees names columns that there are not");
+  if (plan.libsvm()) {
+    // Indices may be far apart: what travels is the columns' own.
+    for (int c = 0; c < plan.columns_size(); ++c) {
+      const std::uint32_t index = plan.columns(c).source();
+      if (index >= kMostSparseColumns)
+        return absl::InvalidArgumentError("the scheduler's plan of trees has an impossible index");
+      if (index >= bins->column_of_index.size())
+        bins->column_of_index.resize(std::size_t{index} + 1, BinPlan::kNoColumn);
+      bins->column_of_index[index] = static_cast<std::uint32_t>(c);
+    }
   }
   bins->category_bins.resize(bins->columns.size());
   for (std::size_t c = 0; c < bins->columns.size(); ++c) {
