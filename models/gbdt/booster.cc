@@ -19,10 +19,9 @@ Tree Booster::GrowNext() {
   const bool bounded = params_.objective == Objective::kLogistic;
   const GradientScale scale =
       ScaleOf(params_.objective, sums_, bounded ? 0 : gradients_.LargestGradient());
-  gradients_.Prepare(scale, trees_,
-                     [&](int thread, const RowGradient* rows, std::size_t count) {
-                       grower_.AddRootRows(thread, rows, count);
-                     });
+  gradients_.Prepare(scale, trees_, [&](int thread, const RowGradient* rows, std::size_t count) {
+    grower_.AddRootRows(thread, rows, count);
+  });
   Tree tree = grower_.Grow(scale, TreeKey(params_.seed, trees_));
   gradients_.SetLeaves(&grower_.leaves(), tree.leaf_value);
   ++trees_;

@@ -1,5 +1,5 @@
-// Sums of floating-point numbers without rounding: the same sum in whatever order and grouping numbers are
-// added, so that parts of the data can be summed apart. Plain data.
+// Sums of floating-point numbers without rounding: the same sum in whatever order and grouping
+// numbers are added, so that parts of the data can be summed apart. Plain data.
 #pragma once
 
 #include <array>
@@ -23,7 +23,8 @@ class ExactSum {
     if (shift < 0) return;  // below any product of floats
     const auto limb = static_cast<std::size_t>(shift / 32);
     if (limb + 2 >= kLimbs) return;
-    const __int128 wide = static_cast<__int128>(mantissa < 0 ? -mantissa : mantissa) << (shift % 32);
+    const __int128 wide = static_cast<__int128>(mantissa < 0 ? -mantissa : mantissa)
+                          << (shift % 32);
     const std::int64_t sign = mantissa < 0 ? -1 : 1;
     if (++uncarried_ == kMostUncarried) Carry();
     for (std::size_t i = 0; i < 3; ++i)

@@ -112,7 +112,7 @@ float GradientRows::LargestGradient() {
 // Rows that the tree does not learn from stay in its nodes, without weight: their margins need the
 // leaf.
 void GradientRows::DropRows(std::uint64_t tree_key, std::uint64_t first_row, std::size_t count,
-                       RowGradient* rows) {
+                            RowGradient* rows) {
   const auto kept = static_cast<std::uint64_t>(params_.row_sample * 0x1p53);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t global = params_.first_global_row + first_row + i;
@@ -148,9 +148,8 @@ void GradientRows::Prepare(const GradientScale& scale, std::uint64_t tree, const
   q.hessian_steps = static_cast<float>(1 / scale.hessian);
   q.gradient_fixed = static_cast<float>(1 / scale.gradient_fixed);
   q.hessian_fixed = static_cast<float>(1 / scale.hessian_fixed);
-  crew_.ForEach(node_rows_.blocks(), [&](int thread, std::size_t block) {
-    PrepareBlock(thread, block, q, tree, add);
-  });
+  crew_.ForEach(node_rows_.blocks(),
+                [&](int thread, std::size_t block) { PrepareBlock(thread, block, q, tree, add); });
   leaf_value_.clear();
 }
 

@@ -1,5 +1,6 @@
-// The margins of rows, and the quantised gradients that the next tree is grown on. The rows may be a part of the
-// job's: all that depends on more than them is told. One caller at a time; it works on the crew.
+// The margins of rows, and the quantised gradients that the next tree is grown on. The rows may be
+// a part of the job's: all that depends on more than them is told. One caller at a time; it works
+// on the crew.
 #pragma once
 
 #include <cstdint>

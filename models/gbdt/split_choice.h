@@ -35,8 +35,8 @@ struct SplitChoice {
 // How the columns of a tree are scanned.
 struct SplitRules {
   ScanParams scan;
-  double smooth_hessian = 0;     // of categories, in quantised units
-  bool absent_is_zero = false;   // sparse rows: an absent value is 0
+  double smooth_hessian = 0;    // of categories, in quantised units
+  bool absent_is_zero = false;  // sparse rows: an absent value is 0
 };
 
 // The best split by one column. `zero_bin` is the bin in which 0 is, or would be; it matters where

@@ -23,8 +23,8 @@ std::vector<std::uint8_t> SampleColumns(std::size_t columns, double fraction, st
   // Those of the smallest hashes.
   std::vector<std::pair<std::uint64_t, std::size_t>> order;
   for (std::size_t c = 0; c < columns; ++c) order.emplace_back(Mix64(key ^ Mix64(c)), c);
-  const auto count = static_cast<std::size_t>(
-      std::max(1.0, std::round(fraction * static_cast<double>(columns))));
+  const auto count =
+      static_cast<std::size_t>(std::max(1.0, std::round(fraction * static_cast<double>(columns))));
   std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count) - 1,
                    order.end());
   std::vector<std::uint8_t> chosen(columns);

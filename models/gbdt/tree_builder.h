@@ -1,5 +1,6 @@
-// The shape of a tree while it grows: which leaf is split next, and what comes of it. Knows nothing of rows or
-// histograms, so that it serves where both are elsewhere. A function of the splits it is told. One thread.
+// The shape of a tree while it grows: which leaf is split next, and what comes of it. Knows nothing
+// of rows or histograms, so that it serves where both are elsewhere. A function of the splits it is
+// told. One thread.
 #pragma once
 
 #include <cstdint>
@@ -70,8 +71,8 @@ class TreeBuilder {
   bool ChildrenMayGrow(std::size_t leaf) const {
     return params_.max_depth == 0 || leaves_[leaf].depth + 1 < params_.max_depth;
   }
-  // Hessians stand for rows: which side is cheaper to sum is a guess that the result does not depend
-  // on.
+  // Hessians stand for rows: which side is cheaper to sum is a guess that the result does not
+  // depend on.
   static bool LeftIsSmall(WideSum total, WideSum left) {
     return WideHessian(left) <= WideHessian(total - left);
   }

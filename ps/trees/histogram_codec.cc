@@ -50,7 +50,8 @@ struct BitWriter {
     held -= 32;
   }
   void Flush() {
-    for (; held > 0; held -= std::min(8u, held), bits >>= 8) out->push_back(static_cast<char>(bits));
+    for (; held > 0; held -= std::min(8u, held), bits >>= 8)
+      out->push_back(static_cast<char>(bits));
   }
 };
 
@@ -140,8 +141,10 @@ void PackGroup(const WideSum* cells, std::size_t count, std::string* out) {
   if (!all) out->append(reinterpret_cast<const char*>(&mask), (count + 7) / 8);
   PutVarint(ZigZag(least_g), out);
   PutVarint(static_cast<std::uint64_t>(least_h), out);
-  const auto width_g = static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(most_g - least_g)));
-  const auto width_h = static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(most_h - least_h)));
+  const auto width_g =
+      static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(most_g - least_g)));
+  const auto width_h =
+      static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(most_h - least_h)));
   out->push_back(static_cast<char>(width_g));
   out->push_back(static_cast<char>(width_h));
   BitWriter writer{out};
@@ -156,7 +159,8 @@ void PackGroup(const WideSum* cells, std::size_t count, std::string* out) {
 }  // namespace
 
 void PackHistogram(const WideSum* cells, std::size_t count, std::string* out) {
-  for (std::size_t i = 0; i < count; i += kGroup) PackGroup(cells + i, std::min(kGroup, count - i), out);
+  for (std::size_t i = 0; i < count; i += kGroup)
+    PackGroup(cells + i, std::min(kGroup, count - i), out);
 }
 
 std::size_t PackedSize(std::string_view in, std::size_t count) {

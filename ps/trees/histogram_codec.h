@@ -1,11 +1,14 @@
 // Histograms as bytes. Cells go in groups of 64, the last one smaller:
 //
-//   group := kind (u8): 0: all zero, and nothing follows; 1: all cells follow; 2: a bitmap of the cells that
+//   group := kind (u8): 0: all zero, and nothing follows; 1: all cells follow; 2: a bitmap of the
+//   cells that
 //              follow (64 bits, or a bit a cell rounded up to bytes)
 //            least gradient (zigzag varint)  least hessian (varint)  their widths (u8, u8)
-//            (gradient - least, hessian - least) of each cell, least significant bit first, padded to a byte
+//            (gradient - least, hessian - least) of each cell, least significant bit first, padded
+//            to a byte
 //
-// Neighbouring bins have about equal sums, so a group's widths are those of their differences. Pure functions.
+// Neighbouring bins have about equal sums, so a group's widths are those of their differences. Pure
+// functions.
 #pragma once
 
 #include <cstddef>

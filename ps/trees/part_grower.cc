@@ -59,8 +59,8 @@ WideSum PartGrower::Begin(const GradientScale& scale) {
 
 void PartGrower::Split(std::uint32_t node, std::uint32_t left, const SplitChoice& choice, Sum sum) {
   const NodeRows::Node parent = nodes_.at(node);
-  source_->Split({&choice, &parent, &nodes_[left], &nodes_[left + 1], sum == Sum::kLeft,
-                  sum == Sum::kRight});
+  source_->Split(
+      {&choice, &parent, &nodes_[left], &nodes_[left + 1], sum == Sum::kLeft, sum == Sum::kRight});
   // The node stays, with its rows in another order: perhaps nothing comes of the split.
 }
 

@@ -1,5 +1,5 @@
-// Trees on a part of the rows: does to them what it is told, and sums them. One caller at a time; it has threads of
-// its own.
+// Trees on a part of the rows: does to them what it is told, and sums them. One caller at a time;
+// it has threads of its own.
 #pragma once
 
 #include <map>

@@ -95,8 +95,8 @@ std::optional<Tree> TreeOf(const wire::GrownTrees::Tree& from,
     to.left_set = node.left_set();
     // Children come after their parents, so every walk ends.
     for (const std::int32_t child : {node.left(), node.right()}) {
-      const bool fits = child >= 0 ? child > i && child < from.nodes_size()
-                                   : ~child < from.leaf_value_size();
+      const bool fits =
+          child >= 0 ? child > i && child < from.nodes_size() : ~child < from.leaf_value_size();
       if (!fits) return std::nullopt;
     }
     to.left = node.left();
@@ -151,7 +151,8 @@ BoostParams ParamsOf(const wire::TreePlan& plan) {
 std::vector<std::uint64_t> CellOffsets(const std::vector<BinColumn>& columns, bool sparse) {
   std::vector<std::uint64_t> offsets{0};
   for (const BinColumn& column : columns)
-    offsets.push_back(offsets.back() + static_cast<std::uint64_t>(column.bins()) + (sparse ? 0 : 1));
+    offsets.push_back(offsets.back() + static_cast<std::uint64_t>(column.bins()) +
+                      (sparse ? 0 : 1));
   return offsets;
 }
 

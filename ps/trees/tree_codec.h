@@ -1,5 +1,5 @@
-// Trees and what is said of them as messages, both ways. What comes in is checked: nothing that is returned makes
-// its user read beyond an array. Pure functions.
+// Trees and what is said of them as messages, both ways. What comes in is checked: nothing that is
+// returned makes its user read beyond an array. Pure functions.
 #pragma once
 
 #include <optional>
@@ -38,8 +38,8 @@ std::optional<std::vector<BinColumn>> ColumnsOf(const wire::TreePlan& plan);
 // All but the first row, which a worker is told later.
 BoostParams ParamsOf(const wire::TreePlan& plan);
 
-// Where the cells of columns are when histograms travel: of a matrix bin 0 and the others, of sparse
-// rows those of values. One more than there are columns.
+// Where the cells of columns are when histograms travel: of a matrix bin 0 and the others, of
+// sparse rows those of values. One more than there are columns.
 std::vector<std::uint64_t> CellOffsets(const std::vector<BinColumn>& columns, bool sparse);
 
 }  // namespace ps

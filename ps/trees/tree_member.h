@@ -1,5 +1,5 @@
-// What servers and workers of a cluster of trees have in common: they are welcome already, beat, and leave when the
-// scheduler says so or falls silent. One thread.
+// What servers and workers of a cluster of trees have in common: they are welcome already, beat,
+// and leave when the scheduler says so or falls silent. One thread.
 #pragma once
 
 #include <string>

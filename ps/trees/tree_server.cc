@@ -190,8 +190,7 @@ SplitChoice TreeServer::BestOf(const Histogram& histogram) const {
       column = {{cells + 1, bins, cells[0], histogram.total}, cells};
     }
     const int zero_bin = rules_.absent_is_zero ? BinOf(columns_[c], 0.0f) : 0;
-    const SplitChoice choice =
-        BestColumnSplit(column, c, columns_[c].kind, bins, zero_bin, rules_);
+    const SplitChoice choice = BestColumnSplit(column, c, columns_[c].kind, bins, zero_bin, rules_);
     if (choice.score >= 0 && choice.BetterThan(best)) best = choice;
   }
   return best;

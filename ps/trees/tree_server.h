@@ -1,8 +1,10 @@
-// A server of a cluster of trees: has the histograms of a range of columns for all open nodes of the tree under way,
-// adds up what the workers send, subtracts, and says which split of its range is best.
+// A server of a cluster of trees: has the histograms of a range of columns for all open nodes of
+// the tree under way, adds up what the workers send, subtracts, and says which split of its range
+// is best.
 //
-// Everything that it adds is an integer, and each part of the rows counts once a step, so its answers depend on no
-// order of messages. A repeated step or push gets the same answer again. One thread.
+// Everything that it adds is an integer, and each part of the rows counts once a step, so its
+// answers depend on no order of messages. A repeated step or push gets the same answer again. One
+// thread.
 #pragma once
 
 #include <map>

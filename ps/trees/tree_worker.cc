@@ -18,8 +18,8 @@ absl::StatusOr<std::unique_ptr<TreeWorker>> TreeWorker::Make(Options options,
     return absl::InvalidArgumentError("the scheduler's plan of trees is none");
   absl::StatusOr<std::unique_ptr<PartLoader>> loader = open(welcome.plan());
   if (!loader.ok()) return loader.status();
-  return std::unique_ptr<TreeWorker>(new TreeWorker(std::move(options), welcome, *std::move(columns),
-                                                    *std::move(loader), threads, now));
+  return std::unique_ptr<TreeWorker>(new TreeWorker(
+      std::move(options), welcome, *std::move(columns), *std::move(loader), threads, now));
 }
 
 TreeWorker::TreeWorker(Options options, const wire::Welcome& welcome,
@@ -53,8 +53,8 @@ void TreeWorker::TakeRows(LoadedPart part) {
   loaded_.set_highest_label(sums.highest);
   loaded_.set_label_sum(sums.labels.Serialize());
   loaded_.set_weight_sum(sums.weights.Serialize());
-  grower_ = std::make_unique<PartGrower>(std::move(part.rows), std::move(columns_),
-                                         ParamsOf(plan_), threads_);
+  grower_ = std::make_unique<PartGrower>(std::move(part.rows), std::move(columns_), ParamsOf(plan_),
+                                         threads_);
 }
 
 void TreeWorker::Beat(Outbox& outbox) {
@@ -146,14 +146,15 @@ bool TreeWorker::Carry(const wire::TreeStep& step, const StepName& name, Outbox&
 bool TreeWorker::Begin(const wire::TreeStep& step, const StepName& name, Outbox& outbox) {
   const wire::TreeStep::Begin& begin = step.begin();
   const std::vector<std::uint32_t> first(begin.first_column().begin(), begin.first_column().end());
-  if (begin.servers_size() < 1 || first.size() != static_cast<std::size_t>(begin.servers_size()) + 1 ||
-      first.front() != 0 || first.back() != grower_->columns().size() ||
-      !std::is_sorted(first.begin(), first.end())) {
+  if (begin.servers_size() < 1 ||
+      first.size() != static_cast<std::size_t>(begin.servers_size()) + 1 || first.front() != 0 ||
+      first.back() != grower_->columns().size() || !std::is_sorted(first.begin(), first.end())) {
     return false;
   }
   const GradientScale scale{begin.gradient(), begin.hessian(), begin.gradient_fixed(),
                             begin.hessian_fixed()};
-  for (const double unit : {scale.gradient, scale.hessian, scale.gradient_fixed, scale.hessian_fixed}) {
+  for (const double unit :
+       {scale.gradient, scale.hessian, scale.gradient_fixed, scale.hessian_fixed}) {
     if (!(unit > 0)) return false;
   }
   servers_.assign(begin.servers().begin(), begin.servers().end());

@@ -1,7 +1,8 @@
-// A worker of a cluster of trees: has a part of the rows, and sends the histograms of their nodes to the servers.
+// A worker of a cluster of trees: has a part of the rows, and sends the histograms of their nodes
+// to the servers.
 //
-// A step that comes again is not done again: what was answered is answered once more. One thread, beside those that
-// load the rows and those that sum them.
+// A step that comes again is not done again: what was answered is answered once more. One thread,
+// beside those that load the rows and those that sum them.
 #pragma once
 
 #include <functional>

@@ -166,10 +166,10 @@ TEST_F(GbdtTest, TheSameBytesOnAnyCluster) {
     const std::string trees = ReadText(place_ / "out/trees.pb");
     const JsonValue expected = MetricsOf(place_ / "out");
     for (const char* shape : {"1x1", "2x3"}) {
-      const Finished run = RunProgram("ps_train",
-                                      {"--config", job, "--local", shape, "--set",
-                                       "train.early_stopping={patience: 5}"},
-                                      place_.path());
+      const Finished run = RunProgram(
+          "ps_train",
+          {"--config", job, "--local", shape, "--set", "train.early_stopping={patience: 5}"},
+          place_.path());
       ASSERT_EQ(run.exit_code, 0) << run.err;
       EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees) << job << " " << shape;
       const JsonValue metrics = MetricsOf(place_ / "out");
@@ -207,8 +207,8 @@ TEST_F(GbdtTest, BadInputOnAClusterHasADefinedEnd) {
   const auto train = [&](const std::string& rows) {
     WriteText(place_ / "bad.csv", "color,size,x,label\n" + rows);
     return RunProgram("ps_train",
-                      {"--config", "job.yaml", "--local", "1x2", "--set", "data.train.files=[bad.csv]",
-                       "--set", "data.split.valid=0"},
+                      {"--config", "job.yaml", "--local", "1x2", "--set",
+                       "data.train.files=[bad.csv]", "--set", "data.split.valid=0"},
                       place_.path());
   };
   EXPECT_EQ(train("").exit_code, 3);
@@ -263,8 +263,7 @@ TEST_F(GbdtTest, BadRowsAreJudgedInTheOrderOfTheData) {
   WriteText(place_ / "train.csv", text + more.substr(more.find('\n') + 1));
   std::string first;
   for (const char* threads : {"1", "2", "7", "7"}) {
-    const Finished run =
-        Train({"data.max_bad_rows=0.03", std::string("train.threads=") + threads});
+    const Finished run = Train({"data.max_bad_rows=0.03", std::string("train.threads=") + threads});
     ASSERT_EQ(run.exit_code, 3) << run.err;
     const std::string said = run.err.substr(run.err.find("ps_train: "));
     if (first.empty()) first = said;

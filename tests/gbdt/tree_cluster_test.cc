@@ -1,5 +1,5 @@
-// Trees on simulated clusters of servers and workers: the trees of a single process, whatever is lost, doubled,
-// reordered or killed on the way.
+// Trees on simulated clusters of servers and workers: the trees of a single process, whatever is
+// lost, doubled, reordered or killed on the way.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -108,7 +108,8 @@ class SimulatedNode final : public Machine {
 // Asks the coordinator for trees, judges the rows after each, and stops.
 class Driver final : public Machine {
  public:
-  Driver(TreeCoordinator* coordinator, std::size_t trees) : coordinator_(*coordinator), trees_(trees) {
+  Driver(TreeCoordinator* coordinator, std::size_t trees)
+      : coordinator_(*coordinator), trees_(trees) {
     coordinator_.Gather();
   }
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
@@ -150,11 +151,12 @@ struct Cluster {
   std::uint32_t servers = 2, workers = 2;
   std::uint64_t seed = 1;
   NetworkFaults faults;
-  int kills = 0;      // of nodes, at random times; each is replaced
+  int kills = 0;  // of nodes, at random times; each is replaced
   bool replace = true;
 };
 
-Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostParams& params, std::size_t trees) {
+Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostParams& params,
+               std::size_t trees) {
   TreeCoordinator::Options options;
   wire::TreePlan& plan = *options.plan.mutable_trees();
   SetColumns(sample.columns, &plan);
@@ -201,7 +203,8 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
   }
   Outcome run;
   network.RunUntil([&] { return driver.finished(); }, std::chrono::hours(2));
-  run.network = driver.finished() ? absl::OkStatus() : absl::DeadlineExceededError(network.Describe());
+  run.network =
+      driver.finished() ? absl::OkStatus() : absl::DeadlineExceededError(network.Describe());
   run.status = coordinator.status();
   run.trees = coordinator.trees();
   run.base_score = coordinator.base_score();
@@ -217,9 +220,9 @@ bool Same(const Tree& a, const Tree& b) {
   }
   for (std::size_t i = 0; i < a.nodes.size(); ++i) {
     const TreeNode &x = a.nodes[i], &y = b.nodes[i];
-    if (x.column != y.column || x.bin != y.bin || x.missing_left != y.missing_left || x.left != y.left ||
-        x.right != y.right || x.gain != y.gain || x.threshold != y.threshold || x.cover != y.cover ||
-        x.kind != y.kind) {
+    if (x.column != y.column || x.bin != y.bin || x.missing_left != y.missing_left ||
+        x.left != y.left || x.right != y.right || x.gain != y.gain || x.threshold != y.threshold ||
+        x.cover != y.cover || x.kind != y.kind) {
       return false;
     }
   }
@@ -228,7 +231,7 @@ bool Same(const Tree& a, const Tree& b) {
 
 // Grows the same trees here and there.
 Outcome ExpectSame(const Cluster& cluster, const BinnedSample& sample, const BoostParams& params,
-               std::size_t trees) {
+                   std::size_t trees) {
   SCOPED_TRACE(absl::StrCat("seed ", cluster.seed, ", ", cluster.servers, "x", cluster.workers));
   Crew crew(1);
   Booster booster(&sample.rows, &sample.columns, params, &crew);
@@ -309,7 +312,8 @@ TEST(TreeClusterTest, LostNodesCostNoBit) {
   const BinnedSample dense = Dense(), sparse = Sparse();
   std::uint32_t anew = 0;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
-    Cluster cluster{.servers = 2, .workers = 2, .seed = seed, .kills = static_cast<int>(1 + seed % 4)};
+    Cluster cluster{
+        .servers = 2, .workers = 2, .seed = seed, .kills = static_cast<int>(1 + seed % 4)};
     // Slow enough for nodes to be lost in mid-tree.
     cluster.faults.shortest_delay = std::chrono::milliseconds(1);
     cluster.faults.usual_delay = std::chrono::milliseconds(8);
@@ -365,7 +369,8 @@ TEST(ExactSumTest, AnyOrderAndGroupingGiveTheSameSum) {
   std::mt19937_64 random(7);
   std::vector<double> numbers;
   for (int i = 0; i < 3000; ++i) {
-    const auto x = static_cast<float>((random() % 2 ? 1 : -1) * std::exp(static_cast<double>(random() % 40) - 20));
+    const auto x = static_cast<float>((random() % 2 ? 1 : -1) *
+                                      std::exp(static_cast<double>(random() % 40) - 20));
     numbers.push_back(double{x} * static_cast<float>(random() % 1000) / 7);
   }
   ExactSum once;
@@ -381,7 +386,8 @@ TEST(ExactSumTest, AnyOrderAndGroupingGiveTheSameSum) {
   EXPECT_EQ(once.value(), parts.value());
   long double plain = 0;
   for (const double x : numbers) plain += x;
-  EXPECT_NEAR(once.value(), static_cast<double>(plain), 1e-12 * std::fabs(static_cast<double>(plain)) + 1e-9);
+  EXPECT_NEAR(once.value(), static_cast<double>(plain),
+              1e-12 * std::fabs(static_cast<double>(plain)) + 1e-9);
   ExactSum ones;
   for (int i = 0; i < 1000; ++i) ones.Add(i % 4 == 0 ? 0 : 1);
   EXPECT_EQ(ones.value(), 750);

@@ -70,7 +70,8 @@ class ClusterTrees final : public TreeMaker {
   absl::StatusOr<Tree> GrowNext() override;
   absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) override;
   MadeOnCluster made() const override {
-    return {wire_bytes_ + coordinator_->pushed_bytes(), coordinator_->steps(), coordinator_->attempts()};
+    return {wire_bytes_ + coordinator_->pushed_bytes(), coordinator_->steps(),
+            coordinator_->attempts()};
   }
 
  private:
@@ -136,7 +137,8 @@ TreeCoordinator::Options ClusterTrees::Plan() const {
 absl::Status ClusterTrees::Start() {
   const JobConfig& config = job_.job->config;
   // A server keeps the histograms of all open nodes of a tree.
-  const double cells = static_cast<double>(CellOffsets(job_.bins->columns, job_.bins->sparse).back());
+  const double cells =
+      static_cast<double>(CellOffsets(job_.bins->columns, job_.bins->sparse).back());
   const double needed = cells * sizeof(WideSum) * config.model.gbdt.max_leaves;
   const auto limit = static_cast<double>(EffectiveMemory().limit_bytes);
   if (options_.listen.empty() && limit > 0 && needed > limit) {
@@ -213,8 +215,8 @@ absl::StatusOr<TrainRows> ClusterTrees::Load(LoadedRows* held_out) {
         counts.bad_rows, " of ", counts.bad_rows + counts.good_rows,
         " rows are malformed, more than data.max_bad_rows allows:\n", counts.bad_row_text));
   }
-  return TrainRows{coordinator_->sums(), coordinator_->base_score(), counts.dropped, counts.bad_rows,
-                   counts.bad_row_text};
+  return TrainRows{coordinator_->sums(), coordinator_->base_score(), counts.dropped,
+                   counts.bad_rows, counts.bad_row_text};
 }
 
 absl::StatusOr<Tree> ClusterTrees::GrowNext() {
@@ -231,7 +233,8 @@ absl::StatusOr<TrainMetrics> ClusterTrees::Judge(const std::vector<Tree>& trees)
   PS_RETURN_IF_ERROR(Run());
   const TreeCoordinator::Judged& judged = coordinator_->judged();
   if (job_.params.objective == Objective::kSquared)
-    return TrainMetrics{Metrics(), judged.weight > 0 ? std::sqrt(judged.squared_error / judged.weight) : 0};
+    return TrainMetrics{Metrics(),
+                        judged.weight > 0 ? std::sqrt(judged.squared_error / judged.weight) : 0};
   return TrainMetrics{judged.metrics.Finish(), 0};
 }
 

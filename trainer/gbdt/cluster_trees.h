@@ -1,5 +1,5 @@
-// Trees on servers and workers: processes that are started here, or nodes that come by themselves. The coordinator
-// runs in the calling thread, whenever it is asked for something.
+// Trees on servers and workers: processes that are started here, or nodes that come by themselves.
+// The coordinator runs in the calling thread, whenever it is asked for something.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,8 @@ namespace ps {
 
 struct TreeClusterOptions {
   ClusterShape shape;
-  std::string listen;  // tcp://HOST:PORT, where nodes come by themselves; empty: they are started here
+  std::string
+      listen;  // tcp://HOST:PORT, where nodes come by themselves; empty: they are started here
 };
 
 std::unique_ptr<TreeMaker> MakeClusterTrees(const TreeJob& job, const TreeClusterOptions& options);

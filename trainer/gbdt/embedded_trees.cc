@@ -16,8 +16,8 @@ class EmbeddedTrees final : public TreeMaker {
   absl::StatusOr<TrainRows> Load(LoadedRows* held_out) override {
     const JobConfig& config = job_.job->config;
     const RowSplit split(config.train.seed, config.data.split, config.data.keep_negatives);
-    PS_ASSIGN_OR_RETURN(LoadedRows loaded, LoadRows(job_.job->train, *job_.plan, *job_.bins, &split,
-                                                    job_.options));
+    PS_ASSIGN_OR_RETURN(LoadedRows loaded,
+                        LoadRows(job_.job->train, *job_.plan, *job_.bins, &split, job_.options));
     rows_ = std::move(loaded.train);
     TrainRows train{LabelSums::Of(rows_), 0, loaded.dropped, loaded.bad_rows, loaded.bad_row_text};
     *held_out = std::move(loaded);
@@ -44,7 +44,8 @@ class EmbeddedTrees final : public TreeMaker {
 
  private:
   TrainMetrics JudgeMargins(const std::vector<float>& margins) const {
-    if (job_.params.objective == Objective::kSquared) return {Metrics(), RootMeanSquare(margins, rows_)};
+    if (job_.params.objective == Objective::kSquared)
+      return {Metrics(), RootMeanSquare(margins, rows_)};
     return {MetricsOfRows(rows_, margins, job_.offset), 0};
   }
 

@@ -1,5 +1,6 @@
 // Trains gradient-boosted trees in this process, on all its threads, or on a cluster. The model's
-// bytes depend on the job, its data and the seed only, not on the number of threads, workers or servers.
+// bytes depend on the job, its data and the seed only, not on the number of threads, workers or
+// servers.
 //
 // Train is called once; `stop` may be set from anywhere: the tree under way is finished, and the
 // model is the trees so far.

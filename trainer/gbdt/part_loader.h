@@ -1,5 +1,5 @@
-// How a worker of a cluster of trees gets its part of the rows: bins as the coordinator planned them, rows from the
-// files, on threads of its own.
+// How a worker of a cluster of trees gets its part of the rows: bins as the coordinator planned
+// them, rows from the files, on threads of its own.
 #pragma once
 
 #include <memory>

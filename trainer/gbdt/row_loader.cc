@@ -25,7 +25,7 @@ struct BinnedBlock {
   std::vector<std::uint32_t> cells;      // sparse
   std::vector<std::uint32_t> row_begin;  // sparse
   std::vector<float> labels, weights;
-  std::vector<Part> parts;  // empty: all rows are of the train part
+  std::vector<Part> parts;                    // empty: all rows are of the train part
   std::uint64_t good_rows = 0, bad_rows = 0;  // of the text
   std::vector<BadRow> bad;
 };
@@ -114,7 +114,8 @@ class Loader {
       if (train && options_.wanted == RowsWanted::kHeldOut) continue;
       PS_RETURN_IF_ERROR(Reserve(part));
     }
-    PS_ASSIGN_OR_RETURN(const std::unique_ptr<PartStream> stream, PartStream::Open(files_, options_));
+    PS_ASSIGN_OR_RETURN(const std::unique_ptr<PartStream> stream,
+                        PartStream::Open(files_, options_));
     FirstError error;
     const auto ends = [&] {
       return error.failed() || (options_.stop != nullptr && options_.stop->load());
@@ -124,8 +125,7 @@ class Loader {
           if (error.failed()) return;
           // In the order of the data, so that any number of threads refuses at the same row.
           bad_rows_.Add(block.good_rows, block.bad_rows, block.bad);
-          absl::Status status =
-              block.bad_rows > 0 ? bad_rows_.Check(false) : absl::OkStatus();
+          absl::Status status = block.bad_rows > 0 ? bad_rows_.Check(false) : absl::OkStatus();
           if (!status.ok()) return error.Set(std::move(status));
           Append(block);
         });

@@ -37,7 +37,8 @@ struct LoadOptions {
   const std::atomic<bool>* stop = nullptr;  // may be null
   // Of the second reading.
   RowsWanted wanted = RowsWanted::kAll;
-  std::uint32_t part = 0, parts = 1;  // part p is a stretch of the text; in order they are all of it
+  std::uint32_t part = 0,
+                parts = 1;  // part p is a stretch of the text; in order they are all of it
 };
 
 // How values become bins, as the first reading found. Immutable.
@@ -61,8 +62,9 @@ absl::StatusOr<std::unique_ptr<BinPlan>> PlanBins(const DataFiles& files,
 
 struct LoadedRows {
   BinnedRows train, valid, test;
-  std::uint64_t dropped = 0, good_rows = 0, bad_rows = 0;  // good ones: held-out and dropped ones too
-  std::string bad_row_text;  // of the first ones
+  std::uint64_t dropped = 0, good_rows = 0,
+                bad_rows = 0;  // good ones: held-out and dropped ones too
+  std::string bad_row_text;    // of the first ones
 };
 
 // `split` may be null: all rows are train rows. Cancelled: `stop` was set.

@@ -11,7 +11,8 @@
 namespace ps {
 namespace {
 
-constexpr MonotonicTime kFirstWait = std::chrono::seconds(1), kLongestWait = std::chrono::seconds(8);
+constexpr MonotonicTime kFirstWait = std::chrono::seconds(1),
+                        kLongestWait = std::chrono::seconds(8);
 constexpr std::uint32_t kTreesAtOnce = 100;
 // Of a step's histograms, as they lie in the memory of all servers together.
 constexpr std::uint64_t kMostStepBytes = 256u << 20;
@@ -25,7 +26,8 @@ double Seconds(MonotonicTime time) { return std::chrono::duration<double>(time).
 }  // namespace
 
 std::string TreeCoordinator::Node::Name() const {
-  return absl::StrCat(role == wire::SERVER ? "server " : "worker ", place, " (", host, ", pid ", pid, ")");
+  return absl::StrCat(role == wire::SERVER ? "server " : "worker ", place, " (", host, ", pid ",
+                      pid, ")");
 }
 
 TreeCoordinator::TreeCoordinator(Options options)
@@ -163,7 +165,8 @@ void TreeCoordinator::OnHello(const wire::Hello& hello, const Address& from, Mon
   if (hello.role() != wire::SERVER && hello.role() != wire::WORKER) return;
   Node* node = FindIncarnation(hello.incarnation());
   if (node == nullptr && work_ != Work::kStopping) {
-    if (Node* const forerunner = Find(from); forerunner != nullptr) Lose(*forerunner, "was restarted");
+    if (Node* const forerunner = Find(from); forerunner != nullptr)
+      Lose(*forerunner, "was restarted");
     for (Node& place : places(hello.role())) {
       if (place.incarnation != 0) continue;
       node = &place;
@@ -262,11 +265,12 @@ void TreeCoordinator::CheckNodes(MonotonicTime now) {
   const MonotonicTime limit = gathered_ ? options_.replace_limit : options_.gather_limit;
   if (now - empty_since_ <= limit) return;
   const auto there = [](const std::vector<Node>& nodes) {
-    return std::count_if(nodes.begin(), nodes.end(), [](const Node& n) { return n.incarnation != 0; });
+    return std::count_if(nodes.begin(), nodes.end(),
+                         [](const Node& n) { return n.incarnation != 0; });
   };
   Fail(absl::UnavailableError(absl::StrCat(
-      "after ", Seconds(limit), " s only ", there(servers_), " of ", options_.servers, " servers and ",
-      there(workers_), " of ", options_.workers, " workers are there")));
+      "after ", Seconds(limit), " s only ", there(servers_), " of ", options_.servers,
+      " servers and ", there(workers_), " of ", options_.workers, " workers are there")));
 }
 
 bool TreeCoordinator::Complete() const {
@@ -349,9 +353,9 @@ void TreeCoordinator::OnLoaded(Node& node, const wire::TreeReport::Loaded& loade
   if (node.loaded) return;
   std::optional<wire::TreeReport::Loaded>& part = parts_[node.place];
   if (part && (part->rows() != loaded.rows() || part->label_sum() != loaded.label_sum())) {
-    return Fail(absl::DataLossError(absl::StrCat(
-        "the data have changed while the job ran: part ", node.place, " had ", part->rows(),
-        " rows, and has ", loaded.rows(), " now, or others")));
+    return Fail(absl::DataLossError(
+        absl::StrCat("the data have changed while the job ran: part ", node.place, " had ",
+                     part->rows(), " rows, and has ", loaded.rows(), " now, or others")));
   }
   part = loaded;
   node.loaded = true;
@@ -414,8 +418,8 @@ void TreeCoordinator::SendStepTo(const Node& node, bool again, Outbox& outbox) {
   outbox.Send(node.address, std::move(message));
 }
 
-// A worker that is done says so, so one that has not is sent the step itself once more; servers that
-// have not answered when all workers are done lack the step, or histograms.
+// A worker that is done says so, so one that has not is sent the step itself once more; servers
+// that have not answered when all workers are done lack the step, or histograms.
 void TreeCoordinator::AskAgain(MonotonicTime now, Outbox& outbox) {
   ask_wait_ = std::min(2 * ask_wait_, kLongestWait);
   next_ask_ = now + ask_wait_;
@@ -485,7 +489,8 @@ void TreeCoordinator::AfterStep(MonotonicTime now, Outbox& outbox) {
 
 void TreeCoordinator::BeginTree() {
   const bool bounded = options_.params.objective == Objective::kLogistic;
-  if (!bounded && (step_.kind() != wire::TreeStep::LARGEST || in_step_ || NameOf(step_.name()) != name_))
+  if (!bounded &&
+      (step_.kind() != wire::TreeStep::LARGEST || in_step_ || NameOf(step_.name()) != name_))
     return NextStep(wire::TreeStep::LARGEST);
   float largest = 0;
   if (!bounded) {
@@ -576,8 +581,8 @@ bool TreeCoordinator::IsLikely(std::size_t leaf) const {
 void TreeCoordinator::AskForSplits() {
   const std::vector<std::size_t> candidates = builder_.Candidates();
   NextStep(wire::TreeStep::SPLIT);
-  const std::uint64_t cells =
-      std::max<std::uint64_t>(1, CellOffsets(options_.columns, options_.plan.trees().sparse()).back());
+  const std::uint64_t cells = std::max<std::uint64_t>(
+      1, CellOffsets(options_.columns, options_.plan.trees().sparse()).back());
   const auto most = static_cast<int>(
       std::clamp<std::uint64_t>(kMostStepBytes / (cells * sizeof(WideSum)), 1,
                                 static_cast<std::uint64_t>(builder_.SplitsLeft())));
@@ -609,7 +614,8 @@ void TreeCoordinator::FinishTree(Outbox& outbox) {
   const bool full = builder_.SplitsLeft() == 0;
   trees_.push_back(builder_.Finish(sums));
   least_gain_ = full ? INFINITY : 0;
-  for (const TreeNode& node : trees_.back().nodes) least_gain_ = std::min<double>(least_gain_, node.gain);
+  for (const TreeNode& node : trees_.back().nodes)
+    least_gain_ = std::min<double>(least_gain_, node.gain);
   last_leaves_ = node_of_leaf_;
   last_attempt_ = attempt_;
   pushed_bytes_ += tree_bytes_;

@@ -1,14 +1,15 @@
-// The scheduler of a cluster of trees: gives workers their parts of the rows and servers their columns, and has one
-// tree grown after the other.
+// The scheduler of a cluster of trees: gives workers their parts of the rows and servers their
+// columns, and has one tree grown after the other.
 //
-// A tree is grown in steps. In each the workers split nodes and send the servers histograms of the smaller children;
-// the servers answer with the best splits of their columns; the best of those is split next. A step takes several
-// nodes at once, those that will very likely be split: what turns out not to be in the tree is left out of it, so that
-// the tree is the one that a single process grows.
+// A tree is grown in steps. In each the workers split nodes and send the servers histograms of the
+// smaller children; the servers answer with the best splits of their columns; the best of those is
+// split next. A step takes several nodes at once, those that will very likely be split: what turns
+// out not to be in the tree is left out of it, so that the tree is the one that a single process
+// grows.
 //
-// Whatever is lost on the way is asked for again, under the same name. When a node is lost its place waits for
-// another, and the tree under way begins anew; finished trees are known here. One thread; whoever drives it runs it
-// until finished(), then asks for the next piece of work.
+// Whatever is lost on the way is asked for again, under the same name. When a node is lost its
+// place waits for another, and the tree under way begins anew; finished trees are known here. One
+// thread; whoever drives it runs it until finished(), then asks for the next piece of work.
 #pragma once
 
 #include <cstdint>
@@ -53,10 +54,10 @@ class TreeCoordinator final : public Machine {
   explicit TreeCoordinator(Options options);
 
   // One piece of work; finished() says when it is done, or the job has failed.
-  void Gather();                          // all nodes are there, with their rows
-  void GrowTree();                        // then trees().back() is new
-  void Judge(std::uint32_t trees);        // then judged()
-  void Stop(bool failed);                 // the nodes leave
+  void Gather();                    // all nodes are there, with their rows
+  void GrowTree();                  // then trees().back() is new
+  void Judge(std::uint32_t trees);  // then judged()
+  void Stop(bool failed);           // the nodes leave
   bool finished() const override {
     return work_ == Work::kNone || (!status_.ok() && work_ != Work::kStopping);
   }
@@ -99,7 +100,7 @@ class TreeCoordinator final : public Machine {
     std::uint32_t place = 0;  // part of the rows, or range of the columns
     MonotonicTime last_heard{0};
     bool loaded = false;
-    bool done = false;     // with the step
+    bool done = false;  // with the step
     bool stopped = false;
     std::string Name() const;
   };
@@ -157,7 +158,8 @@ class TreeCoordinator final : public Machine {
   LabelSums sums_;
   double base_score_ = 0;
   std::vector<Tree> trees_;
-  std::vector<std::uint32_t> last_leaves_;  // nodes of the last tree's leaves, as its attempt named them
+  std::vector<std::uint32_t>
+      last_leaves_;  // nodes of the last tree's leaves, as its attempt named them
   std::uint32_t last_attempt_ = 0;
   double least_gain_ = 0;  // of the last tree's splits, where it has as many leaves as it may
   Judged judged_;
@@ -168,7 +170,7 @@ class TreeCoordinator final : public Machine {
   std::uint32_t attempt_ = 1;
   GradientScale scale_;
   TreeBuilder builder_;
-  std::vector<std::uint32_t> node_of_leaf_;  // beside the builder's leaves
+  std::vector<std::uint32_t> node_of_leaf_;     // beside the builder's leaves
   std::map<std::uint32_t, Children> children_;  // by node
   std::uint32_t next_node_ = 1;
   std::vector<wire::TreeStep::Split> deferred_;

@@ -1,4 +1,5 @@
-// Who has the training rows and grows trees on them: this process, or servers and workers. One thread.
+// Who has the training rows and grows trees on them: this process, or servers and workers. One
+// thread.
 #pragma once
 
 #include <memory>
@@ -31,7 +32,7 @@ struct TrainMetrics {
 struct MadeOnCluster {
   std::uint64_t wire_bytes = 0;  // for the trees so far
   std::uint64_t steps = 0;
-  std::uint32_t attempts = 0;    // above 1: work was begun anew because nodes were lost
+  std::uint32_t attempts = 0;  // above 1: work was begun anew because nodes were lost
 };
 
 class TreeMaker {
