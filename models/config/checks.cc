@@ -259,7 +259,7 @@ class JobChecker {
       return;
     }
     for (const char* key : {"model.optimizer", "model.tune", "model.bias", "model.min_count", "model.warm_start", "train.passes",
-                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale", "cluster.values", "cluster.slot_bits", "checkpoint"}) {
+                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale", "cluster.state", "cluster.values", "cluster.slot_bits", "checkpoint"}) {
       if (IsGiven(key)) Add(key, "not for model.type gbdt");
     }
     if (config_.cluster.replicas > 1) Add("cluster.replicas", "not for model.type gbdt, which begins a tree anew when a server is lost");

@@ -250,7 +250,8 @@ TEST_F(GbdtTest, BadInputHasADefinedEnd) {
   }
   // What a cluster of trees does not do.
   for (const char* wrong : {"cluster={servers: 2, workers: 2, replicas: 2}",
-                            "cluster={servers: 2, workers: 2, values: f32}"}) {
+                            "cluster={servers: 2, workers: 2, values: f32}",
+                            "cluster={servers: 2, workers: 2, state: s}"}) {
     EXPECT_EQ(Train({wrong}).exit_code, 2) << wrong;
   }
 }
