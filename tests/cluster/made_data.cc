@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <random>
+#include <string>
 
 #include "tests/cluster/simulated_cluster.h"
 
@@ -51,6 +52,24 @@ void CountingModel::Compute(Batch* batch, std::vector<float>* margins) const {
   for (std::uint32_t id : batch->feature_id) batch->gradient[id] += 1;
   if (batch->bias) batch->gradient[batch->bias_id] += static_cast<float>(batch->rows.size());
   margins->assign(batch->rows.size(), 0.0f);
+}
+
+bool SimulatedResult::OnPassEnd(const PassReport& report) {
+  passes.push_back(report.counts);
+  return true;
+}
+
+absl::Status SimulatedResult::OnResume(const std::string& state, const PassReport& report) {
+  ++resumed;
+  const std::size_t told = std::stoul(state);
+  if (passes.size() < told || told < report.pass) broken = "a pass that is done was never told";
+  passes.resize(told);  // those after it are told again
+  return absl::OkStatus();
+}
+
+void SimulatedResult::OnWeights(absl::Span<const Key> k, absl::Span<const float> w) {
+  keys.insert(keys.end(), k.begin(), k.end());
+  weights.insert(weights.end(), w.begin(), w.end());
 }
 
 }  // namespace ps

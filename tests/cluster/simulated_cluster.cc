@@ -8,28 +8,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "tests/cluster/made_source.h"
 #include "tests/cluster/memory_state_store.h"
 #include "tests/cluster/simulated_checkpoints.h"
 
 namespace ps {
 namespace {
-
-class MadeSource : public ChunkSource {
- public:
-  MadeSource(const MadeData& data, int unreadable) : data_(data), unreadable_(unreadable) {}
-  absl::Status Read(const FileRange& range, ChunkRows* chunk) override {
-    if (static_cast<int>(range.begin) == unreadable_) return absl::DataLossError("planned damage");
-    if (range.begin >= data_.chunks.size()) return absl::NotFoundError("no such chunk");
-    *chunk = ChunkRows();
-    chunk->block = data_.chunks.at(range.begin);
-    chunk->rows = chunk->block.rows();
-    return absl::OkStatus();
-  }
-
- private:
-  const MadeData& data_;
-  const int unreadable_;
-};
 
 // Everything of one run that must outlive the network.
 class Cluster {
@@ -377,24 +361,6 @@ std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
   std::uint64_t value = otherwise;
   if (text != nullptr && !absl::SimpleAtoi(text, &value)) LOG(FATAL) << name << " is not a number";
   return value;
-}
-
-bool SimulatedResult::OnPassEnd(const PassReport& report) {
-  passes.push_back(report.counts);
-  return true;
-}
-
-absl::Status SimulatedResult::OnResume(const std::string& state, const PassReport& report) {
-  ++resumed;
-  const std::size_t told = std::stoul(state);
-  if (passes.size() < told || told < report.pass) broken = "a pass that is done was never told";
-  passes.resize(told);  // those after it are told again
-  return absl::OkStatus();
-}
-
-void SimulatedResult::OnWeights(absl::Span<const Key> k, absl::Span<const float> w) {
-  keys.insert(keys.end(), k.begin(), k.end());
-  weights.insert(weights.end(), w.begin(), w.end());
 }
 
 SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
