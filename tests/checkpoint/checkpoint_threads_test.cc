@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "ps/checkpoint/checkpoint_catalog.h"
 #include "ps/checkpoint/checkpoint_loader.h"
 #include "ps/checkpoint/checkpoint_writer.h"
 #include "ps/checkpoint/local_storage.h"
@@ -123,6 +124,30 @@ TEST(CheckpointThreads, AFullDiskIsReportedOnceAndTheNextCheckpointSucceeds) {
   EXPECT_EQ(good.checkpoint, 2u);
   EXPECT_TRUE(good.status.ok()) << good.status;
   EXPECT_EQ(storage->List("")->size(), 1u);
+}
+
+// The catalog commits one after the other, thins out, and leaves the one in use.
+TEST(CheckpointThreads, TheCatalogKeepsTheNewestAndTheOneInUse) {
+  const ScratchDirectory scratch;
+  const auto storage = std::make_shared<LocalStorage>(scratch / "ck");
+  for (std::uint64_t id = 1; id <= 4; ++id) WriteSample(*storage, id, 2, 1, 1000, id);
+  EXPECT_EQ(NextCheckpointId(*storage).value(), 5u);
+  {
+    ThreadedCheckpointCatalog catalog(storage, 2, 5);
+    EXPECT_EQ(catalog.NextId(), 5u);
+    EXPECT_EQ(catalog.NextId(), 6u);
+    catalog.Commit(ReadManifest(*storage, 4).value(), /*in_use=*/1);
+    EXPECT_TRUE(PollUntil(catalog).ok());
+    EXPECT_EQ(ListCheckpoints(*storage).value(), (std::vector<std::uint64_t>{1, 3, 4}));
+    checkpoint::Manifest bad = ReadManifest(*storage, 4).value();
+    bad.clear_files();
+    catalog.Commit(bad, 4);
+    EXPECT_FALSE(PollUntil(catalog).ok());
+    catalog.Commit(ReadManifest(*storage, 4).value(), 4);  // written although nobody asks any more
+  }
+  EXPECT_EQ(ListCheckpoints(*storage).value(), (std::vector<std::uint64_t>{3, 4}));
+  ASSERT_TRUE(RemoveAllCheckpoints(*storage).ok());
+  EXPECT_TRUE(storage->List("").value().empty());
 }
 
 }  // namespace
