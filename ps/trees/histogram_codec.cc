@@ -180,12 +180,11 @@ void AddPackedHistogram(std::string_view in, std::size_t count, WideSum* cells) 
     if (!ReadGroup(in, at, std::min(kGroup, count - i), &group)) return;
     BitReader reader{in, group.bits_at};
     for (std::uint64_t left = group.mask; left != 0; left &= left - 1) {
-      const std::int64_t g = group.least_g + reader.Take(group.width_g);
+      const std::uint64_t g = static_cast<std::uint64_t>(group.least_g) + reader.Take(group.width_g);
       const std::uint64_t h = group.least_h + reader.Take(group.width_h);
       // Unsigned: a sum that no rows can have wraps.
       WideSum& cell = cells[i + static_cast<std::size_t>(std::countr_zero(left))];
-      cell = static_cast<WideSum>(static_cast<std::uint64_t>(cell) + (h << 32) +
-                                  static_cast<std::uint64_t>(g));
+      cell = static_cast<WideSum>(static_cast<std::uint64_t>(cell) + (h << 32) + g);
     }
     at = group.end;
   }

@@ -1,6 +1,7 @@
 #include "ps/trees/tree_server.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "ps/trees/histogram_codec.h"
@@ -87,9 +88,13 @@ bool TreeServer::BeginTree(const wire::TreeStep::Begin& begin) {
 }
 
 bool TreeServer::BeginSplits(const wire::TreeStep& step) {
+  std::set<std::uint32_t> named;  // each node once, as parent or as child
   for (const wire::TreeStep::Split& split : step.splits()) {
     if (open_.count(split.node()) == 0 || !ChoiceOf(split.choice(), columns_)) return false;
     if (open_.count(split.left()) > 0 || open_.count(split.left() + 1) > 0) return false;
+    for (const std::uint32_t node : {split.node(), split.left(), split.left() + 1}) {
+      if (!named.insert(node).second) return false;
+    }
   }
   root_ = false;
   splits_.assign(step.splits().begin(), step.splits().end());

@@ -254,8 +254,13 @@ void TreeCoordinator::FinishTree(Outbox& outbox) {
     if (report.leaf_sums_size() != static_cast<int>(2 * sums.size()))
       return Fail(absl::InternalError("a worker's sums of the leaves are not as many as leaves"));
     for (std::size_t i = 0; i < sums.size(); ++i) {
-      sums[i].g += report.leaf_sums(static_cast<int>(2 * i));
-      sums[i].h += report.leaf_sums(static_cast<int>(2 * i + 1));
+      // Unsigned: sums that no rows can have wrap.
+      const auto add = [&](std::int64_t& to, int at) {
+        to = static_cast<std::int64_t>(static_cast<std::uint64_t>(to) +
+                                       static_cast<std::uint64_t>(report.leaf_sums(at)));
+      };
+      add(sums[i].g, static_cast<int>(2 * i));
+      add(sums[i].h, static_cast<int>(2 * i + 1));
     }
   }
   const bool full = builder_.SplitsLeft() == 0;
