@@ -7,12 +7,19 @@
 #include <string>
 #include <vector>
 
+#include "evaluation/model_exchange.h"
 #include "evaluation/model_inspection.h"
 #include "evaluation/tree_inspection.h"
 #include "models/bundle/bundle.h"
 
 DEFINE_uint64(top, 0, "only this many weights or differences; 0: all of a dump, 10 of a diff");
 DEFINE_string(by, "weight", "order of a dump: weight (largest magnitude first) or key");
+DEFINE_string(format, "", "of an export or import: lightgbm or xgboost");
+DEFINE_string(model, "", "export: directory of the bundle; import: the file");
+DEFINE_string(out, "", "export: the file to write; import: directory of the bundle");
+DEFINE_string(data_format, "csv", "import: data that the model will score: csv, tsv or libsvm");
+DEFINE_string(label, "label", "import: name of a table's first column, before the features");
+DEFINE_string(like, "", "import: a bundle with the same data; columns are found by name");
 DECLARE_bool(help);
 
 namespace google {
@@ -25,14 +32,24 @@ constexpr char kUsage[] =
     "usage: ps_model inspect DIR\n"
     "       ps_model dump DIR [--top N] [--by weight|key]\n"
     "       ps_model diff DIR1 DIR2 [--top N]\n"
+    "       ps_model export --format lightgbm|xgboost --model DIR --out FILE\n"
+    "       ps_model import --format lightgbm|xgboost --model FILE --out DIR\n"
+    "                       [--like DIR | --data_format csv|tsv|libsvm [--label NAME]]\n"
     "\n"
     "  inspect  what the model is: counts, norms, optimiser, features\n"
     "  dump     key and weight of the bias and every feature, tab-separated; for libsvm data also "
     "the index\n"
     "           of trees: inspect shows the --top columns of largest gain, dump a line a node\n"
     "  diff     what changed from the first model to the second\n"
+    "  export   trees as LightGBM's text or XGBoost's JSON\n"
+    "  import   trees of theirs as a bundle; a table has a header, its first column is the label, "
+    "then come\n"
+    "           the features in the model's order; with --like the data are laid out as that "
+    "bundle's\n"
     "\n"
-    "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 a damaged bundle\n";
+    "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 a damaged bundle, a model that "
+    "cannot be\n"
+    "read or said\n";
 
 constexpr int kUsageError = 2;
 constexpr int kDataError = 3;
@@ -47,9 +64,37 @@ int Fail(const absl::Status& status) {
   return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ? kUsageError : kDataError;
 }
 
+int Exchange(const std::string& command) {
+  const bool writes = command == "export";
+  if (FLAGS_format != "lightgbm" && FLAGS_format != "xgboost")
+    return Usage("--format is lightgbm or xgboost");
+  if (FLAGS_model.empty() || FLAGS_out.empty()) return Usage(command + " needs --model and --out");
+  if (FLAGS_data_format != "csv" && FLAGS_data_format != "tsv" && FLAGS_data_format != "libsvm")
+    return Usage("--data_format is csv, tsv or libsvm");
+  const ps::ModelFormat format =
+      FLAGS_format == "lightgbm" ? ps::ModelFormat::kLightGbm : ps::ModelFormat::kXgBoost;
+  absl::Status status;
+  if (writes) {
+    const auto bundle = ps::Bundle::Open(FLAGS_model);
+    if (!bundle.ok()) return Fail(bundle.status());
+    status = ps::ExportModel(**bundle, format, FLAGS_out);
+  } else {
+    status = ps::ImportModel(FLAGS_model, format, {FLAGS_data_format, FLAGS_label, FLAGS_like},
+                             FLAGS_out);
+  }
+  if (status.ok()) return 0;
+  // A file that is no such model is bad data, not wrong usage.
+  std::cerr << "ps_model: " << status.message() << "\n";
+  return absl::IsNotFound(status) ? kUsageError : kDataError;
+}
+
 int Run(const std::vector<std::string>& arguments) {
   if (arguments.empty()) return Usage("a command is missing");
   const std::string& command = arguments[0];
+  if (command == "export" || command == "import") {
+    if (arguments.size() > 1) return Usage(command + " takes --format, --model and --out");
+    return Exchange(command);
+  }
   if (command != "inspect" && command != "dump" && command != "diff") {
     return Usage("unknown command \"" + command + "\"");
   }
