@@ -24,9 +24,11 @@ std::string List(const Values& values) {
   return absl::StrCat("[", absl::StrJoin(values, ","), "]");
 }
 
+// Their reader wants to see that a number is no integer.
 std::string FiniteDigits(float value) {
-  return Digits(
+  const std::string digits = Digits(
       std::clamp(value, std::numeric_limits<float>::lowest(), std::numeric_limits<float>::max()));
+  return digits.find_first_of(".e") == std::string::npos ? digits + "E0" : digits;
 }
 
 class TreeWriter {
@@ -64,7 +66,7 @@ class TreeWriter {
         segments.push_back(categories.size());
         sizes.push_back(codes.size());
         categories.insert(categories.end(), codes.begin(), codes.end());
-        conditions.push_back("0");
+        conditions.push_back("0E0");
       } else {
         conditions.push_back(FiniteDigits(node.threshold));
         // What a row does not have is missing there.
@@ -83,7 +85,7 @@ class TreeWriter {
     for (std::size_t leaf = 0; leaf < tree.leaf_value.size(); ++leaf) {
       weights.push_back(FiniteDigits(tree.leaf_value[leaf]));
       conditions.push_back(FiniteDigits(tree.leaf_value[leaf]));
-      gains.push_back("0");
+      gains.push_back("0E0");
       covers.push_back(FiniteDigits(tree.leaf_cover[leaf]));
     }
     return absl::StrCat("{\"base_weights\":", List(weights), ",\"categories\":", List(categories),
