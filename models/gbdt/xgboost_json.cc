@@ -41,19 +41,26 @@ class TreeWriter {
     }
   }
 
-  // Nodes in our order, then leaves.
+  // A right child lies behind its left one: XGBoost reads one of the two numbers only.
   std::string Write(std::size_t id, const Tree& tree) const {
-    const std::size_t nodes = tree.nodes.size(), all = nodes + tree.leaf_value.size();
+    std::vector<std::int32_t> order{tree.nodes.empty() ? ~0 : 0};  // our nodes, and ~leaves
+    const std::size_t all = tree.nodes.size() + tree.leaf_value.size();
     std::vector<std::string> weights, conditions, gains, covers;
     std::vector<int> default_left(all), left(all, -1), right(all, -1), type(all);
     std::vector<std::uint32_t> parents(all, 2147483647), category_nodes, categories;
     std::vector<std::size_t> index(all), segments, sizes;
     const std::vector<double> means = NodeMeans(tree);
-    for (std::size_t n = 0; n < nodes; ++n) {
-      const TreeNode& node = tree.nodes[n];
-      const auto place = [&](std::int32_t child) {
-        return child >= 0 ? child : ~child + static_cast<std::int32_t>(nodes);
-      };
+    for (std::size_t n = 0; n < all; ++n) {
+      if (order[n] < 0) {
+        const auto leaf = static_cast<std::size_t>(~order[n]);
+        weights.push_back(FiniteDigits(tree.leaf_value[leaf]));
+        conditions.push_back(FiniteDigits(tree.leaf_value[leaf]));
+        gains.push_back("0E0");
+        covers.push_back(FiniteDigits(tree.leaf_cover[leaf]));
+        continue;
+      }
+      const auto from = static_cast<std::size_t>(order[n]);
+      const TreeNode& node = tree.nodes[from];
       bool swap = false;
       bool missing_left = node.missing_left;
       if (node.kind == ColumnKind::kCategory) {
@@ -73,20 +80,15 @@ class TreeWriter {
         if (foreign_.libsvm && foreign_.model.absent_is_zero) missing_left = 0 < node.threshold;
       }
       default_left[n] = missing_left;
-      left[n] = place(swap ? node.right : node.left);
-      right[n] = place(swap ? node.left : node.right);
-      for (const int child : {left[n], right[n]})
-        parents[static_cast<std::size_t>(child)] = static_cast<std::uint32_t>(n);
+      left[n] = static_cast<int>(order.size());
+      right[n] = left[n] + 1;
+      parents[order.size()] = parents[order.size() + 1] = static_cast<std::uint32_t>(n);
+      order.push_back(swap ? node.right : node.left);
+      order.push_back(swap ? node.left : node.right);
       index[n] = feature_[node.column];
-      weights.push_back(FiniteDigits(static_cast<float>(means[n])));
+      weights.push_back(FiniteDigits(static_cast<float>(means[from])));
       gains.push_back(FiniteDigits(node.gain));
       covers.push_back(FiniteDigits(node.cover));
-    }
-    for (std::size_t leaf = 0; leaf < tree.leaf_value.size(); ++leaf) {
-      weights.push_back(FiniteDigits(tree.leaf_value[leaf]));
-      conditions.push_back(FiniteDigits(tree.leaf_value[leaf]));
-      gains.push_back("0E0");
-      covers.push_back(FiniteDigits(tree.leaf_cover[leaf]));
     }
     return absl::StrCat("{\"base_weights\":", List(weights), ",\"categories\":", List(categories),
                         ",\"categories_nodes\":", List(category_nodes),
