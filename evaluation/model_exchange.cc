@@ -12,7 +12,6 @@
 #include "models/features/plan.h"
 #include "models/gbdt/foreign_trees.h"
 #include "models/gbdt/tree_scorer.h"
-#include "models/gbdt/value_rows.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
 
@@ -115,9 +114,11 @@ absl::Status ExportModel(const Bundle& bundle, ModelFormat format, const std::st
     for (std::size_t c = 0; c < model.model.columns.size(); ++c) {
       const std::size_t feature =
           model.model.columns[c].source + static_cast<std::size_t>(plan.index_base());
-      if (feature > kMostSparseColumns)
-        return absl::DataLossError(
-            absl::StrCat(bundle.dir(), ": a column beyond the largest index"));
+      if (feature >= kMostFeatures) {
+        return absl::UnimplementedError(absl::StrCat(bundle.dir(), ": index ", feature,
+                                                     " cannot be written: only ", kMostFeatures,
+                                                     " features"));
+      }
       if (feature >= model.features.size()) model.features.resize(feature + 1);
       model.features[feature].column = static_cast<std::int64_t>(c);
     }

@@ -14,6 +14,9 @@
 
 namespace ps {
 
+// Features of a model, at most: both formats make room for each, used or not.
+inline constexpr std::size_t kMostFeatures = 1u << 22;
+
 enum class ModelFormat { kLightGbm, kXgBoost };
 
 // A feature as the other tool counts them.

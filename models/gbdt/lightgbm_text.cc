@@ -12,7 +12,6 @@
 #include "absl/strings/str_split.h"
 #include "models/gbdt/foreign_trees.h"
 #include "models/gbdt/json_value.h"
-#include "models/gbdt/value_rows.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {

@@ -10,7 +10,6 @@
 #include "models/bundle/manifest.h"
 #include "models/gbdt/foreign_trees.h"
 #include "models/gbdt/json_value.h"
-#include "models/gbdt/value_rows.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -256,8 +255,8 @@ absl::Status ReadObjective(const JsonNode& learner, TreeModel* model) {
 absl::Status ReadFeatures(const JsonNode& learner, ForeignModel* result) {
   double count = 0;
   if (!NumberText(TextAt(&learner, {"learner_model_param", "num_feature"}), &count) || count < 0 ||
-      count > static_cast<double>(kMostSparseColumns)) {
-    return Bad("num_feature");
+      count > static_cast<double>(kMostFeatures)) {
+    return Bad(absl::StrCat("num_feature is not a number up to ", kMostFeatures));
   }
   const JsonNode* const names = learner.Find("feature_names");
   const auto features = static_cast<std::size_t>(count);
