@@ -115,8 +115,9 @@ int Run(const std::vector<std::string>& arguments) {
     return Usage("diff compares weights; a model of trees has none");
   }
   if (trees) {
-    const absl::Status status = command == "inspect" ? ps::InspectTrees(*bundles[0], FLAGS_top, std::cout)
-                                                     : ps::DumpTrees(*bundles[0], std::cout);
+    const absl::Status status = command == "inspect"
+                                    ? ps::InspectTrees(*bundles[0], FLAGS_top, std::cout)
+                                    : ps::DumpTrees(*bundles[0], std::cout);
     if (!status.ok()) return Fail(status);
   } else if (command == "inspect") {
     ps::InspectModel(*bundles[0], std::cout);
