@@ -23,6 +23,7 @@ class Cluster {
           SimulatedResult* result);
   // Until its end, or until it is killed (null: it is not).
   absl::Status Run(MonotonicTime until, bool* killed);
+  std::uint64_t checkpoints() const { return scheduler_->Status(network_.now()).checkpoints; }
 
  private:
   void AddShard(int index);
@@ -295,7 +296,6 @@ void Cluster::Watch(SimulatedResult* result) {
     }
   }
   result->epoch = scheduler_->slots().epoch();
-  result->checkpoints = scheduler_->Status(network_.now()).checkpoints;
   StartMissing(result);
   if (scheduler_->finished()) return;
   if (job_.scheduler_kills > 0) StartEnded();
@@ -373,6 +373,7 @@ SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
     const MonotonicTime until(random() % (2 * job.kills_within.count()));
     Cluster cluster(now, data, storage, &result);
     result.status = cluster.Run(until, restart < job.restarts ? &killed : nullptr);
+    result.checkpoints += cluster.checkpoints();
     if (!killed) return result;
     now.seed = random();
     now.shards = 1 + static_cast<int>(random() % 4);

@@ -154,7 +154,7 @@ Read ReadWith(ValueRow* row, const std::string& text, std::size_t at) {
   read.bytes = p - text.data();
   read.keys.assign(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(read.result.count));
   read.values.resize(read.result.count);
-  std::memcpy(read.values.data(), values.data(), 4 * read.result.count);
+  if (!read.values.empty()) std::memcpy(read.values.data(), values.data(), 4 * read.values.size());
   return read;
 }
 
