@@ -36,6 +36,7 @@ class Checkpointer {
                std::optional<checkpoint::Manifest> resumed);
 
   bool idle() const { return phase_ == Phase::kIdle; }
+  bool collecting() const { return phase_ == Phase::kParts; }  // parts of shards
   bool Due(MonotonicTime now) const;
   // By command: the next one is due now. Every reply is called once it exists, or has failed.
   void Ask(CommandReply reply);

@@ -89,7 +89,9 @@ void SchedulerMachine::KeepCheckpoints(MonotonicTime now, Outbox& outbox) {
   if (due && settled) checkpointer_->Begin(CheckpointHead(), now);
   if (phase_ < Phase::kStopping && !slots_.changed()) {
     const std::uint64_t written = checkpointer_->written();
-    checkpointer_->OnTick(Primaries(), slots_, now, outbox);
+    const bool collecting = checkpointer_->collecting();  // else looking for them is for nothing
+    checkpointer_->OnTick(collecting ? Primaries() : std::vector<Checkpointer::Shard>(), slots_, now,
+                          outbox);
     // Before the next one thins those out that are older than this; and what is counted may not be
     // older than what it says is done.
     if (checkpointer_->written() != written) PersistProgress();

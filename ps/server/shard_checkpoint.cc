@@ -27,12 +27,13 @@ ShardCheckpoint::ShardCheckpoint(std::unique_ptr<CheckpointWriter> writer,
 
 void ShardCheckpoint::OnRequest(const Address& from, const Message& request, Outbox& outbox) {
   const std::uint64_t id = request.body.checkpoint().id();
-  if (id < id_ || request.body.gen() != replicator_.gen() ||
+  const Name name{request.body.gen(), id};
+  if (name < name_ || request.body.gen() != replicator_.gen() ||
       request.body.epoch() > replicator_.epoch()) {
     return;  // it is asked again
   }
   from_ = from;
-  if (id == id_) {
+  if (name == name_) {
     if (phase_ == Phase::kAnswered) Answer(outbox);
     return;
   }
@@ -46,7 +47,7 @@ void ShardCheckpoint::OnRequest(const Address& from, const Message& request, Out
       std::memcpy(&before_[slot].seq, bytes.data() + 16 * slot + 8, 8);
     }
   }
-  id_ = id;
+  name_ = name;
   phase_ = Phase::kSlots;
   lines_.clear();
   held_.reset();
@@ -119,7 +120,7 @@ void ShardCheckpoint::OnTick(Outbox& outbox) {
   if (phase_ == Phase::kSlots) WriteSlots();
   if (phase_ != Phase::kSlots && phase_ != Phase::kFile) return;
   std::optional<CheckpointWriter::Event> event = writer_->Poll();
-  if (event.has_value() && event->checkpoint == id_) {  // it failed, or is there
+  if (event.has_value() && event->checkpoint == name_.second) {  // it failed, or is there
     event_ = *std::move(event);
   } else if (phase_ == Phase::kSlots || any_written_) {
     return;
@@ -130,9 +131,9 @@ void ShardCheckpoint::OnTick(Outbox& outbox) {
 
 void ShardCheckpoint::Answer(Outbox& outbox) {
   Message message;
-  message.body.set_gen(replicator_.gen());
+  message.body.set_gen(name_.first);
   wire::CheckpointPart& part = *message.body.mutable_checkpoint_part();
-  part.set_id(id_);
+  part.set_id(name_.second);
   part.set_incarnation(incarnation_);
   part.set_bytes(event_.file.bytes);
   part.set_crc(event_.file.crc);

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ps/checkpoint/checkpoint_writer.h"
@@ -29,6 +30,9 @@ class ShardCheckpoint {
   void OnTick(Outbox& outbox);
 
  private:
+  // Gen and id. A scheduler that comes back may give an id again of which nothing was stored, in a
+  // new gen: what was begun for the one before is older than what is done by then.
+  using Name = std::pair<std::uint64_t, std::uint64_t>;
   enum class Phase : std::uint8_t { kIdle, kSlots, kFile, kAnswered };
   struct Line {
     SlotVersion version;
@@ -52,7 +56,7 @@ class ShardCheckpoint {
   const Replicator& replicator_;
   Phase phase_ = Phase::kIdle;
   Address from_;
-  std::uint64_t id_ = 0;
+  Name name_{0, 0};
   std::vector<SlotVersion> before_;  // of the checkpoint before; empty: everything is written
   std::map<SlotIndex, Line> lines_;
   std::optional<Held> held_;
