@@ -1,6 +1,6 @@
 // The chunks of the running pass: who has a lease on which, which batches every shard has
 // acknowledged, and what is left. A batch counts once, whoever reports it; leases may overlap, so
-// taking one back is always safe.
+// taking one back is always safe, and so is lending a part of a chunk to a second worker.
 //
 // With rounds (staleness 0) the chunks of a round are leased only when all earlier rounds are done.
 // One thread.
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -32,10 +33,20 @@ class ChunkLedger {
   std::uint32_t pass() const { return pass_; }
 
   // Up to `want` chunks for a worker that holds `holding`: first those it was granted and does not
-  // hold (their Lease was lost), then returned ones, then new ones, in a round at most its share
-  // among `workers`.
+  // hold (their Lease was lost), then returned ones, then new ones; of these, in a round, none when it
+  // has `share`.
   std::vector<std::uint32_t> Lease(NodeId worker, const std::set<std::uint32_t>& holding,
-                                   std::uint32_t want, std::size_t workers, MonotonicTime now);
+                                   std::uint32_t want, std::uint32_t share, MonotonicTime now);
+
+  // For a worker without a lease, when nothing is left to lease: a part of a chunk that another has and will be long
+  // at. `pace` is seconds a batch, 0 for unknown. A part that was lent to the worker, and that it does not hold, is lent again.
+  struct Part {
+    std::uint32_t chunk = 0;
+    NodeId lender = kNoNode;
+    std::uint64_t skip = 0;  // batches that are not to be done; those beyond the chunk's end are not in it
+  };
+  std::optional<Part> Lend(NodeId worker, const std::set<std::uint32_t>& holding,
+                           const std::function<double(NodeId)>& pace, MonotonicTime now);
 
   // Until the next pass nothing new is begun. Chunks that came back are still leased, for a part of
   // them may have been learnt, and so is what a begun round lacks: its steps wait for all its chunks.
@@ -53,15 +64,18 @@ class ChunkLedger {
   std::uint64_t Report(NodeId worker, std::uint32_t chunk, std::uint64_t mask,
                        std::uint32_t batches, MonotonicTime now);
 
-  // The leases of a dead worker, and leases without progress for too long, are open to others.
+  // The leases of a dead worker, and leases without progress for too long, are open to others; parts lent to
+  // them go back.
   void Release(NodeId worker);
   void ReleaseOverdue(MonotonicTime now);
 
   std::uint64_t mask(std::uint32_t chunk) const { return chunks_[chunk].mask; }
+  // Batches that this worker need not do: they are done, or lent to another.
+  std::uint64_t Taken(NodeId worker, std::uint32_t chunk) const;
   // Chunks in the round of this one.
   std::uint32_t RoundChunks(std::uint32_t chunk) const;
   bool PassDone() const { return done_ == options_.chunks; }
-  std::set<NodeId> Holders() const;  // workers with a lease
+  std::set<NodeId> Holders() const;  // workers with a lease or a part
   std::map<NodeId, std::uint32_t> LeasesByHolder() const;
   std::uint32_t done() const { return done_; }
   std::uint32_t chunks() const { return options_.chunks; }
@@ -71,12 +85,25 @@ class ChunkLedger {
  private:
   struct Chunk {
     std::uint64_t mask = 0;
+    std::uint32_t batches = 0;  // 0: unknown
     bool done = false;
+    std::uint64_t all() const { return batches == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << batches) - 1; }
   };
   struct Held {
     NodeId worker;
     MonotonicTime deadline;
+    MonotonicTime moved;  // when the lease was given, or a batch reported
   };
+  struct Lent {
+    NodeId worker;
+    MonotonicTime deadline;
+    std::uint64_t skip;
+  };
+  // As a Part to a worker that will have it sooner than its holder; nullopt: not worth it.
+  std::optional<Part> PartOf(std::uint32_t chunk, NodeId holder, double seconds_left, double holder_pace,
+                             double worker_pace) const;
+  std::uint32_t BatchesOf(std::uint32_t chunk) const;
+  std::uint32_t Missing(std::uint32_t chunk) const;
   std::uint32_t LeaseEnd() const;  // chunks from here on may not be leased yet
   std::uint32_t RoundEnd(std::uint32_t chunk) const;  // of the round that holds this chunk
 
@@ -84,7 +111,9 @@ class ChunkLedger {
   std::uint32_t pass_ = 0;
   std::vector<Chunk> chunks_;
   std::map<std::uint32_t, Held> leases_;  // by chunk
+  std::map<std::uint32_t, Lent> lent_;    // parts of leased chunks, one a chunk
   std::set<std::uint32_t> returned_;      // leased before, not now, not done
+  std::uint32_t usual_batches_ = 0;       // the most that a chunk was seen to have
   std::uint32_t next_ = 0;                // the first never leased
   std::uint32_t first_open_ = 0;          // all before are done
   std::uint32_t done_ = 0;

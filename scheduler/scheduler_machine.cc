@@ -10,9 +10,6 @@
 namespace ps {
 namespace {
 
-// How long a worker's request for a lease may wait for something to be leased.
-constexpr MonotonicTime kLeaseWait = std::chrono::milliseconds(800);
-
 bool WellFormed(const wire::Progress::BatchStats& stats) {
   const std::size_t rows = stats.labels().size();
   const auto is_label = [](char label) { return label == 0 || label == 1; };
@@ -31,6 +28,7 @@ SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
            .round_chunks = options_.plan.staleness() == 0 ? options_.plan.chunks_per_round() : 0,
            .lease_limit = options_.lease_limit}),
       bound_(options_.plan.staleness()),
+      all_wait_(options_.plan.staleness() >= 0),
       wanted_{options_.shards, options_.workers},
       slots_(static_cast<int>(options_.plan.slot_bits()), options_.replicas),
       books_(static_cast<std::uint32_t>(options_.chunks.size())) {
@@ -162,6 +160,7 @@ void SchedulerMachine::OnHeartbeat(const Address& from, const Message& message, 
   Message reply;
   reply.body.mutable_heartbeat()->set_incarnation(beat.incarnation());
   if (member->role == wire::WORKER) {
+    pace_.Beat(member->node, std::chrono::microseconds(beat.busy_micros()), beat.landed());
     bound_.Landed(member->node, beat.landed());
     bound_.SetLive(ledger_.Holders());
     reply.body.mutable_heartbeat()->set_may_start(bound_.MayStart(member->node));
@@ -218,59 +217,6 @@ SendToShard SchedulerMachine::ShardSender(Outbox& outbox) {
   };
 }
 
-void SchedulerMachine::OnLeaseRequest(Member& member, Message message, MonotonicTime now,
-                                      Outbox& outbox) {
-  if (!member.alive || member.leaving || member.role != wire::WORKER) return;
-  if (TryLease(member, message, now, outbox)) {
-    waiting_.erase(member.node);
-  } else {
-    waiting_[member.node] = {std::move(message), now + kLeaseWait};
-  }
-}
-
-bool SchedulerMachine::TryLease(Member& member, const Message& request, MonotonicTime now,
-                                Outbox& outbox) {
-  if (phase_ != Phase::kTraining) return false;
-  std::set<std::uint32_t> holding;
-  for (const wire::LeaseRequest::Held& held : request.body.lease_request().holding()) {
-    if (held.pass() == ledger_.pass()) holding.insert(held.chunk());
-  }
-  const std::vector<std::uint32_t> granted =
-      ledger_.Lease(member.node, holding, request.body.lease_request().want(),
-                    membership_.alive(wire::WORKER), now);
-  if (granted.empty()) return false;
-  Message message;
-  message.body.set_request(request.body.request());
-  wire::Lease& lease = *message.body.mutable_lease();
-  for (std::uint32_t index : granted) {
-    wire::Lease::Chunk& chunk = *lease.add_chunks();
-    chunk.set_pass(ledger_.pass());
-    chunk.set_chunk(index);
-    chunk.set_file(options_.chunks[index].file);
-    chunk.set_begin(options_.chunks[index].begin);
-    chunk.set_end(options_.chunks[index].end);
-    chunk.set_done_mask(ledger_.mask(index));
-    chunk.set_round_chunks(ledger_.RoundChunks(index));
-  }
-  bound_.SetLive(ledger_.Holders());
-  lease.set_may_start(bound_.MayStart(member.node));
-  outbox.Send(member.address, std::move(message));
-  return true;
-}
-
-void SchedulerMachine::AnswerWaiting(MonotonicTime now, Outbox& outbox) {
-  std::erase_if(waiting_, [&](const auto& entry) {
-    Member* member = membership_.ByNode(entry.first);
-    if (!member->alive || TryLease(*member, entry.second.request, now, outbox)) return true;
-    if (now < entry.second.deadline) return false;
-    Message message;
-    message.body.set_request(entry.second.request.body.request());
-    message.body.mutable_lease();
-    outbox.Send(member->address, std::move(message));
-    return true;
-  });
-}
-
 void SchedulerMachine::OnProgress(Member& member, const Message& message, MonotonicTime now,
                                   Outbox& outbox) {
   const wire::Progress& progress = message.body.progress();
@@ -297,7 +243,7 @@ void SchedulerMachine::OnProgress(Member& member, const Message& message, Monoto
       CountBatch(progress.chunk(), stats);
     }
     if (new_chunk && fresh != 0) CountRows(progress.rows());
-    known = ledger_.mask(progress.chunk());
+    known = ledger_.Taken(member.node, progress.chunk());
     if (fresh != 0) last_progress_ = now;
     done_changed_ |= ledger_.done() != done_before;
     changed_ |= ledger_.PassDone();

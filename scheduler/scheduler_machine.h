@@ -37,6 +37,7 @@
 #include "scheduler/slot_map.h"
 #include "scheduler/staleness_bound.h"
 #include "scheduler/weight_transfer.h"
+#include "scheduler/worker_pace.h"
 
 namespace ps {
 
@@ -66,6 +67,7 @@ class SchedulerMachine : public Machine {
     MonotonicTime interrupt_limit = std::chrono::seconds(10);  // for leased chunks to be finished
     MonotonicTime stop_limit = std::chrono::seconds(2);        // for nodes to say Stopped
     MonotonicTime heartbeat = std::chrono::milliseconds(500);
+    int silent_beats = 4;  // of a worker that is missed: its chunks go to others
     std::function<bool()> stop_requested;  // polled; true: finish what is leased, export, and end
     // Why the number of nodes cannot be changed by command. Empty: it can, whoever made this machine
     // starts and replaces processes until there are as many as wanted() says.
@@ -129,7 +131,6 @@ class SchedulerMachine : public Machine {
   void Stamp(std::size_t first, Outbox& outbox) const;  // every message carries the gen
   void OnHello(const Address& from, const wire::Hello& hello, MonotonicTime now, Outbox& outbox);
   void OnHeartbeat(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
-  void OnLeaseRequest(Member& member, Message message, MonotonicTime now, Outbox& outbox);
   void OnProgress(Member& member, const Message& message, MonotonicTime now, Outbox& outbox);
 
   // Servers (scheduler_servers.cc).
@@ -196,6 +197,16 @@ class SchedulerMachine : public Machine {
   void Note(std::string text, int severity = 0 /* glog's: information */);
   const char* PhaseName() const;
 
+  // Workers (scheduler_workers.cc).
+  std::set<NodeId> WorkersToWaitFor() const;  // that are neither silent nor, as long as others are there, slow
+  void FindSilentWorkers(MonotonicTime now);
+  void FindSlowWorkers(MonotonicTime now);
+  struct Grant {
+    std::uint32_t chunk;
+    std::uint64_t done_mask;
+  };
+  std::optional<Grant> Borrow(const Member& member, const std::set<std::uint32_t>& holding, MonotonicTime now);
+  void OnLeaseRequest(Member& member, Message message, MonotonicTime now, Outbox& outbox);
   // False when there was nothing to grant.
   bool TryLease(Member& member, const Message& request, MonotonicTime now, Outbox& outbox);
   void AnswerWaiting(MonotonicTime now, Outbox& outbox);
@@ -214,6 +225,9 @@ class SchedulerMachine : public Machine {
   Membership membership_;
   ChunkLedger ledger_;
   StalenessBound bound_;
+  WorkerPace pace_;
+  std::set<NodeId> silent_;  // workers, of late
+  const bool all_wait_;      // for the slowest worker: by steps, or by the bound of staleness
   Wanted wanted_;
   std::optional<ScaleDecider> decider_;
   std::optional<Checkpointer> checkpointer_;  // none: the job writes no checkpoints

@@ -125,6 +125,8 @@ void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
 
 void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
   ledger_.ReleaseOverdue(now);
+  FindSilentWorkers(now);
+  FindSlowWorkers(now);
   AnswerWaiting(now, outbox);
   TellWaiting(outbox);
   if (std::exchange(done_changed_, false)) {
@@ -206,6 +208,7 @@ void SchedulerMachine::CheckMembers(MonotonicTime now) {
     if (member->role == wire::WORKER) {
       ledger_.Release(member->node);
       waiting_.erase(member->node);
+      pace_.Forget(member->node);
     } else {
       dead.insert(member->node);
     }

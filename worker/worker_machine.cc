@@ -184,7 +184,9 @@ void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   }
   if (!status_.ok() || !shards_.has_value() || !shards_->routing().has_value()) return;
   shards_->OnTick(now, outbox);
+  const MonotonicTime began = options_.clock ? options_.clock() : MonotonicTime::zero();
   Work(now, outbox);
+  if (options_.clock) busy_ += options_.clock() - began;
   RequestLease(now, outbox);
   leases_.SendProgress(options_.scheduler, {options_.incarnation, batches_landed_, gen_}, now, outbox);
 }
@@ -227,6 +229,7 @@ void WorkerMachine::SendHeartbeat(Outbox& outbox) {
   beat.set_incarnation(options_.incarnation);
   beat.set_rows(rows_);
   beat.set_landed(batches_landed_);
+  beat.set_busy_micros(static_cast<std::uint64_t>(busy_.count()));
   outbox.Send(options_.scheduler, std::move(message));
   if (!leaving_) return;
   Message leave;

@@ -41,6 +41,8 @@ class WorkerMachine : public Machine {
     MonotonicTime scheduler_timeout = std::chrono::seconds(30);
     int most_in_flight = 8;  // batches on their way, whatever the staleness
     int chunks_ahead = 2;    // leased chunks with batches to start
+    // What the scheduler is told of this worker's pace is measured by it. Null: nothing is.
+    std::function<MonotonicTime()> clock;
   };
   WorkerMachine(Options options, OpenSource open, std::unique_ptr<GradientModel> model);
 
@@ -109,6 +111,7 @@ class WorkerMachine : public Machine {
   std::uint64_t leader_ = 0;  // the latest leadership term of the scheduler
   std::uint64_t rows_ = 0;
   std::uint64_t batches_landed_ = 0;
+  MonotonicTime busy_{0};  // at work since it came
   std::uint64_t may_start_ = 0;  // bounded staleness: batches, the largest the scheduler said
   bool to_tell_ = false;  // a message changed what the scheduler should hear at once
   bool leaving_ = false;

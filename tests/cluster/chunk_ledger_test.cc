@@ -1,5 +1,6 @@
 #include "scheduler/chunk_ledger.h"
 
+#include <bit>
 #include <map>
 #include <random>
 #include <set>
@@ -40,13 +41,13 @@ TEST(ChunkLedger, ARoundIsLeasedWhenTheOneBeforeIsDone) {
   ChunkLedger ledger({.chunks = 5, .round_chunks = 2});
   EXPECT_EQ(ledger.RoundChunks(3), 2u);
   EXPECT_EQ(ledger.RoundChunks(4), 1u);
-  EXPECT_EQ(ledger.Lease(1, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{0}))
+  EXPECT_EQ(ledger.Lease(1, {}, 9, 1, seconds(0)), (std::vector<std::uint32_t>{0}))
       << "its share of two";
-  EXPECT_EQ(ledger.Lease(2, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{1}));
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 1, seconds(0)), (std::vector<std::uint32_t>{1}));
   ledger.Report(2, 1, 1, 1, seconds(0));
-  EXPECT_TRUE(ledger.Lease(2, {}, 9, 2, seconds(0)).empty());
+  EXPECT_TRUE(ledger.Lease(2, {}, 9, 1, seconds(0)).empty());
   ledger.Report(1, 0, 1, 1, seconds(0));
-  EXPECT_EQ(ledger.Lease(2, {}, 9, 1, seconds(0)), (std::vector<std::uint32_t>{2, 3}));
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{2, 3}));
 }
 
 TEST(ChunkLedger, WindingDownFinishesWhatIsBegun) {
@@ -70,12 +71,12 @@ TEST(ChunkLedger, WindingDownFinishesTheRound) {
   EXPECT_EQ(ledger.Lease(1, {}, 1, 2, seconds(0)), (std::vector<std::uint32_t>{0}));
   ledger.WindDown();
   EXPECT_FALSE(ledger.WoundDown());
-  EXPECT_EQ(ledger.Lease(2, {}, 9, 1, seconds(0)), (std::vector<std::uint32_t>{1, 2}));
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 3, seconds(0)), (std::vector<std::uint32_t>{1, 2}));
   for (const std::uint32_t chunk : {0, 1, 2}) ledger.Report(1, chunk, 1, 1, seconds(0));
   EXPECT_TRUE(ledger.WoundDown());
-  EXPECT_TRUE(ledger.Lease(2, {}, 9, 1, seconds(0)).empty());
+  EXPECT_TRUE(ledger.Lease(2, {}, 9, 3, seconds(0)).empty());
   ledger.BeginPass(1);
-  EXPECT_FALSE(ledger.Lease(2, {}, 9, 1, seconds(0)).empty());
+  EXPECT_FALSE(ledger.Lease(2, {}, 9, 3, seconds(0)).empty());
 }
 
 TEST(ChunkLedger, WindingDownBeforeTheFirstLeaseBeginsNothing) {
@@ -92,6 +93,48 @@ TEST(ChunkLedger, ImpossibleReportsChangeNothing) {
   EXPECT_EQ(ledger.Report(1, 0, 1, 65, seconds(0)), 0u);
   EXPECT_EQ(ledger.Report(1, 0, 0b100, 2, seconds(0)), 0u) << "no such batch";
   EXPECT_FALSE(ledger.PassDone());
+}
+
+constexpr auto kAllAlike = [](NodeId) { return 0.01; };
+
+TEST(ChunkLedger, AnIdleWorkerTakesAPartOfWhatAnotherIsLongAt) {
+  ChunkLedger ledger({.chunks = 2, .lease_limit = seconds(10)});
+  ledger.Lease(1, {}, 2, 2, seconds(0));
+  EXPECT_FALSE(ledger.Lend(2, {}, kAllAlike, seconds(0)).has_value()) << "nobody knows how long it will take";
+  ledger.Report(1, 0, 0b11, 16, seconds(0));
+  EXPECT_FALSE(ledger.Lend(1, {}, kAllAlike, seconds(0)).has_value()) << "it has work";
+  const auto part = ledger.Lend(2, {}, kAllAlike, seconds(0));
+  ASSERT_TRUE(part.has_value());
+  EXPECT_EQ(part->lender, 1u);
+  // 30 batches are left; worker 2 loses the time of 8 with reading, and does 11.
+  const std::uint32_t other = 1 - part->chunk;
+  EXPECT_EQ(std::popcount(~part->skip & 0xffff), 11);
+  EXPECT_EQ(ledger.Taken(1, part->chunk), ~part->skip | ledger.mask(part->chunk)) << "the lender leaves them alone";
+  EXPECT_EQ(ledger.Taken(2, part->chunk), ledger.mask(part->chunk));
+  EXPECT_EQ(ledger.Holders(), (std::set<NodeId>{1, 2}));
+  EXPECT_EQ(ledger.Lend(2, {}, kAllAlike, seconds(0))->skip, part->skip) << "its Lease was lost";
+  EXPECT_FALSE(ledger.Lend(2, {part->chunk}, kAllAlike, seconds(0)).has_value());
+  const auto next = ledger.Lend(3, {}, kAllAlike, seconds(0));
+  ASSERT_TRUE(next.has_value());
+  EXPECT_EQ(next->chunk, other) << "one part a chunk";
+
+  ledger.Report(2, part->chunk, ~part->skip & 0xffff, 16, seconds(1));
+  EXPECT_EQ(ledger.Holders(), (std::set<NodeId>{1, 3}));
+  ledger.Release(3);
+  EXPECT_EQ(ledger.Taken(1, other), ledger.mask(other)) << "the lender has it back";
+  ledger.Report(1, 0, 0xffff, 16, seconds(1));
+  ledger.Report(1, 1, 0xffff, 16, seconds(1));
+  EXPECT_TRUE(ledger.PassDone());
+}
+
+TEST(ChunkLedger, OfAWorkerThatHasStoppedNearlyAllIsTaken) {
+  ChunkLedger ledger({.chunks = 1});
+  ledger.Lease(1, {}, 1, 1, seconds(0));
+  ledger.Report(1, 0, 0b1, 16, seconds(0));
+  EXPECT_FALSE(ledger.Lend(2, {}, kAllAlike, std::chrono::milliseconds(100)).has_value()) << "soon done";
+  const auto part = ledger.Lend(2, {}, kAllAlike, seconds(3));
+  ASSERT_TRUE(part.has_value());
+  EXPECT_EQ(std::popcount(~part->skip & 0xffff), 14);
 }
 
 // Workers come, die, are slow and repeat themselves; every batch of every chunk is fresh exactly
@@ -117,8 +160,14 @@ TEST(ChunkLedger, EveryBatchIsFreshOnce) {
         ledger.Release(worker);
       }
       ledger.ReleaseOverdue(now);
-      for (std::uint32_t chunk : ledger.Lease(worker, held[worker], 1 + random() % 2, 3, now)) {
+      for (std::uint32_t chunk : ledger.Lease(worker, held[worker], 1 + random() % 2, 1, now)) {
         if (random() % 5 != 0) held[worker].insert(chunk);  // or the answer is lost
+      }
+      const auto pace = [&](NodeId node) { return 0.1 * static_cast<double>(node * (seed % 3)); };
+      if (const auto part = ledger.Lend(worker, held[worker], pace, now)) {
+        ASSERT_NE(part->lender, worker);
+        ASSERT_EQ(part->skip & counted[part->chunk], counted[part->chunk]) << "none is done twice";
+        if (random() % 5 != 0) held[worker].insert(part->chunk);
       }
       for (std::uint32_t chunk : std::set<std::uint32_t>(held[worker])) {
         const std::uint64_t all = batches[chunk] == 64 ? ~0ull : (1ull << batches[chunk]) - 1;

@@ -108,6 +108,51 @@ TEST(BoundedStaleness, UnboundedIsNot) {
   EXPECT_GT(computed.at("worker1"), computed.at("worker0") + 100);
 }
 
+// The virtual time of a job of three workers, one of which takes 20 times as long for its work.
+MonotonicTime TimeWithASlowWorker(const MadeData& data, int staleness, bool clocks) {
+  SimulatedJob job;
+  job.shards = 2;
+  job.workers = 3;
+  job.slow_workers = 1;
+  job.staleness = staleness;
+  job.chunks_per_round = 9;
+  job.clocks = clocks;
+  job.heartbeat = std::chrono::milliseconds(20);
+  const SimulatedResult result = RunSimulatedJob(job, data);
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  return result.ended;
+}
+
+TEST(SlowWorkers, DoNotHoldTheOthersUp) {
+  const MadeData data = MadeData::Make(7, 90, 200, 60);
+  for (const int staleness : {0, 4}) {
+    const MonotonicTime unknown = TimeWithASlowWorker(data, staleness, false);
+    const MonotonicTime known = TimeWithASlowWorker(data, staleness, true);
+    EXPECT_LT(known, unknown / 3) << "staleness " << staleness << ", us";
+  }
+}
+
+TEST(SlowWorkers, AreHelpedAtTheEndOfAPass) {
+  const MadeData data = MadeData::Make(8, 6, 250, 60);
+  const MonotonicTime alone = TimeWithASlowWorker(data, -1, false);
+  const MonotonicTime helped = TimeWithASlowWorker(data, -1, true);
+  EXPECT_LT(helped, alone * 2 / 3);
+}
+
+TEST(SlowWorkers, OneThatIsCutOffIsNotWaitedFor) {
+  const MadeData data = MadeData::Make(9, 30, 40, 60);
+  SimulatedJob job;
+  job.shards = 2;
+  job.workers = 3;
+  job.staleness = 4;
+  job.dead_after = std::chrono::seconds(25);
+  job.faults.partitions = {{"worker0", "", std::chrono::milliseconds(50), std::chrono::seconds(500)},
+                           {"", "worker0", std::chrono::milliseconds(50), std::chrono::seconds(500)}};
+  const SimulatedResult result = RunSimulatedJob(job, data);
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  EXPECT_LT(result.ended, std::chrono::seconds(10)) << "it would be given up after 25 s only";
+}
+
 TEST(Job, WorkersThatReachNoShardEndTheJob) {
   const MadeData data = MadeData::Make(1, 20, 40, 10);
   SimulatedJob job;

@@ -24,6 +24,7 @@ class Cluster {
   // Until its end, or until it is killed (null: it is not).
   absl::Status Run(MonotonicTime until, bool* killed);
   std::uint64_t checkpoints() const { return scheduler_->Status(network_.now()).checkpoints; }
+  MonotonicTime now() const { return network_.now(); }
 
  private:
   void AddShard(int index);
@@ -80,6 +81,7 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   options.stall_limit = job.stall_limit;
   options.dead_after = job.dead_after;
   options.heartbeat = job.heartbeat;
+  options.silent_beats = job.silent_beats;
   options.replicas = job.replicas;
   options.no_servers_limit = std::chrono::seconds(300);
   options.no_workers_limit = std::chrono::seconds(300);
@@ -309,6 +311,16 @@ void Cluster::AddWorker(const Address& address) {
   options.incarnation = random_() | 1;
   options.scheduler_timeout = std::chrono::seconds(60);
   if (job_.scalings > 0) options.pid = pids_[address] = ++processes_;
+  int number = 0;
+  const bool slow = absl::SimpleAtoi(address.substr(6), &number) && number < job_.slow_workers;
+  if (slow) network_.SlowDown(address, 20);
+  if (job_.clocks) {
+    // Work takes no time within a call; what it takes between calls is about this much.
+    options.clock = [time = MonotonicTime(0), step = MonotonicTime(slow ? 4000 : 200), odd = false]() mutable {
+      odd = !odd;
+      return odd ? time : time += step;
+    };
+  }
   std::unique_ptr<GradientModel> model;
   if (job_.count) {
     model = std::make_unique<CountingModel>(&computed_[address]);
@@ -374,6 +386,7 @@ SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
     Cluster cluster(now, data, storage, &result);
     result.status = cluster.Run(until, restart < job.restarts ? &killed : nullptr);
     result.checkpoints += cluster.checkpoints();
+    result.ended = cluster.now();
     if (!killed) return result;
     now.seed = random();
     now.shards = 1 + static_cast<int>(random() % 4);

@@ -53,6 +53,8 @@ struct SimulatedJob {
   std::uint32_t chunks_per_round = 3;
   std::uint32_t min_count = 1;
   bool count = true;               // CountingModel and SGD; otherwise logistic regression with FTRL
+  int slow_workers = 0;            // of `workers`, the first ones: work takes them 20 times as long
+  bool clocks = false;             // workers measure their work
   int kills = 0;                   // of workers, at random times; each is replaced
   int missing_shards = 0;          // of `shards`, never started
   MonotonicTime kill_shard_at{0};  // not zero: the last shard crashes
@@ -66,6 +68,7 @@ struct SimulatedJob {
   MonotonicTime kills_within = std::chrono::milliseconds(600);
   MonotonicTime dead_after = std::chrono::seconds(25);
   MonotonicTime heartbeat = std::chrono::milliseconds(500);
+  int silent_beats = 4;
   int unreadable_chunk = -1;
   NetworkFaults faults;
   MonotonicTime lease_limit = std::chrono::seconds(20);
@@ -90,6 +93,7 @@ struct SimulatedResult : JobEvents {
   int rollbacks = 0;
   int scaled = 0;   // commands that were carried out
   int joined = 0;   // nodes that were started for them, or in place of others
+  MonotonicTime ended{0};   // of the virtual clock
   std::uint64_t epoch = 0;  // versions of the configuration that there were
   std::uint64_t checkpoints = 0;
   int schedulers = 0;  // that went on with the nodes of another

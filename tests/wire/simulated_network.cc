@@ -105,7 +105,9 @@ void SimulatedNetwork::Call(const Address& address,
   if (machine.finished()) {
     nodes_.erase(address);
   } else if (machine.work_pending()) {
-    ScheduleTick(address, now_ + Between(faults_.shortest_work, faults_.longest_work));
+    const auto slowed = slowed_.find(address);
+    const MonotonicTime work = Between(faults_.shortest_work, faults_.longest_work);
+    ScheduleTick(address, now_ + (slowed == slowed_.end() ? work : slowed->second * work));
   }
 }
 

@@ -65,6 +65,8 @@ class SimulatedNetwork {
   void AddNode(const Address& address, Machine* machine);
   // The node crashes: it is never called again.
   void RemoveNode(const Address& address);
+  // Whatever is at the address takes so many times as long for its work.
+  void SlowDown(const Address& address, int times) { slowed_[address] = times; }
   // Calls `action` at a virtual time: to crash, restart or inspect.
   void At(MonotonicTime time, std::function<void()> action);
   // Replaces the faults from now on, e.g. with none to let a run come to an end.
@@ -119,6 +121,7 @@ class SimulatedNetwork {
   std::uint64_t generations_ = 0;
   std::uint64_t ticks_ = 0;
   std::map<Address, Node> nodes_;
+  std::map<Address, int> slowed_;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
   NetworkStats stats_;
   std::uint64_t trace_digest_ = 0;

@@ -206,7 +206,11 @@ absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
                          .host = HostName(),
                          .pid = static_cast<std::uint32_t>(::getpid()),
                          .incarnation = incarnation,
-                         .scheduler_timeout = options.silence_limit},
+                         .scheduler_timeout = options.silence_limit,
+                         .clock = [] {
+                           return std::chrono::duration_cast<MonotonicTime>(
+                               std::chrono::steady_clock::now().time_since_epoch());
+                         }},
                         OpenPlannedData, std::make_unique<LogisticModel>());
   NodeByPlan<WorkerMachine> node(
       machine, {options.scheduler, incarnation, options.silence_limit},
