@@ -135,6 +135,7 @@ struct ClusterConfig {
   int servers = 0;  // 0: embedded
   int workers = 0;
   int replicas = 1;
+  bool ack_primary = false;    // a push is acknowledged before its copies have it
   double failure_timeout = 0;  // seconds; 0: as replicas ask
   int slot_bits = 12;
   std::string values = "f32";  // on the wire: f32, bf16, int8

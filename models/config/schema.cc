@@ -242,6 +242,12 @@ std::vector<SchemaRow> ClusterRows() {
       {"cluster.replicas", ValueType::kInteger, "1", "Copies of every slot, each on another server. With 1, a lost server's part is learnt again.",
        [](JobConfig* c, const V& v) { c->cluster.replicas = static_cast<int>(v.integer); },
        Between(1, 3)},
+      {"cluster.ack", ValueType::kWord, "replicas",
+       "When a push counts: when every copy has it (replicas), or when the primary has (primary): faster, but "
+       "what a server that dies had not sent to its copies is lost, at most 4 MiB for each other server.",
+       [](JobConfig* c, const V& v) { c->cluster.ack_primary = v.integer == 1; },
+       {},
+       {{"replicas", 0}, {"primary", 1}}},
       {"cluster.failure_timeout",
        ValueType::kReal,
        nullptr,

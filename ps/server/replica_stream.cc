@@ -18,12 +18,35 @@ std::size_t BytesOf(const Message& message) {
 
 }  // namespace
 
+Message& OutgoingStream::Open(std::uint64_t gen) {
+  if (!open_.has_value()) {
+    ++last_;
+    open_.emplace();
+    open_->body.set_gen(gen);
+  }
+  return *open_;
+}
+
+void OutgoingStream::Seal(const wire::Rack* rack, MonotonicTime now, Outbox& outbox) {
+  if (!open_.has_value()) return;
+  Message item = *std::move(open_);
+  open_.reset();
+  if (rack != nullptr) *item.body.mutable_repl()->mutable_rack() = *rack;
+  Send(std::move(item), last_, now, outbox);
+}
+
 std::uint64_t OutgoingStream::Append(Message item, MonotonicTime now, Outbox& outbox) {
+  Seal(nullptr, now, outbox);
+  Send(std::move(item), ++last_, now, outbox);
+  return last_;
+}
+
+void OutgoingStream::Send(Message item, std::uint64_t number, MonotonicTime now, Outbox& outbox) {
   wire::Repl& repl = *item.body.mutable_repl();
   repl.set_from(self_);
   repl.set_to(to_);
   repl.set_stream(stream_);
-  repl.set_number(++last_);
+  repl.set_number(number);
   if (unacked_.empty()) {
     progress_ = now;
     resent_ = 0;
@@ -32,7 +55,6 @@ std::uint64_t OutgoingStream::Append(Message item, MonotonicTime now, Outbox& ou
   unacked_bytes_ += BytesOf(item);
   unacked_.push_back(item);
   outbox.Send(address_, std::move(item));
-  return last_;
 }
 
 bool OutgoingStream::Wait(std::shared_ptr<WaitingPush> push) {
@@ -42,7 +64,7 @@ bool OutgoingStream::Wait(std::shared_ptr<WaitingPush> push) {
 }
 
 bool OutgoingStream::OnRack(const wire::Rack& rack, MonotonicTime now, Outbox& outbox) {
-  if (rack.stream() != stream_ || rack.number() > last_ || rack.number() < acked_) return false;
+  if (rack.stream() != stream_ || rack.number() > acked_ + unacked_.size() || rack.number() < acked_) return false;
   if (rack.number() > acked_) {
     progress_ = now;
     resent_ = 0;

@@ -1,7 +1,7 @@
 // The log from one shard to another, over a network that loses, doubles and reorders: items are
 // numbered, kept until they are acknowledged, sent again after silence, and taken in order. One
-// stream carries all slots of its two ends, so that a push costs one message a receiver, however
-// many slots it touches. One thread.
+// stream carries all slots of its two ends, so that a push costs one message a receiver at most, however
+// many slots it touches: pushes that come together go in one item. One thread.
 #pragma once
 
 #include <cstdint>
@@ -36,13 +36,18 @@ class OutgoingStream {
 
   NodeId to() const { return to_; }
   std::uint64_t id() const { return stream_; }
-  std::uint64_t last() const { return last_; }    // number of the last item
+  std::uint64_t last() const { return last_; }    // number of the last item, the open one included
   std::uint64_t acked() const { return acked_; }  // all up to here are acknowledged
   std::size_t unacked() const { return unacked_.size(); }
   std::size_t unacked_bytes() const { return unacked_bytes_; }
   std::size_t waiting() const { return waiting_.size(); }
 
-  // Sends an item (Body.repl with its item set, and sections); returns its number.
+  // The item that pushes are gathered in, to be filled with entries and their sections; `gen` is the sender's.
+  Message& Open(std::uint64_t gen);
+  bool open() const { return open_.has_value(); }
+  // Sends the open item, if there is one, with the acknowledgement, if there is one.
+  void Seal(const wire::Rack* rack, MonotonicTime now, Outbox& outbox);
+  // Sends an item of its own (Body.repl with its snap set, and sections), after the open one; returns its number.
   std::uint64_t Append(Message item, MonotonicTime now, Outbox& outbox);
   // The push is settled by the acknowledgement of all items so far; false when it is already there.
   bool Wait(std::shared_ptr<WaitingPush> push);
@@ -64,14 +69,16 @@ class OutgoingStream {
   }
 
  private:
+  void Send(Message item, std::uint64_t number, MonotonicTime now, Outbox& outbox);
   void SendFirst(std::size_t count, Outbox& outbox);
 
   const NodeId self_, to_;
   const Address address_;
   const std::uint64_t stream_;
   std::uint64_t last_ = 0;
+  std::optional<Message> open_;  // number last_
   std::uint64_t acked_ = 0;
-  std::deque<Message> unacked_;  // numbers acked_ + 1 to last_
+  std::deque<Message> unacked_;  // numbers from acked_ + 1, but for the open one
   std::size_t unacked_bytes_ = 0;
   std::deque<std::pair<std::uint64_t, std::shared_ptr<WaitingPush>>> waiting_;
   MonotonicTime progress_{0};
@@ -88,6 +95,8 @@ class IncomingStream {
   // The next in order; to be followed by Advance once it is applied.
   const Message* Next() const;
   void Advance();
+  // The next is none that a sender of ours makes: it is taken when it comes as it should be.
+  void Refuse() { early_.erase(early_.begin()); }
 
   std::set<SlotIndex>& refused() { return refused_; }
   wire::Rack Acknowledge(NodeId self) const;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "ps/wire/frame.h"
 #include "ps/wire/key_codec.h"
 #include "ps/wire/value_codec.h"
 
@@ -13,6 +14,7 @@ namespace {
 // Items a receiver that snapshots may add to: a transport's queue takes a few hundred.
 constexpr std::size_t kSnapsInFlight = 96;
 constexpr MonotonicTime kSnapRetry = std::chrono::milliseconds(200);
+constexpr std::size_t kMostItemBytes = 256 << 10;  // of pushes in one item
 
 template <typename T>
 absl::Span<const T> Part(absl::Span<const T> all, const KeyRange& range) {
@@ -22,18 +24,26 @@ absl::Span<const T> Part(absl::Span<const T> all, const KeyRange& range) {
 }  // namespace
 
 Replicator::Serving Replicator::Check(absl::Span<const Key> keys) const {
-  Serving worst = Serving::kReady;
-  for (std::size_t i = 0; i < keys.size();) {
-    const SlotIndex slot = data_.SlotOfKey(keys[i]);
-    const Serving serving = states_[slot].serving;
-    if (serving == Serving::kNot) return serving;
-    if (serving == Serving::kLater) worst = serving;
-    // Keys of a slot lie together; long runs are skipped in steps.
-    const int shift = 64 - data_.table.options().slot_bits;
-    while (i + 16 < keys.size() && (keys[i + 16] >> shift) == slot) i += 16;
-    while (i < keys.size() && (keys[i] >> shift) == slot) ++i;
+  const int shift = 64 - data_.table.options().slot_bits;
+  bool not_here = false, later = false;
+  for (const Key key : keys) {
+    const Serving serving = serving_[key >> shift];
+    not_here |= serving == Serving::kNot;
+    later |= serving == Serving::kLater;
   }
-  return worst;
+  return not_here ? Serving::kNot : later ? Serving::kLater : Serving::kReady;
+}
+
+template <typename Visit>
+void Replicator::ForEachRoute(absl::Span<const Key> keys, KeyRange within, const Visit& visit) const {
+  const int shift = 64 - data_.table.options().slot_bits;
+  for (std::size_t begin = within.begin; begin < within.end;) {
+    const std::uint32_t route = route_[keys[begin] >> shift];
+    std::size_t end = begin + 1;
+    while (end < within.end && route_[keys[end] >> shift] == route) ++end;
+    visit(routes_[route], KeyRange{begin, end});
+    begin = end;
+  }
 }
 
 void Replicator::Forward(const wire::Name& name, const Gradients& gradients,
@@ -43,48 +53,63 @@ void Replicator::Forward(const wire::Name& name, const Gradients& gradients,
   parts_.resize(outgoing_.size());
   for (auto& part : parts_) part.clear();
   for (const KeyRange& range : fresh) {
-    ForEachSlotRun(gradients.keys, range, data_.table.options().slot_bits,
-                   [&](SlotIndex slot, KeyRange run) {
-                     for (const Peer& peer : states_[slot].peers) {
-                       if (peer.snap == 0) continue;  // its snapshot will have this push
-                       std::vector<KeyRange>& part = parts_[peer.stream];
-                       if (!part.empty() && part.back().end == run.begin) {
-                         part.back().end = run.end;
-                       } else {
-                         part.push_back(run);
-                       }
-                     }
-                   });
+    ForEachRoute(gradients.keys, range, [&](const Route& route, KeyRange run) {
+      for (const std::uint32_t stream : route.follow) {
+        std::vector<KeyRange>& part = parts_[stream];
+        if (!part.empty() && part.back().end == run.begin) {
+          part.back().end = run.end;
+        } else {
+          part.push_back(run);
+        }
+      }
+    });
   }
   for (std::size_t s = 0; s < parts_.size(); ++s) {
-    if (parts_[s].empty()) continue;
+    if (!parts_[s].empty()) AddEntry(*outgoing_[s], name, gradients, parts_[s], format, now, outbox);
+  }
+}
+
+void Replicator::AddEntry(OutgoingStream& stream, const wire::Name& name, const Gradients& gradients,
+                          absl::Span<const KeyRange> ranges, wire::ValueFormat format,
+                          MonotonicTime now, Outbox& outbox) {
+  Gradients part = gradients;
+  if (ranges.size() == 1) {
+    part.keys = Part(gradients.keys, ranges[0]);
+    part.values = Part(gradients.values, ranges[0]);
+    if (!gradients.counts.empty()) part.counts = Part(gradients.counts, ranges[0]);
+  } else {
     keys_.clear();
     values_.clear();
     counts_.clear();
-    for (const KeyRange& range : parts_[s]) {
+    for (const KeyRange& range : ranges) {
       const auto keys = Part(gradients.keys, range);
       const auto values = Part(gradients.values, range);
       keys_.insert(keys_.end(), keys.begin(), keys.end());
       values_.insert(values_.end(), values.begin(), values.end());
       if (gradients.counts.empty()) continue;
       const auto counts = Part(gradients.counts, range);
-      counts_.append(counts.begin(), counts.end());
+      counts_.insert(counts_.end(), counts.begin(), counts.end());
     }
-    Message item;
-    item.body.set_gen(gen_);
-    wire::Repl::Entry& entry = *item.body.mutable_repl()->mutable_entry();
-    *entry.mutable_name() = name;
-    entry.set_count(static_cast<std::uint32_t>(keys_.size()));
-    // The very values that were applied here: int8 would be scaled anew in other blocks.
-    entry.set_format(format == wire::INT8 ? wire::F32 : format);
-    entry.set_import(gradients.weights);
-    item.sections = {EncodeKeys(keys_), EncodeValues(entry.format(), values_)};
-    if (!gradients.counts.empty()) {
-      entry.set_has_counts(true);
-      item.sections.push_back(counts_);
-    }
-    outgoing_[s]->Append(std::move(item), now, outbox);
+    part = {keys_, values_, counts_, gradients.weights};
   }
+  Message& item = stream.Open(gen_);
+  wire::Repl::Entry& entry = *item.body.mutable_repl()->add_entries();
+  *entry.mutable_name() = name;
+  entry.set_count(static_cast<std::uint32_t>(part.keys.size()));
+  // The very values that were applied here: int8 would be scaled anew in other blocks.
+  entry.set_format(format == wire::INT8 ? wire::F32 : format);
+  entry.set_import(gradients.weights);
+  item.sections.push_back(EncodeKeys(part.keys));
+  item.sections.push_back(EncodeValues(entry.format(), part.values));
+  if (!part.counts.empty()) {
+    entry.set_has_counts(true);
+    item.sections.emplace_back(part.counts.begin(), part.counts.end());
+  }
+  flush_due_ = true;
+  std::size_t bytes = 0;
+  for (const std::string& section : item.sections) bytes += section.size();
+  constexpr std::size_t kSectionsOfOne = 3;
+  if (bytes > kMostItemBytes || item.sections.size() + kSectionsOfOne > kMaxSections) stream.Seal(nullptr, now, outbox);
 }
 
 void Replicator::ReplyWhenSafe(const Address& from, Message reply, const SharedKeys& keys,
@@ -92,19 +117,41 @@ void Replicator::ReplyWhenSafe(const Address& from, Message reply, const SharedK
   if (!any_peers_) return outbox.Send(from, std::move(reply));
   auto push = std::make_shared<WaitingPush>();
   std::vector<bool> needed(outgoing_.size(), false);
-  ForEachSlotRun(*keys, {0, keys->size()}, data_.table.options().slot_bits,
-                 [&](SlotIndex slot, KeyRange) {
-                   for (const Peer& peer : states_[slot].peers) {
-                     if (peer.required) needed[peer.stream] = true;
-                   }
-                 });
+  ForEachRoute(*keys, {0, keys->size()}, [&](const Route& route, KeyRange) {
+    for (const std::uint32_t stream : route.need) needed[stream] = true;
+  });
+  const bool early = options_.ack_primary && reply.body.has_push_ack();
   for (std::size_t s = 0; s < needed.size(); ++s) {
+    if (early && needed[s] && outgoing_[s]->unacked_bytes() < options_.most_behind_bytes) continue;
     if (needed[s] && outgoing_[s]->Wait(push)) ++push->streams;
   }
   if (push->streams == 0) return outbox.Send(from, std::move(reply));
   push->from = from;
   push->reply = std::move(reply);
   push->keys = keys;
+}
+
+void Replicator::Flush(MonotonicTime now, Outbox& outbox) {
+  if (!flush_due_) return;
+  flush_due_ = false;
+  for (const auto& stream : outgoing_) {
+    if (stream == nullptr || !stream->open()) continue;
+    const auto sender = to_acknowledge_.find(stream->to());
+    if (sender == to_acknowledge_.end()) {
+      stream->Seal(nullptr, now, outbox);
+      continue;
+    }
+    const wire::Rack rack = incoming_[sender->first].Acknowledge(options_.self);
+    stream->Seal(&rack, now, outbox);
+    to_acknowledge_.erase(sender);
+  }
+  for (const auto& [node, address] : to_acknowledge_) {
+    Message message;
+    message.body.set_gen(gen_);
+    *message.body.mutable_rack() = incoming_[node].Acknowledge(options_.self);
+    outbox.Send(address, std::move(message));
+  }
+  to_acknowledge_.clear();
 }
 
 void Replicator::AfterRack(Peer& peer, const OutgoingStream& stream) {
@@ -164,6 +211,7 @@ void Replicator::SendSnap(SlotIndex slot, Peer& peer, MonotonicTime now, Outbox&
   item.sections.push_back(EncodeSlotImage(data_.Image(slot)));
   if (!peer.required) sync_budget_ -= static_cast<double>(item.sections[0].size() + 256);
   peer.snap = outgoing_[peer.stream]->Append(std::move(item), now, outbox);
+  UpdateRoute(slot);
 }
 
 void Replicator::SendSnaps(MonotonicTime now, Outbox& outbox) {

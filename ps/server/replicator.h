@@ -40,6 +40,10 @@ class Replicator {
     std::uint64_t sync_bytes_per_second = 64 << 20;  // for copies that are not required yet
     std::size_t sync_bytes_in_flight = 8 << 20;      // a receiver
     MonotonicTime lag_limit = std::chrono::seconds(1);
+    // A push is acknowledged before its copies have it, unless one of them is this far behind. What they lack
+    // is lost with this server.
+    bool ack_primary = false;
+    std::size_t most_behind_bytes = 4 << 20;
     SlotSource source;  // empty: this shard cannot restore anything
   };
   Replicator(Options options, SlotData* data);
@@ -48,7 +52,7 @@ class Replicator {
   // Whether all keys are of slots that this shard serves now.
   Serving Check(absl::Span<const Key> keys) const;
   bool IsPrimary(SlotIndex slot) const { return states_[slot].role == Role::kPrimary; }
-  Serving serving(SlotIndex slot) const { return states_[slot].serving; }
+  Serving serving(SlotIndex slot) const { return serving_[slot]; }
   std::uint32_t term(SlotIndex slot) const { return states_[slot].term; }
 
   // The scheduler's configuration; false where it lacks what changed before it.
@@ -57,11 +61,15 @@ class Replicator {
   void OnRack(const wire::Rack& rack, MonotonicTime now, Outbox& outbox);
   void OnTick(MonotonicTime now, Outbox& outbox);
 
-  // A push was applied here in the `fresh` ranges: sends it to the copies.
+  // A push was applied here in the `fresh` ranges: the copies get it with the next Flush.
   void Forward(const wire::Name& name, const Gradients& gradients, absl::Span<const KeyRange> fresh,
                wire::ValueFormat format, MonotonicTime now, Outbox& outbox);
   // Sends `reply` once every copy of the keys' slots that must have what they contain has it.
   void ReplyWhenSafe(const Address& from, Message reply, const SharedKeys& keys, Outbox& outbox);
+  // Sends pushes to copies and acknowledgements to primaries, as many as have come together in one message a
+  // receiver. To be called when no more messages are there to be taken.
+  bool flush_due() const { return flush_due_; }
+  void Flush(MonotonicTime now, Outbox& outbox);
 
   std::uint64_t epoch() const { return epoch_; }
   std::uint64_t gen() const { return gen_; }
@@ -90,10 +98,14 @@ class Replicator {
     std::uint64_t ver = 0;
     std::uint64_t sync_id = 0;
     Role role = Role::kNone;
-    Serving serving = Serving::kNot;
     bool loading = false;
-    const IncomingStream* source = nullptr;  // the stream that a copy follows
     std::vector<Peer> peers;
+  };
+  // Where the pushes to a slot go, of its peers: streams.
+  struct Route {
+    std::vector<std::uint32_t> follow;  // that have its snapshot
+    std::vector<std::uint32_t> need;    // without which no push is acknowledged
+    bool operator==(const Route&) const = default;
   };
 
   void BeginGen(std::uint64_t gen);
@@ -102,13 +114,27 @@ class Replicator {
   void SetPeers(SlotIndex slot, const SlotConfig& config);
   void DropUnusedStreams(Outbox& outbox);
   void Refresh(SlotIndex slot);
+  void UpdateRoute(SlotIndex slot);
+  // Calls visit(route, range) for the runs of sorted keys that have the same route.
+  template <typename Visit>
+  void ForEachRoute(absl::Span<const Key> keys, KeyRange within, const Visit& visit) const;
+  void AddEntry(OutgoingStream& stream, const wire::Name& name, const Gradients& gradients,
+                absl::Span<const KeyRange> ranges, wire::ValueFormat format, MonotonicTime now, Outbox& outbox);
   std::uint32_t StreamTo(NodeId node);
   // Voids the waiting pushes that touch one of these slots.
   void Void(const std::set<SlotIndex>& slots, Outbox& outbox);
   void Settle(std::vector<std::shared_ptr<WaitingPush>> pushes, Outbox& outbox);
 
   bool ApplyItem(const Message& message, IncomingStream& stream, Outbox& outbox);
-  bool ApplyEntry(const Message& message, IncomingStream& stream);
+  struct Entry {  // of an item, decoded
+    PushName name;
+    std::vector<Key> keys;
+    std::vector<float> values;
+    std::vector<std::uint8_t> counts;
+    bool import = false;
+  };
+  static bool DecodeEntry(const wire::Repl::Entry& entry, absl::Span<const std::string> sections, Entry* out);
+  void ApplyEntry(const Entry& entry, IncomingStream& stream);
   void ApplySnap(const Message& message, IncomingStream& stream, Outbox& outbox);
   void AfterRack(Peer& peer, const OutgoingStream& stream);
   void SendSnap(SlotIndex slot, Peer& peer, MonotonicTime now, Outbox& outbox);
@@ -118,6 +144,11 @@ class Replicator {
   const Options options_;
   SlotData& data_;
   std::vector<SlotState> states_;
+  // What every key of a push asks of its slot, apart from the rest: it stays in the nearest cache.
+  std::vector<Serving> serving_;
+  std::vector<std::uint32_t> route_;              // into routes_
+  std::vector<const IncomingStream*> source_;     // the stream that a copy follows
+  std::vector<Route> routes_ = std::vector<Route>(1);  // the first is of slots without peers
   std::uint64_t epoch_ = 0;
   std::uint64_t gen_ = 0;
   std::uint64_t checkpoint_ = 0;  // from which slots that begin in this gen begin; 0: from nothing
@@ -127,6 +158,8 @@ class Replicator {
   std::map<NodeId, std::uint32_t> outgoing_of_;
   std::uint64_t next_stream_;
   std::map<NodeId, IncomingStream> incoming_;  // stable addresses
+  std::map<NodeId, Address> to_acknowledge_;   // senders of items since the last Flush
+  bool flush_due_ = false;
   std::set<SlotIndex> unsettled_;  // primary's slots with a peer that is not yet a member with a snapshot
   std::set<SlotIndex> loading_;
   bool any_peers_ = false;
@@ -136,8 +169,8 @@ class Replicator {
   std::vector<std::vector<KeyRange>> parts_;
   std::vector<Key> keys_;
   std::vector<float> values_;
-  std::string counts_;
-  std::vector<std::uint8_t> entry_counts_;
+  std::vector<std::uint8_t> counts_;
+  std::vector<Entry> entries_;  // of an item
 };
 
 }  // namespace ps

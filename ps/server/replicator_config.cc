@@ -11,6 +11,9 @@ Replicator::Replicator(Options options, SlotData* data)
     : options_(std::move(options)),
       data_(*data),
       states_(data->table.slots()),
+      serving_(data->table.slots(), Serving::kNot),
+      route_(data->table.slots(), 0),
+      source_(data->table.slots(), nullptr),
       // Numbers of this node alone: acknowledgements meant for a process that was at its address
       // before must not fit.
       next_stream_((std::uint64_t{options_.self} << 32) + 1) {}
@@ -25,7 +28,7 @@ void Replicator::BeginGen(std::uint64_t gen) {
   }
 }
 
-bool Replicator::OnConfig(const Message& message, MonotonicTime, Outbox& outbox) {
+bool Replicator::OnConfig(const Message& message, MonotonicTime now, Outbox& outbox) {
   const wire::Config& config = message.body.config();
   if (message.body.epoch() <= epoch_) return true;
   if (config.base() > epoch_) return false;
@@ -35,6 +38,7 @@ bool Replicator::OnConfig(const Message& message, MonotonicTime, Outbox& outbox)
     LOG(ERROR) << "configuration refused: " << slots.status();
     return true;
   }
+  Flush(now, outbox);  // pushes of this gen are to go as such
   for (const wire::Routing::Shard& node : config.nodes()) addresses_[node.node()] = node.endpoint();
   if (message.body.gen() > gen_) BeginGen(message.body.gen());
   checkpoint_ = config.checkpoint();
@@ -71,17 +75,17 @@ void Replicator::ApplyConfig(SlotIndex slot, const SlotConfig& config, std::set<
   }
   if (config.term > state.term) {
     state.term = config.term;
-    state.source = nullptr;
+    source_[slot] = nullptr;
   }
   if (config.sync_target == options_.self && config.sync_id > state.sync_id) {
     state.sync_id = config.sync_id;
-    state.source = nullptr;
+    source_[slot] = nullptr;
   }
   const bool listed = config.sync_target == options_.self || config.HasMember(options_.self);
   if (!listed) {
     if (state.role != Role::kNone) data_.Clear(slot);
     state.role = Role::kNone;
-    state.source = nullptr;
+    source_[slot] = nullptr;
     state.sync_id = std::max(state.sync_id, config.ver);
   }
   Refresh(slot);
@@ -92,7 +96,7 @@ void Replicator::BecomePrimary(SlotIndex slot, const SlotConfig& config) {
   state.role = Role::kPrimary;
   state.term = config.term;
   state.sync_id = config.ver;
-  state.source = nullptr;
+  source_[slot] = nullptr;
   state.peers.clear();
   if (config.term == config.restore_term) {
     data_.Clear(slot);
@@ -133,13 +137,15 @@ void Replicator::SetPeers(SlotIndex slot, const SlotConfig& config) {
 
 void Replicator::Refresh(SlotIndex slot) {
   SlotState& state = states_[slot];
-  state.serving = Serving::kNot;
+  Serving& serving = serving_[slot];
+  serving = Serving::kNot;
+  UpdateRoute(slot);
   if (state.role != Role::kPrimary) return;
   bool unsettled = false;
-  state.serving = state.loading ? Serving::kLater : Serving::kReady;
+  serving = state.loading ? Serving::kLater : Serving::kReady;
   for (const Peer& peer : state.peers) {
     // Nothing could be acknowledged before the copy is there.
-    if (peer.required && !peer.snapped) state.serving = Serving::kLater;
+    if (peer.required && !peer.snapped) serving = Serving::kLater;
     unsettled |= !peer.snapped || !peer.member;
   }
   if (unsettled) {
@@ -147,6 +153,27 @@ void Replicator::Refresh(SlotIndex slot) {
   } else {
     unsettled_.erase(slot);
   }
+}
+
+void Replicator::UpdateRoute(SlotIndex slot) {
+  Route route;
+  for (const Peer& peer : states_[slot].peers) {
+    if (peer.snap != 0) route.follow.push_back(peer.stream);  // else its snapshot will have what comes now
+    if (peer.required) route.need.push_back(peer.stream);
+  }
+  auto at = std::find(routes_.begin(), routes_.end(), route);
+  if (at == routes_.end()) {
+    if (routes_.size() > states_.size() + 1) {  // some are of the past
+      std::vector<bool> used(routes_.size(), false);
+      for (const std::uint32_t index : route_) used[index] = true;
+      used[0] = true;
+      at = routes_.begin() + (std::find(used.begin(), used.end(), false) - used.begin());
+      *at = std::move(route);
+    } else {
+      at = routes_.insert(routes_.end(), std::move(route));
+    }
+  }
+  route_[slot] = static_cast<std::uint32_t>(at - routes_.begin());
 }
 
 std::uint32_t Replicator::StreamTo(NodeId node) {

@@ -9,75 +9,85 @@
 
 namespace ps {
 
-void Replicator::OnRepl(const Address& from, Message message, MonotonicTime, Outbox& outbox) {
+void Replicator::OnRepl(const Address& from, Message message, MonotonicTime now, Outbox& outbox) {
   const wire::Repl& repl = message.body.repl();
   // A process that was at this address before had another number.
   if (repl.to() != options_.self || repl.from() == options_.self) return;
+  const NodeId sender = repl.from();
+  if (repl.has_rack() && repl.rack().from() == sender) OnRack(repl.rack(), now, outbox);
   // A later gen's items would meet what was done in an earlier one. They are sent again.
   if (message.body.gen() > gen_) return;
-  IncomingStream& stream = incoming_[repl.from()];
+  IncomingStream& stream = incoming_[sender];
   if (repl.stream() < stream.id()) return;
   if (stream.Take(std::move(message))) {
     // The one before will not be continued: its copies miss what comes now.
-    for (SlotState& state : states_) {
-      if (state.source == &stream) state.source = nullptr;
-    }
+    std::replace(source_.begin(), source_.end(), static_cast<const IncomingStream*>(&stream),
+                 static_cast<const IncomingStream*>(nullptr));
   }
   while (const Message* item = stream.Next()) {
-    if (!ApplyItem(*item, stream, outbox)) break;
+    if (!ApplyItem(*item, stream, outbox)) {
+      stream.Refuse();
+      break;
+    }
     stream.Advance();
   }
-  Message reply;
-  *reply.body.mutable_rack() = stream.Acknowledge(options_.self);
-  outbox.Send(from, std::move(reply));
+  to_acknowledge_[sender] = from;
+  flush_due_ = true;
 }
 
 // False for an item that no sender of ours makes.
 bool Replicator::ApplyItem(const Message& message, IncomingStream& stream, Outbox& outbox) {
-  switch (message.body.repl().item_case()) {
-    case wire::Repl::kEntry:
-      return ApplyEntry(message, stream);
-    case wire::Repl::kSnap:
-      if (message.sections.size() != 1 || message.body.repl().snap().slot() >= states_.size()) {
-        return false;
-      }
-      ApplySnap(message, stream, outbox);
-      return true;
-    default:
-      return false;
+  const wire::Repl& repl = message.body.repl();
+  if (repl.has_snap()) {
+    if (repl.entries_size() > 0 || message.sections.size() != 1 || repl.snap().slot() >= states_.size()) return false;
+    ApplySnap(message, stream, outbox);
+    return true;
   }
+  // All of them, before any is applied: an item counts as a whole.
+  absl::Span<const std::string> sections = message.sections;
+  if (static_cast<std::size_t>(repl.entries_size()) > sections.size()) return false;
+  if (entries_.size() < static_cast<std::size_t>(repl.entries_size())) entries_.resize(repl.entries_size());
+  for (int i = 0; i < repl.entries_size(); ++i) {
+    const std::size_t count = repl.entries(i).has_counts() ? 3 : 2;
+    if (sections.size() < count || !DecodeEntry(repl.entries(i), sections.first(count), &entries_[i])) return false;
+    sections.remove_prefix(count);
+  }
+  if (repl.entries_size() == 0 || !sections.empty()) return false;
+  for (int i = 0; i < repl.entries_size(); ++i) ApplyEntry(entries_[i], stream);
+  return true;
 }
 
-bool Replicator::ApplyEntry(const Message& message, IncomingStream& stream) {
-  const wire::Repl::Entry& entry = message.body.repl().entry();
-  const std::size_t sections = entry.has_counts() ? 3 : 2;
-  if (message.sections.size() != sections || entry.name().batch() >= kBatchesPerChunk ||
-      !wire::ValueFormat_IsValid(entry.format()) ||
-      !DecodeKeys(message.sections[0], entry.count(), keys_).ok()) {
+bool Replicator::DecodeEntry(const wire::Repl::Entry& entry, absl::Span<const std::string> sections, Entry* out) {
+  if (entry.name().batch() >= kBatchesPerChunk || !wire::ValueFormat_IsValid(entry.format()) ||
+      !DecodeKeys(sections[0], entry.count(), out->keys).ok()) {
     return false;
   }
-  values_.resize(keys_.size());
-  if (!DecodeValues(entry.format(), message.sections[1], absl::MakeSpan(values_)).ok()) return false;
-  entry_counts_.clear();
+  out->values.resize(out->keys.size());
+  if (!DecodeValues(entry.format(), sections[1], absl::MakeSpan(out->values)).ok()) return false;
+  out->counts.clear();
   if (entry.has_counts()) {
-    const std::string& counts = message.sections[2];
-    if (counts.size() != keys_.size()) return false;
-    entry_counts_.assign(counts.begin(), counts.end());
+    if (sections[2].size() != out->keys.size()) return false;
+    out->counts.assign(sections[2].begin(), sections[2].end());
   }
-  const PushName name{entry.name().pass(), entry.name().chunk(), entry.name().batch()};
-  const Gradients gradients{keys_, values_, entry_counts_, entry.import()};
+  out->name = {entry.name().pass(), entry.name().chunk(), entry.name().batch()};
+  out->import = entry.import();
+  return true;
+}
+
+void Replicator::ApplyEntry(const Entry& entry, IncomingStream& stream) {
+  const Gradients gradients{entry.keys, entry.values, entry.counts, entry.import};
   const auto apply = [&](KeyRange range) {
     if (range.begin == range.end) return;
     data_.Apply(gradients, range);
-    if (entry.import()) return;
+    if (entry.import) return;
     const auto keys = gradients.keys.subspan(range.begin, range.end - range.begin);
-    data_.ledger.Set(name, keys);
+    data_.ledger.Set(entry.name, keys);
     data_.Count(keys);
   };
   KeyRange accepted;  // neighbouring runs are applied together
-  ForEachSlotRun(keys_, {0, keys_.size()}, data_.table.options().slot_bits,
+  ForEachSlotRun(entry.keys, {0, entry.keys.size()}, data_.table.options().slot_bits,
                  [&](SlotIndex slot, KeyRange run) {
-                   if (states_[slot].source == &stream) {
+                   if (source_[slot] == &stream) {
                      if (accepted.end != run.begin) {
                        apply(accepted);
                        accepted.begin = run.begin;
@@ -88,7 +98,6 @@ bool Replicator::ApplyEntry(const Message& message, IncomingStream& stream) {
                    }
                  });
   apply(accepted);
-  return true;
 }
 
 void Replicator::ApplySnap(const Message& message, IncomingStream& stream, Outbox& outbox) {
@@ -115,7 +124,7 @@ void Replicator::ApplySnap(const Message& message, IncomingStream& stream, Outbo
   state.peers.clear();
   state.term = snap.term();
   state.sync_id = snap.sync_id();
-  state.source = &stream;
+  source_[slot] = &stream;
   stream.refused().erase(slot);
   Refresh(slot);
   unsettled_.erase(slot);

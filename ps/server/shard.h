@@ -43,6 +43,9 @@ class Shard {
   bool Handle(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
   // Answers parked pulls that have waited too long.
   void OnTick(MonotonicTime now, Outbox& outbox);
+  // What messages of late left to be sent to other servers.
+  bool flush_due() const { return replicator_.flush_due(); }
+  void Flush(MonotonicTime now, Outbox& outbox) { replicator_.Flush(now, outbox); }
   // Of another gen than this shard's it is ignored.
   void MarkDone(std::uint64_t gen, const wire::Done& done);
 

@@ -98,6 +98,7 @@ void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
   options.table.min_count = std::max(1, static_cast<int>(plan.min_count()));
   options.replication = options_.replication;
   options.replication.self = welcome.node();
+  options.replication.ack_primary = plan.ack_primary();
   CheckpointIo io;
   if (!plan.checkpoint_path().empty() && options_.open_checkpoints) {
     absl::StatusOr<CheckpointIo> opened = options_.open_checkpoints(plan);
@@ -130,6 +131,11 @@ void ShardMachine::OnStop(const wire::Stop& stop, Outbox& outbox) {
 
 void ShardMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   if (finished_) return;
+  if (shard_ != nullptr && shard_->flush_due()) {
+    shard_->Flush(now, outbox);
+    if (now < next_round_) return;
+  }
+  next_round_ = now + tick_interval() / 2;
   if (last_heard_ < MonotonicTime::zero()) last_heard_ = now;
   if (now - last_heard_ > options_.scheduler_timeout) {
     finished_ = true;

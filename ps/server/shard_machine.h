@@ -45,6 +45,7 @@ class ShardMachine : public Machine {
 
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override;
   void OnTick(MonotonicTime now, Outbox& outbox) override;
+  bool work_pending() const override { return !finished_ && shard_ != nullptr && shard_->flush_due(); }
   bool finished() const override { return finished_; }
 
   // Asks the scheduler to take the slots away; the machine finishes when that is done, and at once
@@ -71,6 +72,7 @@ class ShardMachine : public Machine {
   std::unique_ptr<ShardCheckpoint> checkpoint_;  // null: the job has none
   std::uint64_t leader_ = 0;  // the latest leadership term heard of
   MonotonicTime next_insync_{0};
+  MonotonicTime next_round_{0};  // of what is done a few times a second, however often this machine ticks
   MonotonicTime heartbeat_interval_ = std::chrono::milliseconds(100);  // of Hello, until welcomed
   MonotonicTime next_heartbeat_{0};
   MonotonicTime last_heard_{-1};  // negative: not started

@@ -10,6 +10,8 @@
 namespace ps {
 namespace {
 
+constexpr int kMostAtOnce = 16;  // messages between two ticks
+
 MonotonicTime Now() {
   return std::chrono::duration_cast<MonotonicTime>(
       std::chrono::steady_clock::now().time_since_epoch());
@@ -46,8 +48,14 @@ absl::Status RunMachine(Machine& machine, Transport& transport, MonotonicTime de
     now = Now();
     if (inbound.has_value()) {
       last_active = now;
-      machine.OnMessage(inbound->from, std::move(inbound->message), now, outbox);
-      Flush(outbox, transport);
+      // What has come already is taken before work that it may add to or change.
+      for (int taken = 0; inbound.has_value() && !machine.finished(); ++taken) {
+        machine.OnMessage(inbound->from, std::move(inbound->message), now, outbox);
+        Flush(outbox, transport);
+        if (taken == kMostAtOnce) break;
+        inbound = transport.Receive(MonotonicTime::zero());
+        if (inbound.has_value()) now = Now();
+      }
     } else if (deadline_idle > MonotonicTime::zero() && now - last_active >= deadline_idle &&
                !machine.work_pending()) {
       return absl::DeadlineExceededError(absl::StrCat(

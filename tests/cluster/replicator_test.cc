@@ -59,7 +59,7 @@ class CopyTest : public ::testing::Test {
   static Message Entry(NodeId from, std::uint64_t stream, std::uint64_t number,
                        std::uint32_t batch) {
     Message message = Item(from, stream, number);
-    wire::Repl::Entry& entry = *message.body.mutable_repl()->mutable_entry();
+    wire::Repl::Entry& entry = *message.body.mutable_repl()->add_entries();
     entry.mutable_name()->set_batch(batch);
     entry.set_count(1);
     message.sections = {EncodeKeys(std::vector<Key>{kKey}),
@@ -70,6 +70,7 @@ class CopyTest : public ::testing::Test {
   wire::Rack Take(const Message& item) {
     Outbox outbox;
     EXPECT_TRUE(shard_.Handle("them", item, MonotonicTime(0), outbox));
+    shard_.Flush(MonotonicTime(0), outbox);
     EXPECT_EQ(outbox.items().size(), 1u);
     return outbox.items().at(0).message.body.rack();
   }
@@ -107,6 +108,7 @@ TEST_F(CopyTest, AnOlderStreamIsNotAnswered) {
   EXPECT_EQ(Take(Snap(11, 1)).number(), 1u);
   Outbox outbox;
   EXPECT_TRUE(shard_.Handle("them", Entry(kPrimary, 10, 2, 0), MonotonicTime(0), outbox));
+  shard_.Flush(MonotonicTime(0), outbox);
   EXPECT_TRUE(outbox.items().empty());
   EXPECT_EQ(Weight(), 0);
 }

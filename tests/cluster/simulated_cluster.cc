@@ -73,6 +73,7 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   plan.set_staleness(job.staleness);
   plan.set_chunks_per_round(job.chunks_per_round);
   plan.set_bias(true);
+  plan.set_ack_primary(job.ack_primary);
   options.shards = job.shards;
   options.workers = job.workers;
   options.passes = job.passes;
@@ -311,8 +312,7 @@ void Cluster::AddWorker(const Address& address) {
   options.incarnation = random_() | 1;
   options.scheduler_timeout = std::chrono::seconds(60);
   if (job_.scalings > 0) options.pid = pids_[address] = ++processes_;
-  int number = 0;
-  const bool slow = absl::SimpleAtoi(address.substr(6), &number) && number < job_.slow_workers;
+  const bool slow = std::stoi(address.substr(6)) < job_.slow_workers;
   if (slow) network_.SlowDown(address, 20);
   if (job_.clocks) {
     // Work takes no time within a call; what it takes between calls is about this much.
@@ -321,12 +321,8 @@ void Cluster::AddWorker(const Address& address) {
       return odd ? time : time += step;
     };
   }
-  std::unique_ptr<GradientModel> model;
-  if (job_.count) {
-    model = std::make_unique<CountingModel>(&computed_[address]);
-  } else {
-    model = std::make_unique<LogisticModel>();
-  }
+  std::unique_ptr<GradientModel> model = std::make_unique<LogisticModel>();
+  if (job_.count) model = std::make_unique<CountingModel>(&computed_[address]);
   workers_.push_back(std::make_unique<WorkerMachine>(
       options,
       [this](const wire::Plan&) -> absl::StatusOr<std::unique_ptr<ChunkSource>> {
@@ -355,8 +351,7 @@ void Cluster::PlanKills() {
 
 absl::Status Cluster::Run(MonotonicTime until, bool* killed) {
   if (killed != nullptr) network_.At(until, [killed] { *killed = true; });
-  // Nodes that are left when the scheduler has finished would wait for it in vain for their whole
-  // timeout.
+  // Nodes that are left when the scheduler has finished would wait for it in vain for their whole timeout.
   // A job in steps of which every other one waits for a late message may take most of an hour.
   const bool done = network_.RunUntil(
       [&] { return scheduler_->finished() || (killed != nullptr && *killed); }, job_.most_time);

@@ -59,6 +59,7 @@ struct SimulatedJob {
   int missing_shards = 0;          // of `shards`, never started
   MonotonicTime kill_shard_at{0};  // not zero: the last shard crashes
   int replicas = 1;
+  bool ack_primary = false;
   int shard_kills = 0;             // at random times; each is replaced but for the last `gone`
   int gone = 0;
   int total_losses = 0;            // all shards at once; they are replaced

@@ -119,6 +119,7 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   plan.set_bias(config.model.bias);
   PS_ASSIGN_OR_RETURN(const wire::ValueFormat values, ValueFormatOf(config.cluster.values));
   plan.set_values(values);
+  plan.set_ack_primary(config.cluster.ack_primary);
   plan.set_seed(config.train.seed);
   plan.set_valid(config.data.split.valid);
   plan.set_test(config.data.split.test);
