@@ -81,6 +81,7 @@ class SchedulerMachine : public Machine {
     // What must outlive this machine; null: nothing. It is committed to in the machine's thread.
     std::shared_ptr<StateStore> store;
     std::map<std::string, std::string> stored;  // by an earlier scheduler of the job: its nodes may be there
+    MonotonicTime progress_interval = std::chrono::seconds(1);  // of storing what is done
   };
   // `events` is not owned.
   SchedulerMachine(Options options, JobEvents* events);
@@ -161,12 +162,14 @@ class SchedulerMachine : public Machine {
 
   // What outlives this machine (scheduler_restart.cc).
   using Record = std::pair<std::string, std::string>;
+  absl::Status TryPersist(absl::Span<const Record> records);
   void Persist(absl::Span<const Record> records);
   Record JobRecord() const;
   void PersistMembers();
   void PersistSlots();
   void ForgetStored();
   void KeepProgress(MonotonicTime now);
+  std::vector<Record> ProgressRecords();
   void PersistProgress();
   absl::Status LoadStored();
   void Return(MonotonicTime now, Outbox& outbox);
