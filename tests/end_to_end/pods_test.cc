@@ -1,0 +1,139 @@
+// A job in pods: against a strict fake of the Kubernetes API server, whose controller runs the
+// servers and workers as processes. Every occurrence of every feature counts once.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "ps/state_store/kubernetes_state_store.h"
+#include "ps/wire/zeromq_transport.h"
+#include "tests/end_to_end/counted_data.h"
+#include "tests/end_to_end/program.h"
+#include "tests/state_store/fake_kubernetes.h"
+
+namespace ps {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int kRows = 20000;
+constexpr int kPasses = 160;
+
+class PodsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!api_.running()) GTEST_SKIP() << "openssl is not installed";
+    api_.EnterPod();
+    const auto transport = OpenZeroMqTransport({.bind = "tcp://127.0.0.1:0"});
+    ASSERT_TRUE(transport.ok());
+    listen_ = (*transport)->endpoint();
+    WriteText(place_ / "job.yaml",
+              absl::StrCat("job: ctr\ndata: {train: {files: ['", place_ / "train.svm", "']}}\nmodel: ",
+                           CountedData::kModel, "\ncheckpoint: {dir: ckpt, every: 0.5}\n",
+                           "train: {passes: ", kPasses, "}\noutput: {dir: out}\n",
+                           "cluster: {servers: 2, workers: 2, state: 'kubernetes://ctr-state'}\n"));
+    api_.Ask({.method = "POST", .path = "/test/job", .body = R"({"name":"ctr","uid":"12-34"})"});
+    ::setenv("PS_JOB_UID", "12-34", 1);
+  }
+
+  // A Deployment of the controller, whose pods run the program.
+  void Deploy(const std::string& name, const std::string& program, int replicas) const {
+    api_.Ask({.method = "POST",
+              .path = "/test/deployment",
+              .body = absl::StrCat("{\"name\":\"", name, "\",\"replicas\":", replicas,
+                                   ",\"command\":[\"", std::getenv("PS_BIN_DIR"), "/", program,
+                                   "\",\"--scheduler=", listen_, "\",\"--minloglevel=2\"]}")});
+  }
+
+  // A pod of the Job.
+  std::unique_ptr<Program> Scheduler(const std::string& pod) const {
+    ::setenv("POD_NAME", pod.c_str(), 1);
+    return std::make_unique<Program>(
+        "ps_train", std::vector<std::string>{"--config", "job.yaml", "--listen", listen_},
+        place_.path());
+  }
+
+  const Workplace place_;
+  const CountedData data_{place_, kRows};
+  const FakeKubernetes api_;
+  std::string listen_;
+};
+
+TEST_F(PodsTest, ASchedulerWhosePodIsKilledComesBackInAnother) {
+  Deploy("ctr-server", "ps_server", 2);
+  Deploy("ctr-worker", "ps_worker", 2);
+  {
+    const auto first = Scheduler("ctr-aaaaa");
+    ASSERT_TRUE(first->WaitForError("checkpoint 2 is written")) << first->Wait().err;
+    first->Signal(SIGKILL);
+    first->Wait();
+  }
+  {
+    // Busy for a while, and then an answer is lost: nothing comes of it.
+    api_.MakeFail("GET", 429, 2, false);
+    api_.MakeFail("PUT", 503, 1, true);
+    const auto second = Scheduler("ctr-bbbbb");
+    ASSERT_TRUE(second->WaitForError("the scheduler is back: 2 shards and 2 workers are there"))
+        << second->Wait().err;
+    ASSERT_TRUE(second->WaitForError("is written")) << second->Wait().err;
+    second->Signal(SIGKILL);
+    second->Wait();
+  }
+  const Finished finished = Scheduler("ctr-ccccc")->Wait(100);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("the scheduler is back: 2 shards and 2 workers are there"));
+  data_.ExpectCounted(place_ / "out", kPasses);
+  api_.Ask({.method = "DELETE", .path = "/apis/batch/v1/namespaces/training/jobs/ctr"});
+  const auto left = api_.Ask({.path = "/test/objects"});
+  for (const auto& object : left.fields().at("objects").list_value().values()) {
+    EXPECT_THAT(object.string_value(), testing::Not(HasSubstr("ctr-state")));
+  }
+}
+
+// It was only slow: another has the Lease and the records by now. It ends without a word to the
+// nodes, which are the other's.
+TEST_F(PodsTest, ASchedulerThatWasReplacedEnds) {
+  Deploy("ctr-server", "ps_server", 2);
+  Deploy("ctr-worker", "ps_worker", 2);
+  const auto first = Scheduler("ctr-aaaaa");
+  ASSERT_TRUE(first->WaitForError("checkpoint 1 is written")) << first->Wait().err;
+  first->Signal(SIGSTOP);
+  {
+    const auto other = KubernetesStateStore::Open(
+        {.access = api_.Access(), .name = "ctr-state", .identity = "ctr-other"});
+    ASSERT_TRUE(other.ok()) << other.status();
+    first->Signal(SIGCONT);
+    const Finished replaced = first->Wait();
+    EXPECT_EQ(replaced.exit_code, 75);
+    EXPECT_THAT(replaced.err, HasSubstr("another scheduler has taken this job over"));
+  }
+  const Finished finished = Scheduler("ctr-bbbbb")->Wait(100);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("the scheduler is back: 2 shards and 2 workers are there"));
+  data_.ExpectCounted(place_ / "out", kPasses);
+}
+
+TEST_F(PodsTest, WhatIsNotThereIsSaid) {
+  const auto train = [&](const std::string& state) {
+    return RunProgram("ps_train",
+                      {"--config", "job.yaml", "--listen", listen_, "--set",
+                       absl::StrCat("cluster.state=", state)},
+                      place_.path());
+  };
+  Finished refused = train("kubernetes://Not_A_Name");
+  EXPECT_EQ(refused.exit_code, 3);
+  EXPECT_THAT(refused.err, HasSubstr("expected kubernetes://NAME"));
+  ::unsetenv("KUBERNETES_SERVICE_HOST");
+  refused = train("kubernetes://ctr-state");
+  EXPECT_EQ(refused.exit_code, 3);
+  EXPECT_THAT(refused.err, HasSubstr("not in a pod"));
+}
+
+}  // namespace
+}  // namespace ps
