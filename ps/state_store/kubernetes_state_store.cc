@@ -22,6 +22,8 @@ using google::protobuf::Value;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+// With the version that was read, so a stale one gets 409. It leaves labels and owners as they are.
+constexpr char kPatch[] = "application/merge-patch+json";
 constexpr milliseconds kLeaderPoll{250};
 constexpr int kMostTries = 4;  // of a commit whose earlier answers were lost
 // What the API server takes is 1 MiB of values.
@@ -120,9 +122,10 @@ KubernetesStateStore::~KubernetesStateStore() {
   renewer_.join();
   if (lease_version_.empty()) return;  // somebody else's by now
   const auto given =
-      client_.Ask({.method = "PUT",
+      client_.Ask({.method = "PATCH",
                    .path = absl::StrCat(LeasesPath(options_.access), "/", options_.name),
-                   .body = LeaseBody(options_, "", lease_version_, frame_.term)},
+                   .body = LeaseBody(options_, "", lease_version_, frame_.term),
+                   .content_type = kPatch},
                   After(milliseconds(1000)));
   if (!given.ok()) LOG(WARNING) << "giving the Lease back: " << given.status();
 }
@@ -151,10 +154,11 @@ absl::Status KubernetesStateStore::Acquire() {
       const bool free =
           holder.empty() || holder == options_.identity || steady_clock::now() - seen_at >= lasts;
       if (free) {
-        take = {.method = "PUT",
+        take = {.method = "PATCH",
                 .path = absl::StrCat(path, "/", options_.name),
                 .body = LeaseBody(options_, options_.identity, seen,
-                                  JsonInteger(spec, "leaseTransitions") + 1)};
+                                  JsonInteger(spec, "leaseTransitions") + 1),
+                .content_type = kPatch};
       }
     }
     if (!take.path.empty()) {
@@ -182,9 +186,14 @@ absl::Status KubernetesStateStore::Read() {
     return absl::OkStatus();
   }
   PS_RETURN_IF_ERROR(map.status());
+  const Struct data = JsonPart(*map, "binaryData");
+  if (JsonMember(data, "state") == nullptr) {  // made for us beforehand
+    version_ = ResourceVersion(*map);
+    return absl::OkStatus();
+  }
   std::string packed;
   const std::string path = "ConfigMap " + options_.name;
-  if (!absl::Base64Unescape(JsonText(JsonPart(*map, "binaryData"), "state"), &packed)) {
+  if (!absl::Base64Unescape(JsonText(data, "state"), &packed)) {
     return absl::DataLossError(path + ": \"state\" is not base64");
   }
   const absl::StatusOr<std::string> bytes = Decompressed(packed);
@@ -212,11 +221,12 @@ absl::Status KubernetesStateStore::Put(const StateRecords& records, const StateF
   const std::string maps = ConfigMapsPath(options_.access);
   PS_ASSIGN_OR_RETURN(
       const Struct written,
-      client_.Ask({.method = version_.empty() ? "POST" : "PUT",
+      client_.Ask({.method = version_.empty() ? "POST" : "PATCH",
                    .path = version_.empty() ? maps : absl::StrCat(maps, "/", options_.name),
                    .body = absl::StrCat("{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",",
                                         Metadata(options_, version_),
-                                        ",\"binaryData\":{\"state\":", JsonBytes(packed), "}}")},
+                                        ",\"binaryData\":{\"state\":", JsonBytes(packed), "}}"),
+                   .content_type = version_.empty() ? "application/json" : kPatch},
                   After(options_.call_limit)));
   version_ = ResourceVersion(written);
   records_ = records;
@@ -253,7 +263,7 @@ absl::Status KubernetesStateStore::Commit(
     if (tries > 0 && all == records_) return absl::OkStatus();
     put = Put(all, {frame_.sequence + 1, term});
     if (!absl::IsAborted(put)) return put;
-    // Either another leads, or an earlier PUT of ours was done and its answer lost.
+    // Either another leads, or an earlier patch of ours was done and its answer lost.
     PS_RETURN_IF_ERROR(Load().status());
   }
   return put;
@@ -279,9 +289,10 @@ void KubernetesStateStore::Renew() {
     if (lease.ok()) {
       const std::uint64_t transitions = JsonInteger(JsonPart(*lease, "spec"), "leaseTransitions");
       lease = client.Ask(
-          {.method = "PUT",
+          {.method = "PATCH",
            .path = path,
-           .body = LeaseBody(options_, options_.identity, ResourceVersion(*lease), transitions)},
+           .body = LeaseBody(options_, options_.identity, ResourceVersion(*lease), transitions),
+           .content_type = kPatch},
           After(period));
     }
     if (lease.ok()) {

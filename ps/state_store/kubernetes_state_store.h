@@ -6,8 +6,10 @@
 // monotonic clock, from when its resourceVersion was last seen to change; nobody's wall clock
 // matters.
 //
+// Objects that are there already, empty, need no right to create any.
+//
 // One caller thread. A ConfigMap holds 1 MiB, so the records are stored compressed (zstd). One object
-// and not several: a single PUT is all or nothing, and there is nothing that an older leader could
+// and not several: a single write is all or nothing, and there is nothing that an older leader could
 // still write to. Beyond the limit a commit is InvalidArgument.
 #pragma once
 

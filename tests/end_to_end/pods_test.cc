@@ -77,7 +77,7 @@ TEST_F(PodsTest, ASchedulerWhosePodIsKilledComesBackInAnother) {
   {
     // Busy for a while, and then an answer is lost: nothing comes of it.
     api_.MakeFail("GET", 429, 2, false);
-    api_.MakeFail("PUT", 503, 1, true);
+    api_.MakeFail("PATCH", 503, 1, true);
     const auto second = Scheduler("ctr-bbbbb");
     ASSERT_TRUE(second->WaitForError("the scheduler is back: 2 shards and 2 workers are there"))
         << second->Wait().err;

@@ -62,11 +62,35 @@ TEST_F(KubernetesStateStoreTest, KeepsRecordsAndRaisesTheTerm) {
   EXPECT_EQ((*store)->Load()->at("noise").size(), 900u << 10);
 }
 
+TEST_F(KubernetesStateStoreTest, WhatWasMadeBeforehandIsFilled) {
+  api_.Ask({.method = "POST",
+            .path = "/api/v1/namespaces/training/configmaps",
+            .body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"job","labels":{"a":"b"}}})"});
+  api_.Ask({.method = "POST",
+            .path = "/apis/coordination.k8s.io/v1/namespaces/training/leases",
+            .body = R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"job"}})"});
+  // Of these two objects, and no others.
+  api_.Ask({.method = "POST",
+            .path = "/test/role",
+            .body = R"([{"apiGroups":["","coordination.k8s.io"],"resources":["configmaps","leases"],)"
+                    R"("resourceNames":["job"],"verbs":["get","patch"]}])"});
+  auto store = KubernetesStateStore::Open(Options("one"));
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE((*store)->Load()->empty());
+  ASSERT_TRUE((*store)->Commit(Records{{"a", "1"}}).ok());
+  EXPECT_EQ((*store)->Load()->at("a"), "1");
+  const auto map = api_.Ask({.path = "/api/v1/namespaces/training/configmaps/job"});
+  EXPECT_EQ(JsonPart(map, "metadata").fields().at("labels").struct_value().fields_size(), 1);
+  KubernetesStateStore::Options other = Options("one");
+  other.name = "other";
+  EXPECT_TRUE(absl::IsPermissionDenied(KubernetesStateStore::Open(other).status()));
+}
+
 TEST_F(KubernetesStateStoreTest, DamageIsSaid) {
   KubernetesStateStore::Options options = Options("one");
   ASSERT_TRUE((*KubernetesStateStore::Open(options))->Commit(Records{{"a", "1"}}).ok());
   const std::string maps = "/api/v1/namespaces/training/configmaps/job";
-  for (const char* bytes : {"bm8genN0ZA==", ""}) {
+  for (const char* bytes : {"bm8genN0ZA==", ""}) {  // no zstd
     api_.Ask({.method = "PATCH",
               .path = maps,
               .body = absl::StrCat("{\"binaryData\":{\"state\":\"", bytes, "\"}}"),
@@ -135,17 +159,17 @@ TEST_F(KubernetesStateStoreTest, BusyServersAreAskedAgainAndLostAnswersDoNoHarm)
   options.lease = std::chrono::seconds(60);  // no renewal comes between
   auto store = KubernetesStateStore::Open(options);
   ASSERT_TRUE(store.ok()) << store.status();
-  api_.MakeFail("PUT", 429, 2, false);
+  api_.MakeFail("PATCH", 429, 2, false);
   ASSERT_TRUE((*store)->Commit(Records{{"a", "1"}}).ok());
   for (const int status : {500, 503, 429}) {
-    api_.MakeFail("PUT", status, 1, true);  // done, but the answer says otherwise
+    api_.MakeFail("PATCH", status, 1, true);  // done, but the answer says otherwise
     const absl::Status committed = (*store)->Commit(Records{{"a", std::to_string(status)}});
     ASSERT_TRUE(committed.ok()) << committed;
     EXPECT_EQ((*store)->Load()->at("a"), std::to_string(status));
   }
   api_.MakeFail("GET", 410, 1, false);
   EXPECT_EQ((*store)->Load()->at("a"), "429");
-  api_.MakeFail("PUT", 422, 1, false);
+  api_.MakeFail("PATCH", 422, 1, false);
   EXPECT_TRUE(absl::IsInvalidArgument((*store)->Commit(Records{{"a", "2"}})));
   ASSERT_TRUE((*store)->Commit(Records{{"a", "3"}}).ok());
 }
