@@ -121,6 +121,11 @@ std::vector<std::pair<const absl::string_view, std::string>> CurveValues(const J
   };
 }
 
+// Trees have no scheduler that comes back, and a job may keep its state elsewhere.
+bool KeepsStateThere(const JobConfig& job) {
+  return job.model.type != "gbdt" && job.cluster.state.empty();
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
@@ -130,6 +135,7 @@ absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
     return Wrong("--owner_uid", rendering.owner_uid, "the metadata.uid of the Job");
   }
   const KubernetesConfig& k = job.kubernetes;
+  const bool keeps_state = KeepsStateThere(job);
   const std::string gpu =
       k.worker_gpus > 0 ? absl::StrCat(", nvidia.com/gpu: \"", k.worker_gpus, "\"") : "";
   std::vector<std::pair<const absl::string_view, std::string>> values = {
@@ -150,11 +156,19 @@ absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
       {"@OUTPUT_CLAIM@", k.output_claim},
       {"@OUTPUT_PATH@", JsonString(job.output.dir.substr(0, job.output.dir.rfind('/')))},
       {"@OWNER@", Owner(job.job, rendering.owner_uid)},
+      // A Job waits for up to ten minutes before it starts a pod again. Nodes that the next scheduler
+      // does not know had better end soon.
+      {"@NODE_ARGS@", keeps_state || !job.cluster.state.empty() ? ", --silence_limit_s=1200" : ""},
+      {"@API@", keeps_state ? "true" : "false"},
+      {"@SCHEDULER_ARGS@", keeps_state ? absl::StrCat(", \"--set=cluster.state=kubernetes://",
+                                                      job.job, "-state\"")
+                                       : ""},
   };
   for (auto& value : CurveValues(job)) values.push_back(std::move(value));
-  std::string text = absl::StrReplaceAll(
-      absl::StrJoin({kKubernetesScheduler, kKubernetesNodes, kKubernetesServices}, "---\n"),
-      values);
+  // The Job last: its pod can be made when all that it needs is there.
+  std::vector<std::string> parts = {kKubernetesServices, kKubernetesNodes, kKubernetesScheduler};
+  if (keeps_state) parts.insert(parts.begin(), kKubernetesRights);
+  std::string text = absl::StrReplaceAll(absl::StrJoin(parts, "---\n"), values);
   // Last: the job file is anybody's text, and nothing in it is replaced.
   return absl::StrReplaceAll(text, {{"    @JOB@\n", Indented(rendering.job_yaml, 4)}});
 }
