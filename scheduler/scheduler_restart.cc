@@ -72,8 +72,7 @@ SchedulerMachine::Record SchedulerMachine::JobRecord() const {
   return {kJob, job.SerializeAsString()};
 }
 
-void SchedulerMachine::PersistMembers() {
-  if (options_.store == nullptr) return;
+SchedulerMachine::Record SchedulerMachine::MembersRecord() const {
   scheduler::Members members;
   for (const Member& member : membership_.members()) {
     scheduler::Members::Member& saved = *members.add_members();
@@ -85,7 +84,16 @@ void SchedulerMachine::PersistMembers() {
     saved.set_alive(member.alive);
     saved.set_leaving(member.leaving);
   }
-  Persist({{kMembers, members.SerializeAsString()}});
+  return {kMembers, members.SerializeAsString()};
+}
+
+void SchedulerMachine::PersistMembers() {
+  if (options_.store != nullptr) Persist({MembersRecord()});
+}
+
+// How many there shall be, and who leaves.
+void SchedulerMachine::PersistWanted() {
+  if (options_.store != nullptr) Persist({JobRecord(), MembersRecord()});
 }
 
 // With a new gen what is done is another set: it may not be older than that.

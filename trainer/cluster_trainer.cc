@@ -295,7 +295,7 @@ absl::StatusOr<ClusterResult> ClusterTrainer::Run::RunCluster(const ClusterJob& 
     case Nodes::kProcesses: return RunLocalCluster(job, options_.shape, callbacks);
     case Nodes::kJoining: break;
   }
-  return RunJoinedCluster(job, options_.shape, callbacks, {.listen = options_.listen});
+  return RunJoinedCluster(job, options_.shape, callbacks, {.listen = options_.listen, .deployments = options_.deployments});
 }
 
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {

@@ -5,7 +5,9 @@
 #include <signal.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,12 +17,14 @@
 #include "ps/wire/zeromq_transport.h"
 #include "tests/end_to_end/counted_data.h"
 #include "tests/end_to_end/program.h"
+#include "tests/end_to_end/watched_job.h"
 #include "tests/state_store/fake_kubernetes.h"
 
 namespace ps {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr int kRows = 20000;
 constexpr int kPasses = 160;
@@ -37,7 +41,8 @@ class PodsTest : public testing::Test {
               absl::StrCat("job: ctr\ndata: {train: {files: ['", place_ / "train.svm", "']}}\nmodel: ",
                            CountedData::kModel, "\ncheckpoint: {dir: ckpt, every: 0.5}\n",
                            "train: {passes: ", kPasses, "}\noutput: {dir: out}\n",
-                           "cluster: {servers: 2, workers: 2, state: 'kubernetes://ctr-state'}\n"));
+                           "cluster: {servers: 2, workers: 2, state: 'kubernetes://ctr-state', http: "
+                           "'127.0.0.1:0'}\n"));
     api_.Ask({.method = "POST", .path = "/test/job", .body = R"({"name":"ctr","uid":"12-34"})"});
     ::setenv("PS_JOB_UID", "12-34", 1);
   }
@@ -52,15 +57,40 @@ class PodsTest : public testing::Test {
   }
 
   // A pod of the Job.
-  std::unique_ptr<Program> Scheduler(const std::string& pod) const {
+  std::unique_ptr<Program> Scheduler(const std::string& pod,
+                                     const std::vector<std::string>& more = {}) const {
     ::setenv("POD_NAME", pod.c_str(), 1);
-    return std::make_unique<Program>(
-        "ps_train", std::vector<std::string>{"--config", "job.yaml", "--listen", listen_},
-        place_.path());
+    std::vector<std::string> arguments = {"--config", "job.yaml", "--listen", listen_,
+                                          "--deployments", "ctr"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return std::make_unique<Program>("ps_train", arguments, place_.path());
+  }
+
+  struct Pod {
+    std::string owner;
+    double cost = 0, restarts = 0;
+    bool terminating = false;
+  };
+  std::map<std::string, Pod> Pods() const {
+    std::map<std::string, Pod> pods;
+    const auto answer = api_.Ask({.path = "/test/pods"});
+    for (const auto& value : answer.fields().at("pods").list_value().values()) {
+      const auto& pod = value.struct_value().fields();
+      pods[pod.at("name").string_value()] = {
+          pod.at("owner").string_value(), pod.at("cost").number_value(),
+          pod.at("restarts").number_value(), pod.at("terminating").bool_value()};
+    }
+    return pods;
+  }
+  std::set<std::string> Hosts(const std::string& kind) const {
+    std::set<std::string> hosts;
+    for (const JsonValue& node : job_.Living(kind)) hosts.insert(node.members.at("host").text);
+    return hosts;
   }
 
   const Workplace place_;
   const CountedData data_{place_, kRows};
+  const WatchedJob job_{place_};
   const FakeKubernetes api_;
   std::string listen_;
 };
@@ -92,7 +122,7 @@ TEST_F(PodsTest, ASchedulerWhosePodIsKilledComesBackInAnother) {
   api_.Ask({.method = "DELETE", .path = "/apis/batch/v1/namespaces/training/jobs/ctr"});
   const auto left = api_.Ask({.path = "/test/objects"});
   for (const auto& object : left.fields().at("objects").list_value().values()) {
-    EXPECT_THAT(object.string_value(), testing::Not(HasSubstr("ctr-state")));
+    EXPECT_THAT(object.string_value(), Not(HasSubstr("ctr-state")));
   }
 }
 
@@ -117,6 +147,39 @@ TEST_F(PodsTest, ASchedulerThatWasReplacedEnds) {
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(finished.err, HasSubstr("the scheduler is back: 2 shards and 2 workers are there"));
   data_.ExpectCounted(place_ / "out", kPasses);
+}
+
+// Out and in again, by command, with an API server that is busy and one that was faster; the pods
+// that go are those that the scheduler has emptied.
+TEST_F(PodsTest, ScalesByCommand) {
+  Deploy("ctr-server", "ps_server", 2);
+  Deploy("ctr-worker", "ps_worker", 2);
+  const auto run = Scheduler("ctr-aaaaa", {"--set", "train.passes=400"});
+  ASSERT_TRUE(run->WaitForError("training begins")) << run->Wait().err;
+  api_.MakeFail("PATCH", 409, 1, false, "/scale");
+  api_.MakeFail("PATCH", 429, 1, false, "/scale");
+  EXPECT_EQ(job_.Ctl({"scale", "--servers", "4", "--workers", "3"}).exit_code, 0);
+  ASSERT_TRUE(job_.Settles(*run, 4, 3));
+  EXPECT_EQ(Pods().size(), 7u);
+  // This one would not be the controller's choice.
+  const JsonValue first = job_.Living("servers").front();
+  const std::string node = absl::StrCat(NumberAt(first, "node"));
+  EXPECT_EQ(job_.Ctl({"drain", node}).exit_code, 0);
+  ASSERT_TRUE(job_.Settles(*run, 3, 3));
+  EXPECT_FALSE(Pods().contains(first.members.at("host").text));
+  api_.MakeFail("PATCH", 503, 1, true, "/scale");
+  EXPECT_EQ(job_.Ctl({"scale", "--servers", "2", "--workers", "1"}).exit_code, 0);
+  ASSERT_TRUE(job_.Settles(*run, 2, 1));
+  const std::set<std::string> servers = Hosts("servers");
+  for (const auto& [name, pod] : Pods()) {
+    if (pod.owner == "ctr-server" && !pod.terminating) EXPECT_TRUE(servers.contains(name)) << name;
+    EXPECT_EQ(pod.restarts, 0) << name;
+  }
+  const Finished finished = run->Wait(300);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, Not(HasSubstr("rollback")));
+  EXPECT_THAT(finished.err, Not(HasSubstr("is gone")));
+  data_.ExpectCounted(place_ / "out", 400);
 }
 
 TEST_F(PodsTest, WhatIsNotThereIsSaid) {

@@ -53,6 +53,9 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
 struct JoinedClusterOptions {
   std::string listen;
   MonotonicTime gather_limit = std::chrono::minutes(10);
+  // Not empty: this is a pod, and the nodes are those of the Deployments NAME-server and
+  // NAME-worker, whose number follows what the scheduler wants (pod_scaler.h).
+  std::string deployments;
 };
 absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterShape shape,
                                                const ClusterCallbacks& callbacks,
