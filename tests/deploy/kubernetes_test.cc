@@ -140,22 +140,33 @@ TEST(Kubernetes, ObjectsFitEachOther) {
   // The state's objects are those that the scheduler is told of and has the right to.
   EXPECT_THAT(YAML::Dump(scheduler), HasSubstr("--set=cluster.state=kubernetes://ctr-state"));
   EXPECT_TRUE(objects.count("ConfigMap/ctr-state") == 1 && objects.count("Lease/ctr-state") == 1);
+  std::map<std::string, std::string> rights;
   for (const YAML::Node& rule : objects.at("Role/ctr-scheduler")["rules"]) {
-    EXPECT_EQ(YAML::Dump(rule["resourceNames"]), "[ctr-state]");
-    EXPECT_EQ(YAML::Dump(rule["verbs"]), "[get, patch]");
+    rights[rule["resources"][0].as<std::string>()] =
+        absl::StrCat(YAML::Dump(rule["apiGroups"]), " ", rule["resourceNames"] ? YAML::Dump(rule["resourceNames"]) : "",
+                     " ", YAML::Dump(rule["verbs"]));
   }
+  EXPECT_EQ(rights, (std::map<std::string, std::string>{
+                        {"configmaps", "[\"\"] [ctr-state] [get, patch]"},
+                        {"leases", "[coordination.k8s.io] [ctr-state] [get, patch]"},
+                        {"deployments/scale", "[apps] [ctr-server, ctr-worker] [get, patch]"},
+                        {"pods", "[\"\"]  [patch]"}}));
+  EXPECT_THAT(YAML::Dump(scheduler), HasSubstr("--deployments=ctr"));
   const YAML::Node binding = objects.at("RoleBinding/ctr-scheduler");
   EXPECT_EQ(binding["roleRef"]["name"].as<std::string>(), "ctr-scheduler");
   EXPECT_EQ(binding["subjects"][0]["name"].as<std::string>(), "ctr-scheduler");
   EXPECT_TRUE(objects.count("ServiceAccount/ctr-scheduler"));
 }
 
-TEST(Kubernetes, AJobThatKeepsNoStateThereHasNoRight) {
+TEST(Kubernetes, RightsAreThoseOfTheJob) {
   for (const char* change : {"cluster.state=/models/state", "cluster.state=etcd://etcd:2379/ctr", "model.type=gbdt"}) {
     const std::string text = Render(Load(kJob, {change}));
     EXPECT_THAT(KubernetesErrors(text), IsEmpty()) << change;
-    for (const char* absent : {"kind: Role", "kind: Lease", "ctr-state", "automountServiceAccountToken: true"}) {
+    for (const char* absent : {"kind: Lease", "ctr-state", "leases"}) {
       EXPECT_THAT(text, testing::Not(HasSubstr(absent))) << change;
+    }
+    for (const char* of_scaling : {"kind: Role", "automountServiceAccountToken: true", "--deployments"}) {
+      EXPECT_EQ(text.find(of_scaling) == std::string::npos, std::string(change) == "model.type=gbdt") << of_scaling;
     }
   }
 }

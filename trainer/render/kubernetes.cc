@@ -121,9 +121,38 @@ std::vector<std::pair<const absl::string_view, std::string>> CurveValues(const J
   };
 }
 
-// Trees have no scheduler that comes back, and a job may keep its state elsewhere.
-bool KeepsStateThere(const JobConfig& job) {
-  return job.model.type != "gbdt" && job.cluster.state.empty();
+// What the scheduler does through the API server: it scales its nodes, but for trees, and keeps its
+// state there, unless the job says where else.
+struct ApiUse {
+  bool scales = false;
+  bool keeps_state = false;
+};
+
+ApiUse UseOfApi(const JobConfig& job) {
+  const bool trees = job.model.type == "gbdt";
+  return {!trees, !trees && job.cluster.state.empty()};
+}
+
+std::vector<std::pair<const absl::string_view, std::string>> ApiValues(const JobConfig& job) {
+  const ApiUse use = UseOfApi(job);
+  std::string arguments, rules;
+  if (use.scales) absl::StrAppend(&arguments, ", --deployments=", job.job);
+  if (use.keeps_state) {
+    const std::string name = job.job + "-state";
+    absl::StrAppend(&arguments, ", \"--set=cluster.state=kubernetes://", name, "\"");
+    for (const char* of : {"\"\"], resources: [configmaps]", "coordination.k8s.io], resources: [leases]"}) {
+      absl::StrAppend(&rules, "\n- {apiGroups: [", of, ", resourceNames: [", name, "], verbs: [get, patch]}");
+    }
+  }
+  const bool comes_back = use.keeps_state || !job.cluster.state.empty();
+  return {
+      {"@API@", use.scales ? "true" : "false"},
+      {"@SCHEDULER_ARGS@", arguments},
+      {"@STATE_RULES@", rules},
+      // A Job waits for up to ten minutes before it starts a pod again. Nodes that the next scheduler
+      // does not know had better end soon.
+      {"@NODE_ARGS@", comes_back ? ", --silence_limit_s=1200" : ""},
+  };
 }
 
 }  // namespace
@@ -135,7 +164,6 @@ absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
     return Wrong("--owner_uid", rendering.owner_uid, "the metadata.uid of the Job");
   }
   const KubernetesConfig& k = job.kubernetes;
-  const bool keeps_state = KeepsStateThere(job);
   const std::string gpu =
       k.worker_gpus > 0 ? absl::StrCat(", nvidia.com/gpu: \"", k.worker_gpus, "\"") : "";
   std::vector<std::pair<const absl::string_view, std::string>> values = {
@@ -156,18 +184,13 @@ absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
       {"@OUTPUT_CLAIM@", k.output_claim},
       {"@OUTPUT_PATH@", JsonString(job.output.dir.substr(0, job.output.dir.rfind('/')))},
       {"@OWNER@", Owner(job.job, rendering.owner_uid)},
-      // A Job waits for up to ten minutes before it starts a pod again. Nodes that the next scheduler
-      // does not know had better end soon.
-      {"@NODE_ARGS@", keeps_state || !job.cluster.state.empty() ? ", --silence_limit_s=1200" : ""},
-      {"@API@", keeps_state ? "true" : "false"},
-      {"@SCHEDULER_ARGS@", keeps_state ? absl::StrCat(", \"--set=cluster.state=kubernetes://",
-                                                      job.job, "-state\"")
-                                       : ""},
   };
   for (auto& value : CurveValues(job)) values.push_back(std::move(value));
+  for (auto& value : ApiValues(job)) values.push_back(std::move(value));
   // The Job last: its pod can be made when all that it needs is there.
   std::vector<std::string> parts = {kKubernetesServices, kKubernetesNodes, kKubernetesScheduler};
-  if (keeps_state) parts.insert(parts.begin(), kKubernetesRights);
+  if (UseOfApi(job).keeps_state) parts.insert(parts.begin(), kKubernetesState);
+  if (UseOfApi(job).scales) parts.insert(parts.begin(), kKubernetesRights);
   std::string text = absl::StrReplaceAll(absl::StrJoin(parts, "---\n"), values);
   // Last: the job file is anybody's text, and nothing in it is replaced.
   return absl::StrReplaceAll(text, {{"    @JOB@\n", Indented(rendering.job_yaml, 4)}});

@@ -202,8 +202,8 @@ data:
     @JOB@
 )";
 
-// What the scheduler does through the API server, of jobs that can go on with another one.
-inline constexpr char kKubernetesRights[] = R"(apiVersion: v1
+// The state that the scheduler keeps in the API server, of jobs that keep it there.
+inline constexpr char kKubernetesState[] = R"(apiVersion: v1
 kind: ConfigMap
 metadata:
   name: @NAME@-state
@@ -216,16 +216,18 @@ metadata:
   name: @NAME@-state
   namespace: @NAMESPACE@
   labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@}@OWNER@
----
-apiVersion: rbac.authorization.k8s.io/v1
+)";
+
+// What the scheduler may do there.
+inline constexpr char kKubernetesRights[] = R"(apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: @NAME@-scheduler
   namespace: @NAMESPACE@
   labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@}@OWNER@
 rules:
-- {apiGroups: [""], resources: [configmaps], resourceNames: [@NAME@-state], verbs: [get, patch]}
-- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [@NAME@-state], verbs: [get, patch]}
+- {apiGroups: [apps], resources: [deployments/scale], resourceNames: [@NAME@-server, @NAME@-worker], verbs: [get, patch]}
+- {apiGroups: [""], resources: [pods], verbs: [patch]}@STATE_RULES@
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
