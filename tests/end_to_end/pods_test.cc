@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <yaml-cpp/yaml.h>
 
 #include <chrono>
 #include <map>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "ps/state_store/kubernetes_state_store.h"
 #include "ps/wire/zeromq_transport.h"
 #include "tests/end_to_end/counted_data.h"
@@ -45,6 +47,53 @@ class PodsTest : public testing::Test {
                            "'127.0.0.1:0'}\n"));
     api_.Ask({.method = "POST", .path = "/test/job", .body = R"({"name":"ctr","uid":"12-34"})"});
     ::setenv("PS_JOB_UID", "12-34", 1);
+    GiveRenderedObjects();
+  }
+
+  // The scheduler has the rights that are rendered for such a job, to objects that are rendered.
+  void GiveRenderedObjects() {
+    const Finished rendered = RunProgram(
+        "ps_train",
+        {"--config", "job.yaml", "--render", "kubernetes", "--set", "cluster.state=''", "--set",
+         "kubernetes={image: i, data_claim: d, output_claim: o}", "--set", "output.dir=/models/ctr"},
+        place_.path());
+    ASSERT_EQ(rendered.exit_code, 0) << rendered.err;
+    std::vector<std::string> rules;
+    for (const YAML::Node& object : YAML::LoadAll(rendered.out)) {
+      const std::string kind = object["kind"].as<std::string>();
+      const std::string name = object["metadata"]["name"].as<std::string>();
+      if (kind == "Role") {
+        for (const YAML::Node& rule : object["rules"]) {
+          std::vector<std::string> fields;
+          for (const auto& field : rule) {
+            std::vector<std::string> values;
+            for (const YAML::Node& value : field.second) {
+              values.push_back(absl::StrCat("\"", value.as<std::string>(), "\""));
+            }
+            fields.push_back(absl::StrCat("\"", field.first.as<std::string>(), "\":[",
+                                          absl::StrJoin(values, ","), "]"));
+          }
+          rules.push_back(absl::StrCat("{", absl::StrJoin(fields, ","), "}"));
+        }
+      }
+      if (name != "ctr-state") continue;
+      const bool lease = kind == "Lease";
+      const std::string api = object["apiVersion"].as<std::string>();
+      api_.Ask({.method = "POST",
+                .path = absl::StrCat(lease ? "/apis/" : "/api/", api, "/namespaces/training/",
+                                     lease ? "leases" : "configmaps"),
+                .body = absl::StrCat("{\"apiVersion\":\"", api, "\",\"kind\":\"", kind,
+                                     "\",\"metadata\":{\"name\":\"", name, "\"}}")});
+    }
+    SetRole(rules);
+    for (const std::string& rule : rules) {
+      if (rule.find("\"pods\"") == std::string::npos) without_pods_.push_back(rule);
+    }
+  }
+  void SetRole(const std::vector<std::string>& rules) const {
+    api_.Ask({.method = "POST",
+              .path = "/test/role",
+              .body = absl::StrCat("[", absl::StrJoin(rules, ","), "]")});
   }
 
   // A Deployment of the controller, whose pods run the program.
@@ -93,6 +142,7 @@ class PodsTest : public testing::Test {
   const WatchedJob job_{place_};
   const FakeKubernetes api_;
   std::string listen_;
+  std::vector<std::string> without_pods_;  // rules of the Role
 };
 
 TEST_F(PodsTest, ASchedulerWhosePodIsKilledComesBackInAnother) {
@@ -180,6 +230,61 @@ TEST_F(PodsTest, ScalesByCommand) {
   EXPECT_THAT(finished.err, Not(HasSubstr("rollback")));
   EXPECT_THAT(finished.err, Not(HasSubstr("is gone")));
   data_.ExpectCounted(place_ / "out", 400);
+}
+
+TEST_F(PodsTest, ScalesByThePolicyAndFollowsOthers) {
+  Deploy("ctr-server", "ps_server", 2);
+  Deploy("ctr-worker", "ps_worker", 2);
+  const auto run = Scheduler(
+      "ctr-aaaaa", {"--set", "train.passes=300", "--set",
+                    "cluster.scale={memory_per_server_gib: 0.001, max_servers: 3, every: 0.5}"});
+  ASSERT_TRUE(run->WaitForError("the scaling policy wants")) << run->Wait().err;
+  ASSERT_TRUE(job_.Settles(*run, 3, 2));
+  // As kubectl scale does.
+  const auto scale = [&](int workers) {
+    api_.Ask({.method = "PATCH",
+              .path = "/apis/apps/v1/namespaces/training/deployments/ctr-worker/scale",
+              .body = absl::StrCat("{\"spec\":{\"replicas\":", workers, "}}"),
+              .content_type = "application/merge-patch+json"});
+  };
+  scale(4);
+  ASSERT_TRUE(job_.Settles(*run, 3, 4));
+  scale(1);
+  ASSERT_TRUE(job_.Settles(*run, 3, 1));
+  ASSERT_TRUE(run->WaitForError("3 servers and 1 workers are wanted instead of 3 and 4"));
+  const Finished finished = run->Wait(300);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, Not(HasSubstr("rollback")));
+  data_.ExpectCounted(place_ / "out", 300);
+  // Of a job that is done no pod is left to wait for another.
+  for (int i = 0; i < 500 && !Pods().empty(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_TRUE(Pods().empty());
+}
+
+// The scheduler dies while pods are being emptied, and the next one has no right to say which pods
+// are to go: there are as many as were wanted all the same.
+TEST_F(PodsTest, GoesOnScalingAfterARestartAndWithoutTheRightToPods) {
+  Deploy("ctr-server", "ps_server", 4);
+  Deploy("ctr-worker", "ps_worker", 1);
+  const std::vector<std::string> more = {"--set", "cluster.servers=4", "--set",
+                                         "cluster.workers=1", "--set", "train.passes=300"};
+  SetRole(without_pods_);
+  {
+    const auto first = Scheduler("ctr-aaaaa", more);
+    ASSERT_TRUE(first->WaitForError("training begins")) << first->Wait().err;
+    EXPECT_EQ(job_.Ctl({"scale", "--servers", "2"}).exit_code, 0);
+    first->Signal(SIGKILL);
+    first->Wait();
+  }
+  const auto second = Scheduler("ctr-bbbbb", more);
+  ASSERT_TRUE(second->WaitForError("the scheduler is back")) << second->Wait().err;
+  ASSERT_TRUE(second->WaitForError("pods is forbidden")) << second->Wait().err;
+  ASSERT_TRUE(job_.Settles(*second, 2, 1)) << second->Wait(300).err;
+  const Finished finished = second->Wait(300);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  data_.ExpectCounted(place_ / "out", 300);
 }
 
 TEST_F(PodsTest, WhatIsNotThereIsSaid) {

@@ -27,6 +27,7 @@ class FakeKubernetes {
         account_ / "key", " -out ", account_ / "ca.crt", " 2>/dev/null");
     if (std::system(make.c_str()) != 0) return;
     std::ofstream(account_ / "token") << "secret-token\n";
+    std::ofstream(account_ / "administrator") << "secret-token-of-the-administrator";
     std::ofstream(account_ / "namespace") << "training";
     const char* source = std::getenv("PS_SOURCE_DIR");
     const std::string script =
@@ -69,8 +70,11 @@ class FakeKubernetes {
     ::setenv("PS_SERVICE_ACCOUNT", (account_ / "").c_str(), 1);
   }
 
+  // As somebody who may do everything.
   google::protobuf::Struct Ask(const KubernetesClient::Call& call) const {
-    const auto answer = KubernetesClient(Access()).Ask(
+    KubernetesAccess access = Access();
+    access.token_file = account_ / "administrator";
+    const auto answer = KubernetesClient(access).Ask(
         call, std::chrono::steady_clock::now() + std::chrono::seconds(5));
     EXPECT_TRUE(answer.ok()) << answer.status();
     return answer.value_or(google::protobuf::Struct());

@@ -41,7 +41,7 @@ MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 COST = "controller.kubernetes.io/pod-deletion-cost"
 lock = threading.Lock()
 store, failures, pods = {}, [], {}
-rules = None  # of the account; without any it may do everything
+rules = None  # of the account; without any it may do everything, as the administrator does
 version = 100
 
 
@@ -125,8 +125,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = handle_any
 
     def answer(self, body):
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        told = self.headers.get("Authorization")
+        if told not in (f"Bearer {TOKEN}", f"Bearer {TOKEN}-of-the-administrator"):
             raise Refused(401, "Unauthorized")
+        self.limited = told == f"Bearer {TOKEN}" and rules is not None
         with lock:
             if self.path.startswith("/test/"):
                 return 200, self.test(self.path[6:], body)
@@ -171,7 +173,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if group != home:
             raise Refused(404, "the server could not find the requested resource")
         name, verb = match["name"], VERBS[self.command]
-        if rules is not None and not may(home.rpartition("/")[0], kind, verb, name):
+        if self.limited and not may(home.rpartition("/")[0], kind, verb, name):
             raise Refused(403, f"{kind} is forbidden: User cannot {verb} resource \"{name}\"")
         key = match["kind"], name
         if name is not None and key not in store:

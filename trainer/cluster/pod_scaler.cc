@@ -52,7 +52,7 @@ void PodScaler::Keep(SchedulerMachine& scheduler, MonotonicTime now) {
       if (kind.others.has_value()) count = std::max(1u, *std::exchange(kind.others, std::nullopt));
       if (told_[k] != kind.trouble) {
         told_[k] = kind.trouble;
-        if (!told_[k].empty()) scheduler.Tell(told_[k]);
+        scheduler.Tell(told_[k]);
       }
       std::set<std::string> pods;
       bool drained = true;
@@ -75,6 +75,7 @@ void PodScaler::Keep(SchedulerMachine& scheduler, MonotonicTime now) {
       kind.drained = drained;
       kind.gathering = !scheduler.running();
     }
+    if (!std::exchange(begun_, true)) news_ = true;
     if (news_) wake_.notify_one();
   }
   for (const NodeId node : release) {
@@ -103,6 +104,7 @@ void PodScaler::Run() {
       std::unique_lock<std::mutex> lock(mutex_);
       wake_.wait_for(lock, options_.poll, [this] { return stopping_ || news_; });
       if (stopping_) return;
+      if (!begun_) continue;
       news_ = false;
     }
     for (Kind& kind : kinds_) Step(kind);
@@ -118,8 +120,9 @@ void PodScaler::Step(Kind& kind) {
   // Without the right to it, the number is right all the same.
   absl::Status done = Mark(kind, leaving);
   if (const absl::Status scaled = Scale(kind, leaving); !scaled.ok()) done = scaled;
+  if (done.ok()) return;
   const std::lock_guard<std::mutex> lock(mutex_);
-  kind.trouble = done.ok() ? "" : absl::StrCat("Deployment ", kind.deployment, ": ", done.message());
+  kind.trouble = absl::StrCat("Deployment ", kind.deployment, ": ", done.message());
 }
 
 absl::Status PodScaler::SetCost(const std::string& pod, int cost) {

@@ -59,7 +59,7 @@ class PodScaler {
     bool gathering = true;          // nodes are still to come
     std::optional<std::uint32_t> replicas;  // as last read or set
     std::optional<std::uint32_t> others;    // somebody else has set so many; the scheduler is to know
-    std::string trouble;                    // what went wrong last; empty: nothing
+    std::string trouble;                    // what went wrong last; told once
     // Of the thread.
     std::map<std::string, bool> marked;  // pods with a low cost; false: there is no right to it
     std::chrono::steady_clock::time_point marked_at;
@@ -81,10 +81,11 @@ class PodScaler {
   KubernetesClient client_;  // of the thread
   std::array<Kind, kKinds> kinds_;
   std::map<NodeId, MonotonicTime> drained_since_;  // of Keep
-  std::array<std::string, kKinds> told_;           // of Keep: trouble that was told
+  std::array<std::string, kKinds> told_;           // of Keep: the trouble that was told
 
   std::mutex mutex_;
   std::condition_variable wake_;
+  bool begun_ = false;     // protected by mutex_: Keep has said what is wanted
   bool news_ = false;      // protected by mutex_
   bool stopping_ = false;  // protected by mutex_
   std::thread thread_;     // last: it uses all of the above
