@@ -70,6 +70,9 @@ class SchedulerMachine : public Machine {
     MonotonicTime heartbeat = std::chrono::milliseconds(500);
     int silent_beats = 4;  // of a worker that is missed: its chunks go to others
     std::function<bool()> stop_requested;  // polled; true: finish what is leased, export, and end
+    // Polled; true: store what is done and end without a word to the nodes, with which the next
+    // scheduler goes on. Needs a store.
+    std::function<bool()> hand_over;
     // Why the number of nodes cannot be changed by command. Empty: it can, whoever made this machine
     // starts and replaces processes until there are as many as wanted() says.
     std::string scaling_refusal = "the number of nodes of this job is fixed";
@@ -192,6 +195,7 @@ class SchedulerMachine : public Machine {
   void KeepProgress(MonotonicTime now);
   std::vector<Record> ProgressRecords();
   void PersistProgress();
+  void HandOver();
   absl::Status LoadStored();
   void Return(MonotonicTime now, Outbox& outbox);
 

@@ -136,6 +136,13 @@ void SchedulerMachine::PersistProgress() {
   Persist(ProgressRecords());
 }
 
+void SchedulerMachine::HandOver() {
+  Note("asked to leave: the nodes go on with the next scheduler");
+  if (phase_ == Phase::kTraining) PersistProgress();
+  if (status_.ok()) status_ = absl::UnavailableError("left the job to the next scheduler");
+  phase_ = Phase::kFinished;
+}
+
 absl::Status SchedulerMachine::LoadStored() {
   const auto& records = options_.stored;
   const auto at = [&](const char* name) -> std::string {

@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "trainer/cluster/pod_scaler.h"
 #include "trainer/cluster_trainer.h"
 #include "trainer/control/job_control.h"
 #include "trainer/embedded/embedded_trainer.h"
@@ -249,6 +250,15 @@ int Train(const std::vector<std::string>& overrides) {
   return result->complete ? 0 : static_cast<int>(ExitCode::kTerminated);
 }
 
+// In a pod: no other need try what cannot succeed, or was stopped by a person.
+void TellJob(int exit_code) {
+  const bool final = exit_code != 0 && exit_code != static_cast<int>(ExitCode::kTryAgain);
+  if (FLAGS_deployments.empty() || !final) return;
+  absl::StatusOr<KubernetesAccess> access = AccessFromPod();
+  const absl::Status told = access.ok() ? LetJobFail(*access, FLAGS_deployments) : access.status();
+  if (!told.ok()) LOG(WARNING) << "the Job may start another pod: " << told;
+}
+
 }  // namespace
 }  // namespace ps
 
@@ -263,6 +273,7 @@ constexpr char kUsage[] =
     "--set changes one key of the job, --dry_run prints the plan and stops, --local runs server and\n"
     "worker processes on this machine, --listen waits for the job's cluster.servers and\n"
     "cluster.workers, started by hand or by containers (ps_server and ps_worker --scheduler).\n"
+    "--deployments, in a pod: these are the pods of two Deployments, which are scaled.\n"
     "--render kubernetes prints the job as Kubernetes objects and stops.\n"
     "--http serves status and metrics, and takes the commands of ps_ctl.\n"
     "\n"
@@ -311,5 +322,7 @@ int main(int argc, char** argv) {
   }
   std::signal(SIGTERM, ps::RequestStop);
   std::signal(SIGINT, ps::RequestStop);
-  return ps::Train(overrides);
+  const int exit_code = ps::Train(overrides);
+  ps::TellJob(exit_code);
+  return exit_code;
 }

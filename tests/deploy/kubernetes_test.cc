@@ -150,6 +150,7 @@ TEST(Kubernetes, ObjectsFitEachOther) {
                         {"configmaps", "[\"\"] [ctr-state] [get, patch]"},
                         {"leases", "[coordination.k8s.io] [ctr-state] [get, patch]"},
                         {"deployments/scale", "[apps] [ctr-server, ctr-worker] [get, patch]"},
+                        {"jobs", "[batch] [ctr] [patch]"},
                         {"pods", "[\"\"]  [patch]"}}));
   EXPECT_THAT(YAML::Dump(scheduler), HasSubstr("--deployments=ctr"));
   const YAML::Node binding = objects.at("RoleBinding/ctr-scheduler");

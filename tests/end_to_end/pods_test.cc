@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "ps/state_store/etcd_client.h"
 #include "ps/state_store/kubernetes_state_store.h"
 #include "ps/wire/zeromq_transport.h"
 #include "tests/end_to_end/counted_data.h"
@@ -174,6 +175,43 @@ TEST_F(PodsTest, ASchedulerWhosePodIsKilledComesBackInAnother) {
   for (const auto& object : left.fields().at("objects").list_value().values()) {
     EXPECT_THAT(object.string_value(), Not(HasSubstr("ctr-state")));
   }
+}
+
+// An evicted pod gets SIGTERM: the next one has the Lease at once, and goes on.
+TEST_F(PodsTest, ASchedulerThatIsEvictedHandsOver) {
+  Deploy("ctr-server", "ps_server", 2);
+  Deploy("ctr-worker", "ps_worker", 2);
+  // Without checkpoints whatever the nodes had would be lost, if they were told to stop.
+  const std::vector<std::string> more = {"--set", "checkpoint.every=3600", "--set", "train.passes=20"};
+  const auto first = Scheduler("ctr-aaaaa", more);
+  ASSERT_TRUE(first->WaitForError(" 2/20 ")) << first->Wait().err;
+  first->Signal(SIGTERM);
+  const Finished evicted = first->Wait();
+  EXPECT_EQ(evicted.exit_code, 75);
+  EXPECT_THAT(evicted.err, HasSubstr("the nodes go on with the next scheduler"));
+  const auto second = Scheduler("ctr-bbbbb", more);
+  ASSERT_TRUE(second->WaitForError("the scheduler is back: 2 shards and 2 workers are there"))
+      << second->Wait().err;
+  const Finished finished = second->Wait(100);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, Not(HasSubstr("rollback")));
+  data_.ExpectCounted(place_ / "out", 20);
+}
+
+// Whom a person has stopped, or what cannot succeed, no other pod need try.
+TEST_F(PodsTest, AJobThatHasEndedForGoodStartsNoOtherPod) {
+  Deploy("ctr-server", "ps_server", 2);
+  Deploy("ctr-worker", "ps_worker", 2);
+  const auto limit = [&] {
+    const auto job = api_.Ask({.path = "/apis/batch/v1/namespaces/training/jobs/ctr"});
+    return JsonInteger(JsonPart(job, "spec"), "backoffLimit");
+  };
+  const auto run = Scheduler("ctr-aaaaa");
+  ASSERT_TRUE(run->WaitForError("training begins")) << run->Wait().err;
+  EXPECT_EQ(limit(), 6u);
+  EXPECT_EQ(job_.Ctl({"stop"}).exit_code, 0);
+  EXPECT_EQ(run->Wait().exit_code, 143);
+  EXPECT_EQ(limit(), 0u);
 }
 
 // It was only slow: another has the Lease and the records by now. It ends without a word to the

@@ -113,6 +113,7 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
       "the nodes of this job come by themselves: start more of them, with --scheduler, or drain "
       "those that are to go (in Kubernetes: kubectl scale deployment, or give --deployments)";
   plan.stop_requested = callbacks.stop_requested;
+  plan.hand_over = callbacks.hand_over;
   ClusterCallbacks observers = callbacks;
   std::optional<PodScaler> scaler;
   if (!options.deployments.empty()) {

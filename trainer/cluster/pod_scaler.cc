@@ -209,4 +209,14 @@ absl::Status PodScaler::Scale(Kind& kind, const std::set<std::string>& leaving) 
   return absl::OkStatus();
 }
 
+absl::Status LetJobFail(const KubernetesAccess& access, const std::string& job) {
+  return KubernetesClient(access)
+      .Ask({.method = "PATCH",
+            .path = absl::StrCat("/apis/batch/v1/namespaces/", access.name_space, "/jobs/", job),
+            .body = "{\"spec\":{\"backoffLimit\":0}}",
+            .content_type = kPatch},
+           steady_clock::now() + kFinishLimit)
+      .status();
+}
+
 }  // namespace ps

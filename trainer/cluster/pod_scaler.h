@@ -91,4 +91,8 @@ class PodScaler {
   std::thread thread_;     // last: it uses all of the above
 };
 
+// For a job that has ended for good, but not with success: its Job object (of the same name) starts
+// no further pod. Its pods have no podFailurePolicy, under which none on a lost node is replaced.
+absl::Status LetJobFail(const KubernetesAccess& access, const std::string& job);
+
 }  // namespace ps

@@ -227,6 +227,7 @@ metadata:
   labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@}@OWNER@
 rules:
 - {apiGroups: [apps], resources: [deployments/scale], resourceNames: [@NAME@-server, @NAME@-worker], verbs: [get, patch]}
+- {apiGroups: [batch], resources: [jobs], resourceNames: [@NAME@], verbs: [patch]}
 - {apiGroups: [""], resources: [pods], verbs: [patch]}@STATE_RULES@
 ---
 apiVersion: rbac.authorization.k8s.io/v1
