@@ -250,10 +250,10 @@ int Train(const std::vector<std::string>& overrides) {
   return result->complete ? 0 : static_cast<int>(ExitCode::kTerminated);
 }
 
-// In a pod: no other need try what cannot succeed, or was stopped by a person.
+// In a pod: no other need try what cannot succeed, or was stopped by a person (a signal is no person).
 void TellJob(int exit_code) {
-  const bool final = exit_code != 0 && exit_code != static_cast<int>(ExitCode::kTryAgain);
-  if (FLAGS_deployments.empty() || !final) return;
+  const bool again = exit_code == static_cast<int>(ExitCode::kTryAgain) || stop_requested.load();
+  if (FLAGS_deployments.empty() || exit_code == 0 || again) return;
   absl::StatusOr<KubernetesAccess> access = AccessFromPod();
   const absl::Status told = access.ok() ? LetJobFail(*access, FLAGS_deployments) : access.status();
   if (!told.ok()) LOG(WARNING) << "the Job may start another pod: " << told;

@@ -76,9 +76,9 @@ absl::StatusOr<KubernetesAccess> AccessFromPod() {
   access.ca_file = account + "/ca.crt";
   const absl::StatusOr<std::string> name_space = ReadWholeFile(account + "/namespace");
   if (!name_space.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "no service account is mounted (automountServiceAccountToken): ",
-        name_space.status().message()));
+    return absl::FailedPreconditionError(
+        absl::StrCat("no service account is mounted (automountServiceAccountToken): ",
+                     name_space.status().message()));
   }
   access.name_space = std::string(absl::StripAsciiWhitespace(*name_space));
   return access;

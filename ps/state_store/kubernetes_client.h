@@ -19,8 +19,9 @@ struct KubernetesAccess {
   std::string ca_file;
 };
 
-// What a pod finds in its environment and in the directory of its service account (PS_SERVICE_ACCOUNT,
-// else where kubelet mounts it). FailedPrecondition outside of a pod, or where no account is mounted.
+// What a pod finds in its environment and in the directory of its service account
+// (PS_SERVICE_ACCOUNT, else where kubelet mounts it). FailedPrecondition outside of a pod, or where
+// no account is mounted.
 absl::StatusOr<KubernetesAccess> AccessFromPod();
 
 // The pod of this process: POD_NAME, else the name of the host, which is the same in a pod.

@@ -62,7 +62,8 @@ absl::StatusOr<std::string> Compressed(const std::string& bytes) {
 
 absl::StatusOr<std::string> Decompressed(const std::string& packed) {
   const unsigned long long size = ZSTD_getFrameContentSize(packed.data(), packed.size());
-  if (size > kMostFrameBytes) return absl::DataLossError("no zstd, or too large");  // and for errors
+  if (size > kMostFrameBytes)
+    return absl::DataLossError("no zstd, or too large");  // and for errors
   std::string bytes(size, '\0');
   const std::size_t done =
       ZSTD_decompress(bytes.data(), bytes.size(), packed.data(), packed.size());
@@ -214,9 +215,9 @@ absl::Status KubernetesStateStore::Put(const StateRecords& records, const StateF
                                                  records.begin(), records.end())));
   PS_ASSIGN_OR_RETURN(const std::string packed, Compressed(frame));
   if (packed.size() > kMostStoredBytes || frame.size() > kMostFrameBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a ConfigMap holds ", kMostStoredBytes, " bytes of compressed records, not ",
-                     packed.size(), " (", frame.size(), " before)"));
+    return absl::InvalidArgumentError(absl::StrCat("a ConfigMap holds ", kMostStoredBytes,
+                                                   " bytes of compressed records, not ",
+                                                   packed.size(), " (", frame.size(), " before)"));
   }
   const std::string maps = ConfigMapsPath(options_.access);
   PS_ASSIGN_OR_RETURN(

@@ -8,9 +8,9 @@
 //
 // Objects that are there already, empty, need no right to create any.
 //
-// One caller thread. A ConfigMap holds 1 MiB, so the records are stored compressed (zstd). One object
-// and not several: a single write is all or nothing, and there is nothing that an older leader could
-// still write to. Beyond the limit a commit is InvalidArgument.
+// One caller thread. A ConfigMap holds 1 MiB, so the records are stored compressed (zstd). One
+// object and not several: a single write is all or nothing, and there is nothing that an older
+// leader could still write to. Beyond the limit a commit is InvalidArgument.
 #pragma once
 
 #include <chrono>

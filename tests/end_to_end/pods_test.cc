@@ -41,11 +41,12 @@ class PodsTest : public testing::Test {
     ASSERT_TRUE(transport.ok());
     listen_ = (*transport)->endpoint();
     WriteText(place_ / "job.yaml",
-              absl::StrCat("job: ctr\ndata: {train: {files: ['", place_ / "train.svm", "']}}\nmodel: ",
-                           CountedData::kModel, "\ncheckpoint: {dir: ckpt, every: 0.5}\n",
-                           "train: {passes: ", kPasses, "}\noutput: {dir: out}\n",
-                           "cluster: {servers: 2, workers: 2, state: 'kubernetes://ctr-state', http: "
-                           "'127.0.0.1:0'}\n"));
+              absl::StrCat(
+                  "job: ctr\ndata: {train: {files: ['", place_ / "train.svm",
+                  "']}}\nmodel: ", CountedData::kModel, "\ncheckpoint: {dir: ckpt, every: 0.5}\n",
+                  "train: {passes: ", kPasses, "}\noutput: {dir: out}\n",
+                  "cluster: {servers: 2, workers: 2, state: 'kubernetes://ctr-state', http: "
+                  "'127.0.0.1:0'}\n"));
     api_.Ask({.method = "POST", .path = "/test/job", .body = R"({"name":"ctr","uid":"12-34"})"});
     ::setenv("PS_JOB_UID", "12-34", 1);
     GiveRenderedObjects();
@@ -53,11 +54,12 @@ class PodsTest : public testing::Test {
 
   // The scheduler has the rights that are rendered for such a job, to objects that are rendered.
   void GiveRenderedObjects() {
-    const Finished rendered = RunProgram(
-        "ps_train",
-        {"--config", "job.yaml", "--render", "kubernetes", "--set", "cluster.state=''", "--set",
-         "kubernetes={image: i, data_claim: d, output_claim: o}", "--set", "output.dir=/models/ctr"},
-        place_.path());
+    const Finished rendered =
+        RunProgram("ps_train",
+                   {"--config", "job.yaml", "--render", "kubernetes", "--set", "cluster.state=''",
+                    "--set", "kubernetes={image: i, data_claim: d, output_claim: o}", "--set",
+                    "output.dir=/models/ctr"},
+                   place_.path());
     ASSERT_EQ(rendered.exit_code, 0) << rendered.err;
     std::vector<std::string> rules;
     for (const YAML::Node& object : YAML::LoadAll(rendered.out)) {
@@ -110,8 +112,8 @@ class PodsTest : public testing::Test {
   std::unique_ptr<Program> Scheduler(const std::string& pod,
                                      const std::vector<std::string>& more = {}) const {
     ::setenv("POD_NAME", pod.c_str(), 1);
-    std::vector<std::string> arguments = {"--config", "job.yaml", "--listen", listen_,
-                                          "--deployments", "ctr"};
+    std::vector<std::string> arguments = {"--config", "job.yaml",      "--listen",
+                                          listen_,    "--deployments", "ctr"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return std::make_unique<Program>("ps_train", arguments, place_.path());
   }
@@ -182,7 +184,8 @@ TEST_F(PodsTest, ASchedulerThatIsEvictedHandsOver) {
   Deploy("ctr-server", "ps_server", 2);
   Deploy("ctr-worker", "ps_worker", 2);
   // Without checkpoints whatever the nodes had would be lost, if they were told to stop.
-  const std::vector<std::string> more = {"--set", "checkpoint.every=3600", "--set", "train.passes=20"};
+  const std::vector<std::string> more = {"--set", "checkpoint.every=3600", "--set",
+                                         "train.passes=20"};
   const auto first = Scheduler("ctr-aaaaa", more);
   ASSERT_TRUE(first->WaitForError(" 2/20 ")) << first->Wait().err;
   first->Signal(SIGTERM);
@@ -306,8 +309,8 @@ TEST_F(PodsTest, ScalesByThePolicyAndFollowsOthers) {
 TEST_F(PodsTest, GoesOnScalingAfterARestartAndWithoutTheRightToPods) {
   Deploy("ctr-server", "ps_server", 4);
   Deploy("ctr-worker", "ps_worker", 1);
-  const std::vector<std::string> more = {"--set", "cluster.servers=4", "--set",
-                                         "cluster.workers=1", "--set", "train.passes=300"};
+  const std::vector<std::string> more = {"--set", "cluster.servers=4", "--set", "cluster.workers=1",
+                                         "--set", "train.passes=300"};
   SetRole(without_pods_);
   {
     const auto first = Scheduler("ctr-aaaaa", more);

@@ -85,9 +85,9 @@ class FakeKubernetes {
                 const std::string& path = "") const {
     Ask({.method = "POST",
          .path = "/test/fail",
-         .body = absl::StrCat("{\"method\":\"", method, "\",\"status\":", status,
-                              ",\"times\":", times, ",\"after\":", after ? "true" : "false",
-                              ",\"path\":\"", path, "\"}")});
+         .body =
+             absl::StrCat("{\"method\":\"", method, "\",\"status\":", status, ",\"times\":", times,
+                          ",\"after\":", after ? "true" : "false", ",\"path\":\"", path, "\"}")});
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "ps/wire/slot_config.h"
 #include "tests/state_store/fake_kubernetes.h"
 
 namespace ps {
@@ -62,18 +63,48 @@ TEST_F(KubernetesStateStoreTest, KeepsRecordsAndRaisesTheTerm) {
   EXPECT_EQ((*store)->Load()->at("noise").size(), 900u << 10);
 }
 
+// As many slots as there may be, three copies of each on any of 200 servers, all of them moved at
+// versions of their own; a terabyte in chunks of which half are done.
+TEST_F(KubernetesStateStoreTest, TheLargestStateFits) {
+  std::mt19937_64 random(7);
+  std::string slots, counted;
+  for (SlotIndex slot = 0; slot < 1u << kMaxSlotBits; ++slot) {
+    SlotConfig config{.term = static_cast<std::uint32_t>(1 + random() % 8),
+                      .ver = random() % (1 << 18)};
+    while (config.members.size() < kMostReplicas) {
+      const NodeId node = static_cast<NodeId>(1 + random() % 200);
+      if (!config.HasMember(node)) config.members.push_back(node);
+    }
+    AppendSlotConfig(slot, config, &slots);
+  }
+  for (int chunk = 0; chunk < 1 << 17; ++chunk) {
+    const std::uint64_t batches = random() % 2 == 0 ? 0 : ~std::uint64_t{0} >> (random() % 3);
+    counted.append(reinterpret_cast<const char*>(&batches), sizeof batches);
+  }
+  auto store = KubernetesStateStore::Open(Options("one"));
+  ASSERT_TRUE(store.ok()) << store.status();
+  const absl::Status stored = (*store)->Commit(Records{{"slots", slots}, {"progress", counted}});
+  EXPECT_TRUE(stored.ok()) << stored;
+  EXPECT_EQ((*store)->Load()->at("slots"), slots);
+}
+
 TEST_F(KubernetesStateStoreTest, WhatWasMadeBeforehandIsFilled) {
-  api_.Ask({.method = "POST",
-            .path = "/api/v1/namespaces/training/configmaps",
-            .body = R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"job","labels":{"a":"b"}}})"});
-  api_.Ask({.method = "POST",
-            .path = "/apis/coordination.k8s.io/v1/namespaces/training/leases",
-            .body = R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"job"}})"});
+  api_.Ask(
+      {.method = "POST",
+       .path = "/api/v1/namespaces/training/configmaps",
+       .body =
+           R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"job","labels":{"a":"b"}}})"});
+  api_.Ask(
+      {.method = "POST",
+       .path = "/apis/coordination.k8s.io/v1/namespaces/training/leases",
+       .body =
+           R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"job"}})"});
   // Of these two objects, and no others.
   api_.Ask({.method = "POST",
             .path = "/test/role",
-            .body = R"([{"apiGroups":["","coordination.k8s.io"],"resources":["configmaps","leases"],)"
-                    R"("resourceNames":["job"],"verbs":["get","patch"]}])"});
+            .body =
+                R"([{"apiGroups":["","coordination.k8s.io"],"resources":["configmaps","leases"],)"
+                R"("resourceNames":["job"],"verbs":["get","patch"]}])"});
   auto store = KubernetesStateStore::Open(Options("one"));
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_TRUE((*store)->Load()->empty());

@@ -31,10 +31,8 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenKubernetes(const std::string& jo
         ": expected kubernetes://NAME, where NAME is what the ConfigMap and the Lease shall be "
         "called: at most 63 lower-case letters, digits and '-'"));
   }
-  KubernetesStateStore::Options options{.name = name,
-                                        .identity = ThisPod(),
-                                        .owner_name = job,
-                                        .call_limit = kKubernetesLimit};
+  KubernetesStateStore::Options options{
+      .name = name, .identity = ThisPod(), .owner_name = job, .call_limit = kKubernetesLimit};
   absl::StatusOr<KubernetesAccess> access = AccessFromPod();
   if (!access.ok()) {
     return absl::InvalidArgumentError(

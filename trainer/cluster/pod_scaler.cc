@@ -129,7 +129,8 @@ absl::Status PodScaler::SetCost(const std::string& pod, int cost) {
   const absl::Status set =
       client_
           .Ask({.method = "PATCH",
-                .path = absl::StrCat("/api/v1/namespaces/", options_.access.name_space, "/pods/", pod),
+                .path =
+                    absl::StrCat("/api/v1/namespaces/", options_.access.name_space, "/pods/", pod),
                 .body = absl::StrCat("{\"metadata\":{\"annotations\":{"
                                      "\"controller.kubernetes.io/pod-deletion-cost\":\"",
                                      cost, "\"}}}"),
@@ -161,9 +162,9 @@ absl::Status PodScaler::Mark(Kind& kind, const std::set<std::string>& leaving) {
 absl::StatusOr<PodScaler::Replicas> PodScaler::AskScale(const Kind& kind,
                                                         const std::optional<Replicas>& set,
                                                         milliseconds limit) {
-  KubernetesClient::Call call{
-      .path = absl::StrCat("/apis/apps/v1/namespaces/", options_.access.name_space,
-                           "/deployments/", kind.deployment, "/scale")};
+  KubernetesClient::Call call{.path = absl::StrCat("/apis/apps/v1/namespaces/",
+                                                   options_.access.name_space, "/deployments/",
+                                                   kind.deployment, "/scale")};
   if (set.has_value()) {
     const std::string version =
         set->version.empty()

@@ -1,6 +1,6 @@
-// The number of a job's nodes where they are pods of two Deployments, JOB-server and JOB-worker: what
-// the scheduler wants becomes spec.replicas, by the `scale` subresource, and what somebody else sets
-// there (kubectl scale, an autoscaler) becomes what the scheduler wants.
+// The number of a job's nodes where they are pods of two Deployments, JOB-server and JOB-worker:
+// what the scheduler wants becomes spec.replicas, by the `scale` subresource, and what somebody
+// else sets there (kubectl scale, an autoscaler) becomes what the scheduler wants.
 //
 // Fewer pods are asked for only when those that leave have nothing left to give away. A Deployment
 // deletes, among pods that are ready, the one with the least pod-deletion-cost, so each that leaves
@@ -54,12 +54,12 @@ class PodScaler {
     std::string deployment;
     // Protected by mutex_.
     std::uint32_t wanted = 1;
-    std::set<std::string> leaving;  // pods
-    bool drained = true;            // all of these
-    bool gathering = true;          // nodes are still to come
+    std::set<std::string> leaving;          // pods
+    bool drained = true;                    // all of these
+    bool gathering = true;                  // nodes are still to come
     std::optional<std::uint32_t> replicas;  // as last read or set
-    std::optional<std::uint32_t> others;    // somebody else has set so many; the scheduler is to know
-    std::string trouble;                    // what went wrong last; told once
+    std::optional<std::uint32_t> others;  // somebody else has set so many; the scheduler is to know
+    std::string trouble;                  // what went wrong last; told once
     // Of the thread.
     std::map<std::string, bool> marked;  // pods with a low cost; false: there is no right to it
     std::chrono::steady_clock::time_point marked_at;
