@@ -40,15 +40,9 @@ std::string ConfigMapsPath(const KubernetesAccess& access) {
 }
 
 std::string Metadata(const KubernetesStateStore::Options& options, const std::string& version) {
-  return absl::StrCat(
-      "\"metadata\":{\"name\":\"", options.name, "\"",
-      version.empty() ? "" : absl::StrCat(",\"resourceVersion\":\"", version, "\""),
-      options.owner_uid.empty()
-          ? ""
-          : absl::StrCat(",\"ownerReferences\":[{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",",
-                         "\"name\":\"", options.owner_name, "\",\"uid\":\"", options.owner_uid,
-                         "\"}]"),
-      "}");
+  return absl::StrCat("\"metadata\":{\"name\":\"", options.name, "\"",
+                      version.empty() ? "" : absl::StrCat(",\"resourceVersion\":\"", version, "\""),
+                      "}");
 }
 
 absl::StatusOr<std::string> Compressed(const std::string& bytes) {

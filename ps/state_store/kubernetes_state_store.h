@@ -6,7 +6,8 @@
 // monotonic clock, from when its resourceVersion was last seen to change; nobody's wall clock
 // matters.
 //
-// Objects that are there already, empty, need no right to create any.
+// Objects that are there already, empty, need no right to create any, and keep their owner, with
+// which they go.
 //
 // One caller thread. A ConfigMap holds 1 MiB, so the records are stored compressed (zstd). One
 // object and not several: a single write is all or nothing, and there is nothing that an older
@@ -33,8 +34,6 @@ class KubernetesStateStore : public StateStore {
     KubernetesAccess access;
     std::string name;      // of the Lease and the ConfigMap
     std::string identity;  // of the pod: a container that was restarted may take its own Lease back
-    // The Job that owns both, so that they go with it. Empty: nobody.
-    std::string owner_name, owner_uid;
     std::chrono::seconds lease{5};  // a dead leader is replaced after about as long
     std::chrono::milliseconds call_limit{10000};
     std::chrono::milliseconds elect_limit{60000};

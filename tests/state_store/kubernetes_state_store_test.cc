@@ -131,24 +131,6 @@ TEST_F(KubernetesStateStoreTest, DamageIsSaid) {
   }
 }
 
-TEST_F(KubernetesStateStoreTest, ItsObjectsGoWithTheJob) {
-  api_.Ask({.method = "POST", .path = "/test/job", .body = R"({"name":"ctr","uid":"12-34"})"});
-  KubernetesStateStore::Options options = Options("one");
-  options.owner_name = "ctr";
-  options.owner_uid = "12-34";
-  {
-    auto store = KubernetesStateStore::Open(options);
-    ASSERT_TRUE(store.ok()) << store.status();
-    ASSERT_TRUE((*store)->Commit(Records{{"a", "1"}}).ok());
-  }
-  const auto objects = [&] {
-    return api_.Ask({.path = "/test/objects"}).fields().at("objects").list_value().values_size();
-  };
-  EXPECT_EQ(objects(), 3);
-  api_.Ask({.method = "DELETE", .path = "/apis/batch/v1/namespaces/training/jobs/ctr"});
-  EXPECT_EQ(objects(), 0);
-}
-
 TEST_F(KubernetesStateStoreTest, ALivingLeaderIsNotReplacedAndADeadOneIs) {
   auto first = KubernetesStateStore::Open(Options("one"));
   ASSERT_TRUE(first.ok()) << first.status();

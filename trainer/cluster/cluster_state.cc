@@ -1,6 +1,5 @@
 #include "trainer/cluster/cluster_state.h"
 
-#include <cstdlib>
 #include <memory>
 #include <regex>
 #include <string>
@@ -23,8 +22,7 @@ namespace {
 constexpr MonotonicTime kKubernetesProgress = std::chrono::seconds(5);
 constexpr std::chrono::seconds kKubernetesLimit(30);  // API servers are replaced now and then
 
-absl::StatusOr<std::unique_ptr<StateStore>> OpenKubernetes(const std::string& job,
-                                                           const std::string& name) {
+absl::StatusOr<std::unique_ptr<StateStore>> OpenKubernetes(const std::string& name) {
   if (!std::regex_match(name, std::regex("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"))) {
     return absl::InvalidArgumentError(absl::StrCat(
         "cluster.state: kubernetes://", name,
@@ -32,14 +30,13 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenKubernetes(const std::string& jo
         "called: at most 63 lower-case letters, digits and '-'"));
   }
   KubernetesStateStore::Options options{
-      .name = name, .identity = ThisPod(), .owner_name = job, .call_limit = kKubernetesLimit};
+      .name = name, .identity = ThisPod(), .call_limit = kKubernetesLimit};
   absl::StatusOr<KubernetesAccess> access = AccessFromPod();
   if (!access.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("cluster.state: kubernetes://", name, ": ", access.status().message()));
   }
   options.access = *std::move(access);
-  if (const char* uid = std::getenv("PS_JOB_UID"); uid != nullptr) options.owner_uid = uid;
   return KubernetesStateStore::Open(options);
 }
 
@@ -62,7 +59,7 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(const ClusterJob& job,
   if (absl::ConsumePrefix(&rest, "etcd://")) return OpenEtcd(rest);
   if (!absl::ConsumePrefix(&rest, "kubernetes://")) return FileStateStore::Open(where);
   options->progress_interval = kKubernetesProgress;
-  return OpenKubernetes(job.config.job, std::string(rest));
+  return OpenKubernetes(std::string(rest));
 }
 
 }  // namespace

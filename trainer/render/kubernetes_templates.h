@@ -35,8 +35,6 @@ spec:
         env:
         - name: POD_NAME
           valueFrom: {fieldRef: {fieldPath: metadata.name}}
-        - name: PS_JOB_UID
-          valueFrom: {fieldRef: {fieldPath: "metadata.labels['batch.kubernetes.io/controller-uid']"}}
         - name: PS_CONTROL_TOKEN
           valueFrom: {secretKeyRef: {name: @NAME@-control, key: token, optional: true}}
         resources:
