@@ -286,10 +286,11 @@ TEST_F(PodsTest, ScalesByThePolicyAndFollowsOthers) {
               .content_type = "application/merge-patch+json"});
   };
   scale(4);
+  ASSERT_TRUE(run->WaitForError("3 servers and 4 workers are wanted instead of 3 and 2"));
   ASSERT_TRUE(job_.Settles(*run, 3, 4));
   scale(1);
-  ASSERT_TRUE(job_.Settles(*run, 3, 1));
   ASSERT_TRUE(run->WaitForError("3 servers and 1 workers are wanted instead of 3 and 4"));
+  ASSERT_TRUE(job_.Settles(*run, 3, 1));
   const Finished finished = run->Wait(300);
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(finished.err, Not(HasSubstr("rollback")));
