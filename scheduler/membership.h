@@ -25,7 +25,8 @@ struct Member {
   MonotonicTime last_heard{0};
   bool alive = true;
   bool stopped = false;
-  bool leaving = false;      // has been asked to leave
+  bool leaving = false;      // has been asked to leave, by a command or from outside
+  bool ending = false;       // from outside: its process waits to be told to stop
   wire::Heartbeat beat;      // the latest
   std::string Name() const;  // for messages to a person
 };

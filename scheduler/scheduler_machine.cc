@@ -102,6 +102,7 @@ void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime 
     case wire::Body::kCheckpointPart:
       return OnCheckpointPart(*member, message, now);
     case wire::Body::kLeave:
+      member->ending = true;
       return OnLeave(*member);
     case wire::Body::kStopped:
       // One that leaves ends as if it had died: it may have got slots again (a late Leave or Stop was

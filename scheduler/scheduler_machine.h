@@ -21,6 +21,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "glog/logging.h"
 #include "models/data/data_files.h"
 #include "ps/state_store/state_store.h"
 #include "ps/wire/machine.h"
@@ -69,9 +70,15 @@ class SchedulerMachine : public Machine {
     MonotonicTime heartbeat = std::chrono::milliseconds(500);
     int silent_beats = 4;  // of a worker that is missed: its chunks go to others
     std::function<bool()> stop_requested;  // polled; true: finish what is leased, export, and end
+    // Polled; true: store what is done and end without a word to the nodes, with which the next
+    // scheduler goes on. Needs a store.
+    std::function<bool()> hand_over;
     // Why the number of nodes cannot be changed by command. Empty: it can, whoever made this machine
     // starts and replaces processes until there are as many as wanted() says.
     std::string scaling_refusal = "the number of nodes of this job is fixed";
+    // A node that leaves has its process ended by somebody else (SetWanted, Leaving), who would start
+    // one that stops by itself again. So it is told to stop when it asks for that, or by Release.
+    bool ended_from_outside = false;
     std::optional<ScalePolicy> scale_policy;  // none: only by command
     std::shared_ptr<CheckpointCatalog> checkpoints;  // null: the job writes none
     Checkpointer::Options checkpointing;
@@ -81,6 +88,7 @@ class SchedulerMachine : public Machine {
     // What must outlive this machine; null: nothing. It is committed to in the machine's thread.
     std::shared_ptr<StateStore> store;
     std::map<std::string, std::string> stored;  // by an earlier scheduler of the job: its nodes may be there
+    MonotonicTime progress_interval = std::chrono::seconds(1);  // of storing what is done
   };
   // `events` is not owned.
   SchedulerMachine(Options options, JobEvents* events);
@@ -105,6 +113,21 @@ class SchedulerMachine : public Machine {
   bool running() const;
   // Processes that are asked to leave, or have left: not to be replaced.
   std::set<std::uint32_t> LeavingPids() const;
+
+  // For whoever ends the nodes' processes. Those that are to leave by command, and wait for it:
+  struct LeavingNode {
+    NodeId node = kNoNode;
+    wire::Role role = wire::NONE;
+    std::string host;
+    bool drained = false;  // nothing is on it any more
+  };
+  std::vector<LeavingNode> Leaving() const;
+  // Somebody else has decided how many there shall be, and sees to it: nobody is asked to leave.
+  void SetWanted(const Wanted& wanted);
+  // A drained one may stop although nobody ends it.
+  void Release(NodeId node);
+  // Something about processes, for the events of the status.
+  void Tell(const std::string& what) { Note(what, google::GLOG_WARNING); }
 
   // What people see of the job and ask of it (cluster_status.cc). Between messages, in the machine's
   // thread; Status is cheap enough for a few calls a second.
@@ -161,13 +184,18 @@ class SchedulerMachine : public Machine {
 
   // What outlives this machine (scheduler_restart.cc).
   using Record = std::pair<std::string, std::string>;
+  absl::Status TryPersist(absl::Span<const Record> records);
   void Persist(absl::Span<const Record> records);
   Record JobRecord() const;
+  Record MembersRecord() const;
   void PersistMembers();
+  void PersistWanted();
   void PersistSlots();
   void ForgetStored();
   void KeepProgress(MonotonicTime now);
+  std::vector<Record> ProgressRecords();
   void PersistProgress();
+  void HandOver();
   absl::Status LoadStored();
   void Return(MonotonicTime now, Outbox& outbox);
 

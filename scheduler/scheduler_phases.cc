@@ -32,6 +32,7 @@ void SchedulerMachine::Step(MonotonicTime now, Outbox& outbox) {
       slots_seen_ = now;
     }
   }
+  if (phase_ < Phase::kStopping && options_.hand_over && options_.hand_over()) return HandOver();
   if (!interrupted_ && options_.stop_requested && options_.stop_requested()) {
     Interrupt(now, "asked to stop: finishing what is leased");
     ledger_.WindDown();

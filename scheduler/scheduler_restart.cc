@@ -22,7 +22,7 @@ constexpr char kMembers[] = "members";
 constexpr char kSlots[] = "slots";
 constexpr char kProgress[] = "progress";
 
-constexpr MonotonicTime kProgressInterval = std::chrono::seconds(1);
+constexpr MonotonicTime kProgressPause = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -41,18 +41,24 @@ absl::StatusOr<std::uint64_t> StoredCheckpoint(const std::map<std::string, std::
   return job.checkpoint();
 }
 
-void SchedulerMachine::Persist(absl::Span<const Record> records) {
-  if (options_.store == nullptr || !status_.ok()) return;
-  const absl::Status stored = options_.store->Commit(records);
-  if (stored.ok()) return;
-  if (!absl::IsFailedPrecondition(stored)) {
-    return Fail(absl::UnavailableError(
-        absl::StrCat("the scheduler's state cannot be stored: ", stored.message())));
+// Whether it is stored, or there is nothing to store it in.
+absl::Status SchedulerMachine::TryPersist(absl::Span<const Record> records) {
+  if (options_.store == nullptr || !status_.ok()) return absl::OkStatus();
+  absl::Status stored = options_.store->Commit(records);
+  if (absl::IsFailedPrecondition(stored)) {
+    // The nodes are another's now.
+    Fail(absl::UnavailableError(
+        absl::StrCat("another scheduler has taken this job over: ", stored.message())));
+    phase_ = Phase::kFinished;
   }
-  // The nodes are another's now.
+  return stored;
+}
+
+void SchedulerMachine::Persist(absl::Span<const Record> records) {
+  const absl::Status stored = TryPersist(records);
+  if (stored.ok() || !status_.ok()) return;
   Fail(absl::UnavailableError(
-      absl::StrCat("another scheduler has taken this job over: ", stored.message())));
-  phase_ = Phase::kFinished;
+      absl::StrCat("the scheduler's state cannot be stored: ", stored.message())));
 }
 
 SchedulerMachine::Record SchedulerMachine::JobRecord() const {
@@ -66,8 +72,7 @@ SchedulerMachine::Record SchedulerMachine::JobRecord() const {
   return {kJob, job.SerializeAsString()};
 }
 
-void SchedulerMachine::PersistMembers() {
-  if (options_.store == nullptr) return;
+SchedulerMachine::Record SchedulerMachine::MembersRecord() const {
   scheduler::Members members;
   for (const Member& member : membership_.members()) {
     scheduler::Members::Member& saved = *members.add_members();
@@ -79,7 +84,16 @@ void SchedulerMachine::PersistMembers() {
     saved.set_alive(member.alive);
     saved.set_leaving(member.leaving);
   }
-  Persist({{kMembers, members.SerializeAsString()}});
+  return {kMembers, members.SerializeAsString()};
+}
+
+void SchedulerMachine::PersistMembers() {
+  if (options_.store != nullptr) Persist({MembersRecord()});
+}
+
+// How many there shall be, and who leaves.
+void SchedulerMachine::PersistWanted() {
+  if (options_.store != nullptr) Persist({JobRecord(), MembersRecord()});
 }
 
 // With a new gen what is done is another set: it may not be older than that.
@@ -102,15 +116,31 @@ void SchedulerMachine::ForgetStored() {
   if (!stored.ok()) LOG(WARNING) << "the scheduler's state stays: " << stored;
 }
 
+// Without the latest of it more is done again, and nothing is wrong: a store that is away for a
+// while ends no job that has nothing else to store.
 void SchedulerMachine::KeepProgress(MonotonicTime now) {
   if (options_.store == nullptr || phase_ != Phase::kTraining || now < next_progress_) return;
-  next_progress_ = now + kProgressInterval;
-  PersistProgress();
+  next_progress_ = now + options_.progress_interval;
+  const absl::Status stored = TryPersist(ProgressRecords());
+  if (stored.ok() || !status_.ok()) return;
+  Note(absl::StrCat("progress is not stored: ", stored.message()), google::GLOG_WARNING);
+  next_progress_ = now + kProgressPause;  // trying costs time that nodes wait for
+}
+
+std::vector<SchedulerMachine::Record> SchedulerMachine::ProgressRecords() {
+  return {JobRecord(), {kProgress, CheckpointHead().SerializeAsString()}};
 }
 
 void SchedulerMachine::PersistProgress() {
   if (options_.store == nullptr) return;
-  Persist({JobRecord(), {kProgress, CheckpointHead().SerializeAsString()}});
+  Persist(ProgressRecords());
+}
+
+void SchedulerMachine::HandOver() {
+  Note("asked to leave: the nodes go on with the next scheduler");
+  if (phase_ == Phase::kTraining) PersistProgress();
+  if (status_.ok()) status_ = absl::UnavailableError("left the job to the next scheduler");
+  phase_ = Phase::kFinished;
 }
 
 absl::Status SchedulerMachine::LoadStored() {

@@ -73,6 +73,7 @@ absl::StatusOr<std::string> SchedulerMachine::Scale(const ClusterCommand& comman
   LeaveNewest(wire::SERVER, wanted_.servers);
   LeaveNewest(wire::WORKER, wanted_.workers);
   changed_ = true;
+  PersistWanted();
   return absl::StrCat("scaling ", change, "; training goes on while slots move (see status)");
 }
 
@@ -95,6 +96,7 @@ absl::StatusOr<std::string> SchedulerMachine::Drain(NodeId node) {
   std::uint32_t& wanted = member->role == wire::SERVER ? wanted_.servers : wanted_.workers;
   wanted = std::max(1u, wanted - 1);  // nobody is to take its place
   OnLeave(*member);
+  PersistWanted();
   return absl::StrCat(member->Name(), member->role == wire::SERVER
                                           ? " gives its slots away, then it ends"
                                           : " hands its chunks back and ends");
@@ -128,7 +130,7 @@ void SchedulerMachine::LeaveNewest(wire::Role role, std::uint32_t wanted) {
 // Processes that were started for an order that was taken back before they came. Only what stays so:
 // a process that died may seem alive beside its successor until its silence is noticed.
 void SchedulerMachine::LeaveExcess(MonotonicTime now) {
-  if (!options_.scaling_refusal.empty() || !running()) return;
+  if (!options_.scaling_refusal.empty() || options_.ended_from_outside || !running()) return;
   const bool excess = Staying(wire::SERVER) > wanted_.servers ||
                       Staying(wire::WORKER) > wanted_.workers;
   if (!excess || excess_since_ < MonotonicTime::zero()) {
@@ -138,6 +140,34 @@ void SchedulerMachine::LeaveExcess(MonotonicTime now) {
   if (now - excess_since_ <= 2 * options_.dead_after) return;
   LeaveNewest(wire::SERVER, stepped() ? ~0u : wanted_.servers);
   LeaveNewest(wire::WORKER, wanted_.workers);
+}
+
+std::vector<SchedulerMachine::LeavingNode> SchedulerMachine::Leaving() const {
+  std::vector<LeavingNode> nodes;
+  for (const Member& member : membership_.members()) {
+    if (member.alive && member.leaving && !member.ending) {
+      nodes.push_back({member.node, member.role, member.host});
+    }
+  }
+  if (nodes.empty()) return nodes;
+  // What is no version yet may still be on them.
+  const std::set<NodeId> holders = slots_.Holders();
+  for (LeavingNode& node : nodes) node.drained = !slots_.changed() && !holders.contains(node.node);
+  return nodes;
+}
+
+void SchedulerMachine::SetWanted(const Wanted& wanted) {
+  if (wanted == wanted_) return;
+  Note(absl::StrCat("from outside: ", wanted.servers, " servers and ", wanted.workers,
+                    " workers are wanted instead of ", wanted_.servers, " and ", wanted_.workers));
+  wanted_ = wanted;
+  changed_ = true;
+  PersistWanted();
+}
+
+void SchedulerMachine::Release(NodeId node) {
+  if (Member* member = membership_.ByNode(node); member != nullptr) member->ending = true;
+  changed_ = true;
 }
 
 void SchedulerMachine::FollowPolicy(MonotonicTime now) {
@@ -186,6 +216,7 @@ void SchedulerMachine::LetGo(Outbox& outbox) {
   std::optional<std::set<NodeId>> holders;
   for (const Member& member : membership_.members()) {
     if (!member.leaving || !member.alive) continue;
+    if (options_.ended_from_outside && !member.ending) continue;
     if (member.role == wire::SERVER) {
       if (!holders.has_value()) holders = slots_.Holders();
       if (holders->contains(member.node)) continue;

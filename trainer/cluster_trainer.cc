@@ -39,6 +39,8 @@ class ClusterTrainer::Run : public JobEvents {
       : job_(*job),
         options_(std::move(options)),
         stop_(*stop),
+        // A pod that is to go is no wish that the job should stop.
+        hands_over_(!options_.deployments.empty() && !job->config.cluster.state.empty()),
         parser_(job->extractor->MakeParser()),
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
         log_(reporter, job->config.train.passes) {}
@@ -79,6 +81,7 @@ class ClusterTrainer::Run : public JobEvents {
   absl::StatusOr<std::unique_ptr<Scorer>> OpenCandidate();
   // Validation, and whether patience has run out.
   absl::StatusOr<bool> EndPass(const PassReport& report);
+  bool Stops() const { return stop_.load() && !hands_over_; }
   bool HasValid() const { return job_.valid.has_value() || job_.config.data.split.valid > 0; }
   absl::StatusOr<Metrics> Evaluate(const std::optional<DataFiles>& files, Part part,
                                    const Scorer& scorer);
@@ -88,6 +91,7 @@ class ClusterTrainer::Run : public JobEvents {
   const PreparedJob& job_;
   const Options options_;
   const std::atomic<bool>& stop_;
+  const bool hands_over_;
   const std::unique_ptr<RowParser> parser_;
   const RowSplit split_;
   PassLog log_;
@@ -190,7 +194,7 @@ absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
   result_.last_pass_seconds = SecondsSince(pass_start_);
   result_.last_pass_rows = report.counts.learnt;
   if (report.entries > 0) result_.features = report.entries - (job_.config.model.bias ? 1 : 0);
-  const bool last = pass == job_.config.train.passes || stop_.load();
+  const bool last = pass == job_.config.train.passes || Stops();
   const auto& early = job_.config.train.early_stopping;
   bool enough = last;
   // Without its weights there is nothing to evaluate: a request to stop may come at any moment, and
@@ -295,7 +299,7 @@ absl::StatusOr<ClusterResult> ClusterTrainer::Run::RunCluster(const ClusterJob& 
     case Nodes::kProcesses: return RunLocalCluster(job, options_.shape, callbacks);
     case Nodes::kJoining: break;
   }
-  return RunJoinedCluster(job, options_.shape, callbacks, {.listen = options_.listen});
+  return RunJoinedCluster(job, options_.shape, callbacks, {.listen = options_.listen, .deployments = options_.deployments});
 }
 
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
@@ -304,15 +308,16 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   ClusterCallbacks callbacks;
   callbacks.events = this;
   callbacks.on_tick = options_.on_tick;
+  if (hands_over_) callbacks.hand_over = [this] { return stop_.load(); };
   callbacks.stop_requested = [this] {
-    return stop_.load() || log_.diverged() || !callback_status_.ok();
+    return Stops() || log_.diverged() || !callback_status_.ok();
   };
   train_start_ = pass_start_ = Clock::now();
   absl::StatusOr<ClusterResult> ran = RunCluster(cluster, callbacks);
   PS_RETURN_IF_ERROR(callback_status_);
   if (log_.diverged()) return DivergedError(result_.rows_learnt);
   PS_RETURN_IF_ERROR(ran.status());
-  if (result_.rows_learnt == 0 && stop_.load()) return StoppedBeforeLearningError();
+  if (result_.rows_learnt == 0 && Stops()) return StoppedBeforeLearningError();
   if (result_.rows_learnt == 0) {
     return absl::InvalidArgumentError("data.train: there are no rows to learn from");
   }

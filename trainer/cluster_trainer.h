@@ -26,6 +26,7 @@ class ClusterTrainer : public Trainer {
     Nodes nodes = Nodes::kThreads;
     ClusterShape shape;
     std::string listen;  // tcp://HOST:PORT, where kJoining waits for nodes
+    std::string deployments;  // see JoinedClusterOptions
     std::function<void(SchedulerMachine&, MonotonicTime)> on_tick;  // see ClusterCallbacks
   };
   // All pointers must outlive the trainer.

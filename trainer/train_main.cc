@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "trainer/cluster/pod_scaler.h"
 #include "trainer/cluster_trainer.h"
 #include "trainer/control/job_control.h"
 #include "trainer/embedded/embedded_trainer.h"
@@ -36,6 +37,8 @@ DEFINE_string(listen, "",
               "tcp://HOST:PORT: wait there for the job's cluster.servers and cluster.workers");
 DEFINE_string(http, "",
               "HOST:PORT or :PORT (of this host only): status, metrics and commands over HTTP; see ps_ctl");
+DEFINE_string(deployments, "",
+              "--listen in a pod: the nodes are those of the Deployments NAME-server and NAME-worker, which are scaled");
 DEFINE_string(render, "", "kubernetes: print the job as objects for kubectl apply, and stop");
 DEFINE_string(owner_uid, "", "--render: metadata.uid of the Job, which then owns the other objects");
 DEFINE_string(log_format, "text", "progress as 'text' or 'json' (one object a line)");
@@ -126,9 +129,13 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "cluster.state is for nodes that outlive ps_train: give --listen, and start servers and workers by themselves");
   }
   const bool starts_processes = !FLAGS_local.empty() || (FLAGS_listen.empty() && cluster.servers > 0);
-  if (cluster.scale && !starts_processes) {
+  if (!FLAGS_deployments.empty() && (FLAGS_listen.empty() || job.config.model.type == "gbdt")) {
+    return absl::InvalidArgumentError("--deployments is for nodes that come by themselves (--listen), not for trees");
+  }
+  if (cluster.scale && !starts_processes && FLAGS_deployments.empty()) {
     return absl::InvalidArgumentError(
-        "cluster.scale is for processes that ps_train starts itself: give --local or cluster.servers, without --listen");
+        "cluster.scale is for processes that ps_train starts itself, or for pods: give --local or cluster.servers without "
+        "--listen, or --deployments");
   }
   if (!job.config.checkpoint.dir.empty() && FLAGS_local.empty() && cluster.servers == 0) {
     return absl::InvalidArgumentError(
@@ -143,7 +150,8 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
       return absl::InvalidArgumentError(
           "--listen: the job must say how many nodes to wait for: cluster.servers and cluster.workers");
     }
-    return ClusterTrainer::Options{.nodes = Nodes::kJoining, .shape = declared, .listen = FLAGS_listen};
+    return ClusterTrainer::Options{.nodes = Nodes::kJoining, .shape = declared, .listen = FLAGS_listen,
+                                   .deployments = FLAGS_deployments};
   }
   if (cluster.servers > 0) return ClusterTrainer::Options{.nodes = Nodes::kProcesses, .shape = declared};
   if (job.config.train.staleness == 0 && job.config.model.type != "gbdt") {
@@ -242,6 +250,15 @@ int Train(const std::vector<std::string>& overrides) {
   return result->complete ? 0 : static_cast<int>(ExitCode::kTerminated);
 }
 
+// In a pod: no other need try what cannot succeed, or was stopped by a person (a signal is no person).
+void TellJob(int exit_code) {
+  const bool again = exit_code == static_cast<int>(ExitCode::kTryAgain) || stop_requested.load();
+  if (FLAGS_deployments.empty() || exit_code == 0 || again) return;
+  absl::StatusOr<KubernetesAccess> access = AccessFromPod();
+  const absl::Status told = access.ok() ? LetJobFail(*access, FLAGS_deployments) : access.status();
+  if (!told.ok()) LOG(WARNING) << "the Job may start another pod: " << told;
+}
+
 }  // namespace
 }  // namespace ps
 
@@ -250,12 +267,13 @@ namespace {
 constexpr char kUsage[] =
     "usage: ps_train --config JOB.yaml [--set key=value]... [--dry_run] [--local SERVERSxWORKERS]\n"
     "                [--listen tcp://HOST:PORT] [--http HOST:PORT] [--log_format text|json]\n"
-    "                [--render kubernetes [--owner_uid UID]]\n"
+    "                [--deployments NAME] [--render kubernetes [--owner_uid UID]]\n"
     "\n"
     "Trains the job that the file describes and leaves a model bundle in its output.dir.\n"
     "--set changes one key of the job, --dry_run prints the plan and stops, --local runs server and\n"
     "worker processes on this machine, --listen waits for the job's cluster.servers and\n"
     "cluster.workers, started by hand or by containers (ps_server and ps_worker --scheduler).\n"
+    "--deployments, in a pod: these are the pods of two Deployments, which are scaled.\n"
     "--render kubernetes prints the job as Kubernetes objects and stops.\n"
     "--http serves status and metrics, and takes the commands of ps_ctl.\n"
     "\n"
@@ -304,5 +322,7 @@ int main(int argc, char** argv) {
   }
   std::signal(SIGTERM, ps::RequestStop);
   std::signal(SIGINT, ps::RequestStop);
-  return ps::Train(overrides);
+  const int exit_code = ps::Train(overrides);
+  ps::TellJob(exit_code);
+  return exit_code;
 }

@@ -274,8 +274,9 @@ std::vector<SchemaRow> ClusterRows() {
        "processes are encrypted, and only who has the file can connect. Empty: neither.",
        [](JobConfig* c, const V& v) { c->cluster.curve_key_file = v.text; }},
       {"cluster.state", ValueType::kText, "''",
-       "Where the scheduler keeps what must outlive it: a file, or etcd://HOST:PORT/PREFIX. With --listen, "
-       "a scheduler that was started again goes on with the nodes that are there. Empty: nowhere.",
+       "Where the scheduler keeps what must outlive it: a file, etcd://HOST:PORT/PREFIX, or "
+       "kubernetes://NAME (a ConfigMap and a Lease, from inside a pod). With --listen, a scheduler that was started "
+       "again goes on with the nodes that are there. Empty: nowhere.",
        [](JobConfig* c, const V& v) { c->cluster.state = v.text; }},
       {"cluster.http", ValueType::kText, "''",
        "Serve status, metrics and commands over HTTP at HOST:PORT, or :PORT of this host only; "

@@ -1,6 +1,7 @@
 #include "ps/state_store/kubernetes_client.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
+#include "ps/state_store/etcd_client.h"
 
 namespace ps {
 namespace {
@@ -20,7 +22,7 @@ using google::protobuf::Struct;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr char kAccount[] = "/var/run/secrets/kubernetes.io/serviceaccount/";
+constexpr char kAccount[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 constexpr milliseconds kTryLimit{5000};
 constexpr milliseconds kFirstPause{100};
 constexpr milliseconds kLongestPause{2000};
@@ -39,7 +41,7 @@ absl::Status Refusal(const std::string& what, const WebAnswer& answer, const Str
     case 409:
       return absl::AbortedError(message);
     case 410:
-      return absl::OutOfRangeError(message);
+      return absl::UnavailableError(message);
     default:
       break;
   }
@@ -68,12 +70,33 @@ absl::StatusOr<KubernetesAccess> AccessFromPod() {
   KubernetesAccess access;
   const bool v6 = absl::StrContains(host, ":");
   access.server = absl::StrCat("https://", v6 ? "[" : "", host, v6 ? "]" : "", ":", port);
-  access.token_file = absl::StrCat(kAccount, "token");
-  access.ca_file = absl::StrCat(kAccount, "ca.crt");
-  PS_ASSIGN_OR_RETURN(const std::string name_space,
-                      ReadWholeFile(absl::StrCat(kAccount, "namespace")));
-  access.name_space = std::string(absl::StripAsciiWhitespace(name_space));
+  const char* given = std::getenv("PS_SERVICE_ACCOUNT");
+  const std::string account = given == nullptr ? kAccount : given;
+  access.token_file = account + "/token";
+  access.ca_file = account + "/ca.crt";
+  const absl::StatusOr<std::string> name_space = ReadWholeFile(account + "/namespace");
+  if (!name_space.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("no service account is mounted (automountServiceAccountToken): ",
+                     name_space.status().message()));
+  }
+  access.name_space = std::string(absl::StripAsciiWhitespace(*name_space));
   return access;
+}
+
+std::string ThisPod() {
+  if (const char* given = std::getenv("POD_NAME"); given != nullptr && *given != '\0') return given;
+  char name[256] = {};
+  return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
+
+Struct JsonPart(const Struct& object, std::string_view name) {
+  const google::protobuf::Value* value = JsonMember(object, name);
+  return value == nullptr ? Struct() : value->struct_value();
+}
+
+std::string ResourceVersion(const Struct& object) {
+  return JsonText(JsonPart(object, "metadata"), "resourceVersion");
 }
 
 absl::StatusOr<Struct> KubernetesClient::Ask(const Call& call, steady_clock::time_point deadline) {
@@ -97,7 +120,8 @@ absl::StatusOr<Struct> KubernetesClient::Ask(const Call& call, steady_clock::tim
       const auto parsed = google::protobuf::util::JsonStringToMessage(answer->body, &body);
       if (answer->status >= 200 && answer->status < 300 && parsed.ok()) return body;
       last = Refusal(what, *answer, body);
-      if (!absl::IsUnavailable(last)) return last;
+      const bool again = answer->status != 410 || call.method == "GET";
+      if (!absl::IsUnavailable(last) || !again) return last;
       wait = PauseOf(*answer, pause);
     } else {
       last = answer.status();

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "ps/base/web_client.h"
@@ -18,9 +19,13 @@ struct KubernetesAccess {
   std::string ca_file;
 };
 
-// What a pod finds in its environment and under /var/run/secrets. FailedPrecondition outside of a
-// pod.
+// What a pod finds in its environment and in the directory of its service account
+// (PS_SERVICE_ACCOUNT, else where kubelet mounts it). FailedPrecondition outside of a pod, or where
+// no account is mounted.
 absl::StatusOr<KubernetesAccess> AccessFromPod();
+
+// The pod of this process: POD_NAME, else the name of the host, which is the same in a pod.
+std::string ThisPod();
 
 class KubernetesClient {
  public:
@@ -34,9 +39,9 @@ class KubernetesClient {
     std::string content_type = "application/json";
   };
   // The object of an answer 2xx. 429 and 5xx are tried again until the deadline, after as long as
-  // the server says. NotFound 404, Aborted 409 (somebody else was faster), OutOfRange 410,
-  // PermissionDenied 401 and 403, InvalidArgument other 4xx; Unavailable and DeadlineExceeded leave
-  // open whether it was done.
+  // the server says, and so is a GET with 410: nothing older than the present is asked for here.
+  // NotFound 404, Aborted 409 (somebody else was faster), PermissionDenied 401 and 403,
+  // InvalidArgument other 4xx; Unavailable and DeadlineExceeded leave open whether it was done.
   absl::StatusOr<google::protobuf::Struct> Ask(const Call& call,
                                                std::chrono::steady_clock::time_point deadline);
 
@@ -46,5 +51,9 @@ class KubernetesClient {
   const KubernetesAccess access_;
   WebClient web_;
 };
+
+// Members of an answer, and what they mean. An object that is absent is empty.
+google::protobuf::Struct JsonPart(const google::protobuf::Struct& object, std::string_view name);
+std::string ResourceVersion(const google::protobuf::Struct& object);
 
 }  // namespace ps

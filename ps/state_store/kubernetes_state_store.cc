@@ -1,5 +1,7 @@
 #include "ps/state_store/kubernetes_state_store.h"
 
+#include <zstd.h>
+
 #include <algorithm>
 #include <ctime>
 #include <utility>
@@ -20,8 +22,13 @@ using google::protobuf::Value;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+// With the version that was read, so a stale one gets 409. It leaves labels and owners as they are.
+constexpr char kPatch[] = "application/merge-patch+json";
 constexpr milliseconds kLeaderPoll{250};
-constexpr std::size_t kMostFrameBytes = 700 << 10;
+constexpr int kMostTries = 4;  // of a commit whose earlier answers were lost
+// What the API server takes is 1 MiB of values.
+constexpr std::size_t kMostStoredBytes = 1000 << 10;
+constexpr std::size_t kMostFrameBytes = 256 << 20;
 
 steady_clock::time_point After(milliseconds limit) { return steady_clock::now() + limit; }
 
@@ -32,15 +39,31 @@ std::string ConfigMapsPath(const KubernetesAccess& access) {
   return absl::StrCat("/api/v1/namespaces/", access.name_space, "/configmaps");
 }
 
-Struct Part(const Struct& object, const std::string& name) {
-  const Value* value = JsonMember(object, name);
-  return value == nullptr ? Struct() : value->struct_value();
-}
-
-std::string Metadata(const std::string& name, const std::string& version) {
-  return absl::StrCat("\"metadata\":{\"name\":\"", name, "\"",
+std::string Metadata(const KubernetesStateStore::Options& options, const std::string& version) {
+  return absl::StrCat("\"metadata\":{\"name\":\"", options.name, "\"",
                       version.empty() ? "" : absl::StrCat(",\"resourceVersion\":\"", version, "\""),
                       "}");
+}
+
+absl::StatusOr<std::string> Compressed(const std::string& bytes) {
+  std::string packed(ZSTD_compressBound(bytes.size()), '\0');
+  const std::size_t size =
+      ZSTD_compress(packed.data(), packed.size(), bytes.data(), bytes.size(), /*level=*/3);
+  if (ZSTD_isError(size) != 0) return absl::InternalError(ZSTD_getErrorName(size));
+  packed.resize(size);
+  return packed;
+}
+
+absl::StatusOr<std::string> Decompressed(const std::string& packed) {
+  const unsigned long long size = ZSTD_getFrameContentSize(packed.data(), packed.size());
+  if (size > kMostFrameBytes)
+    return absl::DataLossError("no zstd, or too large");  // and for errors
+  std::string bytes(size, '\0');
+  const std::size_t done =
+      ZSTD_decompress(bytes.data(), bytes.size(), packed.data(), packed.size());
+  if (ZSTD_isError(done) != 0) return absl::DataLossError(ZSTD_getErrorName(done));
+  bytes.resize(done);
+  return bytes;
 }
 
 // For people only; nothing here reads another's clock.
@@ -56,13 +79,9 @@ std::string MicroTime() {
 std::string LeaseBody(const KubernetesStateStore::Options& options, const std::string& holder,
                       const std::string& version, std::uint64_t transitions) {
   return absl::StrCat("{\"apiVersion\":\"coordination.k8s.io/v1\",\"kind\":\"Lease\",",
-                      Metadata(options.name, version), ",\"spec\":{\"holderIdentity\":\"", holder,
+                      Metadata(options, version), ",\"spec\":{\"holderIdentity\":\"", holder,
                       "\",\"leaseDurationSeconds\":", options.lease.count(), ",\"renewTime\":\"",
                       MicroTime(), "\",\"leaseTransitions\":", transitions, "}}");
-}
-
-std::string VersionOf(const Struct& object) {
-  return JsonText(Part(object, "metadata"), "resourceVersion");
 }
 
 }  // namespace
@@ -98,9 +117,10 @@ KubernetesStateStore::~KubernetesStateStore() {
   renewer_.join();
   if (lease_version_.empty()) return;  // somebody else's by now
   const auto given =
-      client_.Ask({.method = "PUT",
+      client_.Ask({.method = "PATCH",
                    .path = absl::StrCat(LeasesPath(options_.access), "/", options_.name),
-                   .body = LeaseBody(options_, "", lease_version_, frame_.term)},
+                   .body = LeaseBody(options_, "", lease_version_, frame_.term),
+                   .content_type = kPatch},
                   After(milliseconds(1000)));
   if (!given.ok()) LOG(WARNING) << "giving the Lease back: " << given.status();
 }
@@ -119,26 +139,27 @@ absl::Status KubernetesStateStore::Acquire() {
           .method = "POST", .path = path, .body = LeaseBody(options_, options_.identity, "", 0)};
     } else {
       PS_RETURN_IF_ERROR(lease.status());
-      const Struct spec = Part(*lease, "spec");
+      const Struct spec = JsonPart(*lease, "spec");
       const std::string holder = JsonText(spec, "holderIdentity");
-      if (VersionOf(*lease) != seen) {
-        seen = VersionOf(*lease);
+      if (ResourceVersion(*lease) != seen) {
+        seen = ResourceVersion(*lease);
         seen_at = steady_clock::now();
       }
       const std::chrono::seconds lasts(JsonInteger(spec, "leaseDurationSeconds"));
       const bool free =
           holder.empty() || holder == options_.identity || steady_clock::now() - seen_at >= lasts;
       if (free) {
-        take = {.method = "PUT",
+        take = {.method = "PATCH",
                 .path = absl::StrCat(path, "/", options_.name),
                 .body = LeaseBody(options_, options_.identity, seen,
-                                  JsonInteger(spec, "leaseTransitions") + 1)};
+                                  JsonInteger(spec, "leaseTransitions") + 1),
+                .content_type = kPatch};
       }
     }
     if (!take.path.empty()) {
       const absl::StatusOr<Struct> taken = client_.Ask(take, After(options_.call_limit));
       if (taken.ok()) {
-        lease_version_ = VersionOf(*taken);
+        lease_version_ = ResourceVersion(*taken);
         return absl::OkStatus();
       }
       if (!absl::IsAborted(taken.status())) return taken.status();
@@ -160,14 +181,23 @@ absl::Status KubernetesStateStore::Read() {
     return absl::OkStatus();
   }
   PS_RETURN_IF_ERROR(map.status());
-  std::string bytes;
+  const Struct data = JsonPart(*map, "binaryData");
+  if (JsonMember(data, "state") == nullptr) {  // made for us beforehand
+    version_ = ResourceVersion(*map);
+    return absl::OkStatus();
+  }
+  std::string packed;
   const std::string path = "ConfigMap " + options_.name;
-  if (!absl::Base64Unescape(JsonText(Part(*map, "binaryData"), "state"), &bytes)) {
+  if (!absl::Base64Unescape(JsonText(data, "state"), &packed)) {
     return absl::DataLossError(path + ": \"state\" is not base64");
   }
-  PS_ASSIGN_OR_RETURN(StateLog log, ReadStateLog(path, bytes));
-  if (log.whole_bytes != bytes.size()) return absl::DataLossError(path + ": damaged");
-  version_ = VersionOf(*map);
+  const absl::StatusOr<std::string> bytes = Decompressed(packed);
+  if (!bytes.ok()) {
+    return absl::DataLossError(absl::StrCat(path, ": damaged: ", bytes.status().message()));
+  }
+  PS_ASSIGN_OR_RETURN(StateLog log, ReadStateLog(path, *bytes));
+  if (log.whole_bytes != bytes->size()) return absl::DataLossError(path + ": damaged");
+  version_ = ResourceVersion(*map);
   records_ = std::move(log.records);
   frame_ = log.last;
   return absl::OkStatus();
@@ -177,20 +207,23 @@ absl::Status KubernetesStateStore::Put(const StateRecords& records, const StateF
   PS_ASSIGN_OR_RETURN(const std::string frame,
                       EncodeStateFrame(next, std::vector<std::pair<std::string, std::string>>(
                                                  records.begin(), records.end())));
-  if (frame.size() > kMostFrameBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a ConfigMap holds ", kMostFrameBytes,
-                                                   " bytes of records, not ", frame.size()));
+  PS_ASSIGN_OR_RETURN(const std::string packed, Compressed(frame));
+  if (packed.size() > kMostStoredBytes || frame.size() > kMostFrameBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a ConfigMap holds ", kMostStoredBytes,
+                                                   " bytes of compressed records, not ",
+                                                   packed.size(), " (", frame.size(), " before)"));
   }
   const std::string maps = ConfigMapsPath(options_.access);
   PS_ASSIGN_OR_RETURN(
       const Struct written,
-      client_.Ask({.method = version_.empty() ? "POST" : "PUT",
+      client_.Ask({.method = version_.empty() ? "POST" : "PATCH",
                    .path = version_.empty() ? maps : absl::StrCat(maps, "/", options_.name),
                    .body = absl::StrCat("{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",",
-                                        Metadata(options_.name, version_),
-                                        ",\"binaryData\":{\"state\":", JsonBytes(frame), "}}")},
+                                        Metadata(options_, version_),
+                                        ",\"binaryData\":{\"state\":", JsonBytes(packed), "}}"),
+                   .content_type = version_.empty() ? "application/json" : kPatch},
                   After(options_.call_limit)));
-  version_ = VersionOf(written);
+  version_ = ResourceVersion(written);
   records_ = records;
   frame_ = next;
   return absl::OkStatus();
@@ -217,19 +250,18 @@ absl::StatusOr<StateRecords> KubernetesStateStore::Load() {
 
 absl::Status KubernetesStateStore::Commit(
     absl::Span<const std::pair<std::string, std::string>> records) {
-  StateRecords all = records_;
-  for (const auto& [key, value] : records) all[key] = value;
   const std::uint64_t term = frame_.term;
-  const StateFrameName next = {frame_.sequence + 1, term};
-  const absl::Status put = Put(all, next);
-  if (!absl::IsAborted(put)) return put;
-  // Either another leads, or an earlier PUT of ours was done and its answer lost.
-  const absl::StatusOr<StateRecords> stored = Load();
-  PS_RETURN_IF_ERROR(stored.status());
-  StateRecords again = *stored;
-  for (const auto& [key, value] : records) again[key] = value;
-  if (again == *stored) return absl::OkStatus();
-  return Put(again, {frame_.sequence + 1, term});
+  absl::Status put;
+  for (int tries = 0; tries < kMostTries; ++tries) {
+    StateRecords all = records_;
+    for (const auto& [key, value] : records) all[key] = value;
+    if (tries > 0 && all == records_) return absl::OkStatus();
+    put = Put(all, {frame_.sequence + 1, term});
+    if (!absl::IsAborted(put)) return put;
+    // Either another leads, or an earlier patch of ours was done and its answer lost.
+    PS_RETURN_IF_ERROR(Load().status());
+  }
+  return put;
 }
 
 void KubernetesStateStore::Renew() {
@@ -244,21 +276,22 @@ void KubernetesStateStore::Renew() {
     // A lost answer leaves our version stale, so it is read anew each time, and renewed only if it
     // is ours.
     absl::StatusOr<Struct> lease = client.Ask({.path = path}, After(period));
-    if (lease.ok() && JsonText(Part(*lease, "spec"), "holderIdentity") != options_.identity) {
+    if (lease.ok() && JsonText(JsonPart(*lease, "spec"), "holderIdentity") != options_.identity) {
       LOG(WARNING) << "Lease " << options_.name << ": taken by another scheduler";
       lease_version_.clear();
       return;
     }
     if (lease.ok()) {
-      const std::uint64_t transitions = JsonInteger(Part(*lease, "spec"), "leaseTransitions");
+      const std::uint64_t transitions = JsonInteger(JsonPart(*lease, "spec"), "leaseTransitions");
       lease = client.Ask(
-          {.method = "PUT",
+          {.method = "PATCH",
            .path = path,
-           .body = LeaseBody(options_, options_.identity, VersionOf(*lease), transitions)},
+           .body = LeaseBody(options_, options_.identity, ResourceVersion(*lease), transitions),
+           .content_type = kPatch},
           After(period));
     }
     if (lease.ok()) {
-      lease_version_ = VersionOf(*lease);
+      lease_version_ = ResourceVersion(*lease);
     } else {
       LOG(WARNING) << "Lease " << options_.name << " not renewed: " << lease.status();
     }

@@ -6,8 +6,12 @@
 // monotonic clock, from when its resourceVersion was last seen to change; nobody's wall clock
 // matters.
 //
-// One caller thread. A ConfigMap holds 1 MiB, so about 700 KB of records; beyond it a commit is
-// InvalidArgument.
+// Objects that are there already, empty, need no right to create any, and keep their owner, with
+// which they go.
+//
+// One caller thread. A ConfigMap holds 1 MiB, so the records are stored compressed (zstd). One
+// object and not several: a single write is all or nothing, and there is nothing that an older
+// leader could still write to. Beyond the limit a commit is InvalidArgument.
 #pragma once
 
 #include <chrono>
@@ -29,8 +33,8 @@ class KubernetesStateStore : public StateStore {
   struct Options {
     KubernetesAccess access;
     std::string name;      // of the Lease and the ConfigMap
-    std::string identity;  // of this process: the pod's name and something of its own
-    std::chrono::seconds lease{15};
+    std::string identity;  // of the pod: a container that was restarted may take its own Lease back
+    std::chrono::seconds lease{5};  // a dead leader is replaced after about as long
     std::chrono::milliseconds call_limit{10000};
     std::chrono::milliseconds elect_limit{60000};
   };

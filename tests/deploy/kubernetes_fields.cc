@@ -19,12 +19,7 @@ const std::map<std::string, std::map<std::string, std::string>>& Structs() {
       {"OwnerReference",
        {{"apiVersion!", "s"}, {"kind!", "s"}, {"name!", "s"}, {"uid!", "s"}, {"controller", "b"}, {"blockOwnerDeletion", "b"}}},
       {"batch/v1 Job", {{"apiVersion!", "s"}, {"kind!", "s"}, {"metadata!", "Meta"}, {"spec!", "JobSpec"}}},
-      {"JobSpec",
-       {{"backoffLimit", "i"}, {"ttlSecondsAfterFinished", "i"}, {"podFailurePolicy", "PodFailurePolicy"}, {"template!", "Template"}}},
-      {"PodFailurePolicy", {{"rules!", "[FailureRule]"}}},
-      {"FailureRule", {{"action!", "s"}, {"onPodConditions", "[PodCondition]"}, {"onExitCodes", "ExitCodes"}}},
-      {"PodCondition", {{"type!", "s"}, {"status!", "s"}}},
-      {"ExitCodes", {{"containerName", "s"}, {"operator!", "s"}, {"values!", "[i]"}}},
+      {"JobSpec", {{"backoffLimit", "i"}, {"ttlSecondsAfterFinished", "i"}, {"template!", "Template"}}},
       {"apps/v1 Deployment", {{"apiVersion!", "s"}, {"kind!", "s"}, {"metadata!", "Meta"}, {"spec!", "DeploymentSpec"}}},
       {"DeploymentSpec", {{"replicas", "i"}, {"strategy", "Strategy"}, {"selector!", "Selector"}, {"template!", "Template"}}},
       {"Strategy", {{"type", "s"}, {"rollingUpdate", "RollingUpdate"}}},
@@ -68,6 +63,13 @@ const std::map<std::string, std::map<std::string, std::string>>& Structs() {
       {"BudgetSpec", {{"maxUnavailable", "p"}, {"unhealthyPodEvictionPolicy", "s"}, {"selector", "Selector"}}},
       {"v1 ServiceAccount", {{"apiVersion!", "s"}, {"kind!", "s"}, {"metadata!", "Meta"}, {"automountServiceAccountToken", "b"}}},
       {"v1 ConfigMap", {{"apiVersion!", "s"}, {"kind!", "s"}, {"metadata!", "Meta"}, {"data", "m"}}},
+      {"coordination.k8s.io/v1 Lease", {{"apiVersion!", "s"}, {"kind!", "s"}, {"metadata!", "Meta"}}},
+      {"rbac.authorization.k8s.io/v1 Role", {{"apiVersion!", "s"}, {"kind!", "s"}, {"metadata!", "Meta"}, {"rules!", "[PolicyRule]"}}},
+      {"PolicyRule", {{"apiGroups!", "[s]"}, {"resources!", "[s]"}, {"resourceNames", "[s]"}, {"verbs!", "[s]"}}},
+      {"rbac.authorization.k8s.io/v1 RoleBinding",
+       {{"apiVersion!", "s"}, {"kind!", "s"}, {"metadata!", "Meta"}, {"roleRef!", "RoleRef"}, {"subjects!", "[Subject]"}}},
+      {"RoleRef", {{"apiGroup!", "s"}, {"kind!", "s"}, {"name!", "s"}}},
+      {"Subject", {{"kind!", "s"}, {"name!", "s"}, {"namespace!", "s"}}},
   };
   return structs;
 }

@@ -103,7 +103,13 @@ TEST(Kubernetes, ObjectsFitEachOther) {
     const YAML::Node container = pod["containers"][0];
     EXPECT_TRUE(pod["securityContext"]["runAsNonRoot"].as<bool>());
     EXPECT_EQ(pod["securityContext"]["seccompProfile"]["type"].as<std::string>(), "RuntimeDefault");
-    EXPECT_FALSE(pod["automountServiceAccountToken"].as<bool>());
+    // Only the scheduler asks the API server for anything.
+    EXPECT_EQ(pod["automountServiceAccountToken"].as<bool>(), std::string(name) == "Job/ctr");
+    EXPECT_EQ(pod["serviceAccountName"].as<std::string>(), std::string(name) == "Job/ctr" ? "ctr-scheduler" : "ctr");
+    for (const YAML::Node& toleration : pod["tolerations"]) {
+      EXPECT_EQ(toleration["tolerationSeconds"].as<int>(), 10);  // a lost node's pod is replaced soon
+    }
+    EXPECT_EQ(pod["tolerations"].size(), 2u);
     EXPECT_TRUE(container["securityContext"]["readOnlyRootFilesystem"].as<bool>());
     EXPECT_FALSE(container["securityContext"]["allowPrivilegeEscalation"].as<bool>());
     EXPECT_EQ(container["securityContext"]["capabilities"]["drop"][0].as<std::string>(), "ALL");
@@ -127,12 +133,49 @@ TEST(Kubernetes, ObjectsFitEachOther) {
   }
   EXPECT_EQ(YAML::Dump(objects.at("PodDisruptionBudget/ctr-server")["spec"]["selector"]), YAML::Dump(server["selector"]));
   EXPECT_TRUE(objects.count("ServiceAccount/ctr"));
+  // With podFailurePolicy a Job does not replace a pod that is Terminating on a lost node.
+  const YAML::Node scheduler = objects.at("Job/ctr")["spec"];
+  EXPECT_FALSE(scheduler["podFailurePolicy"]);
+  EXPECT_EQ(scheduler["template"]["spec"]["restartPolicy"].as<std::string>(), "Never");
+  // The state's objects are those that the scheduler is told of and has the right to.
+  EXPECT_THAT(YAML::Dump(scheduler), HasSubstr("--set=cluster.state=kubernetes://ctr-state"));
+  EXPECT_TRUE(objects.count("ConfigMap/ctr-state") == 1 && objects.count("Lease/ctr-state") == 1);
+  std::map<std::string, std::string> rights;
+  for (const YAML::Node& rule : objects.at("Role/ctr-scheduler")["rules"]) {
+    rights[rule["resources"][0].as<std::string>()] =
+        absl::StrCat(YAML::Dump(rule["apiGroups"]), " ", rule["resourceNames"] ? YAML::Dump(rule["resourceNames"]) : "",
+                     " ", YAML::Dump(rule["verbs"]));
+  }
+  EXPECT_EQ(rights, (std::map<std::string, std::string>{
+                        {"configmaps", "[\"\"] [ctr-state] [get, patch]"},
+                        {"leases", "[coordination.k8s.io] [ctr-state] [get, patch]"},
+                        {"deployments/scale", "[apps] [ctr-server, ctr-worker] [get, patch]"},
+                        {"jobs", "[batch] [ctr] [patch]"},
+                        {"pods", "[\"\"]  [patch]"}}));
+  EXPECT_THAT(YAML::Dump(scheduler), HasSubstr("--deployments=ctr"));
+  const YAML::Node binding = objects.at("RoleBinding/ctr-scheduler");
+  EXPECT_EQ(binding["roleRef"]["name"].as<std::string>(), "ctr-scheduler");
+  EXPECT_EQ(binding["subjects"][0]["name"].as<std::string>(), "ctr-scheduler");
+  EXPECT_TRUE(objects.count("ServiceAccount/ctr-scheduler"));
+}
+
+TEST(Kubernetes, RightsAreThoseOfTheJob) {
+  for (const char* change : {"cluster.state=/models/state", "cluster.state=etcd://etcd:2379/ctr", "model.type=gbdt"}) {
+    const std::string text = Render(Load(kJob, {change}));
+    EXPECT_THAT(KubernetesErrors(text), IsEmpty()) << change;
+    for (const char* absent : {"kind: Lease", "ctr-state", "leases"}) {
+      EXPECT_THAT(text, testing::Not(HasSubstr(absent))) << change;
+    }
+    for (const char* of_scaling : {"kind: Role", "automountServiceAccountToken: true", "--deployments"}) {
+      EXPECT_EQ(text.find(of_scaling) == std::string::npos, std::string(change) == "model.type=gbdt") << of_scaling;
+    }
+  }
 }
 
 TEST(Kubernetes, TheJobFileArrivesAsItWas) {
   const LoadedJob job = Load();
   for (const YAML::Node& object : YAML::LoadAll(Render(job))) {
-    if (object["kind"].as<std::string>() != "ConfigMap") continue;
+    if (object["kind"].as<std::string>() != "ConfigMap" || !object["data"]) continue;
     const auto again = ParseJob(object["data"]["job.yaml"].as<std::string>(), "job.yaml", {});
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ(again->config, job.config);

@@ -11,6 +11,7 @@
 #include "ps/wire/zeromq_transport.h"
 #include "tests/end_to_end/counted_data.h"
 #include "tests/end_to_end/program.h"
+#include "tests/end_to_end/watched_job.h"
 
 namespace ps {
 namespace {
@@ -33,35 +34,10 @@ class ScalingTest : public testing::Test {
                            "output: {dir: out}\n"));
   }
 
-  Finished Ctl(std::vector<std::string> words) const {
-    words.insert(words.end(), {"--dir", "out"});
-    return RunProgram("ps_ctl", words, place_.path());
-  }
-
-  // Nodes of the status: "servers" or "workers" that are alive.
-  std::vector<JsonValue> Living(const std::string& kind) const {
-    const auto status = JsonReader::Read(Ctl({"status", "--json"}).out);
-    std::vector<JsonValue> living;
-    if (!status.has_value() || status->members.count("cluster") == 0) return living;
-    for (const JsonValue& node : status->members.at("cluster").members.at(kind).items) {
-      if (node.members.at("alive").flag) living.push_back(node);
-    }
-    return living;
-  }
-
-  // True once so many servers share the slots evenly, and there are so many workers.
+  Finished Ctl(const std::vector<std::string>& words) const { return job_.Ctl(words); }
+  std::vector<JsonValue> Living(const std::string& kind) const { return job_.Living(kind); }
   bool Settles(Program& run, std::size_t servers, std::size_t workers) const {
-    for (int i = 0; i < 6000 && run.Running(); ++i) {
-      const std::vector<JsonValue> living = Living("servers");
-      bool even = living.size() == servers;
-      for (const JsonValue& server : living) {
-        even = even && NumberAt(server, "primary_slots") >= 4096 / servers;
-      }
-      if (even && Living("workers").size() == workers) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    ADD_FAILURE() << Ctl({"status"}).out;
-    return false;
+    return job_.Settles(run, servers, workers);
   }
 
   // A process that has left by the scheduler's word may need a moment to end.
@@ -76,6 +52,7 @@ class ScalingTest : public testing::Test {
 
   const Workplace place_;
   const CountedData data_{place_, kRows};
+  const WatchedJob job_{place_};
 };
 
 TEST_F(ScalingTest, ByCommandOutAndInAgain) {

@@ -1,17 +1,14 @@
 // Against a strict fake of the API server, over HTTPS.
 #include "ps/state_store/kubernetes_state_store.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
-#include <cstdlib>
 #include <fstream>
+#include <random>
 
 #include "absl/strings/str_cat.h"
-#include "tests/bundle/scratch_directory.h"
+#include "ps/wire/slot_config.h"
+#include "tests/state_store/fake_kubernetes.h"
 
 namespace ps {
 namespace {
@@ -23,66 +20,18 @@ using std::chrono::steady_clock;
 class KubernetesStateStoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::string make = absl::StrCat(
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext "
-        "subjectAltName=IP:127.0.0.1 -keyout ",
-        scratch_ / "key", " -out ", scratch_ / "cert", " 2>/dev/null");
-    if (std::system(make.c_str()) != 0) GTEST_SKIP() << "openssl is not installed";
-    std::ofstream(scratch_ / "token") << "secret-token\n";
-    const char* source = std::getenv("PS_SOURCE_DIR");
-    const std::string script =
-        absl::StrCat(source == nullptr ? "." : source, "/tests/state_store/kubernetes_api.py");
-    int out[2];
-    ASSERT_EQ(::pipe(out), 0);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::dup2(out[1], 1);
-      const std::string cert = scratch_ / "cert", key = scratch_ / "key";
-      ::execlp("python3", "python3", script.c_str(), cert.c_str(), key.c_str(), "secret-token",
-               nullptr);
-      ::_exit(127);
-    }
-    ::close(out[1]);
-    std::string text;
-    char byte;
-    while (::read(out[0], &byte, 1) == 1 && byte != '\n') text += byte;
-    ::close(out[0]);
-    port_ = std::atoi(text.substr(text.rfind(':') + 1).c_str());
-    ASSERT_GT(port_, 0) << text;
-  }
-  void TearDown() override {
-    if (pid_ < 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-
-  KubernetesAccess Access() const {
-    return {absl::StrCat("https://127.0.0.1:", port_), "training", scratch_ / "token",
-            scratch_ / "cert"};
+    if (!api_.running()) GTEST_SKIP() << "openssl is not installed";
   }
   KubernetesStateStore::Options Options(const std::string& identity) const {
-    return {.access = Access(),
+    return {.access = api_.Access(),
             .name = "job",
             .identity = identity,
             .lease = std::chrono::seconds(2),
             .call_limit = milliseconds(5000),
             .elect_limit = milliseconds(8000)};
   }
-  // The next `times` requests of the method fail; `after`: once they were carried out.
-  void MakeFail(const std::string& method, int status, int times, bool after) {
-    KubernetesClient client(Access());
-    const std::string body =
-        absl::StrCat("{\"method\":\"", method, "\",\"status\":", status, ",\"times\":", times,
-                     ",\"after\":", after ? "true" : "false", "}");
-    ASSERT_TRUE(client
-                    .Ask({.method = "POST", .path = "/test/fail", .body = body},
-                         steady_clock::now() + milliseconds(2000))
-                    .ok());
-  }
 
-  const ScratchDirectory scratch_;
-  pid_t pid_ = -1;
-  int port_ = 0;
+  const FakeKubernetes api_;
 };
 
 TEST_F(KubernetesStateStoreTest, KeepsRecordsAndRaisesTheTerm) {
@@ -101,11 +50,85 @@ TEST_F(KubernetesStateStoreTest, KeepsRecordsAndRaisesTheTerm) {
     EXPECT_EQ(loaded->at("a"), binary);
   }
   auto store = KubernetesStateStore::Open(Options("pod-9"));
-  const std::string large(600 << 10, 'x');
+  // More than an object holds, but compressible as slots and done batches are; then what is not.
+  const std::string large(20 << 20, 'x');
   ASSERT_TRUE((*store)->Commit(Records{{"large", large}}).ok());
-  EXPECT_TRUE(absl::IsInvalidArgument((*store)->Commit(Records{{"more", large}})));
+  std::string noise(1 << 20, '\0');
+  std::mt19937_64 random(7);
+  for (char& byte : noise) byte = static_cast<char>(random());
+  const absl::Status refused = (*store)->Commit(Records{{"noise", noise}});
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
   EXPECT_EQ((*store)->Load()->at("large"), large);
-  ASSERT_TRUE((*store)->Commit(Records{{"large", ""}}).ok());
+  ASSERT_TRUE((*store)->Commit(Records{{"large", ""}, {"noise", noise.substr(0, 900 << 10)}}).ok());
+  EXPECT_EQ((*store)->Load()->at("noise").size(), 900u << 10);
+}
+
+// As many slots as there may be, three copies of each on any of 200 servers, all of them moved at
+// versions of their own; a terabyte in chunks of which half are done.
+TEST_F(KubernetesStateStoreTest, TheLargestStateFits) {
+  std::mt19937_64 random(7);
+  std::string slots, counted;
+  for (SlotIndex slot = 0; slot < 1u << kMaxSlotBits; ++slot) {
+    SlotConfig config{.term = static_cast<std::uint32_t>(1 + random() % 8),
+                      .ver = random() % (1 << 18)};
+    while (config.members.size() < kMostReplicas) {
+      const NodeId node = static_cast<NodeId>(1 + random() % 200);
+      if (!config.HasMember(node)) config.members.push_back(node);
+    }
+    AppendSlotConfig(slot, config, &slots);
+  }
+  for (int chunk = 0; chunk < 1 << 17; ++chunk) {
+    const std::uint64_t batches = random() % 2 == 0 ? 0 : ~std::uint64_t{0} >> (random() % 3);
+    counted.append(reinterpret_cast<const char*>(&batches), sizeof batches);
+  }
+  auto store = KubernetesStateStore::Open(Options("one"));
+  ASSERT_TRUE(store.ok()) << store.status();
+  const absl::Status stored = (*store)->Commit(Records{{"slots", slots}, {"progress", counted}});
+  EXPECT_TRUE(stored.ok()) << stored;
+  EXPECT_EQ((*store)->Load()->at("slots"), slots);
+}
+
+TEST_F(KubernetesStateStoreTest, WhatWasMadeBeforehandIsFilled) {
+  api_.Ask(
+      {.method = "POST",
+       .path = "/api/v1/namespaces/training/configmaps",
+       .body =
+           R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"job","labels":{"a":"b"}}})"});
+  api_.Ask(
+      {.method = "POST",
+       .path = "/apis/coordination.k8s.io/v1/namespaces/training/leases",
+       .body =
+           R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"job"}})"});
+  // Of these two objects, and no others.
+  api_.Ask({.method = "POST",
+            .path = "/test/role",
+            .body =
+                R"([{"apiGroups":["","coordination.k8s.io"],"resources":["configmaps","leases"],)"
+                R"("resourceNames":["job"],"verbs":["get","patch"]}])"});
+  auto store = KubernetesStateStore::Open(Options("one"));
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_TRUE((*store)->Load()->empty());
+  ASSERT_TRUE((*store)->Commit(Records{{"a", "1"}}).ok());
+  EXPECT_EQ((*store)->Load()->at("a"), "1");
+  const auto map = api_.Ask({.path = "/api/v1/namespaces/training/configmaps/job"});
+  EXPECT_EQ(JsonPart(map, "metadata").fields().at("labels").struct_value().fields_size(), 1);
+  KubernetesStateStore::Options other = Options("one");
+  other.name = "other";
+  EXPECT_TRUE(absl::IsPermissionDenied(KubernetesStateStore::Open(other).status()));
+}
+
+TEST_F(KubernetesStateStoreTest, DamageIsSaid) {
+  KubernetesStateStore::Options options = Options("one");
+  ASSERT_TRUE((*KubernetesStateStore::Open(options))->Commit(Records{{"a", "1"}}).ok());
+  const std::string maps = "/api/v1/namespaces/training/configmaps/job";
+  for (const char* bytes : {"bm8genN0ZA==", ""}) {  // no zstd
+    api_.Ask({.method = "PATCH",
+              .path = maps,
+              .body = absl::StrCat("{\"binaryData\":{\"state\":\"", bytes, "\"}}"),
+              .content_type = "application/merge-patch+json"});
+    const auto opened = KubernetesStateStore::Open(options);
+    EXPECT_TRUE(absl::IsDataLoss(opened.status())) << bytes << ": " << opened.status();
+  }
 }
 
 TEST_F(KubernetesStateStoreTest, ALivingLeaderIsNotReplacedAndADeadOneIs) {
@@ -149,31 +172,31 @@ TEST_F(KubernetesStateStoreTest, BusyServersAreAskedAgainAndLostAnswersDoNoHarm)
   options.lease = std::chrono::seconds(60);  // no renewal comes between
   auto store = KubernetesStateStore::Open(options);
   ASSERT_TRUE(store.ok()) << store.status();
-  MakeFail("PUT", 429, 2, false);
+  api_.MakeFail("PATCH", 429, 2, false);
   ASSERT_TRUE((*store)->Commit(Records{{"a", "1"}}).ok());
   for (const int status : {500, 503, 429}) {
-    MakeFail("PUT", status, 1, true);  // done, but the answer says otherwise
+    api_.MakeFail("PATCH", status, 1, true);  // done, but the answer says otherwise
     const absl::Status committed = (*store)->Commit(Records{{"a", std::to_string(status)}});
     ASSERT_TRUE(committed.ok()) << committed;
     EXPECT_EQ((*store)->Load()->at("a"), std::to_string(status));
   }
-  MakeFail("GET", 410, 1, false);
-  EXPECT_EQ((*store)->Load().status().code(), absl::StatusCode::kOutOfRange);
-  MakeFail("PUT", 422, 1, false);
+  api_.MakeFail("GET", 410, 1, false);
+  EXPECT_EQ((*store)->Load()->at("a"), "429");
+  api_.MakeFail("PATCH", 422, 1, false);
   EXPECT_TRUE(absl::IsInvalidArgument((*store)->Commit(Records{{"a", "2"}})));
   ASSERT_TRUE((*store)->Commit(Records{{"a", "3"}}).ok());
 }
 
 TEST_F(KubernetesStateStoreTest, ServersAndTokensThatAreNotRightAreRefused) {
   KubernetesStateStore::Options options = Options("one");
-  std::ofstream(scratch_ / "bad_token") << "another";
-  options.access.token_file = scratch_ / "bad_token";
+  std::ofstream(api_.account() / "bad_token") << "another";
+  options.access.token_file = api_.account() / "bad_token";
   EXPECT_TRUE(absl::IsPermissionDenied(KubernetesStateStore::Open(options).status()));
   options = Options("one");
   options.access.ca_file = "";  // the system's authorities do not know it
   EXPECT_TRUE(absl::IsUnauthenticated(KubernetesStateStore::Open(options).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(KubernetesStateStore::Open(Options("a\"b")).status()));
-  KubernetesClient client(Access());
+  KubernetesClient client(api_.Access());
   const auto unknown = client.Ask({.method = "POST",
                                    .path = "/api/v1/namespaces/training/configmaps",
                                    .body = "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\","

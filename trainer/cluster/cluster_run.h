@@ -26,6 +26,7 @@ struct ClusterResult {
 struct ClusterCallbacks {
   JobEvents* events = nullptr;
   std::function<bool()> stop_requested;  // polled; may be empty
+  std::function<bool()> hand_over;       // likewise, of nodes that come by themselves; needs cluster.state
   // After every tick of the scheduler, in its thread: to look at it, and to hand it commands.
   std::function<void(SchedulerMachine& scheduler, MonotonicTime now)> on_tick;
 };
@@ -53,6 +54,9 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
 struct JoinedClusterOptions {
   std::string listen;
   MonotonicTime gather_limit = std::chrono::minutes(10);
+  // Not empty: this is a pod, and the nodes are those of the Deployments NAME-server and
+  // NAME-worker, whose number follows what the scheduler wants (pod_scaler.h).
+  std::string deployments;
 };
 absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterShape shape,
                                                const ClusterCallbacks& callbacks,

@@ -1,6 +1,7 @@
 #include "trainer/cluster/cluster_state.h"
 
 #include <memory>
+#include <regex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,15 +12,35 @@
 #include "ps/base/status_macros.h"
 #include "ps/state_store/etcd_state_store.h"
 #include "ps/state_store/file_state_store.h"
+#include "ps/state_store/kubernetes_state_store.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 
 namespace ps {
 namespace {
 
-// A path, or etcd://HOST:PORT,HOST:PORT/PREFIX.
-absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(const std::string& where) {
-  absl::string_view rest = where;
-  if (!absl::ConsumePrefix(&rest, "etcd://")) return FileStateStore::Open(where);
+// A progress is a write to the whole cluster's etcd there, not to a disk or store of the job's own.
+constexpr MonotonicTime kKubernetesProgress = std::chrono::seconds(5);
+constexpr std::chrono::seconds kKubernetesLimit(30);  // API servers are replaced now and then
+
+absl::StatusOr<std::unique_ptr<StateStore>> OpenKubernetes(const std::string& name) {
+  if (!std::regex_match(name, std::regex("[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cluster.state: kubernetes://", name,
+        ": expected kubernetes://NAME, where NAME is what the ConfigMap and the Lease shall be "
+        "called: at most 63 lower-case letters, digits and '-'"));
+  }
+  KubernetesStateStore::Options options{
+      .name = name, .identity = ThisPod(), .call_limit = kKubernetesLimit};
+  absl::StatusOr<KubernetesAccess> access = AccessFromPod();
+  if (!access.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cluster.state: kubernetes://", name, ": ", access.status().message()));
+  }
+  options.access = *std::move(access);
+  return KubernetesStateStore::Open(options);
+}
+
+absl::StatusOr<std::unique_ptr<StateStore>> OpenEtcd(absl::string_view rest) {
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(rest, absl::MaxSplits('/', 1));
   EtcdStateStore::Options options;
@@ -30,12 +51,28 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(const std::string& where) 
   return EtcdStateStore::Open(options);
 }
 
+// A path, etcd://HOST:PORT,HOST:PORT/PREFIX, or kubernetes://NAME.
+absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(const ClusterJob& job,
+                                                      SchedulerMachine::Options* options) {
+  const std::string& where = job.config.cluster.state;
+  absl::string_view rest = where;
+  if (absl::ConsumePrefix(&rest, "etcd://")) return OpenEtcd(rest);
+  if (!absl::ConsumePrefix(&rest, "kubernetes://")) return FileStateStore::Open(where);
+  options->progress_interval = kKubernetesProgress;
+  return OpenKubernetes(std::string(rest));
+}
+
 }  // namespace
 
 absl::Status AddState(const ClusterJob& job, SchedulerMachine::Options* options) {
-  const std::string& where = job.config.cluster.state;
-  if (where.empty()) return absl::OkStatus();
-  PS_ASSIGN_OR_RETURN(options->store, OpenStore(where));
+  if (job.config.cluster.state.empty()) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<StateStore>> store = OpenStore(job, options);
+  if (absl::IsFailedPrecondition(store.status())) {  // to be tried again, once that one is gone
+    return absl::UnavailableError(
+        absl::StrCat("another scheduler has this job: ", store.status().message()));
+  }
+  PS_RETURN_IF_ERROR(store.status());
+  options->store = *std::move(store);
   PS_ASSIGN_OR_RETURN(options->stored, options->store->Load());
   if (!HasStoredNodes(options->stored)) return absl::OkStatus();
   PS_ASSIGN_OR_RETURN(const std::uint64_t checkpoint, StoredCheckpoint(options->stored));

@@ -7,8 +7,9 @@
 namespace ps {
 
 // Opens the store and finds what an earlier scheduler of the job has left there; waits for that one
-// to be gone. Does nothing for a job without. After AddCheckpoints. FailedPrecondition: another
-// scheduler has the job. Unavailable: the store is away. DataLoss: it is damaged.
+// to be gone. Does nothing for a job without. After AddCheckpoints. Unavailable: another scheduler
+// has the job, or the store is away. InvalidArgument: kubernetes:// outside of a pod. DataLoss:
+// what is stored is damaged.
 absl::Status AddState(const ClusterJob& job, SchedulerMachine::Options* options);
 
 }  // namespace ps

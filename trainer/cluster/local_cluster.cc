@@ -2,6 +2,7 @@
 // ps_server and ps_worker started, watched and reaped here; or from anywhere, come by themselves.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "trainer/cluster/local_nodes.h"
 #include "trainer/cluster/node_process.h"
 #include "trainer/cluster/observed_scheduler.h"
+#include "trainer/cluster/pod_scaler.h"
 
 namespace ps {
 namespace {
@@ -109,8 +111,21 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
   plan.gather_limit = options.gather_limit;
   plan.scaling_refusal =
       "the nodes of this job come by themselves: start more of them, with --scheduler, or drain "
-      "those that are to go (in Kubernetes: kubectl scale deployment)";
+      "those that are to go (in Kubernetes: kubectl scale deployment, or give --deployments)";
   plan.stop_requested = callbacks.stop_requested;
+  plan.hand_over = callbacks.hand_over;
+  ClusterCallbacks observers = callbacks;
+  std::optional<PodScaler> scaler;
+  if (!options.deployments.empty()) {
+    PS_ASSIGN_OR_RETURN(KubernetesAccess access, AccessFromPod());
+    scaler.emplace(PodScaler::Options{.access = std::move(access), .job = options.deployments});
+    plan.scaling_refusal.clear();
+    plan.ended_from_outside = true;
+    observers.on_tick = [&](SchedulerMachine& scheduler, MonotonicTime now) {
+      scaler->Keep(scheduler, now);
+      if (callbacks.on_tick) callbacks.on_tick(scheduler, now);
+    };
+  }
   PS_RETURN_IF_ERROR(AddCheckpoints(job, &plan));
   PS_RETURN_IF_ERROR(AddState(job, &plan));
   PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(job.config.cluster.curve_key_file));
@@ -121,10 +136,11 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
   LOG(INFO) << "waiting at " << transport->endpoint() << " for " << shape.servers << " shards and "
             << shape.workers << " workers";
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
-  ObservedScheduler observed(scheduler, callbacks);
+  ObservedScheduler observed(scheduler, observers);
   PS_RETURN_IF_ERROR(RunMachine(observed, *transport, MonotonicTime::zero()));
   LogTraffic("scheduler", *transport, 0);
   PS_RETURN_IF_ERROR(scheduler.status());
+  if (scaler.has_value() && !scheduler.interrupted()) scaler->Finish();
   return ClusterResult{scheduler.passes_done(), scheduler.interrupted()};
 }
 

@@ -20,6 +20,7 @@
 #include "ps/base/status_macros.h"
 #include "ps/base/cgroup.h"
 #include "ps/server/shard_machine.h"
+#include "ps/state_store/kubernetes_client.h"
 #include "ps/trees/tree_server.h"
 #include "ps/trees/tree_worker.h"
 #include "ps/wire/zeromq_transport.h"
@@ -29,11 +30,6 @@
 
 namespace ps {
 namespace {
-
-std::string HostName() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
 
 // Paths are taken as they are, although DataFiles matches patterns.
 std::string QuotePattern(const std::string& path) {
@@ -122,7 +118,7 @@ absl::Status RunShard(const ServerNodeOptions& options, std::unique_ptr<Transpor
   const std::uint64_t incarnation = NewIncarnation();
   ShardMachine machine({.scheduler = options.scheduler,
                         .endpoint = transport->endpoint(),
-                        .host = HostName(),
+                        .host = ThisPod(),
                         .pid = static_cast<std::uint32_t>(::getpid()),
                         .incarnation = incarnation,
                         .scheduler_timeout = options.silence_limit,
@@ -203,7 +199,7 @@ absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, OpenZeroMqTransport(zeromq));
   const std::uint64_t incarnation = NewIncarnation();
   WorkerMachine machine({.scheduler = options.scheduler,
-                         .host = HostName(),
+                         .host = ThisPod(),
                          .pid = static_cast<std::uint32_t>(::getpid()),
                          .incarnation = incarnation,
                          .scheduler_timeout = options.silence_limit,

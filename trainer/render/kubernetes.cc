@@ -121,6 +121,40 @@ std::vector<std::pair<const absl::string_view, std::string>> CurveValues(const J
   };
 }
 
+// What the scheduler does through the API server: it scales its nodes, but for trees, and keeps its
+// state there, unless the job says where else.
+struct ApiUse {
+  bool scales = false;
+  bool keeps_state = false;
+};
+
+ApiUse UseOfApi(const JobConfig& job) {
+  const bool trees = job.model.type == "gbdt";
+  return {!trees, !trees && job.cluster.state.empty()};
+}
+
+std::vector<std::pair<const absl::string_view, std::string>> ApiValues(const JobConfig& job) {
+  const ApiUse use = UseOfApi(job);
+  std::string arguments, rules;
+  if (use.scales) absl::StrAppend(&arguments, ", --deployments=", job.job);
+  if (use.keeps_state) {
+    const std::string name = job.job + "-state";
+    absl::StrAppend(&arguments, ", \"--set=cluster.state=kubernetes://", name, "\"");
+    for (const char* of : {"\"\"], resources: [configmaps]", "coordination.k8s.io], resources: [leases]"}) {
+      absl::StrAppend(&rules, "\n- {apiGroups: [", of, ", resourceNames: [", name, "], verbs: [get, patch]}");
+    }
+  }
+  const bool comes_back = use.keeps_state || !job.cluster.state.empty();
+  return {
+      {"@API@", use.scales ? "true" : "false"},
+      {"@SCHEDULER_ARGS@", arguments},
+      {"@STATE_RULES@", rules},
+      // A Job waits for up to ten minutes before it starts a pod again. Nodes that the next scheduler
+      // does not know had better end soon.
+      {"@NODE_ARGS@", comes_back ? ", --silence_limit_s=1200" : ""},
+  };
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
@@ -152,9 +186,12 @@ absl::StatusOr<std::string> RenderKubernetes(const JobConfig& job,
       {"@OWNER@", Owner(job.job, rendering.owner_uid)},
   };
   for (auto& value : CurveValues(job)) values.push_back(std::move(value));
-  std::string text = absl::StrReplaceAll(
-      absl::StrJoin({kKubernetesScheduler, kKubernetesNodes, kKubernetesServices}, "---\n"),
-      values);
+  for (auto& value : ApiValues(job)) values.push_back(std::move(value));
+  // The Job last: its pod can be made when all that it needs is there.
+  std::vector<std::string> parts = {kKubernetesServices, kKubernetesNodes, kKubernetesScheduler};
+  if (UseOfApi(job).keeps_state) parts.insert(parts.begin(), kKubernetesState);
+  if (UseOfApi(job).scales) parts.insert(parts.begin(), kKubernetesRights);
+  std::string text = absl::StrReplaceAll(absl::StrJoin(parts, "---\n"), values);
   // Last: the job file is anybody's text, and nothing in it is replaced.
   return absl::StrReplaceAll(text, {{"    @JOB@\n", Indented(rendering.job_yaml, 4)}});
 }

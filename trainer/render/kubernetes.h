@@ -4,7 +4,9 @@
 //   Deployment   servers; workers. Their pods are alike: a server gets its slots from its peers
 //   Service      headless; where nodes find the scheduler
 //   ConfigMap    the job file
-//   PodDisruptionBudget, ServiceAccount (without any right)
+//   PodDisruptionBudget
+//   ServiceAccount  of the nodes, without any right, and of the scheduler
+//   ConfigMap, Lease, Role, RoleBinding  what the scheduler keeps there, and its right to do so
 //
 // Pure. docs/kubernetes.md says why each object is what it is.
 #pragma once

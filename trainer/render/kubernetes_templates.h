@@ -11,31 +11,30 @@ metadata:
   namespace: @NAMESPACE@
   labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@, app.kubernetes.io/component: scheduler}
 spec:
-  backoffLimit: 6
+  backoffLimit: 20
   ttlSecondsAfterFinished: 86400
-  podFailurePolicy:
-    rules:
-    - action: Ignore
-      onPodConditions: [{type: DisruptionTarget, status: "True"}]
-    - action: FailJob
-      onExitCodes: {containerName: scheduler, operator: In, values: [2, 3, 4, 5]}
   template:
     metadata:
       labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@, app.kubernetes.io/component: scheduler}
       annotations: {prometheus.io/scrape: "true", prometheus.io/port: "8080", prometheus.io/path: /metrics}
     spec:
       restartPolicy: Never
-      serviceAccountName: @NAME@
-      automountServiceAccountToken: false
+      serviceAccountName: @NAME@-scheduler
+      automountServiceAccountToken: @API@
       terminationGracePeriodSeconds: 120
       securityContext: {runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532, seccompProfile: {type: RuntimeDefault}}
+      tolerations:
+      - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 10}
+      - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 10}
       containers:
       - name: scheduler
         image: @IMAGE@
         command: [/usr/local/bin/ps_train]
-        args: [--config=/etc/hyperplane/job.yaml, "--listen=tcp://0.0.0.0:7000", "--http=0.0.0.0:8080"]
+        args: [--config=/etc/hyperplane/job.yaml, "--listen=tcp://0.0.0.0:7000", "--http=0.0.0.0:8080"@SCHEDULER_ARGS@]
         ports: [{name: nodes, containerPort: 7000}, {name: http, containerPort: 8080}]
         env:
+        - name: POD_NAME
+          valueFrom: {fieldRef: {fieldPath: metadata.name}}
         - name: PS_CONTROL_TOKEN
           valueFrom: {secretKeyRef: {name: @NAME@-control, key: token, optional: true}}
         resources:
@@ -89,7 +88,7 @@ spec:
       - name: server
         image: @IMAGE@
         command: [/usr/local/bin/ps_server]
-        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", "--bind=tcp://0.0.0.0:7001", --advertised_host=$(POD_IP), --minloglevel=0@CURVE_ARG@]
+        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", "--bind=tcp://0.0.0.0:7001", --advertised_host=$(POD_IP), --minloglevel=0@NODE_ARGS@@CURVE_ARG@]
         ports: [{name: data, containerPort: 7001}]
         env:
         - name: POD_IP
@@ -135,7 +134,7 @@ spec:
       - name: worker
         image: @IMAGE@
         command: [/usr/local/bin/ps_worker]
-        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", --minloglevel=0@CURVE_ARG@]
+        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", --minloglevel=0@NODE_ARGS@@CURVE_ARG@]
         resources:
           requests: {cpu: "@WORKER_CPU@", memory: "@WORKER_MEMORY@"@WORKER_GPU@}
           limits: {memory: "@WORKER_MEMORY@"@WORKER_GPU@}
@@ -183,6 +182,14 @@ metadata:
 automountServiceAccountToken: false
 ---
 apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: @NAME@-scheduler
+  namespace: @NAMESPACE@
+  labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@}@OWNER@
+automountServiceAccountToken: false
+---
+apiVersion: v1
 kind: ConfigMap
 metadata:
   name: @NAME@
@@ -191,6 +198,45 @@ metadata:
 data:
   job.yaml: |
     @JOB@
+)";
+
+// The state that the scheduler keeps in the API server, of jobs that keep it there.
+inline constexpr char kKubernetesState[] = R"(apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: @NAME@-state
+  namespace: @NAMESPACE@
+  labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@}@OWNER@
+---
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata:
+  name: @NAME@-state
+  namespace: @NAMESPACE@
+  labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@}@OWNER@
+)";
+
+// What the scheduler may do there.
+inline constexpr char kKubernetesRights[] = R"(apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: @NAME@-scheduler
+  namespace: @NAMESPACE@
+  labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@}@OWNER@
+rules:
+- {apiGroups: [apps], resources: [deployments/scale], resourceNames: [@NAME@-server, @NAME@-worker], verbs: [get, patch]}
+- {apiGroups: [batch], resources: [jobs], resourceNames: [@NAME@], verbs: [patch]}
+- {apiGroups: [""], resources: [pods], verbs: [patch]}@STATE_RULES@
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: @NAME@-scheduler
+  namespace: @NAMESPACE@
+  labels: {app.kubernetes.io/name: hyperplane, app.kubernetes.io/instance: @NAME@}@OWNER@
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: @NAME@-scheduler}
+subjects:
+- {kind: ServiceAccount, name: @NAME@-scheduler, namespace: @NAMESPACE@}
 )";
 
 }  // namespace ps
