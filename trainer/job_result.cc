@@ -27,7 +27,7 @@ std::string ErrorsJson(double rmse, std::uint64_t rows) {
 }
 
 // The lines between the title and where the model is.
-std::string TreesText(const JobResult& r) {
+std::string TreesText(const JobResult& r, const std::string& bundle_dir) {
   const TreesResult& t = *r.trees;
   std::string text;
   if (t.squared) {
@@ -51,6 +51,10 @@ std::string TreesText(const JobResult& r) {
                           static_cast<double>(t.steps) / std::max(1, t.grown));
     if (t.attempts > 1) absl::StrAppendFormat(&text, "; %d trees begun anew for lost nodes", t.attempts - 1);
     text += "\n";
+  }
+  if (r.tuning) {
+    absl::StrAppendFormat(&text, "tuned: %s\n  as a job file: %s/%s\n", r.tuning->setting_text, bundle_dir,
+                          kTunedJobName);
   }
   if (!r.complete) text += "stopped early: the model is the trees so far\n";
   return text;
@@ -139,7 +143,7 @@ std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
     const Metrics& judged = r.test ? *r.test : r.valid ? *r.valid : r.train;
     text += Row("constant prediction", ConstantBaseline(judged));
   }
-  text += r.trees ? TreesText(r) : PassesText(r);
+  text += r.trees ? TreesText(r, bundle_dir) : PassesText(r);
   absl::StrAppendFormat(&text, "model: %s (%s)\n  evaluate: ps_eval --model %s --data FILE\n  inspect:  ps_model inspect %s\n",
                         bundle_dir, FormatBytes(static_cast<std::int64_t>(bundle_bytes)), bundle_dir,
                         bundle_dir);

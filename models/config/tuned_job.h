@@ -1,0 +1,15 @@
+// The job that tuning found, as a file that says it without tuning. Pure.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "models/config/job_config.h"
+
+namespace ps {
+
+// `job_yaml` as LoadedJob::effective_yaml has it, with the settings of `gbdt` that tuning chooses and its
+// number of trees, and without what it takes the place of: the section tune, and early stopping.
+absl::StatusOr<std::string> TunedTreesYaml(const std::string& job_yaml, const GbdtConfig& gbdt);
+
+}  // namespace ps
