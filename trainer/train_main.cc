@@ -74,8 +74,8 @@ absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* train
   PS_RETURN_IF_ERROR(writer->AddFile("extractor.pb", job.extractor->Serialize()));
   PS_RETURN_IF_ERROR(writer->AddFile("job.yaml", job.effective_yaml));
   PS_RETURN_IF_ERROR(writer->AddFile("metrics.json", JobResultJson(*result)));
-  if (result->tuning) PS_RETURN_IF_ERROR(writer->AddFile("tuning.json", result->tuning->trace_json));
-  if (result->tuning && !result->tuning->job_yaml.empty()) {
+  if (result->tuning) {
+    PS_RETURN_IF_ERROR(writer->AddFile("tuning.json", result->tuning->trace_json));
     PS_RETURN_IF_ERROR(writer->AddFile(kTunedJobName, result->tuning->job_yaml));
   }
   PS_RETURN_IF_ERROR(writer->Finish(std::move(info)));

@@ -41,4 +41,10 @@ absl::StatusOr<std::string> TunedTreesYaml(const std::string& job_yaml, const Gb
   return EffectiveYaml(WriteYaml(root), "job.yaml", settings);
 }
 
+absl::StatusOr<std::string> TunedLrYaml(const std::string& job_yaml, const std::string& optimizer_yaml) {
+  PS_ASSIGN_OR_RETURN(YamlNode root, ParseYaml(job_yaml, "job.yaml"));
+  Remove("tune", root.Find("model"));
+  return EffectiveYaml(WriteYaml(root), "job.yaml", {absl::StrCat("model.optimizer=", optimizer_yaml)});
+}
+
 }  // namespace ps

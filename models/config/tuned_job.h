@@ -12,4 +12,7 @@ namespace ps {
 // number of trees, and without what it takes the place of: the section tune, and early stopping.
 absl::StatusOr<std::string> TunedTreesYaml(const std::string& job_yaml, const GbdtConfig& gbdt);
 
+// `job_yaml` with that value of model.optimizer in place of model.tune.
+absl::StatusOr<std::string> TunedLrYaml(const std::string& job_yaml, const std::string& optimizer_yaml);
+
 }  // namespace ps

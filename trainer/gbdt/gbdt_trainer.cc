@@ -215,8 +215,8 @@ absl::Status GbdtTrainer::Run::Tune() {
   best_trees_ = static_cast<int>(trees_.size());
   setting_ = tuned.setting;
   result_.tuning = TuningResult{.trace_json = std::move(tuned.trace_json),
-                                .setting_text = std::move(tuned.setting_text),
-                                .job_yaml = std::move(tuned.job_yaml)};
+                                .job_yaml = std::move(tuned.job_yaml),
+                                .setting_text = std::move(tuned.setting_text)};
   for (HeldOut* part : {&valid_, &test_}) {
     part->margins.assign(part->rows.rows, static_cast<float>(train_.base_score));
   }
