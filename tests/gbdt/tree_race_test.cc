@@ -97,7 +97,7 @@ TEST(TreeRaceTest, TheBestGoOn) {
 TEST(TreeRaceTest, FindsWhatIsToBeFound) {
   double lost = 0;
   for (std::uint64_t seed = 1; seed <= 10; ++seed) lost += Race(200, 10, seed).best_loss - 0.3;
-  EXPECT_LT(lost / 10, 0.004);  // of settings that are drawn, the mean is .02
+  EXPECT_LT(lost / 10, 0.003);  // settings that are drawn lose about .03
 }
 
 TEST(TreeRaceTest, TheSeedDecides) {

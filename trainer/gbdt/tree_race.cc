@@ -16,6 +16,8 @@ constexpr int kHalving = 3;            // a longer round has a third of the sett
 constexpr std::size_t kMostLengths = 3;
 constexpr int kShortestTraining = 20;  // trees: fewer say little
 constexpr int kParents = 3;            // of challengers
+constexpr std::uint64_t kBornForOne = 16;  // challengers that could be, for each that enters
+constexpr std::size_t kGoodOneIn = 4;  // settings of a round
 
 // Parts of the budget.
 constexpr double kFreshShare = 0.35, kLongerShare = 0.2, kChallengerShare = 0.15;
@@ -36,6 +38,17 @@ void AddSetting(const GbdtConfig& s, JsonObject* json) {
       .Add("l2", s.l2)
       .Add("row_sample", s.row_sample)
       .Add("column_sample", s.column_sample);
+}
+
+// Density of a coordinate near `u`, as that of `places` is; flat where there are few.
+double Density(const std::vector<SettingSpace::Place>& places, std::size_t coordinate, double u) {
+  constexpr double kWidth = 0.15;
+  double sum = 1;
+  for (const SettingSpace::Place& place : places) {
+    const double distance = (place[coordinate] - u) / kWidth;
+    sum += std::exp(-0.5 * distance * distance) / (kWidth * 2.5066);
+  }
+  return sum / static_cast<double>(places.size() + 1);
 }
 
 std::string Lines(const std::vector<JsonObject>& objects) {
@@ -73,9 +86,31 @@ void TreeRace::EnterChallengers(int count) {
     const int parent = parents[at], other = parents[(at + 1) % parents.size()];
     const std::size_t number = candidates_.size();
     const auto place = [&](int of) { return candidates_[static_cast<std::size_t>(of)].place; };
-    candidates_.push_back({space_.Challenger(place(parent), place(other), number), parent});
+    candidates_.push_back({MostPromising(place(parent), place(other), number), parent});
     Enter(static_cast<int>(number));
   }
+}
+
+double TreeRace::Promise(const SettingSpace::Place& place) const {
+  double promise = 0;
+  for (std::size_t i = 0; i < place.size(); ++i) {
+    promise += std::log(Density(good_, i, place[i]) / Density(bad_, i, place[i]));
+  }
+  return promise;
+}
+
+SettingSpace::Place TreeRace::MostPromising(const SettingSpace::Place& parent, const SettingSpace::Place& other,
+                                            std::size_t number) const {
+  SettingSpace::Place best{};
+  double most = -std::numeric_limits<double>::infinity();
+  for (std::uint64_t i = 0; i < kBornForOne; ++i) {
+    const SettingSpace::Place place = space_.Challenger(parent, other, number * kBornForOne + i);
+    const double promise = Promise(place);
+    if (promise <= most) continue;
+    most = promise;
+    best = place;
+  }
+  return best;
 }
 
 // Numbers of settings by what they did in the longest trainings that there were.
@@ -103,8 +138,8 @@ int TreeRace::RoundSize(double share, double left) const {
   return static_cast<int>(std::min(left, share * budget_) / round_trees_);
 }
 
-// False: the job has no such stage.
-bool TreeRace::EnterStage(Stage stage, double left) {
+// Enters nobody where the job has no such stage, or too little is left for it.
+void TreeRace::EnterStage(Stage stage, double left) {
   const std::size_t lengths = lengths_.size();
   round_trees_ = lengths_.back();
   switch (stage) {
@@ -112,21 +147,21 @@ bool TreeRace::EnterStage(Stage stage, double left) {
       budget_ = left;
       round_trees_ = lengths_.front();
       EnterFresh(std::max(1, RoundSize(kFreshShare, left)));
-      return true;
+      return;
     case kLonger: {
-      if (lengths < kMostLengths) return false;
+      if (lengths < kMostLengths) return;
       round_trees_ = lengths_[1];
       const int size = std::max(1, RoundSize(kLongerShare, left)), challengers = size / 3;
       EnterBest(size - challengers);
       EnterChallengers(challengers);
-      return true;
+      return;
     }
     case kChallengers:
       if (lengths > 1) round_trees_ = lengths_[lengths - 2];
       EnterChallengers(RoundSize(kChallengerShare, left));
-      return true;
+      return;
     case kFull: {
-      if (lengths == 1) return false;
+      if (lengths == 1) return;
       const int size = RoundSize(1, left);
       EnterBest(size);
       const auto usual = [](const Entrant& entrant) { return entrant.number == 0; };
@@ -135,13 +170,12 @@ bool TreeRace::EnterStage(Stage stage, double left) {
         round_.pop_back();
         Enter(0);
       }
-      return true;
+      return;
     }
     case kFullChallengers:
       EnterChallengers(RoundSize(1, left));
-      return true;
+      return;
   }
-  return false;
 }
 
 std::vector<TreeRace::Entrant> TreeRace::NextRound(double left) {
@@ -215,6 +249,10 @@ bool TreeRace::Judge(std::vector<TreeRun> runs) {
     best_ = winner.setting;
     best_.trees = leading.best_trees;
     best_loss_ = leading.loss;
+  }
+  for (std::size_t i = 0; i < round.standings.size(); ++i) {
+    const auto number = static_cast<std::size_t>(round.standings[i].number);
+    (i * kGoodOneIn < round.standings.size() ? good_ : bad_).push_back(candidates_[number].place);
   }
   rounds_.push_back(std::move(round));
   news_ = NewsOf(rounds_.back());

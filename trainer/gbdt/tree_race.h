@@ -2,7 +2,8 @@
 //
 // Successive halving (Jamieson and Talwalkar, AISTATS 2016) over short trainings. A round trains some
 // settings to one length; the best of a short round go on to a longer one, beside challengers that are born of
-// them. A short training has larger steps than the long one that it stands for, else it would favour
+// them. Of several challengers that could be born, the one enters that resembles the good settings most
+// and the others least (as in Bergstra et al., NIPS 2011). A short training has larger steps than the long one that it stands for, else it would favour
 // high rates. All are judged on the same held-out rows, so two are compared by the differences of
 // their losses row by row.
 //
@@ -79,9 +80,12 @@ class TreeRace {
   void EnterFresh(int count);
   void EnterChallengers(int count);
   void EnterBest(int count);
-  bool EnterStage(Stage stage, double left);
+  void EnterStage(Stage stage, double left);
   int RoundSize(double share, double left) const;
   std::vector<int> Leaders(int count) const;
+  double Promise(const SettingSpace::Place& place) const;
+  SettingSpace::Place MostPromising(const SettingSpace::Place& parent, const SettingSpace::Place& other,
+                                    std::size_t number) const;
   double ErrorOf(const TreeRun& run, const TreeRun& leader) const;
   std::string NewsOf(const Round& round) const;
 
@@ -94,6 +98,7 @@ class TreeRace {
   int stage_ = kFresh;
   double budget_ = 0;  // trees that were left at first
   std::vector<Round> rounds_;
+  std::vector<SettingSpace::Place> good_, bad_;  // of the rounds
   std::string news_;
   int best_of_round_ = -1;
   int best_number_ = -1;

@@ -124,7 +124,6 @@ void TreeTuning::RunRound(const std::vector<TreeRace::Entrant>& entrants) {
   if (!race_.Judge(std::move(runs))) return;
   if (race_.best_of_round() >= 0) best_ = std::move(grown[static_cast<std::size_t>(race_.best_of_round())].trees);
   tuning_.reporter->Say(race_.news());
-  tuning_.reporter->Report(Line());
 }
 
 absl::StatusOr<TunedTrees> TreeTuning::Tune() {
@@ -146,6 +145,7 @@ absl::StatusOr<TunedTrees> TreeTuning::Tune() {
   while (!tuning_.stop->load() && (!deadline_ || Clock::now() < *deadline_)) {
     const std::vector<TreeRace::Entrant> entrants = race_.NextRound(TreesLeft());
     if (entrants.empty()) break;
+    if (race_.grown() > 0) tuning_.reporter->Report(Line());  // the last line is Final's
     RunRound(entrants);
   }
   tuning_.reporter->Final(Line());
