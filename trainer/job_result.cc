@@ -27,7 +27,7 @@ std::string ErrorsJson(double rmse, std::uint64_t rows) {
 }
 
 // The lines between the title and where the model is.
-std::string TreesText(const JobResult& r) {
+std::string TreesText(const JobResult& r, const std::string& bundle_dir) {
   const TreesResult& t = *r.trees;
   std::string text;
   if (t.squared) {
@@ -52,11 +52,15 @@ std::string TreesText(const JobResult& r) {
     if (t.attempts > 1) absl::StrAppendFormat(&text, "; %d trees begun anew for lost nodes", t.attempts - 1);
     text += "\n";
   }
+  if (r.tuning) {
+    absl::StrAppendFormat(&text, "tuned: %s\n  as a job file: %s/%s\n", r.tuning->setting_text, bundle_dir,
+                          kTunedJobName);
+  }
   if (!r.complete) text += "stopped early: the model is the trees so far\n";
   return text;
 }
 
-std::string PassesText(const JobResult& r) {
+std::string PassesText(const JobResult& r, const std::string& bundle_dir) {
   std::string text;
   absl::StrAppendFormat(&text, "\nrows read %s %s rows learnt %s (%d pass%s)", FormatCount(r.rows_read),
                         r.rows_read == r.rows_learnt ? "=" : "and", FormatCount(r.rows_learnt), r.passes,
@@ -70,7 +74,8 @@ std::string PassesText(const JobResult& r) {
                         FormatShort(r.train_seconds > 0 ? r.rows_learnt / r.train_seconds : 0),
                         FormatDuration(r.wall_seconds), FormatBytes(r.peak_rss_bytes));
   if (r.tuning) {
-    absl::StrAppendFormat(&text, "tuned; as a job file:\nmodel: {type: lr, optimizer: %s}\n", r.tuning->optimizer_yaml);
+    absl::StrAppendFormat(&text, "tuned; as a job file: %s/%s\nmodel: {type: lr, optimizer: %s}\n", bundle_dir, kTunedJobName,
+                          r.tuning->optimizer_yaml);
   }
   if (!r.complete) text += "stopped before the end of the data: the model is what was learnt so far\n";
   return text;
@@ -139,7 +144,7 @@ std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
     const Metrics& judged = r.test ? *r.test : r.valid ? *r.valid : r.train;
     text += Row("constant prediction", ConstantBaseline(judged));
   }
-  text += r.trees ? TreesText(r) : PassesText(r);
+  text += r.trees ? TreesText(r, bundle_dir) : PassesText(r, bundle_dir);
   absl::StrAppendFormat(&text, "model: %s (%s)\n  evaluate: ps_eval --model %s --data FILE\n  inspect:  ps_model inspect %s\n",
                         bundle_dir, FormatBytes(static_cast<std::int64_t>(bundle_bytes)), bundle_dir,
                         bundle_dir);

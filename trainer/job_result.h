@@ -22,10 +22,14 @@ struct TreesResult {
   double train_rmse = 0, valid_rmse = 0, test_rmse = 0;
 };
 
-// What tuning the optimiser (model.tune) adds to it.
+inline constexpr char kTunedJobName[] = "tuned_job.yaml";  // in the bundle of a tuned job
+
+// What tuning (model.tune, tune) adds to it.
 struct TuningResult {
-  std::string optimizer_yaml;  // the chosen setting, as the value of model.optimizer
+  std::string optimizer_yaml;  // lr: the chosen setting, as the value of model.optimizer
   std::string trace_json;      // tuning.json of the bundle
+  std::string job_yaml;        // tuned_job.yaml of the bundle: the job with that setting, without tuning
+  std::string setting_text;    // trees: the chosen setting, for people
 };
 
 struct JobResult {

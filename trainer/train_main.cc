@@ -77,7 +77,10 @@ absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* train
   PS_RETURN_IF_ERROR(writer->AddFile("extractor.pb", job.extractor->Serialize()));
   PS_RETURN_IF_ERROR(writer->AddFile("job.yaml", job.effective_yaml));
   PS_RETURN_IF_ERROR(writer->AddFile("metrics.json", JobResultJson(*result)));
-  if (result->tuning) PS_RETURN_IF_ERROR(writer->AddFile("tuning.json", result->tuning->trace_json));
+  if (result->tuning) {
+    PS_RETURN_IF_ERROR(writer->AddFile("tuning.json", result->tuning->trace_json));
+    PS_RETURN_IF_ERROR(writer->AddFile(kTunedJobName, result->tuning->job_yaml));
+  }
   PS_RETURN_IF_ERROR(writer->Finish(std::move(info)));
   return BytesIn(job.config.output.dir);
 }
@@ -123,6 +126,11 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
     return absl::InvalidArgumentError(
         "model.tune trains in one process in this version: remove --local and --listen, or put the setting that it "
         "prints there into model.optimizer and use that on the cluster");
+  }
+  if (job.config.tune && (!FLAGS_local.empty() || !FLAGS_listen.empty())) {
+    return absl::InvalidArgumentError(
+        "tune trains in one process in this version: remove --local and --listen, or use the tuned_job.yaml that it "
+        "leaves on the cluster");
   }
   if (!cluster.state.empty() && (FLAGS_listen.empty() || !FLAGS_local.empty())) {
     return absl::InvalidArgumentError(

@@ -30,6 +30,7 @@ class JobChecker {
     CheckCheckpoint();
     CheckModel();
     if (config_.model.tune) CheckTune();
+    if (config_.tune) CheckTuneTrees(*config_.tune);
   }
 
  private:
@@ -258,10 +259,11 @@ class JobChecker {
       if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
       return;
     }
-    for (const char* key : {"model.optimizer", "model.tune", "model.bias", "model.min_count", "model.warm_start", "train.passes",
+    for (const char* key : {"model.optimizer", "model.bias", "model.min_count", "model.warm_start", "train.passes",
                             "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale", "cluster.state", "cluster.values", "cluster.slot_bits", "checkpoint"}) {
       if (IsGiven(key)) Add(key, "not for model.type gbdt");
     }
+    if (IsGiven("model.tune")) Add("model.tune", "only for model.type lr; trees are tuned by the section tune, as in tune: {budget: 15m}");
     if (config_.cluster.replicas > 1) Add("cluster.replicas", "not for model.type gbdt, which begins a tree anew when a server is lost");
     if (config_.data.format == DataFormat::kVw) Add("data.format", "model.type gbdt reads libsvm, csv, tsv and criteo");
     const bool squared = config_.model.gbdt.objective == "squared";
@@ -287,6 +289,26 @@ class JobChecker {
     }
     if (config_.train.staleness == 0) {
       Add("model.tune", "auto learns row by row in this version; remove train.staleness: 0");
+    }
+  }
+
+  void CheckTuneTrees(const TuneConfig& tune) {
+    if (config_.model.type != "gbdt") {
+      Add("tune", "only for model.type gbdt; lr is tuned while it trains, by model.tune: auto");
+      return;
+    }
+    if ((tune.trainings > 0) == (tune.budget_seconds > 0)) {
+      Add("tune", "give one of budget, as in budget: 15m, and trainings, as in trainings: 10");
+    }
+    for (const char* key : {"learning_rate", "max_leaves", "max_depth", "min_hessian", "l1", "l2", "row_sample", "column_sample"}) {
+      const std::string path = absl::StrCat("model.gbdt.", key);
+      if (IsGiven(path)) Add(path, "tune chooses it; remove one of the two");
+    }
+    if (!config_.data.valid.set() && config_.data.split.valid == 0) {
+      Add("tune", "needs validation rows: set data.valid.files or data.split.valid");
+    }
+    if (config_.cluster.servers > 0) {
+      Add("tune", "trains in one process in this version; remove cluster.servers and workers");
     }
   }
 

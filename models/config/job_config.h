@@ -168,6 +168,12 @@ struct KubernetesConfig {  // for --render kubernetes
   bool operator==(const KubernetesConfig&) const = default;
 };
 
+struct TuneConfig {  // of trees; one of the two
+  double budget_seconds = 0;
+  int trainings = 0;
+  bool operator==(const TuneConfig&) const = default;
+};
+
 struct OutputConfig {
   std::string dir = "out";
   bool operator==(const OutputConfig&) const = default;
@@ -178,6 +184,7 @@ struct JobConfig {
   DataConfig data;
   std::vector<FeatureConfig> features;  // empty: every column, types inferred
   ModelConfig model;
+  std::optional<TuneConfig> tune;
   TrainConfig train;
   ClusterConfig cluster;
   CheckpointConfig checkpoint;

@@ -36,7 +36,7 @@ struct Section {
 // A row belongs to the last section whose prefix it has.
 constexpr Section kSections[] = {
     {"", "The job"},       {"data.", "data"},   {"features[].", "features (a list)"},
-    {"model.", "model"},   {"model.gbdt.", "model.gbdt (for type: gbdt)"}, {"train.", "train"}, {"cluster.", "cluster (left out: embedded)"},
+    {"model.", "model"},   {"model.gbdt.", "model.gbdt (for type: gbdt)"}, {"tune", "tune (for type: gbdt)"}, {"train.", "train"}, {"cluster.", "cluster (left out: embedded)"},
     {"output.", "output"},
 };
 
@@ -56,6 +56,8 @@ std::string TypeName(ValueType type) {
       return "whole number";
     case ValueType::kReal:
       return "number";
+    case ValueType::kDuration:
+      return "duration";
     case ValueType::kFlag:
       return "true or false";
     case ValueType::kWord:

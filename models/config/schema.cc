@@ -293,7 +293,7 @@ const std::vector<SchemaRow>& JobSchema() {
     auto* rows = new std::vector<SchemaRow>{{"job", ValueType::kText, "job",
                                              "Name of the job, in reports and in the model.",
                                              [](JobConfig* c, const V& v) { c->job = v.text; }}};
-    for (auto part : {DataRows, FeatureRows, ModelRows, GbdtRows, TrainRows, ClusterRows, ScaleRows, CheckpointRows, KubernetesRows}) {
+    for (auto part : {DataRows, FeatureRows, ModelRows, GbdtRows, TuneRows, TrainRows, ClusterRows, ScaleRows, CheckpointRows, KubernetesRows}) {
       for (SchemaRow& row : part()) rows->push_back(std::move(row));
     }
     rows->push_back({"output.dir", ValueType::kText, "out",

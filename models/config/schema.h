@@ -18,6 +18,7 @@ enum class ValueType {
   kText,        // any scalar; "env:NAME" is taken from the environment
   kInteger,     // a whole number, or one of the row's words
   kReal,        // a finite number
+  kDuration,    // a number and s, m or h: seconds in `real`
   kFlag,        // true or false
   kWord,        // one of the row's words
   kTextList,    // a list of texts; a single text is a list of one
@@ -63,6 +64,7 @@ struct SchemaRow {
 const std::vector<SchemaRow>& JobSchema();
 // Parts of the schema, in files of their own for their number.
 std::vector<SchemaRow> GbdtRows();        // the section model.gbdt
+std::vector<SchemaRow> TuneRows();        // the section tune
 std::vector<SchemaRow> ScaleRows();       // the section cluster.scale
 std::vector<SchemaRow> CheckpointRows();  // the section checkpoint
 std::vector<SchemaRow> KubernetesRows();  // the section kubernetes

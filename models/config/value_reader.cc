@@ -41,6 +41,8 @@ class ValueReader {
         return ReadInteger(node, &value->integer);
       case ValueType::kReal:
         return ReadReal(node, &value->real);
+      case ValueType::kDuration:
+        return ReadDuration(node, &value->real);
       case ValueType::kFlag:
         return ReadFlag(node, &value->flag);
       case ValueType::kWord:
@@ -138,6 +140,22 @@ class ValueReader {
       return Expected(node, "a number");
     }
     return IsInBounds(*real) || OutOfBounds(node);
+  }
+
+  bool ReadDuration(const YamlNode& node, double* seconds) {
+    double unit = 0;
+    if (IsPlainNumber(node) && !node.text.empty()) {
+      const char last = node.text.back();
+      unit = last == 's' ? 1 : last == 'm' ? 60 : last == 'h' ? 3600 : 0;
+    }
+    if (unit == 0 || !absl::SimpleAtod(node.text.substr(0, node.text.size() - 1), seconds) ||
+        !std::isfinite(*seconds)) {
+      return Expected(node, "a duration, as 90s, 15m or 2h");
+    }
+    *seconds *= unit;
+    if (IsInBounds(*seconds)) return true;
+    errors_->Add(node.place, absl::StrCat(path_, ": must be ", DescribeAllowed(row_), " seconds, is ", Shown(node)));
+    return false;
   }
 
   bool ReadFlag(const YamlNode& node, bool* flag) {

@@ -253,13 +253,46 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:2: model.optimizer.alpha: model.tune: auto chooses it; remove one of the "
              "two"},
         Case{std::string(kData) + "model: {type: gbdt, tune: auto}\n",
-             "job.yaml:2: model.tune: not for model.type gbdt"},
+             "job.yaml:2: model.tune: only for model.type lr; trees are tuned by the section tune, "
+             "as in tune: {budget: 15m}"},
         Case{std::string(kData) + "model: {tune: auto}\ncluster: {servers: 2, workers: 2}\n",
              "job.yaml:2: model.tune: auto trains in one process in this version; remove "
              "cluster.servers and workers"},
         Case{std::string(kData) + "model: {tune: auto}\ntrain: {staleness: 0}\n",
              "job.yaml:2: model.tune: auto learns row by row in this version; remove "
              "train.staleness: 0"}));
+
+constexpr char kTrees[] =
+    "data: {train: {files: [a.svm]}, split: {valid: 0.1}}\nmodel: {type: gbdt}\n";
+
+INSTANTIATE_TEST_SUITE_P(
+    TuningTrees, ErrorTest,
+    testing::Values(
+        Case{std::string(kData) + "tune: {budget: 15m}\n",
+             "job.yaml:2: tune: only for model.type gbdt; lr is tuned while it trains, by "
+             "model.tune: auto"},
+        Case{std::string(kTrees) + "tune: {}\n",
+             "job.yaml:3: tune: give one of budget, as in budget: 15m, and trainings, as in "
+             "trainings: 10"},
+        Case{std::string(kTrees) + "tune: {budget: 15m, trainings: 10}\n",
+             "job.yaml:3: tune: give one of budget, as in budget: 15m, and trainings, as in "
+             "trainings: 10"},
+        Case{std::string(kTrees) + "tune: {budget: 15}\n",
+             "job.yaml:3: tune.budget: expected a duration, as 90s, 15m or 2h, got 15"},
+        Case{std::string(kTrees) + "tune: {budget: m}\n",
+             "job.yaml:3: tune.budget: expected a duration, as 90s, 15m or 2h, got m"},
+        Case{std::string(kTrees) + "tune: {budget: 0s}\n",
+             "job.yaml:3: tune.budget: must be 0.1 to 10000000 seconds, is 0s"},
+        Case{std::string(kTrees) + "tune: {trainings: 2}\n",
+             "job.yaml:3: tune.trainings: must be 3 to 1000, is 2"},
+        Case{"data: {train: {files: [a.svm]}}\nmodel: {type: gbdt}\ntune: {trainings: 10}\n",
+             "job.yaml:3: tune: needs validation rows: set data.valid.files or data.split.valid"},
+        Case{std::string(kTrees) + "tune: {trainings: 10}\ncluster: {servers: 1, workers: 1}\n",
+             "job.yaml:3: tune: trains in one process in this version; remove cluster.servers and "
+             "workers"},
+        Case{"data: {train: {files: [a.svm]}, split: {valid: 0.1}}\n"
+             "model: {type: gbdt, gbdt: {l2: 3}}\ntune: {trainings: 10}\n",
+             "job.yaml:2: model.gbdt.l2: tune chooses it; remove one of the two"}));
 
 TEST(ErrorListTest, EverythingWrongIsListedAtOnceInTheOrderOfTheFile) {
   EXPECT_EQ(ErrorOf("train:\n  pases: 3\n  seed: x\ndata:\n  format: cvs\n", {"data.test.sql=q"}),

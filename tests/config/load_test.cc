@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "models/config/schema.h"
+#include "models/config/tuned_job.h"
 #include "models/config/value_reader.h"
 
 namespace ps {
@@ -154,6 +155,35 @@ TEST(LoadTest, WordsStandForNumbers) {
   EXPECT_EQ(Parse(kMinimal, {"train.staleness=unbounded"}).train.staleness, -1);
   EXPECT_EQ(Parse(kMinimal, {"train.batch_rows=auto"}).train.batch_rows, 0);
   EXPECT_EQ(Parse(kMinimal, {"train.threads=auto"}).train.threads, 0);
+}
+
+TEST(LoadTest, DurationsHaveAUnit) {
+  const std::string yaml =
+      "data: {train: {files: [a.svm]}, split: {valid: 0.1}}\nmodel: {type: gbdt}\n";
+  EXPECT_FALSE(Parse(yaml).tune);
+  EXPECT_EQ(Parse(yaml, {"tune.budget=15m"}).tune->budget_seconds, 900);
+  EXPECT_EQ(Parse(yaml, {"tune.budget=90s"}).tune->budget_seconds, 90);
+  EXPECT_EQ(Parse(yaml, {"tune.budget=1.5h"}).tune->budget_seconds, 5400);
+}
+
+TEST(LoadTest, TheJobOfTunedTreesSaysTheRestAsBefore) {
+  const Overrides tuned = {"tune.trainings=10", "train.early_stopping.patience=3", "model.gbdt.max_bins=63"};
+  const std::string yaml =
+      "data: {train: {files: [a.svm]}, split: {valid: 0.1}}\nmodel: {type: gbdt}\n";
+  const absl::StatusOr<LoadedJob> job = ParseJob(yaml, "job.yaml", tuned);
+  ASSERT_TRUE(job.ok()) << job.status();
+  GbdtConfig setting = job->config.model.gbdt;
+  setting.trees = 77;
+  setting.learning_rate = 0.0345;
+  setting.max_depth = 4;
+  setting.l1 = 0.012;
+  const absl::StatusOr<std::string> text = TunedTreesYaml(job->effective_yaml, setting);
+  ASSERT_TRUE(text.ok()) << text.status();
+  JobConfig expected = job->config;
+  expected.tune.reset();
+  expected.train.early_stopping.reset();
+  expected.model.gbdt = setting;
+  EXPECT_EQ(Parse(*text), expected) << *text;
 }
 
 TEST(LoadTest, EarlyStoppingIsOnWhenItsSectionIsThere) {

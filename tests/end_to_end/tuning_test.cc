@@ -56,12 +56,17 @@ TEST_F(TuningTest, OnePassEndsInOneSettingWithItsEvidence) {
   ASSERT_NE(at, std::string::npos) << run.out;
   const std::string line = run.out.substr(at, run.out.find('\n', at) - at + 1);
   const double tuned = NumberAt(MetricsOf(place_ / "out"), "test.logloss");
+  WriteText(place_ / "tuned.yaml", ReadText(place_ / "out/tuned_job.yaml"));
   WriteText(
       place_ / "job.yaml",
       "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.1, test: 0.1}}\n" + line);
   ASSERT_EQ(Train({}).exit_code, 0);
   EXPECT_NEAR(NumberAt(MetricsOf(place_ / "out"), "test.logloss"), tuned, 0.01 * tuned);
   EXPECT_FALSE(std::filesystem::exists(place_ / "out/tuning.json"));
+  // So does the job file that is left.
+  const std::string weights = ReadText(place_ / "out/weights.bin");
+  ASSERT_EQ(RunProgram("ps_train", {"--config", "tuned.yaml", "--set", "output.dir=again"}, place_.path()).exit_code, 0);
+  EXPECT_TRUE(ReadText(place_ / "again/weights.bin") == weights);
 }
 
 TEST_F(TuningTest, SeveralPassesAreJudgedOnValidationRows) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "models/config/tuned_job.h"
 #include "models/data/bad_rows.h"
 #include "models/data/row_split.h"
 #include "ps/base/status_macros.h"
@@ -94,7 +95,7 @@ class EmbeddedTrainer::Run {
   absl::StatusOr<Metrics> EvaluateFiles(const DataFiles& files);
   absl::Status ReportLine();
   // Makes the state that is to be the model the only one.
-  void ChooseModel();
+  absl::Status ChooseModel();
   // Keeps the best state; true when patience has run out.
   absl::StatusOr<bool> EarlyStop(int pass);
 
@@ -288,14 +289,18 @@ absl::StatusOr<bool> EmbeddedTrainer::Run::EarlyStop(int pass) {
   return ++passes_since_best_ >= early->patience && !(tuner_ && tuner_->improving());
 }
 
-void EmbeddedTrainer::Run::ChooseModel() {
+absl::Status EmbeddedTrainer::Run::ChooseModel() {
   const bool restore = !best_state_.empty();
   if (tuner_ && !restore) ChangeLanes(tuner_->Finish());
   if (tuner_) tuner_->Choose(restore ? best_lane_ : tuner_->leader_number());
   if (restore) {
     model_.RestoreState(tuner_ ? tuner_->SettingOf(best_lane_) : model_.lanes()[0], best_state_);
   }
-  if (tuner_) result_.tuning = TuningResult{SettingYaml(model_.lanes()[0]), tuner_->trace().ToJson()};
+  if (!tuner_) return absl::OkStatus();
+  TuningResult tuning{SettingYaml(model_.lanes()[0]), tuner_->trace().ToJson()};
+  PS_ASSIGN_OR_RETURN(tuning.job_yaml, TunedLrYaml(job_.effective_yaml, tuning.optimizer_yaml));
+  result_.tuning = std::move(tuning);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
@@ -319,7 +324,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
     }
   }
   if (result_.rows_learnt == 0 && stop_.load()) return StoppedBeforeLearningError();
-  ChooseModel();
+  PS_RETURN_IF_ERROR(ChooseModel());
   result_.train_seconds = SecondsSince(start);
   PS_RETURN_IF_ERROR(ReportLine());
   result_.complete = !stop_.load();

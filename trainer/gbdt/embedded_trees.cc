@@ -23,24 +23,24 @@ class EmbeddedTrees final : public TreeMaker {
     *held_out = std::move(loaded);
     if (rows_.rows >= 0xffffffffu)
       return absl::ResourceExhaustedError("data.train: more than 2^32 rows in one process");
-    if (rows_.rows > 0) {
-      booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
-      train.base_score = booster_->base_score();
-    }
+    base_score_ = train.base_score = train.sums.BaseScore(job_.params.objective);
     return train;
   }
 
   absl::StatusOr<Tree> GrowNext() override {
+    if (!booster_) booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
     ++grown_;
     return booster_->GrowNext();
   }
 
   absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) override {
-    if (trees.size() == grown_) return JudgeMargins(booster_->Margins());
-    std::vector<float> margins(rows_.rows, static_cast<float>(booster_->base_score()));
+    if (booster_ && trees.size() == grown_) return JudgeMargins(booster_->Margins());
+    std::vector<float> margins(rows_.rows, static_cast<float>(base_score_));
     for (const Tree& tree : trees) AddTree(tree, rows_, job_.crew, &margins);
     return JudgeMargins(margins);
   }
+
+  const BinnedRows* rows() const override { return &rows_; }
 
  private:
   TrainMetrics JudgeMargins(const std::vector<float>& margins) const {
@@ -51,7 +51,8 @@ class EmbeddedTrees final : public TreeMaker {
 
   const TreeJob job_;
   BinnedRows rows_;
-  std::optional<Booster> booster_;
+  double base_score_ = 0;
+  std::optional<Booster> booster_;  // from the first tree on
   std::size_t grown_ = 0;
 };
 

@@ -15,6 +15,8 @@
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/tree_maker.h"
+#include "trainer/gbdt/tree_runs.h"
+#include "trainer/gbdt/tree_tuning.h"
 #include "trainer/pass_log.h"
 
 namespace ps {
@@ -24,26 +26,6 @@ using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-BoostParams ParamsOfJob(const JobConfig& config) {
-  const GbdtConfig& gbdt = config.model.gbdt;
-  BoostParams params;
-  params.objective = gbdt.objective == "squared" ? Objective::kSquared : Objective::kLogistic;
-  params.row_sample = gbdt.row_sample;
-  params.seed = config.train.seed;
-  params.grow.max_leaves = gbdt.max_leaves;
-  params.grow.max_depth = gbdt.max_depth;
-  params.grow.level_wise = gbdt.level_wise;
-  params.grow.l1 = gbdt.l1;
-  params.grow.l2 = gbdt.l2;
-  params.grow.min_hessian = gbdt.min_hessian;
-  params.grow.min_gain = gbdt.min_gain;
-  params.grow.learning_rate = gbdt.learning_rate;
-  params.grow.column_sample = gbdt.column_sample;
-  params.grow.category_smooth = gbdt.category_smooth;
-  params.grow.absent_is_zero = gbdt.absent_is_zero;
-  return params;
 }
 
 }  // namespace
@@ -56,7 +38,8 @@ class GbdtTrainer::Run {
         cluster_(std::move(cluster)),
         stop_(*stop),
         reporter_(*reporter),
-        params_(ParamsOfJob(job->config)),
+        params_(ParamsOf(job->config.model.gbdt, job->config.train.seed)),
+        setting_(job->config.model.gbdt),
         squared_(params_.objective == Objective::kSquared),
         offset_(squared_ ? 0 : MarginOffset(job->config.data)),
         crew_(job->threads) {}
@@ -74,6 +57,7 @@ class GbdtTrainer::Run {
   absl::Status LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to);
   absl::Status CheckLabels() const;
   absl::Status GrowTrees();
+  absl::Status Tune();
   absl::Status Report(int tree, bool last);
   double ValidLoss() const;
   bool EarlyStop(int tree);
@@ -87,6 +71,7 @@ class GbdtTrainer::Run {
   const std::atomic<bool>& stop_;
   ProgressReporter& reporter_;
   const BoostParams params_;
+  GbdtConfig setting_;  // as tuned
   const bool squared_;
   const double offset_;
   Crew crew_;
@@ -220,6 +205,27 @@ absl::Status GbdtTrainer::Run::GrowTrees() {
   return Finish();
 }
 
+absl::Status GbdtTrainer::Run::Tune() {
+  grow_start_ = Clock::now();
+  PS_ASSIGN_OR_RETURN(TunedTrees tuned, TuneTrees({&job_, maker_->rows(), &valid_.rows, &bins_->columns,
+                                                   offset_, &reporter_, &stop_}));
+  const double grown = static_cast<double>(std::max<std::uint64_t>(1, tuned.grown));
+  tree_seconds_ = {SecondsSince(grow_start_) / grown};
+  trees_ = std::move(tuned.trees);
+  best_trees_ = static_cast<int>(trees_.size());
+  setting_ = tuned.setting;
+  result_.tuning = TuningResult{.trace_json = std::move(tuned.trace_json),
+                                .job_yaml = std::move(tuned.job_yaml),
+                                .setting_text = std::move(tuned.setting_text)};
+  for (HeldOut* part : {&valid_, &test_}) {
+    part->margins.assign(part->rows.rows, static_cast<float>(train_.base_score));
+  }
+  for (const Tree& tree : trees_) AddTree(tree, valid_.rows, &crew_, &valid_.margins);
+  PS_RETURN_IF_ERROR(Finish());
+  result_.trees->grown = static_cast<int>(tuned.grown);
+  return absl::OkStatus();
+}
+
 absl::Status GbdtTrainer::Run::Finish() {
   TreesResult trees;
   trees.grown = static_cast<int>(trees_.size());
@@ -261,7 +267,7 @@ absl::StatusOr<JobResult> GbdtTrainer::Run::Train() {
   PS_RETURN_IF_ERROR(Load());
   PS_RETURN_IF_ERROR(CheckLabels());
   const double load_seconds = SecondsSince(start);
-  PS_RETURN_IF_ERROR(GrowTrees());
+  PS_RETURN_IF_ERROR(job_.config.tune ? Tune() : GrowTrees());
   result_.trees->load_seconds = load_seconds;
   result_.rows_read = result_.rows_learnt = train_.sums.rows;
   result_.rows_valid = valid_.rows.rows;
@@ -286,11 +292,10 @@ absl::Status GbdtTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
   model.trees = trees_;
   model.DropUnusedColumns();
   PS_RETURN_IF_ERROR(writer->AddFile(kTreesName, model.Serialize()));
-  const GbdtConfig& gbdt = job_.config.model.gbdt;
   info->model_type = "gbdt";
-  info->optimizer = absl::StrCat("gbdt ", gbdt.objective, " trees=", trees_.size(),
-                                 " max_leaves=", gbdt.max_leaves,
-                                 " learning_rate=", gbdt.learning_rate, " l2=", gbdt.l2);
+  info->optimizer = absl::StrCat("gbdt ", setting_.objective, " trees=", trees_.size(),
+                                 " max_leaves=", setting_.max_leaves,
+                                 " learning_rate=", setting_.learning_rate, " l2=", setting_.l2);
   info->margin_offset = offset_;
   info->rows_learnt = result_.rows_learnt;
   info->complete = result_.complete;

@@ -43,6 +43,8 @@ class TreeMaker {
   virtual absl::StatusOr<Tree> GrowNext() = 0;
   // With the first `trees` trees: how the training rows are predicted.
   virtual absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) = 0;
+  // The training rows, where they are in this process; else null.
+  virtual const BinnedRows* rows() const { return nullptr; }
   virtual MadeOnCluster made() const { return {}; }
 };
 

@@ -6,6 +6,7 @@
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/gbdt/row_loader.h"
+#include "trainer/gbdt/setting_space.h"
 #include "trainer/job_plan.h"
 #include "trainer/progress/progress_line.h"
 
@@ -59,8 +60,9 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
                                         static_cast<double>(GrowParams().memory_bytes));
   } else {
     memory += plan.rows * static_cast<double>(DenseStride(static_cast<int>(plan.columns)));
+    const int leaves = job.config.tune ? kMostTunedLeaves : job.config.model.gbdt.max_leaves;
     memory += plan.columns * 256 *
-              (8.0 * (job.config.model.gbdt.max_leaves + job.threads) + 4.0 * job.threads);
+              (8.0 * (leaves + job.threads) + 4.0 * job.threads);
   }
   plan.memory_bytes = static_cast<std::uint64_t>(memory);
   return plan;

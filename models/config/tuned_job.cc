@@ -1,0 +1,50 @@
+#include "models/config/tuned_job.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "models/config/load.h"
+#include "models/config/yaml_tree.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+namespace {
+
+void Remove(const std::string& key, YamlNode* map) {
+  if (map == nullptr) return;
+  std::erase_if(map->entries, [&](const YamlEntry& entry) { return entry.key == key; });
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> TunedTreesYaml(const std::string& job_yaml, const GbdtConfig& gbdt) {
+  PS_ASSIGN_OR_RETURN(YamlNode root, ParseYaml(job_yaml, "job.yaml"));
+  Remove("tune", &root);
+  Remove("early_stopping", root.Find("train"));
+  if (const YamlNode* train = root.Find("train"); train != nullptr && train->entries.empty()) {
+    Remove("train", &root);
+  }
+  Overrides settings;
+  const auto set = [&](const char* key, const auto& value) {
+    settings.push_back(absl::StrCat("model.gbdt.", key, "=", value));
+  };
+  set("trees", gbdt.trees);
+  set("learning_rate", gbdt.learning_rate);
+  set("max_leaves", gbdt.max_leaves);
+  set("max_depth", gbdt.max_depth == 0 ? "none" : absl::StrCat(gbdt.max_depth));
+  set("min_hessian", gbdt.min_hessian);
+  set("l1", gbdt.l1);
+  set("l2", gbdt.l2);
+  set("row_sample", gbdt.row_sample);
+  set("column_sample", gbdt.column_sample);
+  return EffectiveYaml(WriteYaml(root), "job.yaml", settings);
+}
+
+absl::StatusOr<std::string> TunedLrYaml(const std::string& job_yaml, const std::string& optimizer_yaml) {
+  PS_ASSIGN_OR_RETURN(YamlNode root, ParseYaml(job_yaml, "job.yaml"));
+  Remove("tune", root.Find("model"));
+  return EffectiveYaml(WriteYaml(root), "job.yaml", {absl::StrCat("model.optimizer=", optimizer_yaml)});
+}
+
+}  // namespace ps
