@@ -27,12 +27,15 @@ PS_HOST_DEVICE inline float ExpNegative(float x) {
   const float k = fmaf(x, E::kLog2E, E::kRound) - E::kRound;
   float r = fmaf(k, -E::kLn2High, x);
   r = fmaf(k, -E::kLn2Low, r);
-  float p = fmaf(E::kC[0], r, E::kC[1]);
-  p = fmaf(p, r, E::kC[2]);
-  p = fmaf(p, r, E::kC[3]);
-  p = fmaf(p, r, E::kC[4]);
-  p = fmaf(p, r, E::kC[5]);
-  p = fmaf(p, r, E::kC[6]);
+  // Constants of their own: code of a device does not see the array.
+  constexpr float c0 = E::kC[0], c1 = E::kC[1], c2 = E::kC[2], c3 = E::kC[3], c4 = E::kC[4],
+                  c5 = E::kC[5], c6 = E::kC[6];
+  float p = fmaf(c0, r, c1);
+  p = fmaf(p, r, c2);
+  p = fmaf(p, r, c3);
+  p = fmaf(p, r, c4);
+  p = fmaf(p, r, c5);
+  p = fmaf(p, r, c6);
   return p * std::bit_cast<float>((static_cast<std::int32_t>(k) + 127) << 23);
 }
 

@@ -14,7 +14,8 @@
 namespace ps {
 
 // With e = e^-|m|: p = 1 / (1 + e) for m >= 0, e / (1 + e) below; p (1 - p) = e / (1 + e)².
-PS_HOST_DEVICE inline void LogisticOfRow(float margin, float label, float weight, float* gradient, float* hessian) {
+PS_HOST_DEVICE inline void LogisticOfRow(float margin, float label, float weight, float* gradient,
+                                         float* hessian) {
   const float magnitude = -fabsf(margin);
   const float e = ExpNegative(magnitude > ExpFloat::kLowest ? magnitude : ExpFloat::kLowest);
   const float inverse = 1.0f / (1.0f + e);

@@ -12,7 +12,7 @@ void LogisticGradientsPlain(const float* margins, const float* labels, const flo
                             std::size_t count, float* gradient, float* hessian) {
   for (std::size_t i = 0; i < count; ++i) {
     LogisticOfRow(margins[i], labels[i], weights == nullptr ? 1.0f : weights[i], gradient + i,
-                hessian + i);
+                  hessian + i);
   }
 }
 
