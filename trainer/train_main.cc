@@ -121,6 +121,10 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "model.tune trains in one process in this version: remove --local and --listen, or put the setting that it "
         "prints there into model.optimizer and use that on the cluster");
   }
+  if (job.config.device == "cuda" && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
+    return absl::InvalidArgumentError(
+        "device: cuda is for one process in this version: remove --local and --listen, or set auto");
+  }
   if (!cluster.state.empty() && (FLAGS_listen.empty() || !FLAGS_local.empty())) {
     return absl::InvalidArgumentError(
         "cluster.state is for nodes that outlive ps_train: give --listen, and start servers and workers by themselves");

@@ -285,7 +285,18 @@ const std::vector<SchemaRow>& JobSchema() {
   static const auto* const schema = [] {
     auto* rows = new std::vector<SchemaRow>{{"job", ValueType::kText, "job",
                                              "Name of the job, in reports and in the model.",
-                                             [](JobConfig* c, const V& v) { c->job = v.text; }}};
+                                             [](JobConfig* c, const V& v) { c->job = v.text; }},
+                                            {"device",
+                                             ValueType::kWord,
+                                             "auto",
+                                             "What trees in one process are grown on. cuda: a GPU, or the job ends with exit code 5; cpu: the "
+                                             "processor; auto: a GPU where there is one that can. The model is the same.",
+                                             [](JobConfig* c, const V& v) {
+                                               static constexpr const char* kNames[] = {"auto", "cpu", "cuda"};
+                                               c->device = kNames[v.integer];
+                                             },
+                                             {},
+                                             {{"auto", 0}, {"cpu", 1}, {"cuda", 2}}}};
     for (auto part : {DataRows, FeatureRows, ModelRows, GbdtRows, TrainRows, ClusterRows, ScaleRows, CheckpointRows, KubernetesRows}) {
       for (SchemaRow& row : part()) rows->push_back(std::move(row));
     }

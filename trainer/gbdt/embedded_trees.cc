@@ -2,7 +2,11 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
+#include "models/gbdt/device_booster.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/tree_maker.h"
 
@@ -24,25 +28,55 @@ class EmbeddedTrees final : public TreeMaker {
     if (rows_.rows >= 0xffffffffu)
       return absl::ResourceExhaustedError("data.train: more than 2^32 rows in one process");
     if (rows_.rows > 0) {
-      booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
-      train.base_score = booster_->base_score();
+      PS_RETURN_IF_ERROR(ChooseDevice(&train));
+      if (device_ == nullptr) booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
+      train.base_score = base_score_ =
+          device_ != nullptr ? device_->base_score() : booster_->base_score();
     }
     return train;
   }
 
   absl::StatusOr<Tree> GrowNext() override {
     ++grown_;
+    if (device_ != nullptr) return device_->GrowNext();
     return booster_->GrowNext();
   }
 
   absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) override {
-    if (trees.size() == grown_) return JudgeMargins(booster_->Margins());
-    std::vector<float> margins(rows_.rows, static_cast<float>(booster_->base_score()));
+    if (trees.size() == grown_) {
+      if (device_ == nullptr) return JudgeMargins(booster_->Margins());
+      PS_ASSIGN_OR_RETURN(const std::vector<float> margins, device_->Margins());
+      return JudgeMargins(margins);
+    }
+    std::vector<float> margins(rows_.rows, static_cast<float>(base_score_));
     for (const Tree& tree : trees) AddTree(tree, rows_, job_.crew, &margins);
     return JudgeMargins(margins);
   }
 
  private:
+  // The device where the job wants it and it can; says which of the two it is, and why.
+  absl::Status ChooseDevice(TrainRows* train) {
+    const std::string& wanted = job_.job->config.device;
+    absl::Status refused = absl::OkStatus();
+    if (wanted != "cpu") {
+      absl::StatusOr<std::unique_ptr<DeviceBooster>> device =
+          DeviceBooster::Make(&rows_, &job_.bins->columns, job_.params);
+      if (device.ok()) {
+        device_ = *std::move(device);
+        train->device = "cuda";
+        train->device_text = absl::StrFormat("trees grow on %s: %d MiB of its memory",
+                                             FindDevice()->name, device_->memory_bytes() >> 20);
+        return absl::OkStatus();
+      }
+      refused = device.status();
+      if (wanted == "cuda") return NoDeviceError(refused);
+    }
+    train->device_text = absl::StrCat(
+        "trees grow on ", job_.crew->threads(),
+        " threads of the processor: ", refused.ok() ? "device: cpu" : refused.message());
+    return absl::OkStatus();
+  }
+
   TrainMetrics JudgeMargins(const std::vector<float>& margins) const {
     if (job_.params.objective == Objective::kSquared)
       return {Metrics(), RootMeanSquare(margins, rows_)};
@@ -51,7 +85,9 @@ class EmbeddedTrees final : public TreeMaker {
 
   const TreeJob job_;
   BinnedRows rows_;
-  std::optional<Booster> booster_;
+  std::optional<Booster> booster_;  // or:
+  std::unique_ptr<DeviceBooster> device_;
+  double base_score_ = 0;
   std::size_t grown_ = 0;
 };
 
@@ -73,6 +109,11 @@ double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows)
     weights += weight;
   }
   return weights > 0 ? std::sqrt(sum / weights) : 0;
+}
+
+absl::Status NoDeviceError(const absl::Status& reason) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("device: cuda cannot be had: ", reason.message(), ". Set device: auto or cpu"));
 }
 
 std::unique_ptr<TreeMaker> MakeEmbeddedTrees(const TreeJob& job) {
