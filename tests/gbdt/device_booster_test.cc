@@ -1,9 +1,10 @@
-// Trees grown by the device's own kernels, executed on the host, are those of the processor.
+// Trees grown by the device's kernels are those of the processor. Built twice: with the kernels
+// executed on the host, and for a real device, without which it skips.
 #include "models/gbdt/device_booster.h"
 
-#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "models/gbdt/crew.h"
 #include "tests/gbdt/binned_sample.h"
@@ -11,6 +12,14 @@
 
 namespace ps {
 namespace {
+
+class DeviceBoosterTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const absl::StatusOr<DeviceInfo> device = FindDevice();
+    if (!device.ok()) GTEST_SKIP() << device.status().message();
+  }
+};
 
 void ExpectSameTrees(const BinnedSample& sample, const BoostParams& params, int trees) {
   Crew crew(2);
@@ -28,7 +37,7 @@ void ExpectSameTrees(const BinnedSample& sample, const BoostParams& params, int 
   }
 }
 
-TEST(DeviceBooster, GrowsTheTreesOfTheProcessor) {
+TEST_F(DeviceBoosterTest, GrowsTheTreesOfTheProcessor) {
   for (const bool weights : {false, true}) {
     for (const int columns : {1, 5, 33}) {
       SampleShape shape;
@@ -43,7 +52,7 @@ TEST(DeviceBooster, GrowsTheTreesOfTheProcessor) {
   }
 }
 
-TEST(DeviceBooster, WithCategoriesSamplesAndLimits) {
+TEST_F(DeviceBoosterTest, WithCategoriesSamplesAndLimits) {
   SampleShape shape;
   shape.rows = 4000;
   shape.columns = 6;
@@ -59,7 +68,7 @@ TEST(DeviceBooster, WithCategoriesSamplesAndLimits) {
   ExpectSameTrees(MakeSample(shape), params, 4);
 }
 
-TEST(DeviceBooster, LearnsNumbersToo) {
+TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
   SampleShape shape;
   shape.rows = 2000;
   BinnedSample sample = MakeSample(shape);
@@ -71,7 +80,7 @@ TEST(DeviceBooster, LearnsNumbersToo) {
   ExpectSameTrees(sample, params, 3);
 }
 
-TEST(DeviceBooster, OddShapes) {
+TEST_F(DeviceBoosterTest, OddShapes) {
   // One row; nothing but missing values; more rows than a block of the processor has; one class.
   for (const std::size_t rows : {std::size_t{1}, std::size_t{31}, NodeRows::kBlockRows + 5}) {
     SampleShape shape;
@@ -86,26 +95,6 @@ TEST(DeviceBooster, OddShapes) {
     sample.rows.labels.assign(rows, 1.0f);
     ExpectSameTrees(sample, params, 1);
   }
-}
-
-TEST(DeviceBooster, SaysWhatItCannotDo) {
-  SampleShape shape;
-  BinnedSample sample = MakeSample(shape);
-  const BoostParams params;
-  device_executor::memory.has_device = false;
-  EXPECT_EQ(DeviceBooster::Make(&sample.rows, &sample.columns, params).status().code(),
-            absl::StatusCode::kNotFound);
-  device_executor::memory.has_device = true;
-  device_executor::memory.limit = 100 << 10;
-  const absl::Status full = DeviceBooster::Make(&sample.rows, &sample.columns, params).status();
-  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_NE(full.message().find("MiB for"), std::string::npos) << full;
-  EXPECT_EQ(device_executor::memory.used, 0u);  // all is given back
-  device_executor::memory.limit = 1 << 30;
-  shape.sparse = true;
-  sample = MakeSample(shape);
-  EXPECT_EQ(DeviceBooster::Make(&sample.rows, &sample.columns, params).status().code(),
-            absl::StatusCode::kUnimplemented);
 }
 
 }  // namespace
