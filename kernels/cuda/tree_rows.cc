@@ -49,7 +49,8 @@ class TreeRows final : public DeviceTreeRows {
           found_.Allocate(AnswerBytes(), "cuts")}) {
       if (!status.ok()) return status;
     }
-    PS_CUDA_OK(cudaMallocHost(reinterpret_cast<void**>(&answer_), AnswerBytes()));
+    PS_CUDA_OK(
+        cudaMallocHost(reinterpret_cast<void**>(&answer_), AnswerBytes() + sizeof(SideCounts)));
     PS_CUDA_OK(cudaStreamCreate(&stream_));
     PS_CUDA_OK(Up(bins_, input.matrix.bins));
     PS_CUDA_OK(Up(labels_, input.labels));
@@ -124,21 +125,20 @@ class TreeRows final : public DeviceTreeRows {
     part.to = entries_[1 - parent.buffer].data();
     part.sides = sides;
     LaunchPartition(part, stream_);
-    SideCounts counts;
     if (split.find_splits) {
       // The small child takes the next free slot, the large one that of their parent.
       LaunchHistogram({matrix_, part.to, parent.range,
                        split.left_is_small ? Side::kLeft : Side::kRight, sides, Slot(last)},
                       processors_, stream_);
-      const absl::Status status = Scan(last, Slot(parent.slot), sides, &counts);
+      const absl::Status status = Scan(last, Slot(parent.slot), sides);
       if (!status.ok()) return status;
       TakeSplits(0, split.left_is_small ? left : right);
       TakeSplits(1, split.left_is_small ? right : left);
     } else {
-      PS_CUDA_OK(Down(&counts, sides, 1));
+      PS_CUDA_OK(Down(Counts(), sides, 1));
       PS_CUDA_OK(Finish());
     }
-    const std::uint32_t middle = parent.range.begin + counts.left;
+    const std::uint32_t middle = parent.range.begin + Counts()->left;
     const std::size_t left_slot = split.left_is_small ? last : parent.slot;
     nodes_[split.leaf] = {{parent.range.begin, middle}, 1 - parent.buffer, left_slot};
     nodes_.push_back(
@@ -200,6 +200,9 @@ class TreeRows final : public DeviceTreeRows {
            2 * static_cast<std::size_t>(categories_) * kBinsPerColumn * sizeof(WideSum);
   }
 
+  // Of the last split, behind the answer.
+  SideCounts* Counts() { return reinterpret_cast<SideCounts*>(answer_ + AnswerBytes()); }
+
   GradientWork MakeGradientWork() {
     GradientWork work;
     work.rows = rows_;
@@ -211,8 +214,7 @@ class TreeRows final : public DeviceTreeRows {
     return work;
   }
 
-  absl::Status Scan(std::size_t slot, WideSum* parent, const SideCounts* sides,
-                    SideCounts* counts = nullptr) {
+  absl::Status Scan(std::size_t slot, WideSum* parent, const SideCounts* sides) {
     ScanWork scan;
     scan.columns = columns_;
     scan.bins = column_bins_.data();
@@ -225,7 +227,7 @@ class TreeRows final : public DeviceTreeRows {
     scan.category_cells = reinterpret_cast<WideSum*>(found_.data() + CellsOffset());
     LaunchScan(scan, stream_);
     PS_CUDA_OK(Down(answer_, found_.data(), AnswerBytes()));
-    if (counts != nullptr) PS_CUDA_OK(Down(counts, sides, 1));
+    if (sides != nullptr) PS_CUDA_OK(Down(Counts(), sides, 1));
     PS_CUDA_OK(Finish());
     return absl::OkStatus();
   }
@@ -292,7 +294,7 @@ class TreeRows final : public DeviceTreeRows {
   DeviceArray<LeafRange> leaves_;
   DeviceArray<std::int64_t> sums_;
   DeviceArray<std::uint8_t> found_;
-  std::uint8_t* answer_ = nullptr;  // found_, in pinned memory of the host
+  std::uint8_t* answer_ = nullptr;  // found_, then counts of a split, in pinned memory of the host
 
   // Of the current tree.
   ScanParams params_;
