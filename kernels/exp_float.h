@@ -1,12 +1,14 @@
-// e^x of negative x, and log(1 + e), in single precision, plain and eight at a time: the same bits.
+// e^x of negative x, and log(1 + e), in single precision: the same bits on every processor.
 // Pure, any thread.
 #pragma once
 
-#include <immintrin.h>
+#include <math.h>
 
 #include <bit>
 #include <cmath>
 #include <cstdint>
+
+#include "kernels/host_device.h"
 
 namespace ps {
 
@@ -20,27 +22,21 @@ struct ExpFloat {
   static constexpr float kLowest = -87.0f;
 };
 
-inline float ExpNegative(float x) {
+PS_HOST_DEVICE inline float ExpNegative(float x) {
   using E = ExpFloat;
-  const float k = std::fma(x, E::kLog2E, E::kRound) - E::kRound;
-  float r = std::fma(k, -E::kLn2High, x);
-  r = std::fma(k, -E::kLn2Low, r);
-  float p = E::kC[0];
-  for (int i = 1; i < 7; ++i) p = std::fma(p, r, E::kC[i]);
+  const float k = fmaf(x, E::kLog2E, E::kRound) - E::kRound;
+  float r = fmaf(k, -E::kLn2High, x);
+  r = fmaf(k, -E::kLn2Low, r);
+  // Constants of their own: code of a device does not see the array.
+  constexpr float c0 = E::kC[0], c1 = E::kC[1], c2 = E::kC[2], c3 = E::kC[3], c4 = E::kC[4],
+                  c5 = E::kC[5], c6 = E::kC[6];
+  float p = fmaf(c0, r, c1);
+  p = fmaf(p, r, c2);
+  p = fmaf(p, r, c3);
+  p = fmaf(p, r, c4);
+  p = fmaf(p, r, c5);
+  p = fmaf(p, r, c6);
   return p * std::bit_cast<float>((static_cast<std::int32_t>(k) + 127) << 23);
-}
-
-inline __m256 ExpNegative8(__m256 x) {
-  using E = ExpFloat;
-  const __m256 round = _mm256_set1_ps(E::kRound);
-  const __m256 k = _mm256_sub_ps(_mm256_fmadd_ps(x, _mm256_set1_ps(E::kLog2E), round), round);
-  __m256 r = _mm256_fmadd_ps(k, _mm256_set1_ps(-E::kLn2High), x);
-  r = _mm256_fmadd_ps(k, _mm256_set1_ps(-E::kLn2Low), r);
-  __m256 p = _mm256_set1_ps(E::kC[0]);
-  for (int i = 1; i < 7; ++i) p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(E::kC[i]));
-  const __m256i exponent =
-      _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvttps_epi32(k), _mm256_set1_epi32(127)), 23);
-  return _mm256_mul_ps(p, _mm256_castsi256_ps(exponent));
 }
 
 // log(1 + e) for e in [0, 1] = 2 artanh(s), s = e / (2 + e) <= 1/3, by its series; relative error
@@ -56,14 +52,6 @@ inline float Log1pFloat(float e) {
   float p = Log1pSeries::kC[0];
   for (int i = 1; i < 8; ++i) p = std::fma(p, square, Log1pSeries::kC[i]);
   return p * s;
-}
-
-inline __m256 Log1pFloat8(__m256 e) {
-  const __m256 s = _mm256_div_ps(e, _mm256_add_ps(_mm256_set1_ps(2.0f), e));
-  const __m256 square = _mm256_mul_ps(s, s);
-  __m256 p = _mm256_set1_ps(Log1pSeries::kC[0]);
-  for (int i = 1; i < 8; ++i) p = _mm256_fmadd_ps(p, square, _mm256_set1_ps(Log1pSeries::kC[i]));
-  return _mm256_mul_ps(p, s);
 }
 
 }  // namespace ps

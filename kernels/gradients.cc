@@ -4,32 +4,15 @@
 
 #include <cmath>
 
-#include "kernels/exp_float.h"
+#include "kernels/exp_float_avx2.h"
+#include "kernels/gradient_of_row.h"
 
 namespace ps {
-namespace {
-
-// With e = e^-|m|: p = 1 / (1 + e) for m >= 0, e / (1 + e) below; p (1 - p) = e / (1 + e)².
-void LogisticOne(float margin, float label, float weight, float* gradient, float* hessian) {
-  const float magnitude = -std::fabs(margin);
-  const float e = ExpNegative(magnitude > ExpFloat::kLowest ? magnitude : ExpFloat::kLowest);
-  const float inverse = 1.0f / (1.0f + e);
-  const float small = e * inverse;
-  const float p = margin < 0 ? small : inverse;
-  *gradient = weight * (p - label);
-  *hessian = weight * (small * inverse);
-}
-
-// Reciprocal of 2^16: sixteen bits to [0, 1).
-constexpr float kUnit = 1.0f / 65536;
-
-}  // namespace
-
 void LogisticGradientsPlain(const float* margins, const float* labels, const float* weights,
                             std::size_t count, float* gradient, float* hessian) {
   for (std::size_t i = 0; i < count; ++i) {
-    LogisticOne(margins[i], labels[i], weights == nullptr ? 1.0f : weights[i], gradient + i,
-                hessian + i);
+    LogisticOfRow(margins[i], labels[i], weights == nullptr ? 1.0f : weights[i], gradient + i,
+                  hessian + i);
   }
 }
 
@@ -69,15 +52,9 @@ void QuantiseGradientsPlain(const Quantisation& q, const float* gradient, const 
                             std::size_t count, std::uint32_t first_row, std::uint64_t first_global,
                             RowGradient* rows, FixedGradient* fixed) {
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint32_t bits = RowBits(q.key, first_global + i);
-    const float up_g = static_cast<float>(bits & 0xffff) * kUnit;
-    const float up_h = static_cast<float>(bits >> 16) * kUnit;
-    const float g = std::floor(std::fma(gradient[i], q.gradient_steps, up_g));
-    const float h = std::floor(std::fma(hessian[i], q.hessian_steps, up_h));
-    rows[i] = {first_row + static_cast<std::uint32_t>(i),
-               PackGradient(static_cast<std::int32_t>(g), static_cast<std::uint32_t>(h))};
-    fixed[i] = {static_cast<std::int32_t>(std::nearbyint(gradient[i] * q.gradient_fixed)),
-                static_cast<std::int32_t>(std::nearbyint(hessian[i] * q.hessian_fixed))};
+    rows[i].row = first_row + static_cast<std::uint32_t>(i);
+    rows[i].packed = PackedOfRow(q, gradient[i], hessian[i], first_global + i);
+    fixed[i] = FixedOfRow(q, gradient[i], hessian[i]);
   }
 }
 
@@ -103,7 +80,7 @@ void QuantiseGradients(const Quantisation& q, const float* gradient, const float
     _mm256_storeu_si256(to, _mm256_permute2x128_si256(low, high, 0x20));
     _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(low, high, 0x31));
   };
-  const __m256 unit = _mm256_set1_ps(kUnit);
+  const __m256 unit = _mm256_set1_ps(kSixteenBits);
   std::size_t i = 0;
   for (; i + 8 <= count; i += 8) {
     const std::uint64_t global = first_global + i;

@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "kernels/exp_float.h"
+#include "kernels/exp_float_avx2.h"
 #include "kernels/ftrl_avx2.h"
 #include "kernels/lane_learner.h"
 #include "kernels/logistic.h"

@@ -8,21 +8,6 @@
 namespace ps {
 namespace {
 
-double Shrunk(double g, double l1) {
-  const double magnitude = std::fabs(g) - l1;
-  return magnitude > 0 ? magnitude : 0;
-}
-
-// Of one cut; negative where a side is too light.
-double CutScore(WideSum left, WideSum total, const ScanParams& p) {
-  const WideSum right = total - left;
-  const double hl = WideHessian(left), hr = WideHessian(right);
-  if (hl < p.min_hessian || hr < p.min_hessian) return -1;
-  const double gl = Shrunk(WideGradient(left), p.l1), gr = Shrunk(WideGradient(right), p.l1);
-  const double dl = hl + p.l2, dr = hr + p.l2;
-  return (gl * gl * dr + gr * gr * dl) / (dl * dr);
-}
-
 constexpr int kLanes = 4;
 
 // Gradients or hessians of four sums as doubles.

@@ -13,6 +13,21 @@ struct ScanParams {
   double min_hessian = 1;  // on each side, in quantised units; at least 1
 };
 
+constexpr double Shrunk(double g, double l1) {
+  const double magnitude = (g < 0 ? -g : g) - l1;
+  return magnitude > 0 ? magnitude : 0;
+}
+
+// Of one cut; negative where a side is too light.
+constexpr double CutScore(WideSum left, WideSum total, const ScanParams& p) {
+  const WideSum right = total - left;
+  const double hl = WideHessian(left), hr = WideHessian(right);
+  if (hl < p.min_hessian || hr < p.min_hessian) return -1;
+  const double gl = Shrunk(WideGradient(left), p.l1), gr = Shrunk(WideGradient(right), p.l1);
+  const double dl = hl + p.l2, dr = hr + p.l2;
+  return (gl * gl * dr + gr * gr * dl) / (dl * dr);
+}
+
 // G²/(H+λ) after soft thresholding: what a node is worth unsplit.
 double NodeScore(WideSum total, const ScanParams& params);
 

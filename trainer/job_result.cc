@@ -100,6 +100,7 @@ std::string JobResultJson(const JobResult& r) {
   if (r.trees) {
     member("trees", absl::StrCat(r.trees->trees));
     member("trees_grown", absl::StrCat(r.trees->grown));
+    member("device", absl::StrCat("\"", r.trees->device, "\""));
     member("load_seconds", JsonNumber(r.trees->load_seconds));
     member("median_tree_ms", JsonNumber(r.trees->median_tree_ms));
     if (r.trees->attempts > 0) {

@@ -16,6 +16,7 @@ struct TreesResult {
   int grown = 0;               // more where early stopping went back
   double load_seconds = 0;     // reading and binning
   double median_tree_ms = 0;
+  std::string device = "cpu";  // or cuda: what grew them
   // On a cluster: bytes sent for all trees, steps, and 1 + how often nodes were lost in mid-tree; else 0.
   std::uint64_t wire_bytes = 0, steps = 0, attempts = 0;
   bool squared = false;        // then errors stand for the metrics of classes

@@ -132,6 +132,10 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "tune trains in one process in this version: remove --local and --listen, or use the tuned_job.yaml that it "
         "leaves on the cluster");
   }
+  if (job.config.device == "cuda" && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
+    return absl::InvalidArgumentError(
+        "device: cuda is for one process in this version: remove --local and --listen, or set auto");
+  }
   if (!cluster.state.empty() && (FLAGS_listen.empty() || !FLAGS_local.empty())) {
     return absl::InvalidArgumentError(
         "cluster.state is for nodes that outlive ps_train: give --listen, and start servers and workers by themselves");

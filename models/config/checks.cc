@@ -255,6 +255,10 @@ class JobChecker {
   // Settings of the other kind of model are a mistake about the kind.
   void CheckModel() {
     const bool trees = config_.model.type == "gbdt";
+    if (config_.device == "cuda" && !trees) Add("device", "cuda is for model.type gbdt in this version; set auto or cpu");
+    if (config_.device == "cuda" && config_.cluster.servers > 0) {
+      Add("device", "cuda is for one process in this version; remove cluster.servers and workers, or set auto");
+    }
     if (!trees) {
       if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
       return;

@@ -181,6 +181,7 @@ struct OutputConfig {
 
 struct JobConfig {
   std::string job = "job";
+  std::string device = "auto";  // or cpu, cuda
   DataConfig data;
   std::vector<FeatureConfig> features;  // empty: every column, types inferred
   ModelConfig model;

@@ -244,7 +244,7 @@ std::vector<SchemaRow> ClusterRows() {
        Between(1, 3)},
       {"cluster.ack", ValueType::kWord, "replicas",
        "When a push counts: when every copy has it (replicas), or when the primary has (primary): faster, but "
-       "what a server that dies had not sent to its copies is lost, at most 4 MiB for each other server.",
+       "what the copies lack when a server dies or a slot moves is lost, at most 4 MiB for each other server.",
        [](JobConfig* c, const V& v) { c->cluster.ack_primary = v.integer == 1; },
        {},
        {{"replicas", 0}, {"primary", 1}}},
@@ -292,7 +292,18 @@ const std::vector<SchemaRow>& JobSchema() {
   static const auto* const schema = [] {
     auto* rows = new std::vector<SchemaRow>{{"job", ValueType::kText, "job",
                                              "Name of the job, in reports and in the model.",
-                                             [](JobConfig* c, const V& v) { c->job = v.text; }}};
+                                             [](JobConfig* c, const V& v) { c->job = v.text; }},
+                                            {"device",
+                                             ValueType::kWord,
+                                             "auto",
+                                             "What trees in one process are grown on. cuda: a GPU, or the job ends with exit code 5; cpu: the "
+                                             "processor; auto: a GPU where there is one that can. The model is the same.",
+                                             [](JobConfig* c, const V& v) {
+                                               static constexpr const char* kNames[] = {"auto", "cpu", "cuda"};
+                                               c->device = kNames[v.integer];
+                                             },
+                                             {},
+                                             {{"auto", 0}, {"cpu", 1}, {"cuda", 2}}}};
     for (auto part : {DataRows, FeatureRows, ModelRows, GbdtRows, TuneRows, TrainRows, ClusterRows, ScaleRows, CheckpointRows, KubernetesRows}) {
       for (SchemaRow& row : part()) rows->push_back(std::move(row));
     }

@@ -50,13 +50,8 @@ class DenseSource final : public HistogramSource {
 
   void Split(const SplitWork& work) override {
     std::uint8_t goes_left[kBinsPerColumn];
-    for (int bin = 0; bin < kBinsPerColumn; ++bin) {
-      const auto b = static_cast<std::uint8_t>(bin);
-      goes_left[bin] = work.choice->kind == ColumnKind::kCategory
-                           ? Contains(work.choice->left_bins, b)
-                       : bin == 0 ? work.choice->missing_left
-                                  : bin <= work.choice->bin;
-    }
+    for (int bin = 0; bin < kBinsPerColumn; ++bin)
+      goes_left[bin] = GoesLeft(*work.choice, static_cast<std::uint8_t>(bin));
     work.left->resize(rows_.blocks());
     work.right->resize(rows_.blocks());
     ForEachBlock(*work.parent, [&](int thread, std::size_t block) {

@@ -72,6 +72,18 @@ std::uint64_t TreeKey(std::uint64_t seed, std::uint64_t tree) {
   return Mix64(Mix64(seed ^ 0x7472656573u) + tree);
 }
 
+std::uint64_t SampleKey(std::uint64_t seed, std::uint64_t tree) { return Mix64(seed) + tree; }
+
+Quantisation QuantisationOf(const GradientScale& scale, std::uint64_t tree_key) {
+  Quantisation q;
+  q.key = static_cast<std::uint32_t>(tree_key >> 32);
+  q.gradient_steps = static_cast<float>(1 / scale.gradient);
+  q.hessian_steps = static_cast<float>(1 / scale.hessian);
+  q.gradient_fixed = static_cast<float>(1 / scale.gradient_fixed);
+  q.hessian_fixed = static_cast<float>(1 / scale.hessian_fixed);
+  return q;
+}
+
 GradientRows::GradientRows(const BinnedRows* rows, BoostParams params, NodeRows* node_rows,
                            Crew* crew)
     : rows_(*rows), params_(params), node_rows_(*node_rows), crew_(*crew) {}
@@ -136,18 +148,13 @@ void GradientRows::PrepareBlock(int thread, std::size_t block, const Quantisatio
     RowGradient* const out = node_rows_.entries(block) + i;
     QuantiseGradients(q, gradient, hessian, count, static_cast<std::uint32_t>(row),
                       params_.first_global_row + row, out, node_rows_.fixed() + row);
-    if (params_.row_sample < 1) DropRows(Mix64(params_.seed) + tree, row, count, out);
+    if (params_.row_sample < 1) DropRows(SampleKey(params_.seed, tree), row, count, out);
     add(thread, out, count);
   }
 }
 
 void GradientRows::Prepare(const GradientScale& scale, std::uint64_t tree, const AddRows& add) {
-  Quantisation q;
-  q.key = static_cast<std::uint32_t>(TreeKey(params_.seed, tree) >> 32);
-  q.gradient_steps = static_cast<float>(1 / scale.gradient);
-  q.hessian_steps = static_cast<float>(1 / scale.hessian);
-  q.gradient_fixed = static_cast<float>(1 / scale.gradient_fixed);
-  q.hessian_fixed = static_cast<float>(1 / scale.hessian_fixed);
+  const Quantisation q = QuantisationOf(scale, TreeKey(params_.seed, tree));
   crew_.ForEach(node_rows_.blocks(),
                 [&](int thread, std::size_t block) { PrepareBlock(thread, block, q, tree, add); });
   leaf_value_.clear();

@@ -43,6 +43,10 @@ struct LabelSums {
 GradientScale ScaleOf(Objective objective, const LabelSums& sums, float largest);
 // Of a tree, counted from 0: decides roundings and samples.
 std::uint64_t TreeKey(std::uint64_t seed, std::uint64_t tree);
+// Of a tree: decides the rows that it learns from.
+std::uint64_t SampleKey(std::uint64_t seed, std::uint64_t tree);
+// How the gradients of a tree are rounded.
+Quantisation QuantisationOf(const GradientScale& scale, std::uint64_t tree_key);
 
 class GradientRows {
  public:

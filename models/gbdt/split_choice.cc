@@ -33,6 +33,18 @@ SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
   return choice;
 }
 
+SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total) {
+  SplitChoice choice;
+  if (cut.score < 0) return choice;
+  choice.score = cut.score;
+  choice.bin = static_cast<std::uint8_t>(cut.bin);
+  choice.left = cut.left;
+  // Where the node has nothing missing, what is met later goes with the heavier side.
+  choice.missing_left =
+      missing != 0 ? cut.missing_left : 2 * std::int64_t{WideHessian(cut.left)} > WideHessian(total);
+  return choice;
+}
+
 SplitChoice BestColumnSplit(const ColumnHistogram& column, std::uint32_t number, ColumnKind kind,
                             int bins, int zero_bin, const SplitRules& rules) {
   const WideSum total = column.numbers.total;
@@ -47,14 +59,7 @@ SplitChoice BestColumnSplit(const ColumnHistogram& column, std::uint32_t number,
     // All bins before that of 0 hold negative numbers.
     if (rules.absent_is_zero) sides = {zero_bin - 1, zero_bin - 1};
     const ColumnSplit cut = BestSplit(column.numbers, rules.scan, sides);
-    if (cut.score < 0) return choice;
-    choice.score = cut.score;
-    choice.bin = static_cast<std::uint8_t>(cut.bin);
-    choice.left = cut.left;
-    // Where the node has nothing missing, what is met later goes with the heavier side.
-    choice.missing_left = column.numbers.missing != 0
-                              ? cut.missing_left
-                              : 2 * std::int64_t{WideHessian(cut.left)} > WideHessian(total);
+    choice = ChoiceOfCut(cut, column.numbers.missing, total);
   }
   choice.column = number;
   return choice;

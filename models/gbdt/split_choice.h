@@ -32,6 +32,12 @@ struct SplitChoice {
   }
 };
 
+// Whether rows with this bin of the choice's column go left.
+inline bool GoesLeft(const SplitChoice& choice, std::uint8_t bin) {
+  if (choice.kind == ColumnKind::kCategory) return Contains(choice.left_bins, bin);
+  return bin == 0 ? choice.missing_left : bin <= choice.bin;
+}
+
 // How the columns of a tree are scanned.
 struct SplitRules {
   ScanParams scan;
@@ -43,6 +49,9 @@ struct SplitRules {
 // absent values are zeros.
 SplitChoice BestColumnSplit(const ColumnHistogram& column, std::uint32_t number, ColumnKind kind,
                             int bins, int zero_bin, const SplitRules& rules);
+
+// The choice that a cut of a column of numbers is. `missing` and `total` are sums of the node.
+SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total);
 
 // Of a categorical column: categories in order of G/(H + smooth), many against many. `cells` begin
 // with bin 0.

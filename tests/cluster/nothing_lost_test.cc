@@ -77,15 +77,15 @@ SimulatedJob JobOf(std::uint64_t seed) {
   return job;
 }
 
-// Pushes count before the copies have them: whatever dies with a server may be lost, but nothing counts twice, and the
-// job ends.
+// Pushes count before the copies have them: what a server had acknowledged alone when it dies or a slot moves may be lost,
+// but nothing counts twice, and the job ends.
 SimulatedJob AckPrimaryJobOf(std::uint64_t seed) {
   SimulatedJob job = JobOf(seed);
   job.ack_primary = true;
   job.replicas = 2;
   job.staleness = job.staleness == 0 ? 4 : job.staleness;
-  if (seed % 3 == 0) {  // and without mishaps nothing is lost
-    job.shard_kills = job.gone = job.total_losses = 0;
+  if (seed % 3 == 0) {  // and while slots stay where they are nothing is lost
+    job.shard_kills = job.gone = job.total_losses = job.drains = 0;
     job.faults.partitions.clear();
     job.dead_after = std::chrono::seconds(25);
   }

@@ -57,6 +57,30 @@ class GbdtTest : public testing::Test {
   const Workplace place_;
 };
 
+TEST_F(GbdtTest, SaysWhatTreesGrowOn) {
+  const Finished cpu = Train({"device=cpu", "model.gbdt.trees=2", "output.dir=cpu"});
+  ASSERT_EQ(cpu.exit_code, 0) << cpu.err;
+  EXPECT_NE(cpu.err.find("of the processor: device: cpu"), std::string::npos) << cpu.err;
+  const Finished choice = Train({"model.gbdt.trees=2", "output.dir=auto"});
+  ASSERT_EQ(choice.exit_code, 0) << choice.err;
+  EXPECT_NE(choice.err.find("trees grow on "), std::string::npos) << choice.err;
+  EXPECT_EQ(ReadText(place_ / "auto/trees.pb"), ReadText(place_ / "cpu/trees.pb"));
+  const Finished linear = Train({"model={type: lr}", "device=cuda"});
+  EXPECT_EQ(linear.exit_code, 2);
+  EXPECT_NE(linear.err.find("device: cuda is for model.type gbdt"), std::string::npos) << linear.err;
+}
+
+TEST_F(GbdtTest, AGpuGrowsTheSameBytes) {
+  const Finished cuda = Train({"device=cuda", "model.gbdt.trees=5", "output.dir=cuda"});
+  if (cuda.err.find("device: cuda cannot be had") != std::string::npos) {
+    EXPECT_EQ(cuda.exit_code, 5);
+    GTEST_SKIP() << "no device: " << cuda.err;
+  }
+  ASSERT_EQ(cuda.exit_code, 0) << cuda.err;
+  ASSERT_EQ(Train({"device=cpu", "model.gbdt.trees=5", "output.dir=cpu"}).exit_code, 0);
+  EXPECT_EQ(ReadText(place_ / "cuda/trees.pb"), ReadText(place_ / "cpu/trees.pb"));
+}
+
 TEST_F(GbdtTest, LearnsEvaluatesAndExplains) {
   const Finished run = Train({});
   ASSERT_EQ(run.exit_code, 0) << run.err;

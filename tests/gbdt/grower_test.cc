@@ -10,6 +10,7 @@
 
 #include "models/gbdt/booster.h"
 #include "tests/gbdt/binned_sample.h"
+#include "tests/gbdt/trees_alike.h"
 
 namespace ps {
 namespace {
@@ -28,22 +29,6 @@ std::vector<Tree> Boost(const BinnedSample& sample, const BoostParams& params, i
   for (int i = 0; i < trees; ++i) grown.push_back(booster.GrowNext());
   if (margins != nullptr) *margins = booster.Margins();
   return grown;
-}
-
-bool Same(const Tree& a, const Tree& b) {
-  if (a.leaf_value != b.leaf_value || a.leaf_cover != b.leaf_cover || a.left_sets != b.left_sets ||
-      a.nodes.size() != b.nodes.size()) {
-    return false;
-  }
-  for (std::size_t i = 0; i < a.nodes.size(); ++i) {
-    const TreeNode &x = a.nodes[i], &y = b.nodes[i];
-    if (x.column != y.column || x.bin != y.bin || x.missing_left != y.missing_left ||
-        x.left != y.left || x.right != y.right || x.gain != y.gain || x.threshold != y.threshold ||
-        x.cover != y.cover) {
-      return false;
-    }
-  }
-  return true;
 }
 
 bool GoesLeft(const Tree& tree, const TreeNode& node, std::uint8_t bin) {

@@ -8,7 +8,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ("bench", "cmake", "deploy", "docs", "evaluation", "examples", "kernels", "models", "ps",
            "scheduler", "tests", "trainer", "worker")
-SOURCES = (".cc", ".h", ".proto")
+SOURCES = (".cc", ".cu", ".h", ".proto")
 TEXTS = SOURCES + (".py", ".md", ".yaml", ".cmake", ".txt")
 MOST_LINES = 400
 

@@ -2,7 +2,11 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
+#include "models/gbdt/device_booster.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/tree_maker.h"
 
@@ -24,16 +28,22 @@ class EmbeddedTrees final : public TreeMaker {
     if (rows_.rows >= 0xffffffffu)
       return absl::ResourceExhaustedError("data.train: more than 2^32 rows in one process");
     base_score_ = train.base_score = train.sums.BaseScore(job_.params.objective);
+    if (rows_.rows > 0) PS_RETURN_IF_ERROR(ChooseDevice(&train));
     return train;
   }
 
   absl::StatusOr<Tree> GrowNext() override {
-    if (!booster_) booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
     ++grown_;
+    if (device_ != nullptr) return device_->GrowNext();
+    if (!booster_) booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
     return booster_->GrowNext();
   }
 
   absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) override {
+    if (trees.size() == grown_ && device_ != nullptr) {
+      PS_ASSIGN_OR_RETURN(const std::vector<float> margins, device_->Margins());
+      return JudgeMargins(margins);
+    }
     if (booster_ && trees.size() == grown_) return JudgeMargins(booster_->Margins());
     std::vector<float> margins(rows_.rows, static_cast<float>(base_score_));
     for (const Tree& tree : trees) AddTree(tree, rows_, job_.crew, &margins);
@@ -43,6 +53,32 @@ class EmbeddedTrees final : public TreeMaker {
   const BinnedRows* rows() const override { return &rows_; }
 
  private:
+  // The device where the job wants it and it can; says which of the two it is, and why.
+  absl::Status ChooseDevice(TrainRows* train) {
+    const std::string& wanted = job_.job->config.device;
+    absl::Status refused = absl::OkStatus();
+    if (job_.job->config.tune) {
+      refused = absl::FailedPreconditionError("tune tries settings on the processor");
+      if (wanted == "cuda") return NoDeviceError(refused);
+    } else if (wanted != "cpu") {
+      absl::StatusOr<std::unique_ptr<DeviceBooster>> device =
+          DeviceBooster::Make(&rows_, &job_.bins->columns, job_.params);
+      if (device.ok()) {
+        device_ = *std::move(device);
+        train->device = "cuda";
+        train->device_text = absl::StrFormat("trees grow on %s: %d MiB of its memory",
+                                             FindDevice()->name, device_->memory_bytes() >> 20);
+        return absl::OkStatus();
+      }
+      refused = device.status();
+      if (wanted == "cuda") return NoDeviceError(refused);
+    }
+    train->device_text = absl::StrCat(
+        "trees grow on ", job_.crew->threads(),
+        " threads of the processor: ", refused.ok() ? "device: cpu" : refused.message());
+    return absl::OkStatus();
+  }
+
   TrainMetrics JudgeMargins(const std::vector<float>& margins) const {
     if (job_.params.objective == Objective::kSquared)
       return {Metrics(), RootMeanSquare(margins, rows_)};
@@ -52,7 +88,8 @@ class EmbeddedTrees final : public TreeMaker {
   const TreeJob job_;
   BinnedRows rows_;
   double base_score_ = 0;
-  std::optional<Booster> booster_;  // from the first tree on
+  std::unique_ptr<DeviceBooster> device_;  // where it was chosen; or:
+  std::optional<Booster> booster_;         // from the first tree on
   std::size_t grown_ = 0;
 };
 
@@ -74,6 +111,11 @@ double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows)
     weights += weight;
   }
   return weights > 0 ? std::sqrt(sum / weights) : 0;
+}
+
+absl::Status NoDeviceError(const absl::Status& reason) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("device: cuda cannot be had: ", reason.message(), ". Set device: auto or cpu"));
 }
 
 std::unique_ptr<TreeMaker> MakeEmbeddedTrees(const TreeJob& job) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "glog/logging.h"
+#include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "models/gbdt/tree_model.h"
 #include "ps/base/cgroup.h"
@@ -104,6 +105,10 @@ absl::Status GbdtTrainer::Run::Load() {
   if (!plan_.ParseFromString(job_.extractor->Serialize()))
     return absl::InternalError("the plan cannot be read back");
   const JobConfig& config = job_.config;
+  if (config.device == "cuda") {  // before anything is read
+    const absl::StatusOr<DeviceInfo> device = FindDevice();
+    if (!device.ok()) return NoDeviceError(device.status());
+  }
   LoadOptions options;
   options.max_bins = config.model.gbdt.max_bins;
   options.seed = config.train.seed;
@@ -120,6 +125,7 @@ absl::Status GbdtTrainer::Run::Load() {
   result_.bad_rows = train_.bad_rows;
   result_.rows_dropped = train_.dropped;
   if (train_.bad_rows > 0) reporter_.Say(train_.bad_row_text);
+  if (!train_.device_text.empty()) reporter_.Say(train_.device_text);
   valid_.rows = std::move(held_out.valid);
   test_.rows = std::move(held_out.test);
   if (job_.valid) PS_RETURN_IF_ERROR(LoadFiles(*job_.valid, options, &valid_));
@@ -256,6 +262,7 @@ absl::Status GbdtTrainer::Run::Finish() {
   if (test_.rows.rows > 0) result_.test = judge(test_.rows, test_.margins, &trees.test_rmse);
   const MadeOnCluster made = maker_->made();
   trees.wire_bytes = made.wire_bytes;
+  trees.device = train_.device;
   trees.steps = made.steps;
   trees.attempts = made.attempts;
   result_.trees = trees;

@@ -22,6 +22,8 @@ struct TrainRows {
   double base_score = 0;
   std::uint64_t dropped = 0, bad_rows = 0;
   std::string bad_row_text;
+  std::string device = "cpu";  // or cuda: what trees will grow on
+  std::string device_text;     // the same for people, with the reason; empty: nothing to say
 };
 
 struct TrainMetrics {
@@ -62,6 +64,8 @@ struct TreeJob {
   double offset = 0;
   Crew* crew = nullptr;
 };
+// Of a job that asks for a device which is not there, or cannot take it.
+absl::Status NoDeviceError(const absl::Status& reason);
 std::unique_ptr<TreeMaker> MakeEmbeddedTrees(const TreeJob& job);
 
 }  // namespace ps

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Checks the CUDA code on a machine with a GPU, in about six minutes: the device's tests, also under compute-sanitizer
+# where it works, whole jobs on GPU and processor, and device_bench.
+#
+#   bench/device_checks.sh            builds and checks on this machine
+#   bench/device_checks.sh pack DIR   builds here, and puts the programs with their libraries into DIR, for a machine
+#                                     that has a GPU but not the packages to build with (its C library must not be older)
+#   bench/device_checks.sh run DIR    checks with what is in DIR
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+programs=(build/bin/device_bench build/tests/gbdt_on_device_test build/bin/ps_train build/bin/gbdt_datagen)
+
+build() {
+  [ -f build/build.ninja ] || cmake --preset release -DPS_CUDA=ON >/dev/null
+  cmake --build --preset release --target device_bench gbdt_on_device_test ps_train gbdt_datagen
+}
+
+pack() {
+  build
+  mkdir -p "$1/lib"
+  local program library
+  for program in "${programs[@]}"; do
+    strip -o "$1/$(basename "$program")" "$program"
+    ldd "$program" | awk '$3 ~ /^\// { print $3 }' | grep -vE '/(libc|libm|libdl|librt|libpthread)\.so' |
+      while read -r library; do cp -Lu "$library" "$1/lib/"; done
+  done
+  du -sh "$1"
+}
+
+# Prints what was checked; the last line says whether all of it held.
+run() {
+  local dir failed=0
+  dir=$(cd "$1" && pwd)
+  [ ! -d "$dir/lib" ] || export LD_LIBRARY_PATH="$dir/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  local place
+  place=$(mktemp -d)
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
+
+  echo "== tests on the device"
+  timeout 60 "$dir/gbdt_on_device_test" --gtest_brief=1 || failed=1
+  "$dir/gbdt_on_device_test" --gtest_brief=1 2>&1 | grep -q SKIPPED && { echo "there is no device"; exit 5; }
+
+  for tool in memcheck racecheck synccheck; do
+    echo "== compute-sanitizer, $tool"
+    if ! command -v compute-sanitizer >/dev/null; then echo "not installed"; break; fi
+    timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$dir/gbdt_on_device_test" \
+      --gtest_brief=1 --gtest_filter='*Samples*' 2>&1 | tail -4
+    [ "${PIPESTATUS[0]}" -ne 9 ] || failed=1
+  done
+
+  echo "== whole jobs: the same bytes?"
+  (
+    cd "$place"
+    "$dir/gbdt_datagen" --shape dense --rows 300000 --out train.tsv
+    cat >job.yaml <<'EOT'
+data: {train: {files: [train.tsv]}, format: tsv, label: {column: 0}}
+model: {type: gbdt, gbdt: {trees: 20, max_leaves: 255}}
+EOT
+    for device in cpu cuda; do
+      "$dir/ps_train" --config job.yaml --set device=$device --set output.dir=$device 2>&1 | grep -E 'trees grow|ms a tree'
+    done
+    cmp cpu/trees.pb cuda/trees.pb && echo "the same bytes"
+  ) || failed=1
+
+  echo "== device_bench"
+  timeout 150 "$dir/device_bench" || failed=1
+  rm -rf "$place"
+  [ "$failed" -eq 0 ] && echo "all checks held" || { echo "SOMETHING FAILED, see above"; exit 1; }
+}
+
+case "${1:-}" in
+  pack) pack "${2:?pack needs a directory}" ;;
+  run) run "${2:?run needs a directory}" ;;
+  "")
+    build
+    mkdir -p build/device_checks
+    for program in "${programs[@]}"; do ln -sf "../../$program" build/device_checks/; done
+    run build/device_checks ;;
+  *) sed -n '2,9s/^# \?//p' "${BASH_SOURCE[0]}"; exit 2 ;;
+esac

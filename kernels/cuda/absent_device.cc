@@ -1,0 +1,21 @@
+// The device of a build without CUDA: there is none.
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/tree_rows.h"
+
+namespace ps {
+namespace {
+
+absl::Status Absent() {
+  return absl::NotFoundError(
+      "this build has no CUDA: its toolkit was not found, or PS_CUDA is OFF");
+}
+
+}  // namespace
+
+absl::StatusOr<DeviceInfo> FindDevice() { return Absent(); }
+
+absl::StatusOr<std::unique_ptr<DeviceTreeRows>> DeviceTreeRows::Load(const DeviceTreeInput&) {
+  return Absent();
+}
+
+}  // namespace ps

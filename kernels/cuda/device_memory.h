@@ -1,0 +1,53 @@
+// Memory of a device, and errors of its runtime as absl::Status. An array is owned by one object;
+// any thread.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace ps {
+
+inline absl::Status DeviceStatus(cudaError_t error, const char* doing) {
+  if (error == cudaSuccess) return absl::OkStatus();
+  const std::string text = absl::StrCat("device: ", doing, ": ", cudaGetErrorString(error));
+  if (error == cudaErrorMemoryAllocation) return absl::ResourceExhaustedError(text);
+  return absl::InternalError(text);
+}
+
+template <typename T>
+class DeviceArray {
+ public:
+  DeviceArray() = default;
+  DeviceArray(DeviceArray&& other) noexcept { *this = std::move(other); }
+  DeviceArray& operator=(DeviceArray&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~DeviceArray() { cudaFree(data_); }
+
+  // Its contents are undefined. ResourceExhausted names what did not fit.
+  absl::Status Allocate(std::size_t size, const char* what) {
+    size_ = size;
+    const cudaError_t error = cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T) + 1);
+    if (error != cudaSuccess) cudaGetLastError();  // told here, not again by the next call
+    return DeviceStatus(error,
+                        absl::StrCat("no ", (size * sizeof(T)) >> 20, " MiB for ", what).c_str());
+  }
+
+  T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  std::size_t bytes() const { return size_ * sizeof(T); }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace ps

@@ -1,0 +1,110 @@
+#include "models/gbdt/device_booster.h"
+
+#include <utility>
+
+#include "ps/base/key.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+
+DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn>* columns,
+                             const BoostParams& params)
+    : columns_(*columns),
+      params_(params),
+      sums_(LabelSums::Of(rows)),
+      base_score_(sums_.BaseScore(params.objective)),
+      builder_(columns, params.grow) {}
+
+absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
+    const BinnedRows* rows, const std::vector<BinColumn>* columns, const BoostParams& params) {
+  if (rows->sparse) return absl::UnimplementedError("sparse rows are not grown on a device yet");
+  if (rows->rows == 0 || columns->empty())
+    return absl::UnimplementedError("there is nothing to split by");
+  DeviceTreeInput input;
+  input.matrix = rows->dense();
+  input.rows = rows->rows;
+  input.labels = rows->labels.data();
+  input.weights = rows->weights.empty() ? nullptr : rows->weights.data();
+  for (const BinColumn& column : *columns) {
+    input.bins.push_back(static_cast<std::uint8_t>(column.bins()));
+    input.is_category.push_back(column.kind == ColumnKind::kCategory);
+  }
+  input.max_leaves = params.grow.max_leaves;
+  auto booster = std::unique_ptr<DeviceBooster>(new DeviceBooster(*rows, columns, params));
+  PS_ASSIGN_OR_RETURN(booster->rows_, DeviceTreeRows::Load(input));
+  PS_RETURN_IF_ERROR(booster->rows_->SetMargins(static_cast<float>(booster->base_score_)));
+  return booster;
+}
+
+SplitChoice DeviceBooster::BestOf(const DeviceNodeSplits& splits) const {
+  SplitChoice best;
+  for (std::uint32_t c = 0; c < splits.size(); ++c) {
+    if (!chosen_.empty() && chosen_[c] == 0) continue;
+    const DeviceColumnSplit& found = splits[c];
+    SplitChoice choice;
+    if (found.category != nullptr) {
+      choice = BestCategorySplit(found.category, columns_[c].bins(), found.total, rules_.scan,
+                                 rules_.smooth_hessian);
+    } else {
+      choice = ChoiceOfCut({found.score, found.bin, found.missing_left, found.left}, found.missing,
+                           found.total);
+    }
+    choice.column = c;
+    if (choice.score >= 0 && choice.BetterThan(best)) best = choice;
+  }
+  return best;
+}
+
+absl::Status DeviceBooster::SplitLeaf(std::size_t leaf) {
+  const SplitChoice choice = builder_.leaves()[leaf].best;
+  DeviceSplit split;
+  split.leaf = static_cast<std::uint32_t>(leaf);
+  split.column = choice.column;
+  for (unsigned bin = 0; bin < kBinsPerColumn; ++bin) {
+    if (GoesLeft(choice, static_cast<std::uint8_t>(bin)))
+      split.goes_left[bin / 32] |= 1u << (bin % 32);
+  }
+  split.find_splits = !builder_.IsLastSplit() && builder_.ChildrenMayGrow(leaf);
+  split.left_is_small = TreeBuilder::LeftIsSmall(builder_.leaves()[leaf].total, choice.left);
+  DeviceNodeSplits left, right;
+  PS_RETURN_IF_ERROR(rows_->Split(split, &left, &right));
+  builder_.Split(leaf);
+  if (!split.find_splits) return absl::OkStatus();
+  builder_.SetBest(leaf, BestOf(left));
+  builder_.SetBest(builder_.leaves().size() - 1, BestOf(right));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Tree> DeviceBooster::GrowNext() {
+  float largest = 0;
+  if (params_.objective == Objective::kSquared) {
+    PS_ASSIGN_OR_RETURN(largest, rows_->LargestGradient());
+  }
+  const GradientScale scale = ScaleOf(params_.objective, sums_, largest);
+  const std::uint64_t key = TreeKey(params_.seed, trees_);
+  rules_ = RulesOf(params_.grow, scale, false);
+  chosen_ = SampleColumns(columns_.size(), params_.grow.column_sample, key);
+  DeviceGradients gradients;
+  gradients.logistic = params_.objective == Objective::kLogistic;
+  gradients.quantisation = QuantisationOf(scale, key);
+  gradients.first_global_row = params_.first_global_row;
+  gradients.row_sample = params_.row_sample;
+  gradients.sample_key = SampleKey(params_.seed, trees_);
+  DeviceNodeSplits root;
+  PS_RETURN_IF_ERROR(rows_->BeginTree(gradients, rules_.scan, &root));
+  builder_.Begin(scale, root[0].total);
+  builder_.SetBest(0, BestOf(root));
+  for (std::size_t next = builder_.NextToSplit(); next != TreeBuilder::kNone;
+       next = builder_.NextToSplit()) {
+    PS_RETURN_IF_ERROR(SplitLeaf(next));
+  }
+  PS_ASSIGN_OR_RETURN(const DeviceLeafSums of_rows, rows_->SumLeaves());
+  std::vector<LeafSums> sums;
+  for (std::size_t i = 0; i < of_rows.g.size(); ++i) sums.push_back({of_rows.g[i], of_rows.h[i]});
+  Tree tree = builder_.Finish(sums);
+  PS_RETURN_IF_ERROR(rows_->AddLeafValues(tree.leaf_value));
+  ++trees_;
+  return tree;
+}
+
+}  // namespace ps

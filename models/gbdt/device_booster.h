@@ -1,0 +1,54 @@
+// Boosting on rows in the memory of a device: the same trees, bit for bit, as Booster grows on the
+// processor. The device computes all that rows have a part in; which leaf is split by what is
+// decided here. Dense rows only. One caller at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "kernels/cuda/tree_rows.h"
+#include "models/gbdt/binned_rows.h"
+#include "models/gbdt/gradient_rows.h"
+#include "models/gbdt/split_choice.h"
+#include "models/gbdt/tree_builder.h"
+
+namespace ps {
+
+class DeviceBooster {
+ public:
+  // NotFound without a device, Unimplemented for rows that it cannot take, ResourceExhausted where
+  // its memory is too small. Of `rows` only labels and weights are read later.
+  static absl::StatusOr<std::unique_ptr<DeviceBooster>> Make(const BinnedRows* rows,
+                                                             const std::vector<BinColumn>* columns,
+                                                             const BoostParams& params);
+
+  double base_score() const { return base_score_; }
+  std::uint64_t memory_bytes() const { return rows_->memory_bytes(); }  // of the device
+  absl::StatusOr<Tree> GrowNext();
+  // With all trees so far.
+  absl::StatusOr<std::vector<float>> Margins() { return rows_->Margins(); }
+
+ private:
+  DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn>* columns,
+                const BoostParams& params);
+  SplitChoice BestOf(const DeviceNodeSplits& splits) const;
+  absl::Status SplitLeaf(std::size_t leaf);
+
+  const std::vector<BinColumn>& columns_;
+  const BoostParams params_;
+  const LabelSums sums_;
+  const double base_score_;
+  std::unique_ptr<DeviceTreeRows> rows_;
+  std::uint64_t trees_ = 0;
+
+  // Of the current tree.
+  SplitRules rules_;
+  std::vector<std::uint8_t> chosen_;  // columns; empty: all
+  TreeBuilder builder_;
+};
+
+}  // namespace ps

@@ -1,0 +1,101 @@
+// Trees grown by the device's kernels are those of the processor. Built twice: with the kernels
+// executed on the host, and for a real device, without which it skips.
+#include "models/gbdt/device_booster.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/cuda/device.h"
+#include "models/gbdt/booster.h"
+#include "models/gbdt/crew.h"
+#include "tests/gbdt/binned_sample.h"
+#include "tests/gbdt/trees_alike.h"
+
+namespace ps {
+namespace {
+
+class DeviceBoosterTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const absl::StatusOr<DeviceInfo> device = FindDevice();
+    if (!device.ok()) GTEST_SKIP() << device.status().message();
+  }
+};
+
+void ExpectSameTrees(const BinnedSample& sample, const BoostParams& params, int trees) {
+  Crew crew(2);
+  Booster processor(&sample.rows, &sample.columns, params, &crew);
+  const auto device = DeviceBooster::Make(&sample.rows, &sample.columns, params);
+  ASSERT_TRUE(device.ok()) << device.status();
+  EXPECT_EQ((*device)->base_score(), processor.base_score());
+  for (int i = 0; i < trees; ++i) {
+    const Tree expected = processor.GrowNext();
+    const absl::StatusOr<Tree> grown = (*device)->GrowNext();
+    ASSERT_TRUE(grown.ok()) << grown.status();
+    ASSERT_TRUE(Same(*grown, expected)) << "tree " << i << ": " << grown->nodes.size()
+                                        << " nodes instead of " << expected.nodes.size();
+    ASSERT_EQ(*(*device)->Margins(), processor.Margins()) << "tree " << i;
+  }
+}
+
+TEST_F(DeviceBoosterTest, GrowsTheTreesOfTheProcessor) {
+  for (const bool weights : {false, true}) {
+    for (const int columns : {1, 5, 33}) {
+      SampleShape shape;
+      shape.rows = 3000;
+      shape.columns = columns;
+      shape.weights = weights;
+      shape.seed = static_cast<unsigned>(columns);
+      BoostParams params;
+      params.grow.max_leaves = 12;
+      ExpectSameTrees(MakeSample(shape), params, 3);
+    }
+  }
+}
+
+TEST_F(DeviceBoosterTest, WithCategoriesSamplesAndLimits) {
+  SampleShape shape;
+  shape.rows = 4000;
+  shape.columns = 6;
+  shape.categories = 2;
+  BoostParams params;
+  params.row_sample = 0.7;
+  params.first_global_row = 12345;
+  params.grow.max_leaves = 9;
+  params.grow.max_depth = 3;
+  params.grow.column_sample = 0.6;
+  params.grow.l1 = 0.5;
+  params.grow.level_wise = true;
+  ExpectSameTrees(MakeSample(shape), params, 4);
+}
+
+TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
+  SampleShape shape;
+  shape.rows = 2000;
+  BinnedSample sample = MakeSample(shape);
+  for (std::size_t r = 0; r < shape.rows; ++r)
+    sample.rows.labels[r] = 1000 + 3.0f * sample.bin[r][0];
+  BoostParams params;
+  params.objective = Objective::kSquared;
+  params.grow.max_leaves = 8;
+  ExpectSameTrees(sample, params, 3);
+}
+
+TEST_F(DeviceBoosterTest, OddShapes) {
+  // One row; nothing but missing values; more rows than a block of the processor has; one class.
+  for (const std::size_t rows : {std::size_t{1}, std::size_t{31}, NodeRows::kBlockRows + 5}) {
+    SampleShape shape;
+    shape.rows = rows;
+    shape.missing = rows == 31 ? 1.0 : 0.3;
+    shape.columns = 3;
+    shape.bins = 255;
+    BinnedSample sample = MakeSample(shape);
+    BoostParams params;
+    params.grow.max_leaves = 3;
+    ExpectSameTrees(sample, params, 1);
+    sample.rows.labels.assign(rows, 1.0f);
+    ExpectSameTrees(sample, params, 1);
+  }
+}
+
+}  // namespace
+}  // namespace ps

@@ -1,0 +1,97 @@
+// The part of CUDA's runtime that this project calls, on memory of the host: so that what manages a
+// device runs in tests without one. One thread. Streams do at once what they are told.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
+enum cudaMemcpyKind {
+  cudaMemcpyHostToDevice = 1,
+  cudaMemcpyDeviceToHost,
+  cudaMemcpyDeviceToDevice
+};
+using cudaStream_t = struct CUstream_st*;
+
+struct cudaDeviceProp {
+  char name[256];
+  int major, minor, multiProcessorCount;
+};
+
+namespace device_executor {
+
+struct Memory {
+  bool has_device = true;
+  std::size_t limit = std::size_t{1} << 30, used = 0;
+  std::map<void*, std::size_t> allocated;
+};
+inline Memory memory;
+
+}  // namespace device_executor
+
+inline const char* cudaGetErrorString(cudaError_t error) {
+  if (error == cudaErrorMemoryAllocation) return "out of memory";
+  return error == cudaSuccess ? "no error" : "no CUDA-capable device is detected";
+}
+inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+inline cudaError_t cudaGetDeviceCount(int* count) {
+  *count = device_executor::memory.has_device ? 1 : 0;
+  return *count == 0 ? cudaErrorNoDevice : cudaSuccess;
+}
+inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {"executor on the host", 9, 0, 2};
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* all) {
+  *all = device_executor::memory.limit;
+  *free = *all - device_executor::memory.used;
+  return cudaSuccess;
+}
+
+inline cudaError_t cudaMalloc(void** at, std::size_t bytes) {
+  auto& memory = device_executor::memory;
+  *at = nullptr;
+  if (bytes > memory.limit - memory.used) return cudaErrorMemoryAllocation;
+  *at = std::malloc(bytes);
+  std::memset(*at, 0xa5, bytes);  // nothing relies on what it finds
+  memory.used += memory.allocated[*at] = bytes;
+  return cudaSuccess;
+}
+inline cudaError_t cudaFree(void* at) {
+  auto& memory = device_executor::memory;
+  const auto found = memory.allocated.find(at);
+  if (found != memory.allocated.end()) {
+    memory.used -= found->second;
+    memory.allocated.erase(found);
+  }
+  std::free(at);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMallocHost(void** at, std::size_t bytes) {
+  *at = std::malloc(bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaFreeHost(void* at) {
+  std::free(at);
+  return cudaSuccess;
+}
+
+inline cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  *stream = nullptr;
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+                                   cudaStream_t) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+  return cudaSuccess;
+}
+inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
+  if (bytes > 0) std::memset(to, value, bytes);
+  return cudaSuccess;
+}
