@@ -38,8 +38,8 @@ class Machine {
   // `from` is where a reply goes. Called one at a time.
   virtual void OnMessage(const Address& from, Message message, MonotonicTime now,
                          Outbox& outbox) = 0;
-  // Called at least every tick_interval(), and at once after any OnMessage that returned with
-  // work_pending().
+  // Called at least every tick_interval(), and after an OnMessage that returned with work_pending() as
+  // soon as the messages that are there, or a few of them, have been taken.
   virtual void OnTick(MonotonicTime now, Outbox& outbox) = 0;
   virtual MonotonicTime tick_interval() const { return std::chrono::milliseconds(20); }
   // True when OnTick has something to do right now (a worker with a batch to compute).
