@@ -13,6 +13,7 @@
 #include "ps/trees/tree_server.h"
 #include "ps/trees/tree_worker.h"
 #include "tests/gbdt/binned_sample.h"
+#include "tests/gbdt/trees_alike.h"
 #include "tests/wire/simulated_network.h"
 #include "trainer/gbdt/tree_coordinator.h"
 
@@ -211,22 +212,6 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
   run.judged = coordinator.judged();
   run.attempts = coordinator.attempts();
   return run;
-}
-
-bool Same(const Tree& a, const Tree& b) {
-  if (a.leaf_value != b.leaf_value || a.leaf_cover != b.leaf_cover || a.left_sets != b.left_sets ||
-      a.nodes.size() != b.nodes.size()) {
-    return false;
-  }
-  for (std::size_t i = 0; i < a.nodes.size(); ++i) {
-    const TreeNode &x = a.nodes[i], &y = b.nodes[i];
-    if (x.column != y.column || x.bin != y.bin || x.missing_left != y.missing_left ||
-        x.left != y.left || x.right != y.right || x.gain != y.gain || x.threshold != y.threshold ||
-        x.cover != y.cover || x.kind != y.kind) {
-      return false;
-    }
-  }
-  return true;
 }
 
 // Grows the same trees here and there.

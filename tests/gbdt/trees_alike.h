@@ -14,7 +14,7 @@ inline bool Same(const Tree& a, const Tree& b) {
     const TreeNode &x = a.nodes[i], &y = b.nodes[i];
     if (x.column != y.column || x.bin != y.bin || x.missing_left != y.missing_left ||
         x.left != y.left || x.right != y.right || x.gain != y.gain || x.threshold != y.threshold ||
-        x.cover != y.cover) {
+        x.cover != y.cover || x.kind != y.kind) {
       return false;
     }
   }
