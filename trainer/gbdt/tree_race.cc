@@ -51,14 +51,6 @@ double Density(const std::vector<SettingSpace::Place>& places, std::size_t coord
   return sum / static_cast<double>(places.size() + 1);
 }
 
-std::string Lines(const std::vector<JsonObject>& objects) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    absl::StrAppend(&text, i > 0 ? ",\n    " : "\n    ", objects[i].ToString());
-  }
-  return text + "\n  ]";
-}
-
 }  // namespace
 
 TreeRace::TreeRace(Options options)
@@ -287,8 +279,8 @@ std::string TreeRace::TraceJson() const {
                                 .Add("learning_rate", best_.learning_rate)
                                 .Add("trees", best_.trees);
   return absl::StrCat("{\n  \"format\": \"hyperplane-tree-tuning\",\n  \"version\": 1,\n  \"chosen\": ",
-                      chosen.ToString(), ",\n  \"settings\": ", Lines(setting_rows), ",\n  \"rounds\": ",
-                      Lines(round_rows), "\n}\n");
+                      chosen.ToString(), ",\n  \"settings\": ", JsonLines(setting_rows), ",\n  \"rounds\": ",
+                      JsonLines(round_rows), "\n}\n");
 }
 
 }  // namespace ps

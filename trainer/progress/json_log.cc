@@ -124,4 +124,12 @@ JsonObject& JsonObject::Add(const char* name, const std::optional<double>& numbe
 
 std::string JsonObject::ToString() const { return absl::StrCat("{", members_, "}"); }
 
+std::string JsonLines(const std::vector<JsonObject>& objects) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    absl::StrAppend(&text, i > 0 ? ",\n    " : "\n    ", objects[i].ToString());
+  }
+  return text + "\n  ]";
+}
+
 }  // namespace ps

@@ -40,4 +40,7 @@ class JsonObject {
   std::string members_;
 };
 
+// The objects as an array, each on a line of its own: for files that people read too.
+std::string JsonLines(const std::vector<JsonObject>& objects);
+
 }  // namespace ps

@@ -16,14 +16,6 @@ JsonObject& AddSetting(const OptimizerParams& setting, JsonObject* json) {
       .Add("l2", number(setting.l2));
 }
 
-std::string Lines(const std::vector<JsonObject>& objects) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    absl::StrAppend(&text, i > 0 ? ",\n    " : "\n    ", objects[i].ToString());
-  }
-  return text + "\n  ]";
-}
-
 }  // namespace
 
 std::string TuningTrace::ToJson() const {
@@ -54,7 +46,7 @@ std::string TuningTrace::ToJson() const {
   }
   return absl::StrCat(
       "{\n  \"format\": \"hyperplane-tuning\",\n  \"version\": 1,\n  \"chosen\": ", chosen,
-      ",\n  \"lanes\": ", Lines(lane_rows), ",\n  \"decisions\": ", Lines(decision_rows), "\n}\n");
+      ",\n  \"lanes\": ", JsonLines(lane_rows), ",\n  \"decisions\": ", JsonLines(decision_rows), "\n}\n");
 }
 
 }  // namespace ps
