@@ -1,5 +1,5 @@
-// Trees on a GPU: the time of each kernel beside the least that its bytes or its sums could take on
-// this device, by copies and atomic sums measured here, then whole trees beside the processor's.
+// Trees on a GPU: the time of each kernel beside the least that its bytes could take on this device, by
+// copies measured here, then whole trees beside the processor's. What atomic sums cost has no such floor yet.
 //
 //   build/bin/device_bench --rows=10000000 --leaves=255 --trees=5
 //

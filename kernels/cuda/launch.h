@@ -1,10 +1,21 @@
-// Starts a kernel on a stream. Errors stay with the runtime, which tells them when the stream is
-// asked next.
+// Starting kernels on a stream, and shapes of blocks that several of them have. Errors stay with the
+// runtime, which tells them when the stream is asked next.
 #pragma once
 
 #include <cuda_runtime.h>
 
+#include <cstdint>
+
 namespace ps {
+
+constexpr unsigned kWarp = 32, kAllLanes = 0xffffffffu;
+constexpr unsigned kRowThreads = 256;  // of a block that goes over rows
+constexpr unsigned kRoundsOfWarp = 8;
+constexpr unsigned kTileRows = kRowThreads * kRoundsOfWarp;  // of such a block
+
+inline unsigned BlocksFor(std::uint64_t items, unsigned of_block) {
+  return static_cast<unsigned>((items + of_block - 1) / of_block);
+}
 
 struct Grid {
   unsigned x = 1, y = 1;
