@@ -28,8 +28,6 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-constexpr std::size_t kStartWeightsAtOnce = 64 << 10;
-
 }  // namespace
 
 class ClusterTrainer::Run : public JobEvents {
@@ -63,11 +61,12 @@ class ClusterTrainer::Run : public JobEvents {
   void OnLearnt(const LearntRows& rows) override;
   bool OnPassEnd(const PassReport& report) override;
   void OnWeights(absl::Span<const Key> keys, absl::Span<const float> weights) override;
-  bool NextStartWeights(std::vector<Key>* keys, std::vector<float>* weights) override;
+  bool NextStartWeights(std::vector<Key>* keys, std::vector<float>* weights) override {
+    return start_.Next(keys, weights);
+  }
   void OnRollback() override {
     candidate_.reset();
-    start_at_ = 0;
-    bias_sent_ = false;
+    start_.Restart();
   }
   std::string SaveState() override;
   absl::Status OnResume(const std::string& state, const PassReport& report) override;
@@ -99,10 +98,7 @@ class ClusterTrainer::Run : public JobEvents {
   absl::Status callback_status_;
   Clock::time_point train_start_, pass_start_;
 
-  std::unique_ptr<Bundle> start_;              // of a warm start
-  std::size_t start_at_ = 0;
-  bool bias_sent_ = false;
-
+  StartWeights start_{nullptr, false};         // of a warm start
   std::unique_ptr<BundleWriter> candidate_;
   double candidate_bias_ = 0;
   bool made_directories_ = false;              // what is there before is not ours to remove
@@ -120,25 +116,6 @@ void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
   log_.Add(rows.margins, labels, rows.weights, 0);
   result_.rows_learnt += labels.size();
   if (log_.IsDue()) log_.Report(result_.features);
-}
-
-bool ClusterTrainer::Run::NextStartWeights(std::vector<Key>* keys, std::vector<float>* weights) {
-  if (start_ == nullptr || start_at_ >= start_->keys().size()) return false;
-  const std::size_t count = std::min(kStartWeightsAtOnce, start_->keys().size() - start_at_);
-  const auto from = start_->keys().subspan(start_at_, count);
-  const auto values = start_->weights().subspan(start_at_, count);
-  keys->assign(from.begin(), from.end());
-  weights->assign(values.begin(), values.end());
-  start_at_ += count;
-  const bool last = start_at_ == start_->keys().size();
-  // The bias is a key like others on the servers; it goes where it belongs in the order.
-  if (job_.config.model.bias && !bias_sent_ && (last || kBiasKey < keys->back())) {
-    const auto at = std::lower_bound(keys->begin(), keys->end(), kBiasKey) - keys->begin();
-    keys->insert(keys->begin() + at, kBiasKey);
-    weights->insert(weights->begin() + at, static_cast<float>(start_->info().bias));
-    bias_sent_ = true;
-  }
-  return true;
 }
 
 absl::Status ClusterTrainer::Run::AppendWeights(absl::Span<const Key> keys,
@@ -303,7 +280,8 @@ absl::StatusOr<ClusterResult> ClusterTrainer::Run::RunCluster(const ClusterJob& 
 }
 
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
-  PS_ASSIGN_OR_RETURN(start_, OpenWarmStart(job_));
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> start, OpenWarmStart(job_));
+  start_ = StartWeights(std::move(start), job_.config.model.bias);
   ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train};
   ClusterCallbacks callbacks;
   callbacks.events = this;

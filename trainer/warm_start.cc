@@ -1,5 +1,6 @@
 #include "trainer/warm_start.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,25 @@ absl::StatusOr<std::unique_ptr<Bundle>> OpenWarmStart(const PreparedJob& job) {
         "): its weights would belong to other features"));
   }
   return bundle;
+}
+
+bool StartWeights::Next(std::vector<Key>* keys, std::vector<float>* weights) {
+  constexpr std::size_t kAtOnce = 64 << 10;
+  if (bundle_ == nullptr || at_ >= bundle_->keys().size()) return false;
+  const std::size_t count = std::min(kAtOnce, bundle_->keys().size() - at_);
+  const auto from = bundle_->keys().subspan(at_, count);
+  const auto values = bundle_->weights().subspan(at_, count);
+  keys->assign(from.begin(), from.end());
+  weights->assign(values.begin(), values.end());
+  at_ += count;
+  const bool last = at_ == bundle_->keys().size();
+  if (bias_ && !bias_given_ && (last || kBiasKey < keys->back())) {
+    const auto at = std::lower_bound(keys->begin(), keys->end(), kBiasKey) - keys->begin();
+    keys->insert(keys->begin() + at, kBiasKey);
+    weights->insert(weights->begin() + at, static_cast<float>(bundle_->info().bias));
+    bias_given_ = true;
+  }
+  return true;
 }
 
 }  // namespace ps

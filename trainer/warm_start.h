@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -14,5 +16,22 @@ namespace ps {
 // The bundle of model.warm_start, null without one. InvalidArgument when its feature plan is another: its
 // weights would belong to other features.
 absl::StatusOr<std::unique_ptr<Bundle>> OpenWarmStart(const PreparedJob& job);
+
+// The weights of such a bundle, part by part in ascending order of keys, the bias as the key that it is on
+// servers. One thread.
+class StartWeights {
+ public:
+  // Null: there are none.
+  StartWeights(std::unique_ptr<Bundle> bundle, bool bias) : bundle_(std::move(bundle)), bias_(bias) {}
+  // The next part; false when there is none left.
+  bool Next(std::vector<Key>* keys, std::vector<float>* weights);
+  void Restart() { at_ = 0, bias_given_ = false; }
+
+ private:
+  std::unique_ptr<Bundle> bundle_;
+  bool bias_;
+  std::size_t at_ = 0;
+  bool bias_given_ = false;
+};
 
 }  // namespace ps
