@@ -254,6 +254,7 @@ class SchedulerMachine : public Machine {
   ChunkLedger ledger_;
   StalenessBound bound_;
   WorkerPace pace_;
+  MonotonicTime next_judgement_{0};  // of who is slow
   std::set<NodeId> silent_;  // workers, of late
   const bool all_wait_;      // for the slowest worker: by steps, or by the bound of staleness
   Wanted wanted_;

@@ -43,6 +43,8 @@ void SchedulerMachine::FindSilentWorkers(MonotonicTime now) {
 }
 
 void SchedulerMachine::FindSlowWorkers(MonotonicTime now) {
+  if (now < next_judgement_) return;  // paces come with beats
+  next_judgement_ = now + options_.heartbeat;
   const std::set<NodeId> workers = WorkersToWaitFor();
   for (const NodeId node : pace_.Judge(workers, now)) {
     std::set<NodeId> others = workers;
@@ -74,14 +76,17 @@ void SchedulerMachine::OnLeaseRequest(Member& member, Message message, Monotonic
 bool SchedulerMachine::TryLease(Member& member, const Message& request, MonotonicTime now,
                                 Outbox& outbox) {
   if (phase_ != Phase::kTraining) return false;
-  const std::set<NodeId> workers = WorkersToWaitFor();
-  if (all_wait_ && !workers.contains(member.node)) return false;
+  std::uint32_t share = 0;  // of a round
+  if (all_wait_) {
+    const std::set<NodeId> workers = WorkersToWaitFor();
+    if (!workers.contains(member.node)) return false;
+    if (stepped()) share = pace_.Share(member.node, workers, options_.plan.chunks_per_round());
+  }
   std::set<std::uint32_t> holding;
   for (const wire::LeaseRequest::Held& held : request.body.lease_request().holding()) {
     if (held.pass() == ledger_.pass()) holding.insert(held.chunk());
   }
   std::vector<Grant> grants;
-  const std::uint32_t share = pace_.Share(member.node, workers, options_.plan.chunks_per_round());
   for (const std::uint32_t chunk : ledger_.Lease(member.node, holding, request.body.lease_request().want(), share, now)) {
     grants.push_back({chunk, ledger_.mask(chunk)});
   }

@@ -49,7 +49,7 @@ absl::Status RunMachine(Machine& machine, Transport& transport, MonotonicTime de
     if (inbound.has_value()) {
       last_active = now;
       // What has come already is taken before work that it may add to or change.
-      for (int taken = 0; inbound.has_value() && !machine.finished(); ++taken) {
+      for (int taken = 1; inbound.has_value() && !machine.finished(); ++taken) {
         machine.OnMessage(inbound->from, std::move(inbound->message), now, outbox);
         Flush(outbox, transport);
         if (taken == kMostAtOnce) break;
