@@ -173,5 +173,41 @@ TEST_F(ScalingTest, WithStalenessZeroWorkersComeAndGoButServersStay) {
   ExpectCounted();
 }
 
+// Bounded staleness: without its chunks going to others, the others would soon wait for it until it is given up.
+TEST_F(ScalingTest, AStoppedWorkerIsNotWaitedFor) {
+  Program run("ps_train", {"--config", "job.yaml", "--set", "cluster.failure_timeout=600"}, place_.path());
+  ASSERT_TRUE(run.WaitForError("training begins")) << run.Wait().err;
+  const auto rows = [&] {
+    const auto status = JsonReader::Read(Ctl({"status", "--json"}).out);
+    return status.has_value() ? NumberAt(*status, "rows_learnt") : 0;
+  };
+  const auto waits = [&](const std::function<bool()>& condition) {
+    for (int i = 0; i < 3000 && run.Running() && !condition(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return condition();
+  };
+  const auto says = [&](const char* text) { return Ctl({"status"}).out.find(text) != std::string::npos; };
+  ASSERT_TRUE(waits([&] { return rows() > 0; }));
+  const auto pid = static_cast<pid_t>(NumberAt(Living("workers").front(), "pid"));
+  ASSERT_EQ(kill(pid, SIGSTOP), 0);
+  EXPECT_TRUE(waits([&] { return says("has said nothing"); }));
+  const double then = rows();
+  EXPECT_TRUE(waits([&] { return rows() > then + 2 * kRows; })) << "two whole passes";
+  EXPECT_EQ(Living("workers").size(), 2u) << "it is not given up";
+  ASSERT_EQ(kill(pid, SIGCONT), 0);
+  EXPECT_TRUE(waits([&] { return says("is heard again"); }));
+  const Finished finished = run.Wait();
+  EXPECT_EQ(finished.exit_code, 0) << finished.err;
+  ExpectCounted();
+}
+
+TEST_F(ScalingTest, AcknowledgedByThePrimaryAlone) {
+  const Finished run = RunProgram("ps_train", {"--config", "job.yaml", "--set", "cluster.replicas=2", "--set", "cluster.ack=primary",
+                                               "--set", "train.passes=20"}, place_.path());
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  data_.ExpectCounted(place_ / "out", 20);
+}
+
 }  // namespace
 }  // namespace ps
