@@ -19,7 +19,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-import urllib.request
+
+from watched_job import WatchedJob
 
 ROW_FEATURES = 40
 POLL_SECONDS = 0.01
@@ -35,42 +36,27 @@ def make_rows(path, features):
             file.write(f"{draw.getrandbits(1)} " + " ".join(f"{key}:1" for key in keys) + "\n")
 
 
-class Job:
+class Job(WatchedJob):
+    """Its nodes are processes that nobody watches."""
+
     def __init__(self, options, place, data):
-        self.bin = options.bin
-        out = os.path.join(place, "out")
-        config = os.path.join(place, "job.yaml")
-        with open(config, "w") as file:
-            file.write(f"data: {{train: {{files: ['{data}']}}}}\ntrain: {{passes: 1000000}}\n"
-                       f"cluster: {{servers: {options.servers}, workers: {options.workers}, replicas: 2, "
-                       f"http: '127.0.0.1:0'}}\noutput: {{dir: '{out}'}}\n")
-        port = 20000 + os.getpid() % 20000
-        self.scheduler = f"tcp://127.0.0.1:{port}"
-        settings = [word for value in options.set for word in ("--set", value)]
-        self.log = open(os.path.join(place, "log"), "w")
-        self.train = subprocess.Popen(
-            [f"{self.bin}/ps_train", "--config", config, "--listen", self.scheduler, *settings],
-            stdout=self.log, stderr=self.log)
+        self.scheduler = f"tcp://127.0.0.1:{20000 + os.getpid() % 20000}"
+        super().__init__(options.bin, place,
+                         f"data: {{train: {{files: ['{data}']}}}}\ntrain: {{passes: 1000000}}\n"
+                         f"cluster: {{servers: {options.servers}, workers: {options.workers}, replicas: 2, "
+                         "http: '127.0.0.1:0'}\n",
+                         ["--listen", self.scheduler, *(word for value in options.set for word in ("--set", value))])
         self.nodes = {}
         for _ in range(options.servers):
             self.start("ps_server")
         for _ in range(options.workers):
             self.start("ps_worker")
-        while not os.path.exists(out + ".control_url"):
-            if self.train.poll() is not None:
-                raise SystemExit(f"ps_train ended: see {self.log.name}")
-            time.sleep(0.05)
-        with open(out + ".control_url") as file:
-            self.url = file.read().strip()
+        self.wait_for_url()
 
     def start(self, program):
         node = subprocess.Popen([f"{self.bin}/{program}", f"--scheduler={self.scheduler}"],
                                 stdout=self.log, stderr=self.log)
         self.nodes[node.pid] = node
-
-    def status(self):
-        with urllib.request.urlopen(self.url + "/status") as answer:
-            return json.load(answer)
 
     def wait(self, condition, seconds):
         """The status of which it holds, and when it was seen."""
@@ -83,8 +69,8 @@ class Job:
         raise SystemExit(f"waited {seconds} s in vain: {json.dumps(self.status(), indent=1)}")
 
     def end(self):
-        self.train.terminate()
-        for node in [self.train, *self.nodes.values()]:
+        self.process.terminate()
+        for node in [self.process, *self.nodes.values()]:
             try:
                 node.wait(30)
             except subprocess.TimeoutExpired:

@@ -8,42 +8,25 @@ server has its share of the slots. Prints a line a move and the medians.
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
-import urllib.request
+
+from watched_job import WatchedJob
 
 STILL_SECONDS = 5.0
 
 
-class Job:
+class Job(WatchedJob):
     def __init__(self, options, place):
-        self.bin = options.bin
-        self.dir = os.path.join(place, "out")
-        with open(os.path.join(place, "job.yaml"), "w") as file:
-            file.write(f"data: {{train: {{files: ['{os.path.abspath(options.data)}']}}}}\n"
-                       "train: {passes: 1000000}\n"
-                       f"cluster: {{servers: {options.servers}, workers: {options.workers}, "
-                       f"replicas: {options.replicas}, http: '127.0.0.1:0'}}\n"
-                       f"output: {{dir: '{self.dir}'}}\n")
-        self.process = subprocess.Popen([self.bin + "/ps_train", "--config", place + "/job.yaml"],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not os.path.exists(self.dir + ".control_url"):
-            time.sleep(0.05)
-        with open(self.dir + ".control_url") as file:
-            self.url = file.read().strip()
-
-    def status(self):
-        with urllib.request.urlopen(self.url + "/status") as answer:
-            return json.load(answer)
-
-    def scale(self, servers):
-        subprocess.run([self.bin + "/ps_ctl", "--job", self.url, "scale", "--servers", str(servers)],
-                       check=True, stdout=subprocess.DEVNULL)
+        super().__init__(options.bin, place,
+                         f"data: {{train: {{files: ['{os.path.abspath(options.data)}']}}}}\n"
+                         "train: {passes: 1000000}\n"
+                         f"cluster: {{servers: {options.servers}, workers: {options.workers}, "
+                         f"replicas: {options.replicas}, http: '127.0.0.1:0'}}\n")
+        self.wait_for_url()
 
     def even(self, servers):
         cluster = self.status()["cluster"]
@@ -82,7 +65,7 @@ def main():
         before = job.still()
         for _ in range(options.rounds):
             for way, servers in (("out", options.more), ("in", options.servers)):
-                job.scale(servers)
+                job.ctl("scale", "--servers", str(servers))
                 moving, seconds = job.rows_a_second(lambda _: job.even(servers))
                 after = job.still()
                 ratios[way].append(2 * moving / (before + after))
@@ -95,8 +78,7 @@ def main():
                       f"{server['table_bytes']:,} bytes")
         print("median: " + ", ".join(f"{way} {statistics.median(r):.2f}" for way, r in ratios.items()))
     finally:
-        subprocess.run([job.bin + "/ps_ctl", "--job", job.url, "stop"], stdout=subprocess.DEVNULL, check=False)
-        job.process.wait()
+        job.stop()
         shutil.rmtree(place)
 
 

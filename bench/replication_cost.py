@@ -7,14 +7,13 @@ the table is full. Prints a line a run, and the ratio of the medians.
   bench/replication_cost.py --data train.svm [--bin build/bin] [--servers 2] [--workers 2] [--rounds 3] [--seconds 10]
 """
 import argparse
-import json
 import os
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
-import urllib.request
+
+from watched_job import WatchedJob
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -26,25 +25,13 @@ def processor_seconds(pid):
 
 
 def measure(options, place, replicas):
-    out = os.path.join(place, "out")
-    config = os.path.join(place, "job.yaml")
-    with open(config, "w") as file:
-        file.write(f"data: {{train: {{files: ['{os.path.abspath(options.data)}']}}}}\ntrain: {{passes: 1000000}}\n"
-                   f"cluster: {{servers: {options.servers}, workers: {options.workers}, replicas: {replicas}, "
-                   f"http: '127.0.0.1:0'}}\noutput: {{dir: '{out}'}}\n")
-    settings = [word for value in options.set for word in ("--set", value)]
-    job = subprocess.Popen([f"{options.bin}/ps_train", "--config", config, *settings],
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    job = WatchedJob(options.bin, place,
+                     f"data: {{train: {{files: ['{os.path.abspath(options.data)}']}}}}\ntrain: {{passes: 1000000}}\n"
+                     f"cluster: {{servers: {options.servers}, workers: {options.workers}, replicas: {replicas}, "
+                     "http: '127.0.0.1:0'}\n", [word for value in options.set for word in ("--set", value)])
     try:
-        while not os.path.exists(out + ".control_url"):
-            time.sleep(0.05)
-        with open(out + ".control_url") as file:
-            url = file.read().strip()
-
-        def status():
-            with urllib.request.urlopen(url + "/status") as answer:
-                return json.load(answer)
-
+        job.wait_for_url()
+        status = job.status
         while status().get("cluster", {}).get("pass", 1) < 2 or status()["cluster"]["slots_under_replicated"] > 0:
             time.sleep(0.2)
         pids = sorted({server["pid"] for server in status()["cluster"]["servers"]})
@@ -53,11 +40,9 @@ def measure(options, place, replicas):
         time.sleep(options.seconds)
         learnt, seconds = status()["rows_learnt"] - rows, time.monotonic() - began
         used = sum(processor_seconds(pid) for pid in pids) - sum(before)
-        subprocess.run([f"{options.bin}/ps_ctl", "--job", url, "stop"], stdout=subprocess.DEVNULL, check=False)
     finally:
-        job.terminate()
-        job.wait()
-        shutil.rmtree(out, ignore_errors=True)
+        job.stop()
+        shutil.rmtree(job.out, ignore_errors=True)
     cost = used / learnt * 1e6
     print(f"replicas {replicas}: {cost:6.2f} s of servers a million rows, {learnt / seconds:9,.0f} rows/s", flush=True)
     return cost
