@@ -15,8 +15,11 @@ elseif(PS_SANITIZE)
   set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
 endif()
 if(PS_SANITIZE)
-  add_compile_options(-fsanitize=${PS_SANITIZE} -fno-sanitize-recover=all)
+  # What the address sanitizer sees anyway is left to it, and the files of tests themselves are spared the checks of
+  # undefined behaviour: they cost half of the time to compile.
+  add_compile_options(-fsanitize=${PS_SANITIZE} -fno-sanitize-recover=all -fno-sanitize=vptr,null,object-size)
   add_link_options(-fsanitize=${PS_SANITIZE})
+  set(PS_SANITIZE_TESTS -fno-sanitize=undefined)
 endif()
 
 find_program(PS_CCACHE ccache)

@@ -22,7 +22,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr int kRows = 20000;
-constexpr int kPasses = 40;
+constexpr int kPasses = kSanitized ? 20 : 40;
 
 class CheckpointTest : public testing::Test {
  protected:
@@ -91,7 +91,7 @@ TEST_F(CheckpointTest, AKilledJobGoesOnWithOtherNumbersOfProcesses) {
 
 TEST_F(CheckpointTest, WhatIsStoppedGoesOnToTheSameBytes) {
   const std::vector<std::string> common = {
-      "--config", "job.yaml", "--set", "train.staleness=0", "--set", "train.passes=8", "--local"};
+      "--config", "job.yaml", "--set", "train.staleness=0", "--set", "train.passes=4", "--local"};
   const auto with = [&](std::vector<std::string> more) {
     std::vector<std::string> all = common;
     all.insert(all.end(), more.begin(), more.end());
@@ -187,7 +187,7 @@ TEST_F(CheckpointTest, ASchedulerThatComesBackGoesOnWithItsNodes) {
   WriteJob("cluster: {servers: 2, workers: 2, state: state/job}\n");
   const std::vector<std::string> command = {"--config", "job.yaml",
                                             "--listen", listen,
-                                            "--set",    absl::StrCat("train.passes=", 4 * kPasses)};
+                                            "--set",    absl::StrCat("train.passes=", 2 * kPasses)};
   const std::vector<std::string> scheduler = {absl::StrCat("--scheduler=", listen)};
   std::vector<std::unique_ptr<Program>> nodes;
   const auto start = [&](const char* name) {
@@ -216,7 +216,7 @@ TEST_F(CheckpointTest, ASchedulerThatComesBackGoesOnWithItsNodes) {
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_THAT(finished.err, HasSubstr("the scheduler is back"));
   EXPECT_THAT(finished.err, HasSubstr("what was learnt since checkpoint"));
-  data_.ExpectCounted(place_ / "out", 4 * kPasses);
+  data_.ExpectCounted(place_ / "out", 2 * kPasses);
   for (std::size_t i = 1; i < nodes.size(); ++i) EXPECT_EQ(nodes[i]->Wait().exit_code, 0);
 
   const Finished local =

@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 // Polls until `done` or the deadline; the last answer.
 template <typename Done>
 bool WaitUntil(double seconds, Done done) {
-  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(int(seconds * 1000));
+  const Clock::time_point end = Clock::now() + std::chrono::milliseconds(int(seconds * (kSanitized ? 3000 : 1000)));
   while (!done()) {
     if (Clock::now() > end) return done();
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

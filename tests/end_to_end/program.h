@@ -14,6 +14,13 @@
 
 namespace ps {
 
+// Sanitized programs are several times slower: they have more time, and what they do can be less.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 struct Finished {
   int exit_code = -1;  // 128 + signal for a killed program, as a shell shows it
   std::string out, err;

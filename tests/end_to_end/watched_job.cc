@@ -24,14 +24,14 @@ std::vector<JsonValue> WatchedJob::Living(const std::string& kind) const {
 }
 
 bool WatchedJob::Settles(Program& run, std::size_t servers, std::size_t workers) const {
-  for (int i = 0; i < 6000 && run.Running(); ++i) {
+  for (int i = 0; i < 1500 && run.Running(); ++i) {
     const std::vector<JsonValue> living = Living("servers");
     bool even = living.size() == servers;
     for (const JsonValue& server : living) {
       even = even && NumberAt(server, "primary_slots") >= 4096 / servers;
     }
     if (even && Living("workers").size() == workers) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   ADD_FAILURE() << Ctl({"status"}).out;
   return false;
