@@ -17,7 +17,7 @@ PushLedger::SlotMasks& PushLedger::MasksOf(std::uint32_t pass, std::uint32_t chu
 }
 
 void PushLedger::Record(const PushName& name, absl::Span<const Key> keys,
-                        std::vector<KeyRange>* fresh) {
+                        std::vector<KeyRange>* fresh, std::uint64_t* pushes) {
   fresh->clear();
   if (IsDone(name.pass, name.chunk)) return;
   SlotMasks& masks = MasksOf(name.pass, name.chunk);
@@ -32,6 +32,7 @@ void PushLedger::Record(const PushName& name, absl::Span<const Key> keys,
         has_surplus && surplus_[surplus_of_[slot]].Contains(name.pass, name.chunk);
     if ((masks[slot] & bit) == 0 && !contained) {
       masks[slot] |= bit;
+      ++pushes[slot];
       if (!fresh->empty() && fresh->back().end == begin) {
         fresh->back().end = end;
       } else {
@@ -42,11 +43,8 @@ void PushLedger::Record(const PushName& name, absl::Span<const Key> keys,
   }
 }
 
-void PushLedger::Set(const PushName& name, absl::Span<const Key> keys) {
-  if (done_.Contains(name.pass, name.chunk)) return;
-  SlotMasks& masks = MasksOf(name.pass, name.chunk);
-  const std::uint64_t bit = std::uint64_t{1} << name.batch;
-  for (const Key key : keys) masks[SlotOf(key, slot_bits_)] |= bit;
+std::uint64_t* PushLedger::Masks(const PushName& name) {
+  return done_.Contains(name.pass, name.chunk) ? nullptr : MasksOf(name.pass, name.chunk).data();
 }
 
 void PushLedger::DropDone() {

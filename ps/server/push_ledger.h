@@ -49,10 +49,11 @@ class PushLedger {
 
   // Records the push and sets *fresh to the ranges of `keys` (ascending) whose slots had not seen
   // it, adjacent ranges joined; empty when the push is a repetition as a whole. The caller applies
-  // exactly those.
-  void Record(const PushName& name, absl::Span<const Key> keys, std::vector<KeyRange>* fresh);
-  // The slots of these keys have it, as the primary says.
-  void Set(const PushName& name, absl::Span<const Key> keys);
+  // exactly those. Their slots' pushes[slot] are one more.
+  void Record(const PushName& name, absl::Span<const Key> keys, std::vector<KeyRange>* fresh, std::uint64_t* pushes);
+  // The masks of a push's chunk by slot: a copy sets its batch's bit where the primary says that slots have it.
+  // Null for what is done. Valid until the next call.
+  std::uint64_t* Masks(const PushName& name);
 
   bool IsDone(std::uint32_t pass, std::uint32_t chunk) const { return done_.Contains(pass, chunk); }
   bool IsOpen(std::uint32_t pass, std::uint32_t chunk) const {

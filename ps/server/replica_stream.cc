@@ -9,6 +9,7 @@ namespace {
 constexpr MonotonicTime kResendFirst = std::chrono::milliseconds(150);
 constexpr MonotonicTime kResendLongest = std::chrono::seconds(1);
 constexpr std::size_t kResentAtOnce = 64;
+constexpr std::size_t kUsualItemBytes = 16 << 10;
 
 std::size_t BytesOf(const Message& message) {
   std::size_t bytes = 64;
@@ -23,6 +24,7 @@ Message& OutgoingStream::Open(std::uint64_t gen) {
     ++last_;
     open_.emplace();
     open_->body.set_gen(gen);
+    open_->sections.emplace_back().reserve(kUsualItemBytes);
   }
   return *open_;
 }
@@ -53,8 +55,8 @@ void OutgoingStream::Send(Message item, std::uint64_t number, MonotonicTime now,
     resend_at_ = now + kResendFirst;
   }
   unacked_bytes_ += BytesOf(item);
-  unacked_.push_back(item);
-  outbox.Send(address_, std::move(item));
+  unacked_.push_back(std::make_shared<const Message>(std::move(item)));
+  outbox.Send(address_, unacked_.back());
 }
 
 bool OutgoingStream::Wait(std::shared_ptr<WaitingPush> push) {
@@ -71,7 +73,7 @@ bool OutgoingStream::OnRack(const wire::Rack& rack, MonotonicTime now, Outbox& o
     resend_at_ = now + kResendFirst;
   }
   for (; acked_ < rack.number(); ++acked_) {
-    unacked_bytes_ -= BytesOf(unacked_.front());
+    unacked_bytes_ -= BytesOf(*unacked_.front());
     unacked_.pop_front();
   }
   constexpr MonotonicTime kPatience = std::chrono::milliseconds(5);

@@ -42,7 +42,8 @@ class OutgoingStream {
   std::size_t unacked_bytes() const { return unacked_bytes_; }
   std::size_t waiting() const { return waiting_.size(); }
 
-  // The item that pushes are gathered in, to be filled with entries and their sections; `gen` is the sender's.
+  // The item that pushes are gathered in, to be filled with entries and, in its one section, their bytes; `gen` is
+  // the sender's.
   Message& Open(std::uint64_t gen);
   bool open() const { return open_.has_value(); }
   // Sends the open item, if there is one, with the acknowledgement, if there is one.
@@ -78,7 +79,7 @@ class OutgoingStream {
   std::uint64_t last_ = 0;
   std::optional<Message> open_;  // number last_
   std::uint64_t acked_ = 0;
-  std::deque<Message> unacked_;  // numbers from acked_ + 1, but for the open one
+  std::deque<std::shared_ptr<const Message>> unacked_;  // numbers from acked_ + 1, but for the open one
   std::size_t unacked_bytes_ = 0;
   std::deque<std::pair<std::uint64_t, std::shared_ptr<WaitingPush>>> waiting_;
   MonotonicTime progress_{0};

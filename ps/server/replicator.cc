@@ -99,17 +99,18 @@ void Replicator::AddEntry(OutgoingStream& stream, const wire::Name& name, const 
   // The very values that were applied here: int8 would be scaled anew in other blocks.
   entry.set_format(format == wire::INT8 ? wire::F32 : format);
   entry.set_import(gradients.weights);
-  item.sections.push_back(EncodeKeys(part.keys));
-  item.sections.push_back(EncodeValues(entry.format(), part.values));
+  std::string& bytes = item.sections.front();
+  const std::size_t begin = bytes.size();
+  AppendKeys(part.keys, &bytes);
+  entry.set_key_bytes(static_cast<std::uint32_t>(bytes.size() - begin));
+  AppendValues(entry.format(), part.values, &bytes);
+  entry.set_value_bytes(static_cast<std::uint32_t>(bytes.size() - begin - entry.key_bytes()));
   if (!part.counts.empty()) {
     entry.set_has_counts(true);
-    item.sections.emplace_back(part.counts.begin(), part.counts.end());
+    bytes.append(part.counts.begin(), part.counts.end());
   }
   flush_due_ = true;
-  std::size_t bytes = 0;
-  for (const std::string& section : item.sections) bytes += section.size();
-  constexpr std::size_t kSectionsOfOne = 3;
-  if (bytes > kMostItemBytes || item.sections.size() + kSectionsOfOne > kMaxSections) stream.Seal(nullptr, now, outbox);
+  if (bytes.size() > kMostItemBytes) stream.Seal(nullptr, now, outbox);
 }
 
 void Replicator::ReplyWhenSafe(const Address& from, Message reply, const SharedKeys& keys,

@@ -133,7 +133,8 @@ class Replicator {
     std::vector<std::uint8_t> counts;
     bool import = false;
   };
-  static bool DecodeEntry(const wire::Repl::Entry& entry, absl::Span<const std::string> sections, Entry* out);
+  // Takes its bytes off the front of `section`.
+  static bool DecodeEntry(const wire::Repl::Entry& entry, std::string_view* section, Entry* out);
   void ApplyEntry(const Entry& entry, IncomingStream& stream);
   void ApplySnap(const Message& message, IncomingStream& stream, Outbox& outbox);
   void AfterRack(Peer& peer, const OutgoingStream& stream);

@@ -44,30 +44,34 @@ bool Replicator::ApplyItem(const Message& message, IncomingStream& stream, Outbo
     return true;
   }
   // All of them, before any is applied: an item counts as a whole.
-  absl::Span<const std::string> sections = message.sections;
-  if (static_cast<std::size_t>(repl.entries_size()) > sections.size()) return false;
-  if (entries_.size() < static_cast<std::size_t>(repl.entries_size())) entries_.resize(repl.entries_size());
+  if (repl.entries_size() == 0 || message.sections.size() != 1) return false;
+  std::string_view section = message.sections.front();
   for (int i = 0; i < repl.entries_size(); ++i) {
-    const std::size_t count = repl.entries(i).has_counts() ? 3 : 2;
-    if (sections.size() < count || !DecodeEntry(repl.entries(i), sections.first(count), &entries_[i])) return false;
-    sections.remove_prefix(count);
+    if (entries_.size() == static_cast<std::size_t>(i)) entries_.emplace_back();
+    if (!DecodeEntry(repl.entries(i), &section, &entries_[i])) return false;
   }
-  if (repl.entries_size() == 0 || !sections.empty()) return false;
+  if (!section.empty()) return false;
   for (int i = 0; i < repl.entries_size(); ++i) ApplyEntry(entries_[i], stream);
   return true;
 }
 
-bool Replicator::DecodeEntry(const wire::Repl::Entry& entry, absl::Span<const std::string> sections, Entry* out) {
+bool Replicator::DecodeEntry(const wire::Repl::Entry& entry, std::string_view* section, Entry* out) {
+  const auto take = [&](std::size_t bytes) {
+    const std::string_view taken = section->substr(0, bytes);
+    section->remove_prefix(taken.size());
+    return taken;
+  };
   if (entry.name().batch() >= kBatchesPerChunk || !wire::ValueFormat_IsValid(entry.format()) ||
-      !DecodeKeys(sections[0], entry.count(), out->keys).ok()) {
+      !DecodeKeys(take(entry.key_bytes()), entry.count(), out->keys).ok()) {
     return false;
   }
   out->values.resize(out->keys.size());
-  if (!DecodeValues(entry.format(), sections[1], absl::MakeSpan(out->values)).ok()) return false;
+  if (!DecodeValues(entry.format(), take(entry.value_bytes()), absl::MakeSpan(out->values)).ok()) return false;
   out->counts.clear();
   if (entry.has_counts()) {
-    if (sections[2].size() != out->keys.size()) return false;
-    out->counts.assign(sections[2].begin(), sections[2].end());
+    const std::string_view counts = take(out->keys.size());
+    if (counts.size() != out->keys.size()) return false;
+    out->counts.assign(counts.begin(), counts.end());
   }
   out->name = {entry.name().pass(), entry.name().chunk(), entry.name().batch()};
   out->import = entry.import();
@@ -79,11 +83,9 @@ void Replicator::ApplyEntry(const Entry& entry, IncomingStream& stream) {
   const auto apply = [&](KeyRange range) {
     if (range.begin == range.end) return;
     data_.Apply(gradients, range);
-    if (entry.import) return;
-    const auto keys = gradients.keys.subspan(range.begin, range.end - range.begin);
-    data_.ledger.Set(entry.name, keys);
-    data_.Count(keys);
   };
+  std::uint64_t* const masks = entry.import ? nullptr : data_.ledger.Masks(entry.name);
+  const std::uint64_t bit = std::uint64_t{1} << entry.name.batch;
   KeyRange accepted;  // neighbouring runs are applied together
   ForEachSlotRun(entry.keys, {0, entry.keys.size()}, data_.table.options().slot_bits,
                  [&](SlotIndex slot, KeyRange run) {
@@ -93,6 +95,8 @@ void Replicator::ApplyEntry(const Entry& entry, IncomingStream& stream) {
                        accepted.begin = run.begin;
                      }
                      accepted.end = run.end;
+                     if (masks != nullptr) masks[slot] |= bit;
+                     data_.seq[slot] += entry.import ? 0 : 1;
                    } else {
                      stream.refused().insert(slot);
                    }

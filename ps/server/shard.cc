@@ -45,7 +45,7 @@ Message Shard::Refuse(const Message& request, wire::Error::Code code, std::strin
   return reply;
 }
 
-bool Shard::Handle(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox) {
+bool Shard::Handle(const Address& from, Message message, MonotonicTime now, Outbox& outbox) {
   switch (message.body.kind_case()) {
     case wire::Body::kPull:
       if (std::optional<Message> reply = Pull(message)) {
@@ -65,7 +65,7 @@ bool Shard::Handle(const Address& from, const Message& message, MonotonicTime no
       Import(from, message, now, outbox);
       return true;
     case wire::Body::kRepl:
-      replicator_.OnRepl(from, message, now, outbox);
+      replicator_.OnRepl(from, std::move(message), now, outbox);
       return true;
     case wire::Body::kRack:
       replicator_.OnRack(message.body.rack(), now, outbox);
@@ -183,12 +183,9 @@ void Shard::ApplyNow(const Address& from, const Message& message, const SharedKe
       !ledger.IsOpen(name.pass(), name.chunk()) && !ledger.IsDone(name.pass(), name.chunk())) {
     return outbox.Send(from, Refuse(message, wire::Error::RETRY, "too many open chunks"));
   }
-  ledger.Record({name.pass(), name.chunk(), name.batch()}, *keys, &fresh_);
+  ledger.Record({name.pass(), name.chunk(), name.batch()}, *keys, &fresh_, data_.seq.data());
   const Gradients gradients{*keys, values_, counts_};
-  for (const KeyRange& range : fresh_) {
-    data_.Apply(gradients, range);
-    data_.Count(gradients.keys.subspan(range.begin, range.end - range.begin));
-  }
+  for (const KeyRange& range : fresh_) data_.Apply(gradients, range);
   replicator_.Forward(name, gradients, fresh_, message.body.push().format(), now, outbox);
   Message reply = ReplyTo(message);
   reply.body.set_gen(replicator_.gen());

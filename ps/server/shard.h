@@ -40,7 +40,7 @@ class Shard {
   bool OnConfig(const Message& message, MonotonicTime now, Outbox& outbox);
 
   // Answers Pull, Push, Export, Import, Repl and Rack; true when the message was one of these.
-  bool Handle(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
+  bool Handle(const Address& from, Message message, MonotonicTime now, Outbox& outbox);
   // Answers parked pulls that have waited too long.
   void OnTick(MonotonicTime now, Outbox& outbox);
   // What messages of late left to be sent to other servers.

@@ -48,9 +48,10 @@ void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime
       last_heard_ = now;
       [[fallthrough]];
     default:
-      if (shard_ == nullptr || !shard_->Handle(from, message, now, outbox)) {
+      const std::uint64_t request = body.request();
+      if (shard_ == nullptr || !shard_->Handle(from, std::move(message), now, outbox)) {
         Message reply;
-        reply.body.set_request(body.request());
+        reply.body.set_request(request);
         reply.body.mutable_error()->set_code(shard_ == nullptr ? wire::Error::MOVED
                                                                : wire::Error::MALFORMED);
         reply.body.mutable_error()->set_message("not a request that this shard answers now");

@@ -21,11 +21,6 @@ void SlotData::Apply(const Gradients& gradients, KeyRange range) {
   }
 }
 
-void SlotData::Count(absl::Span<const Key> keys) {
-  ForEachSlotRun(keys, {0, keys.size()}, table.options().slot_bits,
-                 [&](SlotIndex slot, KeyRange) { ++seq[slot]; });
-}
-
 SlotImage SlotData::Image(SlotIndex slot) const {
   SlotImage image;
   TakeEntries(table, slot, &image);

@@ -28,8 +28,6 @@ struct SlotData {
 
   // Applies [range) of the gradients, without a duplicate check.
   void Apply(const Gradients& gradients, KeyRange range);
-  // Counts the push in each slot of the keys.
-  void Count(absl::Span<const Key> keys);
   SlotIndex SlotOfKey(Key key) const { return SlotOf(key, table.options().slot_bits); }
 
   SlotImage Image(SlotIndex slot) const;

@@ -140,17 +140,23 @@ absl::Status CheckKeys(absl::Span<const Key> keys) {
 }
 
 std::string EncodeKeys(absl::Span<const Key> keys) {
-  if (keys.empty()) return {};
+  std::string section;
+  AppendKeys(keys, &section);
+  return section;
+}
+
+void AppendKeys(absl::Span<const Key> keys, std::string* out) {
+  if (keys.empty()) return;
   const std::size_t groups = (keys.size() - 1 + kGroupKeys - 1) / kGroupKeys;
-  std::string section(sizeof(Key) * (keys.size() + 1) + groups, '\0');
-  std::memcpy(section.data(), keys.data(), sizeof(Key));
-  std::size_t at = sizeof(Key);
+  std::size_t at = out->size();
+  out->resize(at + sizeof(Key) * (keys.size() + 1) + groups);
+  std::memcpy(out->data() + at, keys.data(), sizeof(Key));
+  at += sizeof(Key);
   for (std::size_t i = 1; i < keys.size(); i += kGroupKeys) {
     const std::size_t count = std::min(kGroupKeys, keys.size() - i);
-    at += PackGroup(keys.data() + i, count, keys[i - 1], section.data() + at);
+    at += PackGroup(keys.data() + i, count, keys[i - 1], out->data() + at);
   }
-  section.resize(at);
-  return section;
+  out->resize(at);
 }
 
 absl::Status DecodeKeys(std::string_view section, std::size_t count, std::vector<Key>& keys) {

@@ -47,6 +47,7 @@ absl::Status CheckKeys(absl::Span<const Key> keys);
 // The section of a list that CheckKeys accepts (not checked again here). A last width group is
 // padded with zero bits to a whole byte.
 std::string EncodeKeys(absl::Span<const Key> keys);
+void AppendKeys(absl::Span<const Key> keys, std::string* out);
 
 // Reads exactly `count` keys out of all of `section` into `keys`, which is overwritten.
 // InvalidArgument names the byte. Keys that are returned are ascending, distinct and not 0.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,12 @@ class Outbox {
   struct Item {
     Address to;
     Message message;
+    std::shared_ptr<const Message> shared;  // instead, where the sender keeps the message
+
+    const Message& what() const { return shared == nullptr ? message : *shared; }
   };
-  void Send(Address to, Message message) { items_.push_back({std::move(to), std::move(message)}); }
+  void Send(Address to, Message message) { items_.push_back({std::move(to), std::move(message), nullptr}); }
+  void Send(Address to, std::shared_ptr<const Message> message) { items_.push_back({std::move(to), {}, std::move(message)}); }
   std::vector<Item>& items() { return items_; }
 
  private:

@@ -18,7 +18,13 @@ MonotonicTime Now() {
 }
 
 void Flush(Outbox& outbox, Transport& transport) {
-  for (Outbox::Item& item : outbox.items()) transport.Send(item.to, std::move(item.message));
+  for (Outbox::Item& item : outbox.items()) {
+    if (item.shared == nullptr) {
+      transport.Send(item.to, std::move(item.message));
+    } else {
+      transport.SendShared(item.to, std::move(item.shared));
+    }
+  }
   outbox.items().clear();
 }
 

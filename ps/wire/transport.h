@@ -30,6 +30,8 @@ class Transport {
   // Never blocks longer than it takes to hand the message over; a full queue drops it (and counts
   // it).
   virtual void Send(const Address& to, Message message) = 0;
+  // As Send, for what the sender keeps.
+  virtual void SendShared(const Address& to, std::shared_ptr<const Message> message) { Send(to, *message); }
   // Waits at most `timeout` for a message; nullopt when none came. A signal, or a frame that was
   // refused, ends the wait early.
   virtual std::optional<Inbound> Receive(MonotonicTime timeout) = 0;

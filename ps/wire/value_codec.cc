@@ -158,10 +158,11 @@ std::size_t CountNonZero(absl::Span<const float> values) {
   return count;
 }
 
-std::string EncodeBitmap(wire::ValueFormat format, absl::Span<const float> values,
-                         std::size_t non_zero) {
+void AppendBitmap(wire::ValueFormat format, absl::Span<const float> values, std::size_t non_zero, std::string* out) {
   const std::size_t bitmap_bytes = (values.size() + 7) / 8;
-  std::string section(1 + bitmap_bytes + PayloadBytes(format, non_zero), '\0');
+  const std::size_t at = out->size();
+  out->resize(at + 1 + bitmap_bytes + PayloadBytes(format, non_zero));
+  char* const section = out->data() + at;
   section[0] = kBitmap;
   std::vector<float> kept(non_zero + 1);  // every value is written, and then kept or written over
   std::size_t next = 0;
@@ -177,8 +178,7 @@ std::string EncodeBitmap(wire::ValueFormat format, absl::Span<const float> value
     }
     section[1 + byte] = static_cast<char>(set);
   }
-  EncodePayload(format, kept.data(), non_zero, section.data() + 1 + bitmap_bytes);
-  return section;
+  EncodePayload(format, kept.data(), non_zero, section + 1 + bitmap_bytes);
 }
 
 absl::Status DecodeBitmap(wire::ValueFormat format, std::string_view payload,
@@ -212,15 +212,21 @@ absl::Status DecodeBitmap(wire::ValueFormat format, std::string_view payload,
 }  // namespace
 
 std::string EncodeValues(wire::ValueFormat format, absl::Span<const float> values) {
+  std::string section;
+  AppendValues(format, values, &section);
+  return section;
+}
+
+void AppendValues(wire::ValueFormat format, absl::Span<const float> values, std::string* out) {
   const std::size_t non_zero = CountNonZero(values);
   const std::size_t dense_bytes = PayloadBytes(format, values.size());
   if ((values.size() + 7) / 8 + PayloadBytes(format, non_zero) < dense_bytes) {
-    return EncodeBitmap(format, values, non_zero);
+    return AppendBitmap(format, values, non_zero, out);
   }
-  std::string section(1 + dense_bytes, '\0');
-  section[0] = kDense;
-  EncodePayload(format, values.data(), values.size(), section.data() + 1);
-  return section;
+  const std::size_t at = out->size();
+  out->resize(at + 1 + dense_bytes);
+  (*out)[at] = kDense;
+  EncodePayload(format, values.data(), values.size(), out->data() + at + 1);
 }
 
 absl::Status DecodeValues(wire::ValueFormat format, std::string_view section,

@@ -28,6 +28,7 @@ inline constexpr std::size_t kInt8Block = 256;  // values that share a scale
 // error is at most 2^-8. int8 has an error of at most half a scale, the block's largest magnitude /
 // 127.
 std::string EncodeValues(wire::ValueFormat format, absl::Span<const float> values);
+void AppendValues(wire::ValueFormat format, absl::Span<const float> values, std::string* out);
 
 // Reads exactly values.size() values out of all of `section`. InvalidArgument says what is wrong;
 // `values` is then unspecified.

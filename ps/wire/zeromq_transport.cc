@@ -63,6 +63,16 @@ class Part {
     auto* const owned = new std::string(std::move(bytes));
     CHECK_EQ(zmq_msg_init_data(&message_, owned->data(), owned->size(), &FreeString, owned), 0);
   }
+  // Bytes that belong to `owner`.
+  Part(const std::string& bytes, std::shared_ptr<const void> owner) {
+    if (bytes.size() < kZeroCopyBytes) {
+      CHECK_EQ(zmq_msg_init_size(&message_, bytes.size()), 0);
+      if (!bytes.empty()) std::memcpy(zmq_msg_data(&message_), bytes.data(), bytes.size());
+      return;
+    }
+    auto* const kept = new std::shared_ptr<const void>(std::move(owner));
+    CHECK_EQ(zmq_msg_init_data(&message_, const_cast<char*>(bytes.data()), bytes.size(), &FreeOwner, kept), 0);
+  }
   ~Part() { zmq_msg_close(&message_); }
   Part(const Part&) = delete;
   Part& operator=(const Part&) = delete;
@@ -79,6 +89,7 @@ class Part {
 
  private:
   static void FreeString(void*, void* hint) { delete static_cast<std::string*>(hint); }
+  static void FreeOwner(void*, void* hint) { delete static_cast<std::shared_ptr<const void>*>(hint); }
 
   zmq_msg_t message_;
 };
@@ -134,21 +145,11 @@ class ZeroMqTransport : public Transport {
   }
 
   void Send(const Address& to, Message message) override {
-    absl::StatusOr<std::string> head =
-        EncodeFrameHead(message, {.bulk_checksum = options_.bulk_checksum});
-    if (!head.ok()) {
-      LOG(ERROR) << endpoint_ << ": message for " << to << " not sent: " << head.status();
-      ++stats_.dropped;
-      return;
-    }
-    std::size_t bytes = head->size();
-    for (const std::string& section : message.sections) bytes += section.size();
-    if (!SendParts(to, *std::move(head), std::move(message.sections))) {
-      ++stats_.dropped;
-      return;
-    }
-    ++stats_.frames_out;
-    stats_.bytes_out += bytes;
+    SendFrame(to, message, [&](std::size_t i) { return Part(std::move(message.sections[i])); });
+  }
+
+  void SendShared(const Address& to, std::shared_ptr<const Message> message) override {
+    SendFrame(to, *message, [&](std::size_t i) { return Part(message->sections[i], message); });
   }
 
   std::optional<Inbound> Receive(MonotonicTime timeout) override {
@@ -171,8 +172,29 @@ class ZeroMqTransport : public Transport {
     polled_.push_back({.socket = socket->handle(), .fd = 0, .events = ZMQ_POLLIN, .revents = 0});
   }
 
+  // `part_of` makes the part of the i-th section.
+  template <typename PartOf>
+  void SendFrame(const Address& to, const Message& message, const PartOf& part_of) {
+    absl::StatusOr<std::string> head =
+        EncodeFrameHead(message, {.bulk_checksum = options_.bulk_checksum});
+    if (!head.ok()) {
+      LOG(ERROR) << endpoint_ << ": message for " << to << " not sent: " << head.status();
+      ++stats_.dropped;
+      return;
+    }
+    std::size_t bytes = head->size();
+    for (const std::string& section : message.sections) bytes += section.size();
+    if (!SendParts(to, *std::move(head), message.sections.size(), part_of)) {
+      ++stats_.dropped;
+      return;
+    }
+    ++stats_.frames_out;
+    stats_.bytes_out += bytes;
+  }
+
   // The parts after a first one that was accepted go the same way, so only that one can be refused.
-  bool SendParts(const Address& to, std::string head, std::vector<std::string> sections) {
+  template <typename PartOf>
+  bool SendParts(const Address& to, std::string head, std::size_t sections, const PartOf& part_of) {
     void* socket = router_->handle();
     if (to.rfind(kReplyPrefix, 0) == 0) {
       Part id(to.substr(kReplyPrefix.size()));
@@ -183,11 +205,8 @@ class ZeroMqTransport : public Transport {
       socket = dealer->handle();
     }
     Part first(std::move(head));
-    bool sent = first.Send(socket, !sections.empty());
-    for (std::size_t i = 0; sent && i < sections.size(); ++i) {
-      Part section(std::move(sections[i]));
-      sent = section.Send(socket, i + 1 < sections.size());
-    }
+    bool sent = first.Send(socket, sections > 0);
+    for (std::size_t i = 0; sent && i < sections; ++i) sent = part_of(i).Send(socket, i + 1 < sections);
     return sent;
   }
 

@@ -43,7 +43,8 @@ TEST(PushLedger, EverySlotTakesABatchOnce) {
                           static_cast<std::uint32_t>(random() % 64)};
       const std::vector<Key> keys = RandomKeys(random);
       std::vector<KeyRange> fresh;
-      ledger.Record(name, keys, &fresh);
+      std::vector<std::uint64_t> pushes(std::size_t{1} << kSlotBits, 0);
+      ledger.Record(name, keys, &fresh, pushes.data());
       std::vector<bool> is_fresh(keys.size(), false);
       std::size_t previous_end = 0;
       for (const KeyRange& range : fresh) {
@@ -59,6 +60,7 @@ TEST(PushLedger, EverySlotTakesABatchOnce) {
         const SlotIndex slot = SlotOf(keys[i], kSlotBits);
         const bool repeated = seen.contains({name.pass, name.chunk, name.batch, slot});
         ASSERT_EQ(is_fresh[i], !is_done && !repeated) << "seed " << seed << " step " << step;
+        ASSERT_EQ(pushes[slot], is_fresh[i] ? 1u : 0u) << "seed " << seed << " step " << step;
       }
       if (is_done) continue;
       for (Key key : keys) seen.insert({name.pass, name.chunk, name.batch, SlotOf(key, kSlotBits)});
@@ -70,13 +72,14 @@ TEST(PushLedger, MasksOfDoneChunksAreGivenBack) {
   PushLedger ledger(kSlotBits);
   const std::vector<Key> keys = {1, Key{1} << 62};
   std::vector<KeyRange> fresh;
-  for (std::uint32_t chunk = 0; chunk < 10; ++chunk) ledger.Record({0, chunk, 0}, keys, &fresh);
+  std::vector<std::uint64_t> pushes(std::size_t{1} << kSlotBits, 0);
+  for (std::uint32_t chunk = 0; chunk < 10; ++chunk) ledger.Record({0, chunk, 0}, keys, &fresh, pushes.data());
   EXPECT_EQ(ledger.open_chunks(), 10u);
   const IntervalSet::Interval most{0, 8};
   ledger.MarkDone(0, {&most, 1});
   EXPECT_EQ(ledger.open_chunks(), 1u);
   // Masks that are used again are clean.
-  ledger.Record({0, 20, 0}, keys, &fresh);
+  ledger.Record({0, 20, 0}, keys, &fresh, pushes.data());
   ASSERT_EQ(fresh.size(), 1u);
   EXPECT_EQ(fresh[0].end, 2u);
 }

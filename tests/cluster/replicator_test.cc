@@ -62,8 +62,11 @@ class CopyTest : public ::testing::Test {
     wire::Repl::Entry& entry = *message.body.mutable_repl()->add_entries();
     entry.mutable_name()->set_batch(batch);
     entry.set_count(1);
-    message.sections = {EncodeKeys(std::vector<Key>{kKey}),
-                        EncodeValues(wire::F32, std::vector<float>{1})};
+    const std::string keys = EncodeKeys(std::vector<Key>{kKey});
+    const std::string values = EncodeValues(wire::F32, std::vector<float>{1});
+    entry.set_key_bytes(static_cast<std::uint32_t>(keys.size()));
+    entry.set_value_bytes(static_cast<std::uint32_t>(values.size()));
+    message.sections = {keys + values};
     return message;
   }
 
@@ -72,7 +75,7 @@ class CopyTest : public ::testing::Test {
     EXPECT_TRUE(shard_.Handle("them", item, MonotonicTime(0), outbox));
     shard_.Flush(MonotonicTime(0), outbox);
     EXPECT_EQ(outbox.items().size(), 1u);
-    return outbox.items().at(0).message.body.rack();
+    return outbox.items().at(0).what().body.rack();
   }
   float Weight() {
     float weight = -1;

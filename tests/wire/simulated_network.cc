@@ -100,7 +100,7 @@ void SimulatedNetwork::Call(const Address& address,
   if (!machine.finished()) {
     Outbox outbox;
     call(machine, outbox);
-    for (const Outbox::Item& item : outbox.items()) Send(address, item.to, item.message);
+    for (const Outbox::Item& item : outbox.items()) Send(address, item.to, item.what());
   }
   if (machine.finished()) {
     nodes_.erase(address);
