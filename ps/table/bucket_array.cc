@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace ps {
@@ -59,6 +60,7 @@ BucketArray::BucketArray(int slot_bits, int payload_bytes, int segments_a_growth
   allocated_.reset(new bool[block_count_]());
   released_.reset(new bool[block_count_]());
   for (auto& used : used_places_) used.assign((places_ >> kBlockBits) + 1, 0);
+  for (auto& slots : slot_at_) slots.assign(places_ + 1, kNoSlot);
   // Bucket 0 of the arena stays empty: what a slot without buckets points to.
   arena_.Allocate(bucket_bytes_);
   for (SlotIndex slot = 0; slot < slots(); ++slot) {
@@ -123,7 +125,7 @@ void BucketArray::AddSegment(SlotIndex slot) {
   const std::uint32_t segment = segment_count_[slot]++;
   CHECK_LT(segment, std::uint32_t{kMaxSegments});
   Head& head = heads_[slot];
-  if (segment == 0) head.place.store(TakePlace(phase), std::memory_order_relaxed);
+  if (segment == 0) head.place.store(TakePlace(slot), std::memory_order_relaxed);
   const std::uint32_t first = head.buckets.load(std::memory_order_relaxed);
   const std::uint32_t count = SegmentUnit(phase) << (segment / 4);
   AllocateBlock(phase, segment, head.place.load(std::memory_order_relaxed), first);
@@ -131,22 +133,30 @@ void BucketArray::AddSegment(SlotIndex slot) {
   head.buckets.store(first + count, std::memory_order_release);
 }
 
-std::uint32_t BucketArray::TakePlace(std::uint32_t phase) {
+std::uint32_t BucketArray::TakePlace(SlotIndex slot) {
+  const std::uint32_t phase = slot & (kPhases - 1);
   std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<std::uint32_t>& free = free_places_[phase];
+  std::vector<std::uint32_t>& used = used_places_[phase];
+  const auto fullest = std::max_element(free.begin(), free.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return used[a >> kBlockBits] < used[b >> kBlockBits];
+  });
   std::uint32_t place = next_place_[phase];
-  if (free_places_[phase].empty()) {
+  if (fullest == free.end()) {
     ++next_place_[phase];
   } else {
-    place = free_places_[phase].back();
-    free_places_[phase].pop_back();
+    place = *fullest;
+    free.erase(fullest);
   }
-  ++used_places_[phase][place >> kBlockBits];
+  ++used[place >> kBlockBits];
+  slot_at_[phase][place] = slot;
   return place;
 }
 
 void BucketArray::FreePlace(std::uint32_t phase, std::uint32_t place) {
   std::lock_guard<std::mutex> lock(mutex_);
   free_places_[phase].push_back(place);
+  slot_at_[phase][place] = kNoSlot;
   if (--used_places_[phase][place >> kBlockBits] > 0) return;
   std::uint32_t first = 0;
   for (std::uint32_t segment = 0; segment < kMaxSegments; ++segment) {
@@ -245,7 +255,47 @@ void BucketArray::ClearSlot(SlotIndex slot) {
   Rebuild(slot, &none);
   limits_[slot] = segment_count_[slot] = 0;
   head.buckets.store(0, std::memory_order_release);
-  FreePlace(slot & (kPhases - 1), head.place.exchange(places_, std::memory_order_relaxed));
+  const std::uint32_t phase = slot & (kPhases - 1);
+  const std::uint32_t place = head.place.exchange(places_, std::memory_order_relaxed);
+  FreePlace(phase, place);
+  const SlotIndex other = SlotFor(phase, place);
+  if (other != kNoSlot) MoveSlot(other, place);
+}
+
+SlotIndex BucketArray::SlotFor(std::uint32_t phase, std::uint32_t place) const {
+  const std::vector<std::uint32_t>& used = used_places_[phase];
+  const std::uint32_t group = place >> kBlockBits;
+  std::uint32_t sparsest = group;
+  for (std::uint32_t g = 0; g < used.size(); ++g) {
+    const bool fewer = used[g] < used[sparsest] || (sparsest == group && used[g] == used[group]);
+    if (g != group && used[g] > 0 && fewer) sparsest = g;
+  }
+  if (used[group] == 0 || sparsest == group) return kNoSlot;
+  std::uint32_t from = sparsest << kBlockBits;
+  while (slot_at_[phase][from] == kNoSlot) ++from;
+  return slot_at_[phase][from];
+}
+
+void BucketArray::MoveSlot(SlotIndex slot, std::uint32_t to) {
+  const std::uint32_t phase = slot & (kPhases - 1);
+  Head& head = heads_[slot];
+  const std::uint32_t from = head.place.load(std::memory_order_relaxed);
+  std::erase(free_places_[phase], to);
+  ++used_places_[phase][to >> kBlockBits];
+  slot_at_[phase][to] = slot;
+  std::uint32_t first = 0;
+  for (std::uint32_t segment = 0; segment < segment_count_[slot]; ++segment) {
+    const std::uint32_t count = SegmentUnit(phase) << (segment / 4);
+    AllocateBlock(phase, segment, to, first);
+    std::byte* const source = BucketAt(slot, first);
+    head.place.store(to, std::memory_order_relaxed);
+    std::memcpy(BucketAt(slot, first), source, std::size_t{count} * bucket_bytes_);
+    head.place.store(from, std::memory_order_relaxed);
+    std::memset(source, 0, std::size_t{count} * bucket_bytes_);  // as a slot that comes there must find it
+    first += count;
+  }
+  head.place.store(to, std::memory_order_relaxed);
+  FreePlace(phase, from);
 }
 
 std::uint64_t BucketArray::memory_bytes() const {

@@ -150,8 +150,8 @@ class BucketArray {
   std::size_t Filter(SlotIndex slot, Keep keep);
   template <typename Visit>
   void ForEach(SlotIndex slot, Visit visit) const;
-  // Its memory goes to slots that come later; once all slots that share their blocks with it are clear, pages of large
-  // segments go back to the system.
+  // Another slot may move to where it was, so that slots always fill the blocks that they share, and the pages of a
+  // block without any go back to the system. Payload addresses taken before are stale. No other thread may be in here.
   void ClearSlot(SlotIndex slot);
 
   // Bytes committed for cells, and metadata.
@@ -162,7 +162,8 @@ class BucketArray {
   static constexpr double kMaxLoad = 0.87;
   static constexpr std::uint32_t kPhases = 8;
   static constexpr std::uint32_t kBlockBits = 4;       // 2^4 slots of a phase share a block
-  static constexpr std::uint32_t kLoneSegments = 16;   // the first ones, which are not shared
+  static constexpr std::uint32_t kLoneSegments = 4;    // the first ones, which are not shared
+  static constexpr SlotIndex kNoSlot = ~SlotIndex{0};
 
   static std::uint32_t SegmentUnit(std::uint32_t phase) { return 8 + phase; }
   static std::uint32_t SharedBits(std::uint32_t segment) {
@@ -199,8 +200,11 @@ class BucketArray {
   // Looks into probe.bucket and on.
   std::byte* FollowProbe(SlotIndex slot, Probe probe, Key key) const;
   void AddSegment(SlotIndex slot);
-  std::uint32_t TakePlace(std::uint32_t phase);
+  std::uint32_t TakePlace(SlotIndex slot);
   void FreePlace(std::uint32_t phase, std::uint32_t place);
+  // A slot to fill a free place among others with, from the group with the fewest; or kNoSlot.
+  SlotIndex SlotFor(std::uint32_t phase, std::uint32_t place) const;
+  void MoveSlot(SlotIndex slot, std::uint32_t to);
   std::uint64_t BlockBuckets(std::uint32_t phase, std::uint32_t segment) const;
   // `first`: the segment's first bucket number in its slot.
   void AllocateBlock(std::uint32_t phase, std::uint32_t segment, std::uint32_t place, std::uint32_t first);
@@ -241,6 +245,7 @@ class BucketArray {
   std::unique_ptr<bool[]> released_;               // as blocks_: allocated, its pages given back
   std::atomic<std::uint64_t> released_bytes_{0};
   std::vector<std::uint32_t> used_places_[kPhases];  // in each of the groups that share blocks
+  std::vector<SlotIndex> slot_at_[kPhases];          // of a place, or kNoSlot
   std::uint32_t next_place_[kPhases] = {};
   std::vector<std::uint32_t> free_places_[kPhases];
 };
