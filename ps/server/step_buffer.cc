@@ -33,11 +33,11 @@ bool StepBuffer::Whole() const {
   return contributions_.size() + ended == round_.count;
 }
 
-StepBuffer::Sum StepBuffer::Merge(Sum sum, const Contribution& next) {
+StepBuffer::Sum StepBuffer::Merge(Sum sum, const Contribution& next, std::size_t lanes) {
   const std::vector<Key>& keys = *next.keys;
   Sum out;
   out.keys.reserve(sum.keys.size() + keys.size());
-  out.gradients.reserve(out.keys.capacity());
+  out.gradients.reserve(out.keys.capacity() * lanes);
   out.counts.reserve(out.keys.capacity());
   const auto count_of = [&](std::size_t i) {
     return next.counts.empty() ? std::uint8_t{1} : next.counts[i];
@@ -46,14 +46,14 @@ StepBuffer::Sum StepBuffer::Merge(Sum sum, const Contribution& next) {
   while (a < sum.keys.size() || b < keys.size()) {
     const bool from_sum = b == keys.size() || (a < sum.keys.size() && sum.keys[a] <= keys[b]);
     const bool from_next = a == sum.keys.size() || (b < keys.size() && keys[b] <= sum.keys[a]);
-    float gradient = from_sum ? sum.gradients[a] : next.gradients[b];
     unsigned count = from_sum ? sum.counts[a] : count_of(b);
-    if (from_sum && from_next) {
-      gradient += next.gradients[b];
-      count += count_of(b);
-    }
+    if (from_sum && from_next) count += count_of(b);
     out.keys.push_back(from_sum ? sum.keys[a] : keys[b]);
-    out.gradients.push_back(gradient);
+    for (std::size_t k = 0; k < lanes; ++k) {
+      float gradient = from_sum ? sum.gradients[a * lanes + k] : next.gradients[b * lanes + k];
+      if (from_sum && from_next) gradient += next.gradients[b * lanes + k];
+      out.gradients.push_back(gradient);
+    }
     out.counts.push_back(static_cast<std::uint8_t>(std::min(count, 255u)));
     a += from_sum;
     b += from_next;
@@ -64,9 +64,10 @@ StepBuffer::Sum StepBuffer::Merge(Sum sum, const Contribution& next) {
 bool StepBuffer::Commit(SlotTable& table) {
   if (!Whole()) return false;
   Sum sum;
+  const auto lanes = static_cast<std::size_t>(table.lanes());
   for (const auto& [chunk, contribution] : contributions_)
-    sum = Merge(std::move(sum), contribution);
-  weight_before_.resize(sum.keys.size());
+    sum = Merge(std::move(sum), contribution, lanes);
+  weight_before_.resize(sum.keys.size() * lanes);
   table.Pull(sum.keys, absl::MakeSpan(weight_before_));
   if (table.options().min_count > 1) {
     table.Push(sum.keys, sum.gradients, sum.counts);
@@ -97,10 +98,12 @@ void StepBuffer::Pull(const SlotTable& table, const Step& step, absl::Span<const
                       absl::Span<float> weights) const {
   table.Pull(keys, weights);
   if (!any_committed_ || step != last_) return;
+  const auto lanes = static_cast<std::size_t>(table.lanes());
   std::size_t at = 0;
   for (std::size_t i = 0; i < keys.size() && at < touched_.size(); ++i) {
     while (at < touched_.size() && touched_[at] < keys[i]) ++at;
-    if (at < touched_.size() && touched_[at] == keys[i]) weights[i] = weight_before_[at];
+    if (at == touched_.size() || touched_[at] != keys[i]) continue;
+    std::copy_n(weight_before_.data() + at * lanes, lanes, weights.data() + i * lanes);
   }
 }
 

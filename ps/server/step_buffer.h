@@ -43,7 +43,7 @@ struct Contribution {
   std::uint32_t chunk = 0;
   bool last_of_chunk = false;        // no further batch of this chunk follows
   SharedKeys keys;                   // may be empty, never null
-  std::vector<float> gradients;      // one a key
+  std::vector<float> gradients;      // as many a key as the table has lanes
   std::vector<std::uint8_t> counts;  // rows a key; empty: 1 each
 };
 
@@ -78,7 +78,7 @@ class StepBuffer {
     std::vector<float> gradients;
     std::vector<std::uint8_t> counts;
   };
-  static Sum Merge(Sum sum, const Contribution& next);
+  static Sum Merge(Sum sum, const Contribution& next, std::size_t lanes);
 
   bool open_ = false;  // between the first push of a round and the commit of its last step
   bool any_committed_ = false;
@@ -88,7 +88,7 @@ class StepBuffer {
   std::map<std::uint32_t, Contribution> contributions_;
   Step last_;                         // the last committed step
   std::vector<Key> touched_;          // by the last commit, ascending
-  std::vector<float> weight_before_;  // one an element of touched_
+  std::vector<float> weight_before_;  // of touched_, every lane
 };
 
 }  // namespace ps

@@ -40,7 +40,7 @@ TEST(BatchBuilder, AgreesWithASortedMap) {
     RowRange rows{random() % (block.rows() + 1), 0};
     rows.end = rows.begin + random() % (block.rows() - rows.begin + 1);
     const bool bias = seed % 2 == 0;
-    builder.Build(block, rows, bias, &batch);
+    builder.Build(block, rows, bias, 1, &batch);
     std::map<Key, unsigned> model;
     for (std::size_t i = block.row_begin[rows.begin]; i < block.row_begin[rows.end]; ++i)
       ++model[block.key[i]];
@@ -85,7 +85,7 @@ TEST(LogisticModel, AgreesWithADoublePrecisionOracle) {
     const RowBlock block =
         RandomBlock(random, 1 + random() % 60, 40, false, trial % 2 == 0, trial % 3 == 0);
     Batch batch;
-    builder.Build(block, {0, block.rows()}, trial % 4 != 0, &batch);
+    builder.Build(block, {0, block.rows()}, trial % 4 != 0, 1, &batch);
     std::map<Key, double> weight, gradient;
     for (std::size_t i = 0; i < batch.keys.size(); ++i) {
       batch.weight[batch.id_at[i]] = static_cast<float>(random() % 200) / 100 - 1;
