@@ -51,9 +51,7 @@ absl::Status SlotData::FollowLanes(const google::protobuf::RepeatedPtrField<wire
     return absl::OkStatus();
   }
   for (std::size_t i = before; i < count; ++i) table.ChangeLanes(lanes.settings(i + 1), lanes.origins(i));
-  for (SlotIndex slot = 0; slot < table.slots(); ++slot) {
-    if (table.slot_size(slot) > 0) ++seq[slot];  // it is not what a checkpoint before has
-  }
+  for (std::uint64_t& pushes : seq) ++pushes;  // no slot, not even an empty one, is what a checkpoint before has
   return absl::OkStatus();
 }
 

@@ -68,6 +68,9 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   plan.set_alpha(job.count ? -1.0f : 0.1f);
   plan.set_beta(1);
   plan.set_l1(job.count ? 0.0f : 0.05f);
+  if (job.lanes > 1) {
+    for (const OptimizerParams& setting : CountingLanes(job.lanes)) plan.add_lanes()->set_alpha(setting.alpha);
+  }
   plan.set_min_count(job.min_count);
   plan.set_batch_rows(job.batch_rows);
   plan.set_staleness(job.staleness);
@@ -120,6 +123,11 @@ Cluster::Cluster(const SimulatedJob& job, const MadeData& data, MemoryStorage& s
       shards_ever_(job.shards),
       workers_ever_(job.workers),
       network_(job.seed, job.faults) {
+  result->stepped = job.staleness == 0;
+  result->lanes = job.lanes;
+  if (result->lanes_seed == 0) result->lanes_seed = job.seed;
+  result->chunks = static_cast<std::uint32_t>(data.chunks.size());
+  result->round_chunks = job.staleness == 0 ? job.chunks_per_round : 1;
   network_.AddNode("scheduler", scheduler_.get());
   for (int i = 0; i < job.shards - job.missing_shards; ++i) AddShard(i);
   for (int i = 0; i < job.workers; ++i) AddWorker(absl::StrCat("worker", i));
@@ -390,7 +398,10 @@ SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
     now.faults.partitions.clear();  // of nodes that there may not be
     result.keys.clear();
     result.weights.clear();
-    if (ListCheckpoints(storage).value().empty()) result.passes.clear();
+    if (!ListCheckpoints(storage).value().empty()) continue;
+    result.passes.clear();
+    result.changes.clear();
+    result.changed_at.clear();
   }
 }
 
