@@ -57,6 +57,32 @@ TEST(StepBuffer, AStepIsAppliedWhenEveryChunkHasCome) {
   EXPECT_TRUE(steps.Ready({1, 0, 0}));
 }
 
+TEST(StepBuffer, EveryLaneIsSummedByItself) {
+  SlotTable::Options options;
+  options.slot_bits = 2;
+  options.optimizer = {.type = Optimizer::kSgd, .alpha = -1};
+  options.lanes = {options.optimizer, {.type = Optimizer::kSgd, .alpha = -2}};
+  options.layout = EntryLayout::For(Optimizer::kSgd, 2);
+  SlotTable table(options);
+  StepBuffer steps;
+  const RoundChunks round{0, 2};
+  steps.Add({0, 0, 0}, round, Part(0, {1, 2}, {1, 10, 2, 20}));
+  steps.Add({0, 0, 0}, round, Part(1, {2, 3}, {3, 30, 4, 40}));
+  EXPECT_TRUE(steps.Commit(table));
+  const std::vector<Key> keys = {1, 2, 3};
+  std::vector<float> weights(6);
+  table.Pull(keys, absl::MakeSpan(weights));
+  EXPECT_EQ(weights, (std::vector<float>{1, 20, 5, 100, 4, 80}));
+  // Whoever is one step behind sees what there was before.
+  steps.Add({0, 0, 1}, round, Part(0, {2}, {1, 1}, true));
+  steps.Add({0, 0, 1}, round, Part(1, {}, {}, true));
+  EXPECT_TRUE(steps.Commit(table));
+  steps.Pull(table, {0, 0, 1}, keys, absl::MakeSpan(weights));
+  EXPECT_EQ(weights, (std::vector<float>{1, 20, 5, 100, 4, 80}));
+  steps.Pull(table, {0, 1, 0}, keys, absl::MakeSpan(weights));
+  EXPECT_EQ(weights, (std::vector<float>{1, 20, 6, 102, 4, 80}));
+}
+
 TEST(StepBuffer, RepetitionsAndContradictionsAreNotKept) {
   SlotTable table = MakeTable();
   StepBuffer steps;

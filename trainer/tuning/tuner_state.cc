@@ -45,7 +45,11 @@ struct TunerAccess {
     state->mutable_losses()->Add(tuner.losses_.begin(), tuner.losses_.end());
     state->mutable_weights()->Add(tuner.weights_.begin(), tuner.weights_.end());
     SaveTrace(tuner.trace_, state);
-    for (const auto& [setting, rows] : tuner.search_.noted_) (*state->mutable_noted())[setting] = rows;
+    for (const auto& [setting, rows] : tuner.search_.noted_) {
+      tuning::TunerState::Noted& noted = *state->add_noted();
+      noted.set_setting(setting);
+      noted.set_rows(rows);
+    }
   }
 
   static void SaveTrace(const TuningTrace& trace, tuning::TunerState* state) {
@@ -118,7 +122,7 @@ struct TunerAccess {
     Fill(state.losses(), &tuner->losses_);
     Fill(state.weights(), &tuner->weights_);
     tuner->search_ = LaneSearch();
-    for (const auto& [setting, rows] : state.noted()) tuner->search_.noted_[setting] = rows;
+    for (const auto& noted : state.noted()) tuner->search_.noted_[noted.setting()] = noted.rows();
     return true;
   }
 };
