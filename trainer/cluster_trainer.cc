@@ -84,7 +84,6 @@ class ClusterTrainer::Run : public JobEvents {
 
  private:
   // Of a tuned job.
-  void BeginRace(const SchedulerMachine::Options& plan);
   absl::Status EndRace();
   bool Diverged() const { return race_ && racing_ ? race_->AllDiverged() : log_.diverged(); }
   absl::StatusOr<ClusterResult> RunCluster(const ClusterJob& job, const ClusterCallbacks& callbacks);
@@ -134,19 +133,6 @@ void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
   log_.Add(rows.margins, labels, rows.weights, 0);
   result_.rows_learnt += labels.size();
   if (log_.IsDue()) log_.Report(result_.features);
-}
-
-void ClusterTrainer::Run::BeginRace(const SchedulerMachine::Options& plan) {
-  if (!job_.config.model.tune) return;
-  // Of usual chunks; it only says where the first look at lanes is.
-  constexpr double kBatchesAChunk = 16;
-  const bool in_order = plan.plan.staleness() == 0;
-  race_.emplace(LaneRace::Options{.lanes = job_.config.cluster.lanes,
-                                  .in_order = in_order,
-                                  .chunks = static_cast<std::uint32_t>(plan.chunks.size()),
-                                  .round_chunks = in_order ? plan.plan.chunks_per_round() : 1,
-                                  .chunk_rows = kBatchesAChunk * plan.plan.batch_rows()});
-  racing_ = true;
 }
 
 std::size_t ClusterTrainer::Run::OnLook(std::uint32_t pass, std::uint32_t chunk, std::uint64_t entries) {
@@ -340,7 +326,11 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   ClusterCallbacks callbacks;
   callbacks.events = this;
   callbacks.on_tick = options_.on_tick;
-  callbacks.on_plan = [this](const SchedulerMachine::Options& plan) { BeginRace(plan); };
+  callbacks.on_plan = [this](const SchedulerMachine::Options& plan) {
+    if (!job_.config.model.tune) return;
+    race_.emplace(LaneRace::OptionsOf(plan.plan, static_cast<std::uint32_t>(plan.chunks.size())));
+    racing_ = true;
+  };
   if (hands_over_) callbacks.hand_over = [this] { return stop_.load(); };
   callbacks.stop_requested = [this] {
     return Stops() || Diverged() || !callback_status_.ok();

@@ -1,10 +1,20 @@
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 #include <string>
 
+#include "absl/strings/numbers.h"
+#include "glog/logging.h"
 #include "tests/cluster/simulated_cluster.h"
 
 namespace ps {
+
+std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  std::uint64_t value = otherwise;
+  if (text != nullptr && !absl::SimpleAtoi(text, &value)) LOG(FATAL) << name << " is not a number";
+  return value;
+}
 
 MadeData MadeData::Make(std::uint64_t seed, std::uint32_t chunks, std::size_t most_rows,
                         std::uint64_t keys) {
@@ -55,6 +65,14 @@ void CountingModel::Compute(Batch* batch, std::vector<float>* margins) const {
   for (std::uint32_t id : batch->feature_id) add(id, 1);
   if (batch->bias) add(batch->bias_id, batch->rows.size());
   margins->assign(batch->rows.size() * batch->lanes, 0.0f);
+}
+
+void SimulatedResult::Begin(const SimulatedJob& job, const MadeData& data) {
+  stepped = job.staleness == 0;
+  lanes = job.lanes;
+  if (lanes_seed == 0) lanes_seed = job.seed;
+  chunks = static_cast<std::uint32_t>(data.chunks.size());
+  round_chunks = stepped ? job.chunks_per_round : 1;
 }
 
 bool SimulatedResult::OnPassEnd(const PassReport& report) {

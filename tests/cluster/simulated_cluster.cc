@@ -1,11 +1,9 @@
 #include "tests/cluster/simulated_cluster.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "tests/cluster/made_source.h"
@@ -123,11 +121,7 @@ Cluster::Cluster(const SimulatedJob& job, const MadeData& data, MemoryStorage& s
       shards_ever_(job.shards),
       workers_ever_(job.workers),
       network_(job.seed, job.faults) {
-  result->stepped = job.staleness == 0;
-  result->lanes = job.lanes;
-  if (result->lanes_seed == 0) result->lanes_seed = job.seed;
-  result->chunks = static_cast<std::uint32_t>(data.chunks.size());
-  result->round_chunks = job.staleness == 0 ? job.chunks_per_round : 1;
+  result->Begin(job, data);
   network_.AddNode("scheduler", scheduler_.get());
   for (int i = 0; i < job.shards - job.missing_shards; ++i) AddShard(i);
   for (int i = 0; i < job.workers; ++i) AddWorker(absl::StrCat("worker", i));
@@ -370,13 +364,6 @@ absl::Status Cluster::Run(MonotonicTime until, bool* killed) {
 }
 
 }  // namespace
-
-std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  std::uint64_t value = otherwise;
-  if (text != nullptr && !absl::SimpleAtoi(text, &value)) LOG(FATAL) << name << " is not a number";
-  return value;
-}
 
 SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
   SimulatedResult result;

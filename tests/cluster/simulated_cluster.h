@@ -109,6 +109,8 @@ struct SimulatedResult : JobEvents {
   std::vector<LaneChange> changes;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> changed_at;
 
+  // A job that this is to watch, the first or one that goes on.
+  void Begin(const SimulatedJob& job, const MadeData& data);
   void OnStarted() override { started = true; }
   void OnLearnt(const LearntRows& rows) override { rows_told += rows.labels.size(); }
   bool OnPassEnd(const PassReport& report) override;

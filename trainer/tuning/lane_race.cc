@@ -16,6 +16,16 @@ constexpr double kLookGrowth = 1.4;
 
 }  // namespace
 
+LaneRace::Options LaneRace::OptionsOf(const wire::Plan& plan, std::uint32_t chunks) {
+  constexpr double kBatchesAChunk = 16;  // usually; it only says where the first look is
+  const bool in_order = plan.staleness() == 0;
+  return {.lanes = std::max(1, plan.lanes_size()),
+          .in_order = in_order,
+          .chunks = chunks,
+          .round_chunks = in_order ? std::max(1u, plan.chunks_per_round()) : 1,
+          .chunk_rows = kBatchesAChunk * std::max(1u, plan.batch_rows())};
+}
+
 LaneRace::LaneRace(const Options& options) : options_(options), tuner_(/*later_passes=*/false, options.lanes) {}
 
 void LaneRace::OnLanes(const LearntLanes& rows) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "ps/wire/message.pb.h"
 #include "scheduler/job_events.h"
 #include "trainer/tuning/tuner.h"
 
@@ -32,6 +33,7 @@ class LaneRace {
     std::uint32_t round_chunks = 1;  // lanes are looked at before a multiple of it
     double chunk_rows = 1;           // about
   };
+  static Options OptionsOf(const wire::Plan& plan, std::uint32_t chunks);
   explicit LaneRace(const Options& options);
 
   // As JobEvents has it.
