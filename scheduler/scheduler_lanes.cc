@@ -34,12 +34,9 @@ std::size_t SchedulerMachine::LaneChangesOf(const checkpoint::Manifest* manifest
   return std::min<std::size_t>(state.lane_changes(), events_->LaneChanges().size());
 }
 
-bool SchedulerMachine::LookDue() const {
-  const bool undisturbed = !checkpointer_.has_value() || checkpointer_->idle();
-  return ledger_.AtStop() && !interrupted_ && undisturbed && slots_.Lost().empty();
-}
-
 void SchedulerMachine::LookAtLanes(MonotonicTime now, Outbox& outbox) {
+  const bool undisturbed = !checkpointer_.has_value() || checkpointer_->idle();
+  if (!undisturbed || !slots_.Lost().empty()) return;
   if (!counter_.has_value()) {
     counter_.emplace(*routing_, nullptr, 0, next_transfer_request_);
     next_transfer_request_ += std::uint64_t{1} << 32;

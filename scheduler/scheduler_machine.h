@@ -213,8 +213,7 @@ class SchedulerMachine : public Machine {
   // Lanes of a tuned job (scheduler_lanes.cc).
   void SetLanes(std::size_t changes);  // that hold from now on
   void PlanLook();                     // the next one of the pass
-  bool LookDue() const;
-  void LookAtLanes(MonotonicTime now, Outbox& outbox);
+  void LookAtLanes(MonotonicTime now, Outbox& outbox);  // all before the ledger's stop is done
   std::size_t LaneChangesOf(const checkpoint::Manifest* manifest) const;
   void DescribeLanes(wire::Config* config) const;
   std::uint32_t LeadingLane() const;

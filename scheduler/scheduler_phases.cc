@@ -137,7 +137,7 @@ void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
     }
   }
   if (!status_.ok()) return;
-  if (LookDue()) return LookAtLanes(now, outbox);
+  if (ledger_.AtStop() && !interrupted_) return LookAtLanes(now, outbox);
   if (ledger_.PassDone()) {
     const bool stops = interrupted_ && ledger_.pass() + 1 < options_.passes;
     if (!stops || LastCheckpointOver(now)) EndPass();

@@ -69,6 +69,14 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   if (job.lanes > 1) {
     for (const OptimizerParams& setting : CountingLanes(job.lanes)) plan.add_lanes()->set_alpha(setting.alpha);
   }
+  for (const OptimizerParams& setting : job.settings) {
+    wire::LaneSetting& lane = *plan.add_lanes();
+    lane.set_alpha(setting.alpha);
+    lane.set_beta(setting.beta);
+    lane.set_l1(setting.l1);
+    lane.set_l2(setting.l2);
+    lane.set_newton(setting.newton);
+  }
   plan.set_min_count(job.min_count);
   plan.set_batch_rows(job.batch_rows);
   plan.set_staleness(job.staleness);
@@ -208,6 +216,7 @@ void Cluster::PlanSchedulerKills(SimulatedResult* result) {
       network_.RemoveNode("scheduler");
       store_->NextLeader();
       dead_schedulers_.push_back(std::move(scheduler_));
+      result->ForgetAll();
       scheduler_ = std::make_unique<SchedulerMachine>(
           SchedulerOptions(job_, data_, storage_, store_), result);
       result->schedulers += scheduler_->slots().started();
@@ -367,17 +376,23 @@ absl::Status Cluster::Run(MonotonicTime until, bool* killed) {
 
 SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
   SimulatedResult result;
+  RunSimulatedJob(job, data, &result);
+  return result;
+}
+
+void RunSimulatedJob(const SimulatedJob& job, const MadeData& data, SimulatedResult* watcher) {
+  SimulatedResult& result = *watcher;
   MemoryStorage storage;
   std::mt19937_64 random(job.seed * 65537 + 5);
   SimulatedJob now = job;
   for (int restart = 0;; ++restart) {
     bool killed = false;
     const MonotonicTime until(random() % (2 * job.kills_within.count()));
-    Cluster cluster(now, data, storage, &result);
+    Cluster cluster(now, data, storage, watcher);
     result.status = cluster.Run(until, restart < job.restarts ? &killed : nullptr);
     result.checkpoints += cluster.checkpoints();
     result.ended = cluster.now();
-    if (!killed) return result;
+    if (!killed) return;
     now.seed = random();
     now.shards = 1 + static_cast<int>(random() % 4);
     now.workers = 1 + static_cast<int>(random() % 3);
@@ -385,6 +400,7 @@ SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
     now.faults.partitions.clear();  // of nodes that there may not be
     result.keys.clear();
     result.weights.clear();
+    result.ForgetAll();
     if (!ListCheckpoints(storage).value().empty()) continue;
     result.passes.clear();
     result.changes.clear();

@@ -80,7 +80,8 @@ struct SimulatedJob {
   MonotonicTime checkpoint_every{0};  // zero: the job writes none
   int scheduler_kills = 0;  // at random times; another takes its place and its address
   int restarts = 0;  // the whole job is killed, and another, of other nodes, goes on from what is stored
-  int lanes = 1;  // at first; at random chunks some of them go on, in any order, until one is left
+  std::vector<OptimizerParams> settings;  // of lanes of logistic regression
+  int lanes = 1;  // of a job that counts, at first; at random chunks some of them go on, in any order, until one is left
   MonotonicTime look_at{0};  // not zero: when SimulatedResult::computed is taken
 };
 
@@ -109,6 +110,8 @@ struct SimulatedResult : JobEvents {
   std::vector<LaneChange> changes;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> changed_at;
 
+  // The scheduler's process is another from here on: what it does not resume is forgotten.
+  virtual void ForgetAll() {}
   // A job that this is to watch, the first or one that goes on.
   void Begin(const SimulatedJob& job, const MadeData& data);
   void OnStarted() override { started = true; }
@@ -133,6 +136,9 @@ struct SimulatedResult : JobEvents {
 
 // Lane k of a job that counts: each occurrence as k + 1.
 std::vector<OptimizerParams> CountingLanes(int lanes);
+
+// The same with the coordinator's part by somebody else; `result` is filled.
+void RunSimulatedJob(const SimulatedJob& job, const MadeData& data, SimulatedResult* result);
 
 // Runs the job to its end; status is DeadlineExceeded when it hangs (in virtual time).
 SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data);
