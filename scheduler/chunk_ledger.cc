@@ -33,6 +33,8 @@ bool ChunkLedger::WoundDown() const {
   return leases_.empty() && returned_.empty() && next_ == LeaseEnd();
 }
 
+bool ChunkLedger::AtStop() const { return first_open_ >= stop_ && stop_ <= options_.chunks; }
+
 std::uint32_t ChunkLedger::RoundChunks(std::uint32_t chunk) const {
   if (options_.round_chunks == 0) return 0;
   const std::uint32_t first = chunk - chunk % options_.round_chunks;

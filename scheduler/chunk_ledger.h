@@ -57,7 +57,7 @@ class ChunkLedger {
   // No chunk from this one on is begun, in this pass, until another is said.
   void StopAt(std::uint32_t chunk) { stop_ = chunk; }
   // All before it are done.
-  bool AtStop() const { return first_open_ >= stop_ && stop_ <= options_.chunks; }
+  bool AtStop() const;
   std::uint32_t stop() const { return stop_; }
   std::uint32_t first_open() const { return first_open_; }
   // Rounds: none is begun while this holds.

@@ -15,6 +15,8 @@ StepBuffer::Accepted StepBuffer::Add(const Step& step, const RoundChunks& round,
     if (over) return Accepted::kRepeated;
     if (step.batch != 0) return Accepted::kTooEarly;
     open_ = true;
+    for (Before& before : before_) spare_.push_back(std::move(before.weights));
+    before_.clear();
     step_ = step;
     round_ = round;
     ended_.assign(round.count, false);
@@ -67,14 +69,20 @@ bool StepBuffer::Commit(SlotTable& table) {
   const auto lanes = static_cast<std::size_t>(table.lanes());
   for (const auto& [chunk, contribution] : contributions_)
     sum = Merge(std::move(sum), contribution, lanes);
-  weight_before_.resize(sum.keys.size() * lanes);
-  table.Pull(sum.keys, absl::MakeSpan(weight_before_));
+  Before before{.step = step_};
+  if (!spare_.empty()) {
+    before.weights = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  before.weights.resize(sum.keys.size() * lanes);
+  table.Pull(sum.keys, absl::MakeSpan(before.weights));
   if (table.options().min_count > 1) {
     table.Push(sum.keys, sum.gradients, sum.counts);
   } else {
     table.Push(sum.keys, sum.gradients);
   }
-  touched_ = std::move(sum.keys);
+  before.keys = std::move(sum.keys);
+  before_.push_back(std::move(before));
   for (const auto& [chunk, contribution] : contributions_) {
     if (contribution.last_of_chunk) ended_[chunk - round_.first] = true;
   }
@@ -97,13 +105,16 @@ bool StepBuffer::Ready(const Step& step) const {
 void StepBuffer::Pull(const SlotTable& table, const Step& step, absl::Span<const Key> keys,
                       absl::Span<float> weights) const {
   table.Pull(keys, weights);
-  if (!any_committed_ || step != last_) return;
   const auto lanes = static_cast<std::size_t>(table.lanes());
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < keys.size() && at < touched_.size(); ++i) {
-    while (at < touched_.size() && touched_[at] < keys[i]) ++at;
-    if (at == touched_.size() || touched_[at] != keys[i]) continue;
-    std::copy_n(weight_before_.data() + at * lanes, lanes, weights.data() + i * lanes);
+  // Of a key that several steps have touched since, what there was before the first of them.
+  for (auto before = before_.rbegin(); before != before_.rend() && before->step >= step; ++before) {
+    const std::vector<Key>& touched = before->keys;
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < keys.size() && at < touched.size(); ++i) {
+      while (at < touched.size() && touched[at] < keys[i]) ++at;
+      if (at == touched.size() || touched[at] != keys[i]) continue;
+      std::copy_n(before->weights.data() + at * lanes, lanes, weights.data() + i * lanes);
+    }
   }
 }
 

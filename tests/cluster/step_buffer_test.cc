@@ -102,6 +102,30 @@ TEST(StepBuffer, RepetitionsAndContradictionsAreNotKept) {
   EXPECT_EQ(Weight(table, 1), 2);
 }
 
+// As one that takes over a chunk of whose batches the scheduler has not heard.
+TEST(StepBuffer, EveryStepOfARoundIsSeenAsItWas) {
+  SlotTable table = MakeTable();
+  StepBuffer steps;
+  const std::vector<Key> keys = {5, 10, 20, 30};
+  std::vector<std::vector<float>> seen;
+  std::vector<float> weights(4);
+  for (std::uint32_t batch = 0; batch < 4; ++batch) {
+    table.Pull(keys, absl::MakeSpan(weights));
+    seen.push_back(weights);
+    ASSERT_EQ(steps.Add({0, 0, batch}, {0, 1}, Part(0, {10, 20 + batch % 2 * 10}, {1, 2}, batch == 3)), Accepted::kBuffered);
+    ASSERT_TRUE(steps.Commit(table));
+  }
+  for (std::uint32_t batch = 0; batch < 4; ++batch) {
+    steps.Pull(table, {0, 0, batch}, keys, absl::MakeSpan(weights));
+    EXPECT_EQ(weights, seen[batch]) << batch;
+  }
+  // With the next round they are forgotten.
+  ASSERT_EQ(steps.Add({0, 1, 0}, {1, 1}, Part(1, {10}, {1}, true)), Accepted::kBuffered);
+  ASSERT_TRUE(steps.Commit(table));
+  steps.Pull(table, {0, 1, 0}, keys, absl::MakeSpan(weights));
+  EXPECT_EQ(weights, (std::vector<float>{0, 4, 4, 4}));
+}
+
 TEST(StepBuffer, AWorkerOneStepBehindSeesTheWeightsOfItsStep) {
   SlotTable table = MakeTable();
   StepBuffer steps;
