@@ -14,6 +14,7 @@ void ChunkLedger::BeginPass(std::uint32_t pass) {
   returned_.clear();
   next_ = first_open_ = done_ = 0;
   winding_down_ = false;
+  stop_ = ~std::uint32_t{0};
 }
 
 std::uint32_t ChunkLedger::RoundEnd(std::uint32_t chunk) const {
@@ -22,7 +23,7 @@ std::uint32_t ChunkLedger::RoundEnd(std::uint32_t chunk) const {
       std::min<std::uint64_t>(options_.chunks, (round + 1) * options_.round_chunks));
 }
 
-std::uint32_t ChunkLedger::LeaseEnd() const {
+std::uint32_t ChunkLedger::OpenEnd() const {
   if (options_.round_chunks == 0) return winding_down_ ? next_ : options_.chunks;
   if (!winding_down_ && !holding_) return RoundEnd(first_open_);
   return next_ == 0 ? 0 : RoundEnd(next_ - 1);
@@ -31,6 +32,8 @@ std::uint32_t ChunkLedger::LeaseEnd() const {
 bool ChunkLedger::WoundDown() const {
   return leases_.empty() && returned_.empty() && next_ == LeaseEnd();
 }
+
+bool ChunkLedger::AtStop() const { return first_open_ >= stop_ && stop_ <= options_.chunks; }
 
 std::uint32_t ChunkLedger::RoundChunks(std::uint32_t chunk) const {
   if (options_.round_chunks == 0) return 0;

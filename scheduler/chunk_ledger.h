@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <optional>
@@ -53,6 +54,12 @@ class ChunkLedger {
   void WindDown() { winding_down_ = true; }
   // Everything begun is done.
   bool WoundDown() const;
+  // No chunk from this one on is begun, in this pass, until another is said.
+  void StopAt(std::uint32_t chunk) { stop_ = chunk; }
+  // All before it are done.
+  bool AtStop() const;
+  std::uint32_t stop() const { return stop_; }
+  std::uint32_t first_open() const { return first_open_; }
   // Rounds: none is begun while this holds.
   void Hold(bool hold) { holding_ = hold; }
 
@@ -104,7 +111,8 @@ class ChunkLedger {
                              double worker_pace) const;
   std::uint32_t BatchesOf(std::uint32_t chunk) const;
   std::uint32_t Missing(std::uint32_t chunk) const;
-  std::uint32_t LeaseEnd() const;  // chunks from here on may not be leased yet
+  std::uint32_t OpenEnd() const;   // but for a stop
+  std::uint32_t LeaseEnd() const { return std::min(OpenEnd(), std::max(next_, stop_)); }  // chunks from here on may not be leased yet
   std::uint32_t RoundEnd(std::uint32_t chunk) const;  // of the round that holds this chunk
 
   const Options options_;
@@ -117,6 +125,7 @@ class ChunkLedger {
   std::uint32_t next_ = 0;                // the first never leased
   std::uint32_t first_open_ = 0;          // all before are done
   std::uint32_t done_ = 0;
+  std::uint32_t stop_ = ~std::uint32_t{0};
   bool winding_down_ = false;
   bool holding_ = false;
 };

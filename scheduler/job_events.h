@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "kernels/lane_learner.h"
 #include "models/data/row_block.h"
 #include "models/metrics/metrics.h"
 #include "ps/base/key.h"
@@ -20,6 +21,22 @@ struct LearntRows {
   absl::Span<const float> margins;
   absl::Span<const std::uint8_t> labels;  // 0 or 1
   absl::Span<const float> weights;        // empty: all 1
+};
+
+// The same of all lanes of a tuned job, whose margins lie side by side, row by row.
+struct LearntLanes {
+  std::uint32_t pass = 0, chunk = 0, batch = 0;
+  std::uint32_t batches = 0;              // of the chunk
+  absl::Span<const float> margins;        // rows x lanes
+  absl::Span<const std::uint8_t> labels;  // 0 or 1
+  absl::Span<const float> weights;        // empty: all 1
+  bool again = false;  // it was told before: a rollback had it learnt once more
+};
+
+// The lanes that there are from some chunk on, and where each of them comes from.
+struct LaneChange {
+  std::vector<OptimizerParams> settings;
+  std::vector<LaneOrigin> origins;
 };
 
 // What became of the lines of a pass. rows = learnt + held_out + dropped.
@@ -47,6 +64,20 @@ class JobEvents {
   // All nodes have come; training begins.
   virtual void OnStarted() {}
   virtual void OnLearnt(const LearntRows&) {}
+  // Of a job with several lanes. LeadingLane says which of them stands for the model: OnLearnt, the metrics and
+  // OnWeights are of that one.
+  virtual void OnLanes(const LearntLanes&) {}
+  virtual std::uint32_t LeadingLane() { return 0; }
+  // The first chunk of the pass, from `chunk` on, before which lanes are looked at: none from there on is begun until
+  // all before are done. The number of chunks stands for the end of the pass; more than that: there is none.
+  virtual std::uint32_t NextLook(std::uint32_t /*pass*/, std::uint32_t /*chunk*/) { return ~std::uint32_t{0}; }
+  // All chunks before this one are done. Returns how many of LaneChanges, which only grow, hold from here on. Asked
+  // again of the same chunk, the answer is the same. `entries`: in the tables.
+  virtual std::size_t OnLook(std::uint32_t /*pass*/, std::uint32_t /*chunk*/, std::uint64_t /*entries*/) { return 0; }
+  virtual const std::vector<LaneChange>& LaneChanges() {
+    static const std::vector<LaneChange> none;
+    return none;
+  }
   // A pass is over; where weights are exported after it, they have been handed over. Returns
   // whether to go on, if passes are left.
   virtual bool OnPassEnd(const PassReport&) { return true; }

@@ -54,7 +54,7 @@ checkpoint::Manifest SchedulerMachine::CheckpointHead() {
   head.set_slot_bits(plan.slot_bits());
   head.set_min_count(plan.min_count());
   const auto type = static_cast<Optimizer>(plan.optimizer());
-  const EntryLayout layout = EntryLayout::For(type);
+  const EntryLayout layout = EntryLayout::For(type, static_cast<int>(lanes_));
   head.set_lanes(static_cast<std::uint32_t>(layout.lanes));
   head.set_floats_per_lane(static_cast<std::uint32_t>(layout.floats_per_lane));
   head.set_optimizer(NameOf(type));
@@ -70,6 +70,7 @@ checkpoint::Manifest SchedulerMachine::CheckpointHead() {
   state.set_rows_learnt(rows_learnt_);
   state.set_passes_done(passes_done_);
   state.set_job(events_->SaveState());
+  state.set_lane_changes(static_cast<std::uint32_t>(lane_changes_));
   head.set_progress(state.SerializeAsString());
   return head;
 }
@@ -122,10 +123,12 @@ bool SchedulerMachine::LastCheckpointOver(MonotonicTime now) {
 
 void SchedulerMachine::BeginFrom(const checkpoint::Manifest* manifest) {
   ledger_.BeginPass(manifest == nullptr ? 0 : manifest->pass());
-  if (manifest == nullptr) return;
-  for (const checkpoint::Manifest::Interval& interval : manifest->done()) {
-    ledger_.MarkDone(interval.first(), interval.last());
+  if (manifest != nullptr) {
+    for (const checkpoint::Manifest::Interval& interval : manifest->done()) {
+      ledger_.MarkDone(interval.first(), interval.last());
+    }
   }
+  PlanLook();
 }
 
 absl::Status SchedulerMachine::GoOnFrom(const std::optional<checkpoint::Manifest>& progress) {
@@ -137,9 +140,10 @@ absl::Status SchedulerMachine::GoOnFrom(const std::optional<checkpoint::Manifest
   PS_RETURN_IF_ERROR(books_.Load(state));
   rows_learnt_ = rows_then_ = state.rows_learnt();
   passes_done_ = state.passes_done();
+  PS_RETURN_IF_ERROR(events_->OnResume(state.job(), books_.Look(progress->pass())));
+  SetLanes(LaneChangesOf(&*progress));
   BeginFrom(&*progress);
   done_changed_ = true;
-  PS_RETURN_IF_ERROR(events_->OnResume(state.job(), books_.Look(progress->pass())));
   Note(absl::StrCat("going on in pass ", progress->pass() + 1, ": ", ledger_.done(), " of ",
                     ledger_.chunks(), " chunks done, ", rows_learnt_, " rows learnt"));
   return absl::OkStatus();
@@ -149,7 +153,9 @@ absl::Status SchedulerMachine::Resume() {
   if (!options_.resume.has_value()) return absl::OkStatus();
   restore_from_ = options_.resume->id();
   Note(absl::StrCat("going on from checkpoint ", restore_from_));
-  return GoOnFrom(options_.resume);
+  PS_RETURN_IF_ERROR(GoOnFrom(options_.resume));
+  restore_lane_changes_ = lane_changes_;
+  return absl::OkStatus();
 }
 
 }  // namespace ps

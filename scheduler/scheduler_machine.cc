@@ -10,10 +10,10 @@
 namespace ps {
 namespace {
 
-bool WellFormed(const wire::Progress::BatchStats& stats) {
+bool WellFormed(const wire::Progress::BatchStats& stats, std::size_t lanes) {
   const std::size_t rows = stats.labels().size();
   const auto is_label = [](char label) { return label == 0 || label == 1; };
-  return stats.batch() < 64 && stats.margins().size() == rows * sizeof(float) &&
+  return stats.batch() < 64 && stats.margins().size() == rows * lanes * sizeof(float) &&
          (stats.weights().empty() || stats.weights().size() == rows * sizeof(float)) &&
          std::all_of(stats.labels().begin(), stats.labels().end(), is_label);
 }
@@ -28,6 +28,7 @@ SchedulerMachine::SchedulerMachine(Options options, JobEvents* events)
            .round_chunks = options_.plan.staleness() == 0 ? options_.plan.chunks_per_round() : 0,
            .lease_limit = options_.lease_limit}),
       bound_(options_.plan.staleness()),
+      lanes_(std::max(1, options_.plan.lanes_size())),
       all_wait_(options_.plan.staleness() >= 0),
       wanted_{options_.shards, options_.workers},
       slots_(static_cast<int>(options_.plan.slot_bits()), options_.replicas),
@@ -92,9 +93,11 @@ void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime 
     case wire::Body::kExportReply:
       last_progress_ = now;
       if (exporter_.has_value()) exporter_->OnReply(message, now);
+      if (counter_.has_value()) counter_->OnReply(message, now);
       return;
     case wire::Body::kError:
       if (exporter_.has_value()) exporter_->OnError(message, now);
+      if (counter_.has_value()) counter_->OnError(message, now);
       if (importer_.has_value()) importer_->OnError(message, now);
       return;
     case wire::Body::kInsync:
@@ -227,7 +230,7 @@ void SchedulerMachine::OnProgress(Member& member, const Message& message, Monoto
   if (progress.pass() == ledger_.pass() && progress.chunk() < ledger_.chunks()) {
     std::uint64_t with_stats = 0;  // a batch is counted with its rows or not at all
     for (const wire::Progress::BatchStats& stats : progress.stats()) {
-      if (WellFormed(stats)) {
+      if (WellFormed(stats, lanes_)) {
         with_stats |= std::uint64_t{1} << stats.batch();
       } else {
         LOG(ERROR) << member.Name() << " reports a malformed batch";
@@ -239,9 +242,9 @@ void SchedulerMachine::OnProgress(Member& member, const Message& message, Monoto
         member.node, progress.chunk(), progress.mask() & with_stats, progress.batches(), now);
     std::uint64_t uncounted = fresh;  // one that is listed twice counts once
     for (const wire::Progress::BatchStats& stats : progress.stats()) {
-      if (!WellFormed(stats) || ((uncounted >> stats.batch()) & 1) == 0) continue;
+      if (!WellFormed(stats, lanes_) || ((uncounted >> stats.batch()) & 1) == 0) continue;
       uncounted &= ~(std::uint64_t{1} << stats.batch());
-      CountBatch(progress.chunk(), stats);
+      CountBatch(progress, stats);
     }
     if (new_chunk && fresh != 0) CountRows(progress.rows());
     known = ledger_.Taken(member.node, progress.chunk());

@@ -210,6 +210,15 @@ class SchedulerMachine : public Machine {
   void FollowPolicy(MonotonicTime now);
   void LetGo(Outbox& outbox);  // of workers that leave, and of servers that are rid of their slots
 
+  // Lanes of a tuned job (scheduler_lanes.cc).
+  void SetLanes(std::size_t changes);  // that hold from now on
+  void PlanLook();                     // the next one of the pass
+  void LookAtLanes(MonotonicTime now, Outbox& outbox);  // all before the ledger's stop is done
+  std::size_t LaneChangesOf(const checkpoint::Manifest* manifest) const;
+  void DescribeLanes(wire::Config* config) const;
+  std::uint32_t LeadingLane() const;
+
+  void BeginPass(std::uint32_t pass);
   void Gather(MonotonicTime now, Outbox& outbox);
   void Start(MonotonicTime now, Outbox& outbox);
   void Train(MonotonicTime now, Outbox& outbox);
@@ -239,7 +248,7 @@ class SchedulerMachine : public Machine {
   bool TryLease(Member& member, const Message& request, MonotonicTime now, Outbox& outbox);
   void AnswerWaiting(MonotonicTime now, Outbox& outbox);
   void CheckStall(MonotonicTime now);
-  void CountBatch(std::uint32_t chunk, const wire::Progress::BatchStats& stats);
+  void CountBatch(const wire::Progress& progress, const wire::Progress::BatchStats& stats);
   void CountRows(const wire::ChunkRows& rows);
   void SendLimit(const Member& member, Outbox& outbox);
   void TellWaiting(Outbox& outbox);  // limits of bounded staleness that have grown
@@ -256,6 +265,9 @@ class SchedulerMachine : public Machine {
   WorkerPace pace_;
   MonotonicTime next_judgement_{0};  // of who is slow
   std::set<NodeId> silent_;  // workers, of late
+  std::size_t lanes_;        // of a key, now
+  std::size_t lane_changes_ = 0;          // of the coordinator's that hold
+  std::size_t restore_lane_changes_ = 0;  // that what slots of this gen begin from has
   const bool all_wait_;      // for the slowest worker: by steps, or by the bound of staleness
   Wanted wanted_;
   std::optional<ScaleDecider> decider_;
@@ -273,6 +285,7 @@ class SchedulerMachine : public Machine {
   std::optional<RoutingTable> routing_;
   std::optional<WeightImporter> importer_;
   std::optional<WeightExporter> exporter_;
+  std::optional<WeightExporter> counter_;  // of entries, for a look at lanes
   std::uint64_t next_transfer_request_ = 1;
   SlotMap slots_;
   PassBooks books_;

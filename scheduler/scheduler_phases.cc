@@ -105,6 +105,7 @@ void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
 }
 
 void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
+  PlanLook();
   if (const absl::Status resumed = Resume(); !resumed.ok()) return Fail(resumed);
   slots_.Start(UsableServers(), /*from_checkpoint=*/restore_from_ != 0);
   slots_.Seal();
@@ -136,6 +137,7 @@ void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
     }
   }
   if (!status_.ok()) return;
+  if (ledger_.AtStop() && !interrupted_) return LookAtLanes(now, outbox);
   if (ledger_.PassDone()) {
     const bool stops = interrupted_ && ledger_.pass() + 1 < options_.passes;
     if (!stops || LastCheckpointOver(now)) EndPass();
@@ -153,7 +155,7 @@ void SchedulerMachine::EndPass() {
   if (!status_.ok()) return;
   const std::uint32_t pass = ledger_.pass();
   if (pass < passes_done_ && passes_done_ < options_.passes) {  // one that a rollback had repeated
-    ledger_.BeginPass(pass + 1);
+    BeginPass(pass + 1);
     return;
   }
   if (options_.export_every_pass || pass + 1 == options_.passes || interrupted_) {
@@ -165,17 +167,24 @@ void SchedulerMachine::EndPass() {
   const bool go_on = events_->OnPassEnd(books_.Of(pass));
   books_.Forget(pass);
   if (!go_on) return BeginExport();
-  ledger_.BeginPass(pass + 1);
+  BeginPass(pass + 1);
+}
+
+void SchedulerMachine::BeginPass(std::uint32_t pass) {
+  ledger_.BeginPass(pass);
+  PlanLook();
 }
 
 void SchedulerMachine::BeginExport() {
   phase_ = Phase::kExporting;
+  // The job ends while several lanes live: one of them is the model all the same.
+  if (interrupted_ && lanes_ > 1) events_->OnLook(ledger_.pass(), ledger_.chunks(), 0);
   exporter_.emplace(
       *routing_,
       [this](absl::Span<const Key> keys, absl::Span<const float> weights) {
         events_->OnWeights(keys, weights);
       },
-      next_transfer_request_);
+      LeadingLane(), next_transfer_request_);
   next_transfer_request_ += std::uint64_t{1} << 32;
 }
 
@@ -197,7 +206,7 @@ void SchedulerMachine::AfterExport(Outbox&) {
     return;
   }
   phase_ = Phase::kTraining;
-  ledger_.BeginPass(ledger_.pass() + 1);
+  BeginPass(ledger_.pass() + 1);
 }
 
 void SchedulerMachine::CheckMembers(MonotonicTime now) {
@@ -251,16 +260,24 @@ void SchedulerMachine::CheckStall(MonotonicTime now) {
 }
 
 // `stats` is well-formed.
-void SchedulerMachine::CountBatch(std::uint32_t chunk, const wire::Progress::BatchStats& stats) {
-  if (!books_.FirstTime(ledger_.pass(), chunk, stats.batch())) return;
-  PassReport& report = books_.Of(ledger_.pass());
+void SchedulerMachine::CountBatch(const wire::Progress& progress, const wire::Progress::BatchStats& stats) {
+  const bool first_time = books_.FirstTime(ledger_.pass(), progress.chunk(), stats.batch());
   const std::size_t rows = stats.labels().size();
   const bool weighted = !stats.weights().empty();
-  std::vector<float> margins(rows);
+  std::vector<float> margins(rows * lanes_);
   std::vector<float> weights(weighted ? rows : 0);
-  if (rows > 0) std::memcpy(margins.data(), stats.margins().data(), rows * 4);
+  if (rows > 0) std::memcpy(margins.data(), stats.margins().data(), margins.size() * 4);
   if (weighted) std::memcpy(weights.data(), stats.weights().data(), rows * 4);
   const auto* labels = reinterpret_cast<const std::uint8_t*>(stats.labels().data());
+  if (lanes_ > 1) {
+    events_->OnLanes({ledger_.pass(), progress.chunk(), stats.batch(), progress.batches(), margins,
+                      absl::MakeConstSpan(labels, rows), weights, !first_time});
+    const std::size_t lane = LeadingLane();
+    for (std::size_t i = 0; i < rows; ++i) margins[i] = margins[i * lanes_ + lane];
+    margins.resize(rows);
+  }
+  if (!first_time) return;
+  PassReport& report = books_.Of(ledger_.pass());
   for (std::size_t i = 0; i < rows; ++i) {
     report.progressive.Add(margins[i], labels[i], weighted ? weights[i] : 1.0f);
   }

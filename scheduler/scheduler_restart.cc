@@ -67,6 +67,7 @@ SchedulerMachine::Record SchedulerMachine::JobRecord() const {
   const bool any = checkpointer_.has_value() && checkpointer_->latest() != nullptr;
   job.set_checkpoint(any ? checkpointer_->latest()->id() : 0);
   job.set_restore_from(restore_from_);
+  job.set_restore_lane_changes(static_cast<std::uint32_t>(restore_lane_changes_));
   job.set_servers(wanted_.servers);
   job.set_workers(wanted_.workers);
   return {kJob, job.SerializeAsString()};
@@ -183,6 +184,7 @@ absl::Status SchedulerMachine::LoadStored() {
   }
   wanted_ = {job.servers(), job.workers()};
   restore_from_ = job.restore_from();
+  restore_lane_changes_ = job.restore_lane_changes();
   if (!at(kProgress).empty()) {
     checkpoint::Manifest progress;
     if (!progress.ParseFromString(at(kProgress))) return damaged("malformed progress");

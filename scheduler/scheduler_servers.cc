@@ -65,6 +65,8 @@ void SchedulerMachine::RollBackSlots(const SlotMap::Servers& servers, MonotonicT
   slots_.Rollback(servers, /*all=*/stepped());
   const checkpoint::Manifest* manifest = checkpointer_.has_value() ? checkpointer_->latest() : nullptr;
   restore_from_ = manifest == nullptr ? 0 : manifest->id();
+  restore_lane_changes_ = LaneChangesOf(manifest);
+  if (stepped()) SetLanes(restore_lane_changes_);
   const std::string since =
       manifest == nullptr ? "the start" : absl::StrCat("checkpoint ", restore_from_);
   const std::string why =
@@ -78,6 +80,7 @@ void SchedulerMachine::RollBackSlots(const SlotMap::Servers& servers, MonotonicT
   done_changed_ = true;
   report_pending_ = false;
   exporter_.reset();
+  counter_.reset();
   importer_.reset();
   events_->OnRollback();
   last_progress_ = now;
@@ -99,6 +102,7 @@ void SchedulerMachine::SendConfig(const Member& member, std::uint64_t base, Outb
   const std::vector<NumberedSlotConfig> slots = slots_.Since(base);
   Message message = MakeConfig(slots_.epoch(), base, slots);
   message.body.mutable_config()->set_checkpoint(restore_from_);
+  DescribeLanes(message.body.mutable_config());
   for (const Member& server : membership_.members()) {
     if (server.role != wire::SERVER || !server.alive) continue;
     wire::Routing::Shard& node = *message.body.mutable_config()->add_nodes();
@@ -138,6 +142,7 @@ void SchedulerMachine::UpdateRouting(Outbox& outbox) {
   routing_ = *std::move(routing);
   if (importer_.has_value()) importer_->Rerouted();
   if (exporter_.has_value()) exporter_->Rerouted();
+  if (counter_.has_value()) counter_->Rerouted();
   for (const Member& member : membership_.members()) {
     if (member.alive && member.role == wire::WORKER) SendRouting(member, outbox);
   }

@@ -106,6 +106,7 @@ bool SchedulerMachine::TryLease(Member& member, const Message& request, Monotoni
     chunk.set_end(options_.chunks[index].end);
     chunk.set_done_mask(done);
     chunk.set_round_chunks(ledger_.RoundChunks(index));
+    if (lanes_ > 1) chunk.set_lanes(static_cast<std::uint32_t>(lanes_));
   }
   bound_.SetLive(ledger_.Holders());
   lease.set_may_start(bound_.MayStart(member.node));

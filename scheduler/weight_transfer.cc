@@ -15,8 +15,8 @@ constexpr MonotonicTime kAfterRefusal = std::chrono::milliseconds(50);
 
 }  // namespace
 
-WeightExporter::WeightExporter(const RoutingTable& routing, Page page, std::uint64_t first_request)
-    : routing_(routing), page_(std::move(page)), slots_(routing.slots()), request_(first_request) {}
+WeightExporter::WeightExporter(const RoutingTable& routing, Page page, std::uint32_t lane, std::uint64_t first_request)
+    : routing_(routing), page_(std::move(page)), lane_(lane), slots_(routing.slots()), request_(first_request) {}
 
 SlotIndex WeightExporter::RunEnd() const {
   SlotIndex end = slot_ + 1;
@@ -32,6 +32,8 @@ void WeightExporter::OnTick(MonotonicTime now, const SendToShard& send) {
   request.set_first_slot(slot_);
   request.set_end_slot(RunEnd());
   request.set_limit(kPageKeys);
+  request.set_lane(lane_);
+  request.set_count(page_ == nullptr);
   send(routing_.OwnerOf(slot_), std::move(message));
   deadline_ = now + kRetry;
 }
@@ -45,7 +47,7 @@ void WeightExporter::OnReply(const Message& message, MonotonicTime now) {
   if (!DecodeKeys(message.sections[0], reply.count(), keys).ok()) return;
   std::vector<float> weights(keys.size());
   if (!DecodeValues(wire::F32, message.sections[1], absl::MakeSpan(weights)).ok()) return;
-  if (!keys.empty()) page_(keys, weights);
+  if (!keys.empty() && page_ != nullptr) page_(keys, weights);
   entries_ += reply.entries();
   slot_ = reply.next_slot();
   ++request_;

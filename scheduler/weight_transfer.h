@@ -22,7 +22,8 @@ class WeightExporter {
  public:
   using Page = std::function<void(absl::Span<const Key>, absl::Span<const float>)>;
 
-  WeightExporter(const RoutingTable& routing, Page page, std::uint64_t first_request);
+  // `page` empty: nothing but entries are counted. Else weights are those of a lane.
+  WeightExporter(const RoutingTable& routing, Page page, std::uint32_t lane, std::uint64_t first_request);
 
   // Sends what is due.
   void OnTick(MonotonicTime now, const SendToShard& send);
@@ -39,6 +40,7 @@ class WeightExporter {
 
   const RoutingTable& routing_;
   const Page page_;
+  const std::uint32_t lane_;
   const SlotIndex slots_;
   SlotIndex slot_ = 0;  // the first that is not exported
   std::uint64_t request_;

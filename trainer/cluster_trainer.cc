@@ -11,12 +11,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/bundle/scorer.h"
+#include "models/config/tuned_job.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/coordinator_state.pb.h"
 #include "trainer/held_out.h"
 #include "trainer/pass_log.h"
+#include "trainer/tuning/lane_race.h"
 #include "trainer/warm_start.h"
 
 namespace ps {
@@ -59,6 +61,15 @@ class ClusterTrainer::Run : public JobEvents {
     if (!resumed_) log_.BeginPass(1);
   }
   void OnLearnt(const LearntRows& rows) override;
+  void OnLanes(const LearntLanes& rows) override { race_->OnLanes(rows); }
+  std::uint32_t LeadingLane() override { return race_ ? race_->LeadingLane() : 0; }
+  std::uint32_t NextLook(std::uint32_t pass, std::uint32_t chunk) override {
+    return race_ ? race_->NextLook(pass, chunk) : JobEvents::NextLook(pass, chunk);
+  }
+  std::size_t OnLook(std::uint32_t pass, std::uint32_t chunk, std::uint64_t entries) override;
+  const std::vector<LaneChange>& LaneChanges() override {
+    return race_ ? race_->LaneChanges() : JobEvents::LaneChanges();
+  }
   bool OnPassEnd(const PassReport& report) override;
   void OnWeights(absl::Span<const Key> keys, absl::Span<const float> weights) override;
   bool NextStartWeights(std::vector<Key>* keys, std::vector<float>* weights) override {
@@ -72,6 +83,9 @@ class ClusterTrainer::Run : public JobEvents {
   absl::Status OnResume(const std::string& state, const PassReport& report) override;
 
  private:
+  // Of a tuned job.
+  absl::Status EndRace();
+  bool Diverged() const { return race_ && racing_ ? race_->AllDiverged() : log_.diverged(); }
   absl::StatusOr<ClusterResult> RunCluster(const ClusterJob& job, const ClusterCallbacks& callbacks);
   std::string CandidateDir() const { return job_.config.output.dir + ".ps_train_candidate"; }
   std::string BestDir() const { return job_.config.output.dir + ".ps_train_best"; }
@@ -98,6 +112,9 @@ class ClusterTrainer::Run : public JobEvents {
   absl::Status callback_status_;
   Clock::time_point train_start_, pass_start_;
 
+  std::optional<LaneRace> race_;               // of a tuned job, once it is planned
+  OptimizerParams chosen_;                     // by it
+  bool racing_ = false;                        // several of its lanes live
   StartWeights start_{nullptr, false};         // of a warm start
   std::unique_ptr<BundleWriter> candidate_;
   double candidate_bias_ = 0;
@@ -116,6 +133,23 @@ void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
   log_.Add(rows.margins, labels, rows.weights, 0);
   result_.rows_learnt += labels.size();
   if (log_.IsDue()) log_.Report(result_.features);
+}
+
+std::size_t ClusterTrainer::Run::OnLook(std::uint32_t pass, std::uint32_t chunk, std::uint64_t entries) {
+  const std::size_t changes = race_->OnLook(pass, chunk, entries);
+  racing_ = race_->lanes() > 1;
+  if (const std::string news = race_->TakeNews(); !news.empty()) log_.Say(news);
+  return changes;
+}
+
+// What the model is, and why.
+absl::Status ClusterTrainer::Run::EndRace() {
+  if (!race_) return absl::OkStatus();
+  chosen_ = race_->Choose();
+  TuningResult tuning{SettingYaml(chosen_), race_->trace().ToJson()};
+  PS_ASSIGN_OR_RETURN(tuning.job_yaml, TunedLrYaml(job_.effective_yaml, tuning.optimizer_yaml));
+  result_.tuning = std::move(tuning);
+  return absl::OkStatus();
 }
 
 absl::Status ClusterTrainer::Run::AppendWeights(absl::Span<const Key> keys,
@@ -218,6 +252,7 @@ std::string ClusterTrainer::Run::SaveState() {
   state.set_best_logloss(best_logloss_);
   state.set_best_pass(static_cast<std::uint32_t>(result_.best_pass));
   state.set_passes_since_best(static_cast<std::uint32_t>(passes_since_best_));
+  if (race_) state.set_race(race_->Save());
   return state.SerializeAsString();
 }
 
@@ -227,6 +262,10 @@ absl::Status ClusterTrainer::Run::OnResume(const std::string& bytes, const PassR
   if (!state.ParseFromString(bytes) ||
       (!state.first_pass().empty() && !first_pass.Parse(state.first_pass()))) {
     return absl::DataLossError("the checkpoint's progress is malformed");
+  }
+  if (race_) {
+    PS_RETURN_IF_ERROR(race_->Load(state.race()));
+    racing_ = race_->lanes() > 1;
   }
   resumed_ = true;
   result_.rows_learnt = state.rows_learnt();
@@ -282,18 +321,24 @@ absl::StatusOr<ClusterResult> ClusterTrainer::Run::RunCluster(const ClusterJob& 
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> start, OpenWarmStart(job_));
   start_ = StartWeights(std::move(start), job_.config.model.bias);
-  ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train};
+  ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train, {}};
+  if (job_.config.model.tune) cluster.lanes = StartingSettings(/*several_passes=*/false, job_.config.cluster.lanes);
   ClusterCallbacks callbacks;
   callbacks.events = this;
   callbacks.on_tick = options_.on_tick;
+  callbacks.on_plan = [this](const SchedulerMachine::Options& plan) {
+    if (!job_.config.model.tune) return;
+    race_.emplace(LaneRace::OptionsOf(plan.plan, static_cast<std::uint32_t>(plan.chunks.size())));
+    racing_ = true;
+  };
   if (hands_over_) callbacks.hand_over = [this] { return stop_.load(); };
   callbacks.stop_requested = [this] {
-    return Stops() || log_.diverged() || !callback_status_.ok();
+    return Stops() || Diverged() || !callback_status_.ok();
   };
   train_start_ = pass_start_ = Clock::now();
   absl::StatusOr<ClusterResult> ran = RunCluster(cluster, callbacks);
   PS_RETURN_IF_ERROR(callback_status_);
-  if (log_.diverged()) return DivergedError(result_.rows_learnt);
+  if (Diverged()) return DivergedError(result_.rows_learnt, race_.has_value());
   PS_RETURN_IF_ERROR(ran.status());
   if (result_.rows_learnt == 0 && Stops()) return StoppedBeforeLearningError();
   if (result_.rows_learnt == 0) {
@@ -308,6 +353,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
     result_.train = log_.PassMetrics();
     result_.rows_read = result_.rows_learnt;
   }
+  PS_RETURN_IF_ERROR(EndRace());
   if (best_valid_) result_.valid = best_valid_;
   if (job_.test || job_.config.data.split.test > 0) {
     PS_ASSIGN_OR_RETURN(result_.test, Evaluate(job_.test, Part::kTest, *final_));
@@ -318,6 +364,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
 }
 
 absl::Status ClusterTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
+  if (race_) info->optimizer = OptimizerText(ConfigOf(chosen_));
   const Bundle& bundle = *final_->bundle();
   PS_RETURN_IF_ERROR(writer->AppendWeights(bundle.keys(), bundle.weights()));
   info->features = bundle.keys().size();

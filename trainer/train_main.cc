@@ -122,11 +122,6 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
   using Nodes = ClusterTrainer::Nodes;
   const ClusterConfig& cluster = job.config.cluster;
   const ClusterShape declared{cluster.servers, cluster.workers};
-  if (job.config.model.tune && (!FLAGS_local.empty() || !FLAGS_listen.empty())) {
-    return absl::InvalidArgumentError(
-        "model.tune trains in one process in this version: remove --local and --listen, or put the setting that it "
-        "prints there into model.optimizer and use that on the cluster");
-  }
   if (job.config.tune && (!FLAGS_local.empty() || !FLAGS_listen.empty())) {
     return absl::InvalidArgumentError(
         "tune trains in one process in this version: remove --local and --listen, or use the tuned_job.yaml that it "

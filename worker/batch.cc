@@ -55,7 +55,7 @@ inline std::uint32_t BatchBuilder::IdOf(Key key, std::vector<Key>* by_id) {
   return cells_[at].id;
 }
 
-void BatchBuilder::Build(const RowBlock& block, RowRange rows, bool bias, Batch* batch) {
+void BatchBuilder::Build(const RowBlock& block, RowRange rows, bool bias, int lanes, Batch* batch) {
   batch->block = &block;
   batch->rows = rows;
   batch->bias = bias && rows.size() > 0;
@@ -73,8 +73,9 @@ void BatchBuilder::Build(const RowBlock& block, RowRange rows, bool bias, Batch*
   }
   if (batch->bias) batch->bias_id = IdOf(kBiasKey, &by_id_);
   SortKeys(by_id_, batch);
-  batch->weight.resize(by_id_.size());
-  batch->gradient.resize(by_id_.size());
+  batch->lanes = lanes;
+  batch->weight.resize(by_id_.size() * lanes);
+  batch->gradient.resize(by_id_.size() * lanes);
 }
 
 // Keys are uniform, so one distribution by their top bits leaves about two keys a bucket, and

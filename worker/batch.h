@@ -29,14 +29,15 @@ struct Batch {
       feature_id;                    // of features row_begin[rows.begin] .. row_begin[rows.end]
   std::vector<Key> keys;             // ascending, distinct
   std::vector<std::uint32_t> id_at;  // id of keys[i]
-  std::vector<float> weight;         // by id
-  std::vector<float> gradient;       // by id
+  int lanes = 1;                     // of the job at present
+  std::vector<float> weight;         // by id, lanes of an id side by side
+  std::vector<float> gradient;       // likewise
 };
 
 class BatchBuilder {
  public:
   // Fills everything of *batch but weight and gradient, which get their size; memory is reused.
-  void Build(const RowBlock& block, RowRange rows, bool bias, Batch* batch);
+  void Build(const RowBlock& block, RowRange rows, bool bias, int lanes, Batch* batch);
 
   // Rows of the batch that hold each key, at most 255, in the order of keys: what admission counts.
   static void CountRows(const Batch& batch, std::vector<std::uint8_t>* counts);

@@ -12,8 +12,8 @@ class GradientModel {
  public:
   virtual ~GradientModel() = default;
   // Reads batch->weight, fills batch->gradient (both by id) with sums over the rows in row order,
-  // and sets *margins (one a row) to the predictions made with the pulled weights. No result may
-  // depend on vector width.
+  // and sets *margins (one a row and lane) to the predictions made with the pulled weights. No result
+  // may depend on vector width, and none of a lane on how many others there are.
   virtual void Compute(Batch* batch, std::vector<float>* margins) const = 0;
 };
 

@@ -225,8 +225,12 @@ Message ShardClient::MakePush(const Flight& flight, const Flight::Part& part) {
   }
   values_.clear();
   const Batch& batch = flight.batch;
-  ForEachPosition(part.keys,
-                  [&](std::size_t i) { values_.push_back(batch.gradient[batch.id_at[i]]); });
+  const auto lanes = static_cast<std::size_t>(batch.lanes);
+  ForEachPosition(part.keys, [&](std::size_t i) {
+    if (lanes == 1) return values_.push_back(batch.gradient[batch.id_at[i]]);
+    const float* const of = batch.gradient.data() + batch.id_at[i] * lanes;
+    values_.insert(values_.end(), of, of + lanes);
+  });
   message.sections.push_back(EncodeValues(options_.values, values_));
   if (options_.send_counts) {
     push.set_has_counts(true);
@@ -244,7 +248,9 @@ absl::Status ShardClient::TakeWeights(Flight& flight, const Flight::Part& part,
   if (reply.count() != part.keys.keys || message.sections.size() != 1) {
     return absl::InternalError(absl::StrCat("shard ", shard, ": a reply of another size"));
   }
-  values_.resize(part.keys.keys);
+  Batch& batch = flight.batch;
+  const auto lanes = static_cast<std::size_t>(batch.lanes);
+  values_.resize(part.keys.keys * lanes);
   const absl::Status decoded =
       DecodeValues(reply.format(), message.sections[0], absl::MakeSpan(values_));
   // Damage on the way is caught by the frame's checksums: asking again would give the same.
@@ -252,9 +258,15 @@ absl::Status ShardClient::TakeWeights(Flight& flight, const Flight::Part& part,
     return absl::OutOfRangeError(absl::StrCat("the model has diverged, shard ", shard,
                                               " sends no usable weights: ", decoded.message()));
   }
-  Batch& batch = flight.batch;
   std::size_t at = 0;
-  ForEachPosition(part.keys, [&](std::size_t i) { batch.weight[batch.id_at[i]] = values_[at++]; });
+  ForEachPosition(part.keys, [&](std::size_t i) {
+    if (lanes == 1) {
+      batch.weight[batch.id_at[i]] = values_[at++];
+    } else {
+      std::copy_n(values_.data() + at, lanes, batch.weight.data() + batch.id_at[i] * lanes);
+      at += lanes;
+    }
+  });
   return absl::OkStatus();
 }
 

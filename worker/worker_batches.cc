@@ -30,6 +30,23 @@ wire::Progress::BatchStats StatsOf(const Flight& flight) {
   return stats;
 }
 
+int LanesOf(const wire::Lease::Chunk& lease) { return std::max(1, static_cast<int>(lease.lanes())); }
+
+// A lane whose gradients are not finite learns nothing from this batch: its margins, which are not finite
+// either or soon will be, tell whoever compares lanes. False where that is so of every lane.
+bool LeaveOutBrokenLanes(Batch* batch) {
+  const auto lanes = static_cast<std::size_t>(batch->lanes);
+  std::size_t broken = 0;
+  for (std::size_t k = 0; k < lanes; ++k) {
+    bool finite = true;
+    for (std::size_t i = k; i < batch->gradient.size(); i += lanes) finite &= std::isfinite(batch->gradient[i]);
+    if (finite) continue;
+    ++broken;
+    for (std::size_t i = k; i < batch->gradient.size(); i += lanes) batch->gradient[i] = 0;
+  }
+  return broken < lanes;
+}
+
 }  // namespace
 
 // Stale gradients hurt most while the weights are young: the first batches all say the same, and
@@ -111,7 +128,7 @@ void WorkerMachine::StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime n
   ++chunk->in_flight;
   flight->chunk = std::move(chunk);
   builder_.Build(block, RowsOfBatch(block.rows(), plan_->batch_rows(), flight->index),
-                 plan_->bias(), &flight->batch);
+                 plan_->bias(), LanesOf(flight->chunk->lease), &flight->batch);
   if (plan_->min_count() > 1) BatchBuilder::CountRows(flight->batch, &flight->counts);
   shards_->Pull(*flight, now, outbox);
   flights_.push_back(std::move(flight));
@@ -119,10 +136,10 @@ void WorkerMachine::StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime n
 
 void WorkerMachine::Compute(Flight& flight, MonotonicTime now, Outbox& outbox) {
   model_->Compute(&flight.batch, &flight.margins);
-  for (const float gradient : flight.batch.gradient) {
-    if (!std::isfinite(gradient)) {
-      return Fail(absl::OutOfRangeError("the model has diverged: a gradient is not finite"), now);
-    }
+  const auto is_finite = [](float gradient) { return std::isfinite(gradient); };
+  if (!std::all_of(flight.batch.gradient.begin(), flight.batch.gradient.end(), is_finite) &&
+      !LeaveOutBrokenLanes(&flight.batch)) {
+    return Fail(absl::OutOfRangeError("the model has diverged: a gradient is not finite"), now);
   }
   shards_->Push(flight, now, outbox);
 }

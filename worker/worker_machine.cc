@@ -118,6 +118,12 @@ void WorkerMachine::OnLease(const Message& message, MonotonicTime now) {
   // An answer to an earlier request may grant what this worker has finished since; the scheduler
   // sees from `holding` that its grant was not taken.
   if (message.body.request() != lease_request_) return;
+  for (const wire::Lease::Chunk& chunk : message.body.lease().chunks()) {
+    const std::uint32_t lanes = chunk.lanes();
+    if (lanes > 16 || (lanes & (lanes - 1)) != 0) {
+      return Fail(absl::InvalidArgumentError(absl::StrCat("the scheduler leases a chunk of ", lanes, " lanes")), now);
+    }
+  }
   lease_request_ = 0;
   lease_attempts_ = 0;
   lease_deadline_ = now;

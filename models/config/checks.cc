@@ -288,11 +288,9 @@ class JobChecker {
       const std::string path = absl::StrCat("model.optimizer.", key);
       if (IsGiven(path)) Add(path, "model.tune: auto chooses it; remove one of the two");
     }
-    if (config_.cluster.servers > 0) {
-      Add("model.tune", "auto trains in one process in this version; remove cluster.servers and workers");
-    }
-    if (config_.train.staleness == 0) {
-      Add("model.tune", "auto learns row by row in this version; remove train.staleness: 0");
+    // Values that share a scale would be of different settings.
+    if (config_.cluster.values == "int8") {
+      Add("cluster.values", "int8 does not go with model.tune: auto; use bf16 or f32");
     }
   }
 

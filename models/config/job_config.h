@@ -138,6 +138,7 @@ struct ClusterConfig {
   bool ack_primary = false;    // a push is acknowledged before its copies have it
   double failure_timeout = 0;  // seconds; 0: as replicas ask
   int slot_bits = 12;
+  int lanes = 16;              // of a tuned job, at most, at once
   std::string values = "f32";  // on the wire: f32, bf16, int8
   std::string curve_key_file;  // empty: connections are neither encrypted nor checked
   std::string state;           // where the scheduler keeps what must outlive it; empty: nowhere

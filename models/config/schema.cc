@@ -132,7 +132,7 @@ std::vector<SchemaRow> ModelRows() {
       {"model.tune",
        ValueType::kWord,
        "none",
-       "lr: auto finds the optimizer's settings (ftrl: alpha, beta, l1, l2) while it trains, in one process; then none "
+       "lr: auto finds the optimizer's settings (ftrl: alpha, beta, l1, l2) while it trains; then none "
        "of model.optimizer is given (docs/tuning.md).",
        [](JobConfig* c, const V& v) { c->model.tune = v.integer == 1; },
        {},
@@ -259,6 +259,14 @@ std::vector<SchemaRow> ClusterRows() {
        "The key space is parted into 2^slot_bits slots, the unit that servers own.",
        [](JobConfig* c, const V& v) { c->cluster.slot_bits = static_cast<int>(v.integer); },
        Between(1, kMaxSlotBits)},
+      {"cluster.lanes",
+       ValueType::kWord,
+       "16",
+       "model.tune: as many settings learn side by side at most. Each takes 8 bytes of memory a feature on the servers, "
+       "and its part of what is sent.",
+       [](JobConfig* c, const V& v) { c->cluster.lanes = static_cast<int>(v.integer); },
+       {},
+       {{"2", 2}, {"4", 4}, {"8", 8}, {"16", 16}}},
       {"cluster.values",
        ValueType::kWord,
        "f32",

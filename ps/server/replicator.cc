@@ -75,7 +75,7 @@ void Replicator::AddEntry(OutgoingStream& stream, const wire::Name& name, const 
   Gradients part = gradients;
   if (ranges.size() == 1) {
     part.keys = Part(gradients.keys, ranges[0]);
-    part.values = Part(gradients.values, ranges[0]);
+    part.values = gradients.ValuesOf(ranges[0]);
     if (!gradients.counts.empty()) part.counts = Part(gradients.counts, ranges[0]);
   } else {
     keys_.clear();
@@ -83,7 +83,7 @@ void Replicator::AddEntry(OutgoingStream& stream, const wire::Name& name, const 
     counts_.clear();
     for (const KeyRange& range : ranges) {
       const auto keys = Part(gradients.keys, range);
-      const auto values = Part(gradients.values, range);
+      const auto values = gradients.ValuesOf(range);
       keys_.insert(keys_.end(), keys.begin(), keys.end());
       values_.insert(values_.end(), values.begin(), values.end());
       if (gradients.counts.empty()) continue;
@@ -99,6 +99,7 @@ void Replicator::AddEntry(OutgoingStream& stream, const wire::Name& name, const 
   // The very values that were applied here: int8 would be scaled anew in other blocks.
   entry.set_format(format == wire::INT8 ? wire::F32 : format);
   entry.set_import(gradients.weights);
+  entry.set_lane_changes(static_cast<std::uint32_t>(data_.lanes.changes()));
   std::string& bytes = item.sections.front();
   const std::size_t begin = bytes.size();
   AppendKeys(part.keys, &bytes);
@@ -209,6 +210,7 @@ void Replicator::SendSnap(SlotIndex slot, Peer& peer, MonotonicTime now, Outbox&
   snap.set_term(state.term);
   snap.set_sync_id(peer.sync_id);
   snap.set_seq(data_.seq[slot]);
+  snap.set_lane_changes(static_cast<std::uint32_t>(data_.lanes.changes()));
   item.sections.push_back(EncodeSlotImage(data_.Image(slot)));
   if (!peer.required) sync_budget_ -= static_cast<double>(item.sections[0].size() + 256);
   peer.snap = outgoing_[peer.stream]->Append(std::move(item), now, outbox);
@@ -238,7 +240,7 @@ void Replicator::Load() {
   for (auto at = loading_.begin(); at != loading_.end();) {
     const SlotIndex slot = *at;
     using Answer = std::optional<absl::StatusOr<SlotImage>>;
-    const Answer answer =
+    Answer answer =
         options_.source ? options_.source(slot, checkpoint_)
                         : Answer(absl::FailedPreconditionError("this server has no checkpoints"));
     if (!answer.has_value()) {
@@ -246,7 +248,7 @@ void Replicator::Load() {
       continue;
     }
     absl::Status loaded = answer->status();
-    if (loaded.ok()) loaded = data_.Load(slot, **answer);
+    if (loaded.ok()) loaded = data_.Load(slot, *std::move(*answer), checkpoint_lane_changes_);
     if (!loaded.ok()) {
       restored_ = absl::Status(loaded.code(), absl::StrCat("slot ", slot, " cannot be restored from checkpoint ",
                                                            checkpoint_, ": ", loaded.message()));

@@ -132,9 +132,10 @@ class Replicator {
     std::vector<float> values;
     std::vector<std::uint8_t> counts;
     bool import = false;
+    bool other_lanes = false;  // than here: values are left out
   };
   // Takes its bytes off the front of `section`.
-  static bool DecodeEntry(const wire::Repl::Entry& entry, std::string_view* section, Entry* out);
+  bool DecodeEntry(const wire::Repl::Entry& entry, std::string_view* section, Entry* out) const;
   void ApplyEntry(const Entry& entry, IncomingStream& stream);
   void ApplySnap(const Message& message, IncomingStream& stream, Outbox& outbox);
   void AfterRack(Peer& peer, const OutgoingStream& stream);
@@ -153,6 +154,7 @@ class Replicator {
   std::uint64_t epoch_ = 0;
   std::uint64_t gen_ = 0;
   std::uint64_t checkpoint_ = 0;  // from which slots that begin in this gen begin; 0: from nothing
+  std::size_t checkpoint_lane_changes_ = 0;  // that it has
   absl::Status restored_;
   std::map<NodeId, Address> addresses_;
   std::vector<std::unique_ptr<OutgoingStream>> outgoing_;  // null: dropped

@@ -41,7 +41,12 @@ bool Replicator::OnConfig(const Message& message, MonotonicTime now, Outbox& out
   Flush(now, outbox);  // pushes of this gen are to go as such
   for (const wire::Routing::Shard& node : config.nodes()) addresses_[node.node()] = node.endpoint();
   if (message.body.gen() > gen_) BeginGen(message.body.gen());
+  if (const absl::Status lanes = data_.FollowLanes(config.lane_changes()); !lanes.ok()) {
+    restored_ = lanes;  // the job cannot go on
+    return true;
+  }
   checkpoint_ = config.checkpoint();
+  checkpoint_lane_changes_ = config.checkpoint_lane_changes();
   std::set<SlotIndex> lost;
   for (const NumberedSlotConfig& entry : *slots) ApplyConfig(entry.slot, entry.config, &lost);
   epoch_ = message.body.epoch();

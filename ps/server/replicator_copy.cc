@@ -55,7 +55,7 @@ bool Replicator::ApplyItem(const Message& message, IncomingStream& stream, Outbo
   return true;
 }
 
-bool Replicator::DecodeEntry(const wire::Repl::Entry& entry, std::string_view* section, Entry* out) {
+bool Replicator::DecodeEntry(const wire::Repl::Entry& entry, std::string_view* section, Entry* out) const {
   const auto take = [&](std::size_t bytes) {
     const std::string_view taken = section->substr(0, bytes);
     section->remove_prefix(taken.size());
@@ -65,16 +65,16 @@ bool Replicator::DecodeEntry(const wire::Repl::Entry& entry, std::string_view* s
       !DecodeKeys(take(entry.key_bytes()), entry.count(), out->keys).ok()) {
     return false;
   }
-  out->values.resize(out->keys.size());
-  if (!DecodeValues(entry.format(), take(entry.value_bytes()), absl::MakeSpan(out->values)).ok()) return false;
-  out->counts.clear();
-  if (entry.has_counts()) {
-    const std::string_view counts = take(out->keys.size());
-    if (counts.size() != out->keys.size()) return false;
-    out->counts.assign(counts.begin(), counts.end());
-  }
+  const std::string_view values = take(entry.value_bytes());
+  const std::string_view counts = take(entry.has_counts() ? out->keys.size() : 0);
+  if (counts.size() != (entry.has_counts() ? out->keys.size() : 0)) return false;
   out->name = {entry.name().pass(), entry.name().chunk(), entry.name().batch()};
   out->import = entry.import();
+  out->other_lanes = entry.lane_changes() != data_.lanes.changes();
+  if (out->other_lanes) return true;
+  out->values.resize(out->keys.size() * (entry.import() ? 1 : data_.table.lanes()));
+  if (!DecodeValues(entry.format(), values, absl::MakeSpan(out->values)).ok()) return false;
+  out->counts.assign(counts.begin(), counts.end());
   return true;
 }
 
@@ -89,6 +89,7 @@ void Replicator::ApplyEntry(const Entry& entry, IncomingStream& stream) {
   KeyRange accepted;  // neighbouring runs are applied together
   ForEachSlotRun(entry.keys, {0, entry.keys.size()}, data_.table.options().slot_bits,
                  [&](SlotIndex slot, KeyRange run) {
+                   if (source_[slot] == &stream && entry.other_lanes) source_[slot] = nullptr;  // it lacks this push
                    if (source_[slot] == &stream) {
                      if (accepted.end != run.begin) {
                        apply(accepted);
@@ -109,13 +110,14 @@ void Replicator::ApplySnap(const Message& message, IncomingStream& stream, Outbo
   const SlotIndex slot = snap.slot();
   SlotState& state = states_[slot];
   const bool old = snap.term() < state.term || snap.sync_id() < state.sync_id ||
+                   snap.lane_changes() != data_.lanes.changes() ||
                    (state.role == Role::kPrimary && state.term >= snap.term());
   if (old) {
     stream.refused().insert(slot);
     return;
   }
   const absl::StatusOr<SlotImage> image = DecodeSlotImage(message.sections[0]);
-  const absl::Status loaded = image.ok() ? data_.Load(slot, *image) : image.status();
+  const absl::Status loaded = image.ok() ? data_.Load(slot, *image, snap.lane_changes()) : image.status();
   if (!loaded.ok()) {
     LOG(ERROR) << "slot " << slot << ": " << loaded;
     stream.refused().insert(slot);

@@ -117,7 +117,7 @@ std::optional<Message> Shard::Pull(const Message& message) {
   if (!pull.stepped() && keys->empty()) {
     return Refuse(message, wire::Error::MALFORMED, "pull: no keys");
   }
-  values_.resize(keys->size());
+  values_.resize(keys->size() * data_.table.lanes());
   if (pull.stepped()) {
     const Step step = StepOf(pull.name(), pull.round());
     if (!steps_.Ready(step)) return std::nullopt;
@@ -148,7 +148,7 @@ SharedKeys Shard::ReadPush(const Message& message, Message* error) {
     return nullptr;
   }
   const std::size_t first = push.keys().cached() ? 0 : 1;
-  values_.resize(keys->size());
+  values_.resize(keys->size() * data_.table.lanes());
   const absl::Status decoded =
       DecodeValues(push.format(), message.sections[first], absl::MakeSpan(values_));
   if (!decoded.ok()) {

@@ -65,6 +65,8 @@ class Shard {
   std::optional<Message> Pull(const Message& message);  // nullopt: its step has not come yet
   void Push(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
   Message Export(const Message& message);
+  Message Count(const Message& message);  // of an export: its entries alone
+  Message RefuseExport(const Message& message, Replicator::Serving serving);
   void Import(const Address& from, const Message& message, MonotonicTime now, Outbox& outbox);
 
   // The keys and values of a push; null, and *error the reply, where something is wrong.

@@ -8,6 +8,12 @@
 #include "ps/server/slot_restorer.h"
 
 namespace ps {
+namespace {
+
+// Of a plan, which lists none where there is one.
+bool IsNumberOfLanes(int lanes) { return lanes == 0 || lanes == 2 || lanes == 4 || lanes == 8 || lanes == 16; }
+
+}  // namespace
 
 void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime now,
                              Outbox& outbox) {
@@ -79,10 +85,10 @@ void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
   constexpr std::uint32_t kMostMinCount = 255;  // what the admission filter counts to
   if (plan.slot_bits() < 1 || plan.slot_bits() > kMaxSlotBits ||
       plan.optimizer() > static_cast<std::uint32_t>(Optimizer::kSgd) ||
-      plan.min_count() > kMostMinCount) {
+      plan.min_count() > kMostMinCount || !IsNumberOfLanes(plan.lanes_size())) {
     finished_ = true;
     status_ = absl::InvalidArgumentError(
-        "the scheduler's plan has an impossible slot_bits, optimizer or min_count");
+        "the scheduler's plan has an impossible slot_bits, optimizer, min_count or number of lanes");
     return;
   }
   Shard::Options options;
@@ -95,7 +101,10 @@ void ShardMachine::OnWelcome(const wire::Welcome& welcome) {
                              .l1 = plan.l1(),
                              .l2 = plan.l2(),
                              .newton = plan.newton()};
-  options.table.layout = EntryLayout::For(options.table.optimizer.type);
+  for (const wire::LaneSetting& lane : plan.lanes()) {
+    options.table.lanes.push_back(SettingOf(lane, options.table.optimizer.type));
+  }
+  options.table.layout = EntryLayout::For(options.table.optimizer.type, std::max(1, plan.lanes_size()));
   options.table.min_count = std::max(1, static_cast<int>(plan.min_count()));
   options.replication = options_.replication;
   options.replication.self = welcome.node();

@@ -3,7 +3,6 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/optimizer.h"
 #include "ps/server/shard.h"
 #include "ps/wire/value_codec.h"
 
@@ -12,8 +11,8 @@ namespace ps {
 Message Shard::Export(const Message& message) {
   const wire::Export& request = message.body.export_();
   if (request.end_slot() > data_.table.slots() || request.first_slot() > request.end_slot() ||
-      request.limit() == 0) {
-    return Refuse(message, wire::Error::MALFORMED, "export: slots or limit");
+      request.limit() == 0 || request.lane() >= static_cast<std::uint32_t>(data_.table.lanes())) {
+    return Refuse(message, wire::Error::MALFORMED, "export: slots, limit or lane");
   }
   if (message.body.gen() != replicator_.gen()) {
     return Refuse(message, wire::Error::RETRY, "export: another gen");
@@ -22,20 +21,18 @@ Message Shard::Export(const Message& message) {
   if (message.body.epoch() > replicator_.epoch()) {
     return Refuse(message, wire::Error::RETRY, "export: a newer configuration is on its way");
   }
+  if (request.count()) return Count(message);
+  const auto lane = static_cast<int>(request.lane());
   std::vector<std::pair<Key, float>> page;
   std::uint64_t entries = 0;
   SlotIndex slot = request.first_slot();
   for (; slot < request.end_slot() && page.size() < request.limit(); ++slot) {
     const Replicator::Serving serving = replicator_.serving(slot);
-    if (serving != Replicator::Serving::kReady) {
-      return Refuse(message,
-                    serving == Replicator::Serving::kNot ? wire::Error::MOVED : wire::Error::RETRY,
-                    "export: a slot is not of this shard, or not ready");
-    }
+    if (serving != Replicator::Serving::kReady) return RefuseExport(message, serving);
     const std::size_t begin = page.size();
     std::as_const(data_.table).ForEachInSlot(slot, [&](Key key, const float* state) {
       ++entries;
-      const float weight = WeightOf(options_.table.optimizer, state);
+      const float weight = data_.table.WeightOfLane(state, lane);
       if (weight != 0) page.emplace_back(key, weight);
     });
     std::sort(page.begin() + begin, page.end());
@@ -55,6 +52,28 @@ Message Shard::Export(const Message& message) {
   reply.sections.push_back(EncodeKeys(keys));
   reply.sections.push_back(EncodeValues(wire::F32, weights));
   return reply;
+}
+
+Message Shard::Count(const Message& message) {
+  const wire::Export& request = message.body.export_();
+  Message reply;
+  reply.body.set_request(message.body.request());
+  wire::ExportReply& body = *reply.body.mutable_export_reply();
+  std::uint64_t entries = 0;
+  for (SlotIndex slot = request.first_slot(); slot < request.end_slot(); ++slot) {
+    const Replicator::Serving serving = replicator_.serving(slot);
+    if (serving != Replicator::Serving::kReady) return RefuseExport(message, serving);
+    entries += data_.table.slot_size(slot);
+  }
+  body.set_next_slot(request.end_slot());
+  body.set_entries(entries);
+  reply.sections = {EncodeKeys({}), EncodeValues(wire::F32, {})};
+  return reply;
+}
+
+Message Shard::RefuseExport(const Message& message, Replicator::Serving serving) {
+  return Refuse(message, serving == Replicator::Serving::kNot ? wire::Error::MOVED : wire::Error::RETRY,
+                "export: a slot is not of this shard, or not ready");
 }
 
 void Shard::Import(const Address& from, const Message& message, MonotonicTime now,

@@ -8,35 +8,47 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "ps/server/lane_history.h"
 #include "ps/server/push_ledger.h"
 #include "ps/table/slot_image.h"
 #include "ps/table/slot_table.h"
 
 namespace ps {
 
-// A push, or weights to start from. Spans are of one length, counts may be empty (1 each).
+// A push, or weights to start from. A key has as many values as the table has lanes, and one weight;
+// counts may be empty (1 each).
 struct Gradients {
   absl::Span<const Key> keys;
   absl::Span<const float> values;
   absl::Span<const std::uint8_t> counts;
   bool weights = false;  // values are weights to start from
+
+  std::size_t width() const { return keys.empty() ? 1 : values.size() / keys.size(); }
+  absl::Span<const float> ValuesOf(KeyRange range) const {
+    return values.subspan(range.begin * width(), (range.end - range.begin) * width());
+  }
 };
 
 struct SlotData {
   explicit SlotData(const SlotTable::Options& options)
-      : table(options), ledger(options.slot_bits), seq(std::size_t{1} << options.slot_bits, 0) {}
+      : table(options), ledger(options.slot_bits), seq(std::size_t{1} << options.slot_bits, 0), lanes(options) {}
 
   // Applies [range) of the gradients, without a duplicate check.
   void Apply(const Gradients& gradients, KeyRange range);
   SlotIndex SlotOfKey(Key key) const { return SlotOf(key, table.options().slot_bits); }
 
   SlotImage Image(SlotIndex slot) const;
-  absl::Status Load(SlotIndex slot, const SlotImage& image);
+  // Of a slot as it was after so many changes of lanes.
+  absl::Status Load(SlotIndex slot, SlotImage image, std::size_t lane_changes);
+  // The lanes are those after these changes from now on. Fewer than there were: all slots begin anew.
+  // InvalidArgument, and nothing changed, for changes that cannot be.
+  absl::Status FollowLanes(const google::protobuf::RepeatedPtrField<wire::LaneChange>& changes);
   void Clear(SlotIndex slot);
 
   SlotTable table;
   PushLedger ledger;
   std::vector<std::uint64_t> seq;  // a slot: log entries applied
+  LaneHistory lanes;
 };
 
 // Calls visit(slot, range) for the runs of sorted keys that belong to one slot.

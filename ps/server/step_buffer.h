@@ -9,9 +9,10 @@
 // diverges.)
 //
 // Pulls name the step they need. A batch is pushed only after every shard has answered its pull,
-// that is, has committed the step before; so no shard is ever more than one step ahead of another,
-// and a worker that takes over a dead one's chunk needs at most the weights before the last commit.
-// Those are kept. One thread.
+// that is, has committed the step before; so no shard is ever more than one step ahead of another.
+// But a worker that takes over a dead one's chunk does all batches again of which the scheduler has
+// not heard, and what it predicts of them counts: the weights before each step of a round are kept
+// until the next round, which begins when the scheduler has heard of all. One thread.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +44,7 @@ struct Contribution {
   std::uint32_t chunk = 0;
   bool last_of_chunk = false;        // no further batch of this chunk follows
   SharedKeys keys;                   // may be empty, never null
-  std::vector<float> gradients;      // one a key
+  std::vector<float> gradients;      // as many a key as the table has lanes
   std::vector<std::uint8_t> counts;  // rows a key; empty: 1 each
 };
 
@@ -63,9 +64,8 @@ class StepBuffer {
   // Whether all steps before `step` are committed.
   bool Ready(const Step& step) const;
 
-  // The weights that `step` starts from. Requires Ready(step). Of steps before the last committed
-  // one the weights are gone; every shard has applied those, so what is computed from the present
-  // ones is skipped.
+  // The weights that `step` starts from. Requires Ready(step). Those of earlier rounds are gone;
+  // nobody waits for what is computed from the present ones.
   void Pull(const SlotTable& table, const Step& step, absl::Span<const Key> keys,
             absl::Span<float> weights) const;
 
@@ -78,7 +78,7 @@ class StepBuffer {
     std::vector<float> gradients;
     std::vector<std::uint8_t> counts;
   };
-  static Sum Merge(Sum sum, const Contribution& next);
+  static Sum Merge(Sum sum, const Contribution& next, std::size_t lanes);
 
   bool open_ = false;  // between the first push of a round and the commit of its last step
   bool any_committed_ = false;
@@ -86,9 +86,14 @@ class StepBuffer {
   RoundChunks round_;        // open
   std::vector<bool> ended_;  // open: chunks whose last batch is committed
   std::map<std::uint32_t, Contribution> contributions_;
-  Step last_;                         // the last committed step
-  std::vector<Key> touched_;          // by the last commit, ascending
-  std::vector<float> weight_before_;  // one an element of touched_
+  Step last_;  // the last committed step
+  struct Before {
+    Step step;
+    std::vector<Key> keys;       // that it touched, ascending
+    std::vector<float> weights;  // of them before it, every lane
+  };
+  std::vector<Before> before_;  // of the committed steps of a round, ascending
+  std::vector<std::vector<float>> spare_;  // memory of earlier rounds
 };
 
 }  // namespace ps

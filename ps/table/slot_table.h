@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "kernels/lane_learner.h"
 #include "kernels/optimizer.h"
 #include "ps/base/key.h"
 #include "ps/table/bucket_array.h"
@@ -34,6 +35,8 @@ class SlotTable {
     int slot_bits = kDefaultSlotBits;
     EntryLayout layout;
     OptimizerParams optimizer;
+    // Of a table of several lanes, the setting of each, all of one type; empty: `optimizer` is the only one.
+    std::vector<OptimizerParams> lanes;
     int min_count = 1;               // a key enters on its min_count-th push; 1: at once
   };
   explicit SlotTable(const Options& options);
@@ -41,10 +44,13 @@ class SlotTable {
   SlotTable(const SlotTable&) = delete;
   SlotTable& operator=(const SlotTable&) = delete;
 
-  // weights[i] = weight of keys[i] in lane 0; 0 for absent keys. Never inserts.
+  int lanes() const { return options_.layout.lanes; }
+
+  // The weights of each key, lanes() side by side; 0 for absent keys. Never inserts.
   void Pull(absl::Span<const Key> keys, absl::Span<float> weights) const;
 
-  // Applies gradients[i] to keys[i] (distinct, non-zero keys), inserting what is absent and admitted.
+  // Applies the gradients of each key, lanes() side by side, to it (distinct, non-zero keys), inserting what is absent
+  // and admitted.
   void Push(absl::Span<const Key> keys, absl::Span<const float> gradients);
 
   // As Push, for keys counted several times at once: admission sees counts[i] appearances.
@@ -55,6 +61,17 @@ class SlotTable {
   const float* Find(Key key) const;
   // Inserts the key (zero state) if absent, bypassing admission: warm start, restore, copies.
   float* FindOrInsert(Key key);
+
+  // Of an entry of this table.
+  float WeightOfLane(const float* state, int lane) const;
+  // Makes a new entry stand for a weight in every lane: a warm start.
+  void SetWeight(float weight, float* state) const;
+
+  // Other lanes, at most as many: each is one that there was, as it was or (FTRL) reborn under its new setting. Memory of
+  // lanes that are no more is given back.
+  void ChangeLanes(std::vector<OptimizerParams> lanes, absl::Span<const LaneOrigin> origins);
+  // Without any entries, these lanes.
+  void Restart(std::vector<OptimizerParams> lanes);
 
   // Calls visit(key, state) for all entries of a slot, in unspecified order.
   void ForEachInSlot(SlotIndex slot, const std::function<void(Key, float*)>& visit);
@@ -76,13 +93,38 @@ class SlotTable {
   const Options& options() const { return options_; }
 
  private:
+  const OptimizerParams& params(int lane) const {
+    return options_.lanes.empty() ? options_.optimizer : options_.lanes[lane];
+  }
+  static void SetLanes(std::vector<OptimizerParams> lanes, Options* options);
+  // Calls visit with the kernel of these lanes, of which there are several.
+  template <typename Visit>
+  void WithLanes(const Visit& visit) const;
+  // Calls apply(i, state) for each key that has an entry or gets one. `counts` as in Push.
+  template <typename Apply>
+  void UpdateAll(absl::Span<const Key> keys, absl::Span<const std::uint8_t> counts, const Apply& apply);
   // State of the key, inserted when it is absent and admitted; null otherwise.
   float* Admit(Key key, unsigned count, std::byte* free_bucket, bool* grew);
 
   Options options_;
-  BucketArray buckets_;
+  std::unique_ptr<BucketArray> buckets_;
   std::unique_ptr<AdmissionFilter> filter_;   // null when every key is admitted at once
   std::size_t size_ = 0;
+};
+
+// What becomes of the entries of a table when its lanes change (SlotTable::ChangeLanes).
+class LaneChanger {
+ public:
+  LaneChanger(const SlotTable::Options& before, absl::Span<const OptimizerParams> after,
+              absl::Span<const LaneOrigin> origins);
+  std::size_t floats_before() const { return static_cast<std::size_t>(layout_.state_floats()); }
+  // Rewrites entries, one after the other, in place.
+  void Apply(std::size_t entries, float* states) const;
+
+ private:
+  const std::vector<OptimizerParams> before_, after_;
+  const std::vector<LaneOrigin> origins_;
+  const EntryLayout layout_;
 };
 
 }  // namespace ps

@@ -40,7 +40,7 @@ TEST(BatchBuilder, AgreesWithASortedMap) {
     RowRange rows{random() % (block.rows() + 1), 0};
     rows.end = rows.begin + random() % (block.rows() - rows.begin + 1);
     const bool bias = seed % 2 == 0;
-    builder.Build(block, rows, bias, &batch);
+    builder.Build(block, rows, bias, 1, &batch);
     std::map<Key, unsigned> model;
     for (std::size_t i = block.row_begin[rows.begin]; i < block.row_begin[rows.end]; ++i)
       ++model[block.key[i]];
@@ -85,7 +85,7 @@ TEST(LogisticModel, AgreesWithADoublePrecisionOracle) {
     const RowBlock block =
         RandomBlock(random, 1 + random() % 60, 40, false, trial % 2 == 0, trial % 3 == 0);
     Batch batch;
-    builder.Build(block, {0, block.rows()}, trial % 4 != 0, &batch);
+    builder.Build(block, {0, block.rows()}, trial % 4 != 0, 1, &batch);
     std::map<Key, double> weight, gradient;
     for (std::size_t i = 0; i < batch.keys.size(); ++i) {
       batch.weight[batch.id_at[i]] = static_cast<float>(random() % 200) / 100 - 1;
@@ -108,6 +108,33 @@ TEST(LogisticModel, AgreesWithADoublePrecisionOracle) {
     }
     for (std::size_t i = 0; i < batch.keys.size(); ++i) {
       ASSERT_NEAR(batch.gradient[batch.id_at[i]], gradient[batch.keys[i]], 1e-3);
+    }
+  }
+}
+
+// Several lanes at once are several batches, to the bit.
+TEST(LogisticModel, EveryLaneIsABatchOfItsOwn) {
+  const LogisticModel model;
+  BatchBuilder builder;
+  for (const int lanes : {2, 4, 8, 16}) {
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+      std::mt19937_64 random(seed);
+      const RowBlock block = RandomBlock(random, random() % 200, 300, false, seed % 2 == 0, seed % 3 == 0);
+      Batch all, one;
+      builder.Build(block, {0, block.rows()}, seed % 4 != 0, lanes, &all);
+      builder.Build(block, {0, block.rows()}, seed % 4 != 0, 1, &one);
+      for (float& weight : all.weight) weight = static_cast<float>(random() % 1000) / 300 - 1.5f;
+      std::vector<float> margins, alone;
+      model.Compute(&all, &margins);
+      ASSERT_EQ(margins.size(), block.rows() * lanes);
+      for (int k = 0; k < lanes; ++k) {
+        for (std::size_t id = 0; id < one.weight.size(); ++id) one.weight[id] = all.weight[id * lanes + k];
+        model.Compute(&one, &alone);
+        for (std::size_t r = 0; r < alone.size(); ++r) ASSERT_EQ(margins[r * lanes + k], alone[r]);
+        for (std::size_t id = 0; id < one.gradient.size(); ++id) {
+          ASSERT_EQ(all.gradient[id * lanes + k], one.gradient[id]) << lanes << " lanes, lane " << k;
+        }
+      }
     }
   }
 }

@@ -50,6 +50,30 @@ TEST(ChunkLedger, ARoundIsLeasedWhenTheOneBeforeIsDone) {
   EXPECT_EQ(ledger.Lease(2, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{2, 3}));
 }
 
+TEST(ChunkLedger, NothingIsBegunBeyondAStop) {
+  ChunkLedger ledger({.chunks = 5, .lease_limit = seconds(10)});
+  ledger.StopAt(3);
+  EXPECT_EQ(ledger.Lease(1, {}, 2, 2, seconds(0)), (std::vector<std::uint32_t>{0, 1}));
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 2, seconds(0)), (std::vector<std::uint32_t>{2}));
+  ledger.Report(2, 2, 1, 1, seconds(1));
+  ledger.Report(1, 0, 1, 1, seconds(1));
+  EXPECT_FALSE(ledger.AtStop());
+  ledger.Release(1);  // what was begun is done by others
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 2, seconds(1)), (std::vector<std::uint32_t>{1}));
+  ledger.Report(2, 1, 1, 1, seconds(1));
+  EXPECT_TRUE(ledger.AtStop());
+  EXPECT_TRUE(ledger.WoundDown());
+  ledger.StopAt(5);
+  EXPECT_FALSE(ledger.AtStop());
+  EXPECT_EQ(ledger.Lease(2, {}, 9, 2, seconds(1)), (std::vector<std::uint32_t>{3, 4}));
+  ledger.Report(2, 3, 1, 1, seconds(1));
+  ledger.Report(2, 4, 1, 1, seconds(1));
+  EXPECT_TRUE(ledger.AtStop()) << "the end of the pass";
+  ledger.BeginPass(1);
+  EXPECT_FALSE(ledger.AtStop());
+  EXPECT_EQ(ledger.Lease(1, {}, 9, 9, seconds(2)).size(), 5u);
+}
+
 TEST(ChunkLedger, WindingDownFinishesWhatIsBegun) {
   ChunkLedger ledger({.chunks = 5, .lease_limit = seconds(10)});
   ledger.Lease(1, {}, 2, 2, seconds(0));

@@ -1,10 +1,20 @@
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 #include <string>
 
+#include "absl/strings/numbers.h"
+#include "glog/logging.h"
 #include "tests/cluster/simulated_cluster.h"
 
 namespace ps {
+
+std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  std::uint64_t value = otherwise;
+  if (text != nullptr && !absl::SimpleAtoi(text, &value)) LOG(FATAL) << name << " is not a number";
+  return value;
+}
 
 MadeData MadeData::Make(std::uint64_t seed, std::uint32_t chunks, std::size_t most_rows,
                         std::uint64_t keys) {
@@ -49,9 +59,20 @@ std::map<Key, double> MadeData::Frequencies() const {
 void CountingModel::Compute(Batch* batch, std::vector<float>* margins) const {
   ++*computed_;
   std::fill(batch->gradient.begin(), batch->gradient.end(), 0.0f);
-  for (std::uint32_t id : batch->feature_id) batch->gradient[id] += 1;
-  if (batch->bias) batch->gradient[batch->bias_id] += static_cast<float>(batch->rows.size());
-  margins->assign(batch->rows.size(), 0.0f);
+  const auto add = [batch](std::uint32_t id, std::size_t count) {
+    for (int k = 0; k < batch->lanes; ++k) batch->gradient[id * batch->lanes + k] += static_cast<float>(count);
+  };
+  for (std::uint32_t id : batch->feature_id) add(id, 1);
+  if (batch->bias) add(batch->bias_id, batch->rows.size());
+  margins->assign(batch->rows.size() * batch->lanes, 0.0f);
+}
+
+void SimulatedResult::Begin(const SimulatedJob& job, const MadeData& data) {
+  stepped = job.staleness == 0;
+  lanes = job.lanes;
+  if (lanes_seed == 0) lanes_seed = job.seed;
+  chunks = static_cast<std::uint32_t>(data.chunks.size());
+  round_chunks = stepped ? job.chunks_per_round : 1;
 }
 
 bool SimulatedResult::OnPassEnd(const PassReport& report) {
@@ -62,9 +83,47 @@ bool SimulatedResult::OnPassEnd(const PassReport& report) {
 absl::Status SimulatedResult::OnResume(const std::string& state, const PassReport& report) {
   ++resumed;
   const std::size_t told = std::stoul(state);
+  const std::size_t changed = std::stoul(state.substr(state.find(' ')));
+  if (changed > changes.size()) broken = "a change of lanes that nobody made";
+  changes.resize(std::min(changed, changes.size()));
+  changed_at.resize(changes.size());
   if (passes.size() < told || told < report.pass) broken = "a pass that is done was never told";
   passes.resize(told);  // those after it are told again
   return absl::OkStatus();
+}
+
+std::vector<OptimizerParams> CountingLanes(int lanes) {
+  std::vector<OptimizerParams> settings;
+  for (int k = 0; k < lanes; ++k) settings.push_back({Optimizer::kSgd, -static_cast<float>(k + 1), 1});
+  return settings;
+}
+
+std::vector<OptimizerParams> SimulatedResult::NowLanes() const {
+  return changes.empty() ? CountingLanes(lanes) : changes.back().settings;
+}
+
+std::uint32_t SimulatedResult::NextLook(std::uint32_t pass, std::uint32_t chunk) {
+  if (lanes == 1) return JobEvents::NextLook(pass, chunk);
+  const std::uint32_t unit = round_chunks * (1 + (lanes_seed + pass) % 3);
+  return std::min((chunk + unit - 1) / unit * unit, std::max(chunks, chunk));
+}
+
+std::size_t SimulatedResult::OnLook(std::uint32_t pass, std::uint32_t chunk, std::uint64_t) {
+  const std::pair look(pass, chunk);
+  const std::vector<OptimizerParams> before = NowLanes();
+  if ((changed_at.empty() || changed_at.back() < look) && before.size() > 1) {
+    std::mt19937_64 random(lanes_seed * 31 + pass * 1000 + chunk);
+    const std::size_t after = random() % 2 == 0 ? before.size() : before.size() / 2;
+    LaneChange change;
+    for (std::size_t k = 0; k < after; ++k) {
+      change.origins.push_back({static_cast<int>(random() % before.size()), false});
+      change.settings.push_back(before[change.origins.back().from]);
+    }
+    changes.push_back(std::move(change));
+    changed_at.push_back(look);
+  }
+  if (!stepped) return changes.size();
+  return std::upper_bound(changed_at.begin(), changed_at.end(), look) - changed_at.begin();
 }
 
 void SimulatedResult::OnWeights(absl::Span<const Key> k, absl::Span<const float> w) {

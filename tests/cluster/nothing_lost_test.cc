@@ -158,6 +158,16 @@ SimulatedJob SchedulerJobOf(std::uint64_t seed) {
   return job;
 }
 
+// The same of jobs whose lanes, each of which counts by a number of its own, change on the way.
+SimulatedJob LanesJobOf(std::uint64_t seed) {
+  SimulatedJob job = seed % 4 == 0   ? CheckpointJobOf(seed)
+                     : seed % 4 == 1 ? ScalingJobOf(seed)
+                     : seed % 4 == 2 ? SchedulerJobOf(seed)
+                                     : JobOf(seed);
+  job.lanes = 2 << seed / 4 % 4;
+  return job;
+}
+
 // What a checker saw, or nothing.
 std::string Violation(const SimulatedJob& job, const MadeData& data,
                       const SimulatedResult& result) {
@@ -170,6 +180,10 @@ std::string Violation(const SimulatedJob& job, const MadeData& data,
     }
   }
   std::map<Key, double> expected = data.Frequencies();
+  if (job.lanes > 1) {  // what the lane counts that leads
+    SimulatedResult copy = result;
+    for (auto& [key, count] : expected) count *= -copy.NowLanes()[copy.LeadingLane()].alpha;
+  }
   std::map<Key, double> got;
   for (std::size_t i = 0; i < result.keys.size(); ++i) got[result.keys[i]] = result.weights[i];
   for (auto& [key, count] : expected) {
@@ -193,6 +207,7 @@ struct Happened {
   int resumed = 0;
   int schedulers = 0;
   std::uint64_t checkpoints = 0;
+  std::uint64_t lane_changes = 0;
 };
 
 ::testing::AssertionResult Holds(std::uint64_t seed, const SimulatedJob& job, Happened* happened) {
@@ -204,13 +219,14 @@ struct Happened {
   happened->resumed += result.resumed;
   happened->schedulers += result.schedulers;
   happened->checkpoints += result.checkpoints;
+  happened->lane_changes += result.changes.size();
   const std::string violation = Violation(job, data, result);
   if (violation.empty()) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure()
          << violation << "\nreplay: PS_SEED=" << seed << " nothing_lost_test\n"
          << job.shards << " shards, " << job.workers << " workers, replicas " << job.replicas
          << ", staleness " << job.staleness << ", kills " << job.shard_kills << ", losses "
-         << job.total_losses << ", schedulers " << job.scheduler_kills << ", restarts " << job.restarts << ", drains " << job.drains << ", scalings " << job.scalings
+         << job.total_losses << ", schedulers " << job.scheduler_kills << ", restarts " << job.restarts << ", lanes " << job.lanes << ", drains " << job.drains << ", scalings " << job.scalings
          << ", rollbacks " << result.rollbacks;
 }
 
@@ -280,6 +296,13 @@ TEST(NothingLost, WhenTheSchedulerDiesAndComesBack) {
 TEST(NothingLost, ButForWhatADeadServerHadAcknowledgedAlone) { HoldsForAll(AckPrimaryJobOf, 300); }
 
 TEST(NothingLost, WithSlowWorkers) { HoldsForAll(SlowWorkersJobOf, 300); }
+
+TEST(NothingLost, WhileLanesChange) {
+  const Happened happened = HoldsForAll(LanesJobOf, 400);
+  if (std::getenv("PS_SEED") != nullptr) return;
+  EXPECT_GT(happened.rollbacks, 0);
+  EXPECT_GT(happened.lane_changes, 0u);
+}
 
 TEST(NothingLost, ServersThatLeaveInOrderTakeNothingWithThem) {
   const Happened happened = HoldsForAll(QuietScalingJobOf, 200);

@@ -1,11 +1,9 @@
 #include "tests/cluster/simulated_cluster.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "tests/cluster/made_source.h"
@@ -68,6 +66,17 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   plan.set_alpha(job.count ? -1.0f : 0.1f);
   plan.set_beta(1);
   plan.set_l1(job.count ? 0.0f : 0.05f);
+  if (job.lanes > 1) {
+    for (const OptimizerParams& setting : CountingLanes(job.lanes)) plan.add_lanes()->set_alpha(setting.alpha);
+  }
+  for (const OptimizerParams& setting : job.settings) {
+    wire::LaneSetting& lane = *plan.add_lanes();
+    lane.set_alpha(setting.alpha);
+    lane.set_beta(setting.beta);
+    lane.set_l1(setting.l1);
+    lane.set_l2(setting.l2);
+    lane.set_newton(setting.newton);
+  }
   plan.set_min_count(job.min_count);
   plan.set_batch_rows(job.batch_rows);
   plan.set_staleness(job.staleness);
@@ -120,6 +129,7 @@ Cluster::Cluster(const SimulatedJob& job, const MadeData& data, MemoryStorage& s
       shards_ever_(job.shards),
       workers_ever_(job.workers),
       network_(job.seed, job.faults) {
+  result->Begin(job, data);
   network_.AddNode("scheduler", scheduler_.get());
   for (int i = 0; i < job.shards - job.missing_shards; ++i) AddShard(i);
   for (int i = 0; i < job.workers; ++i) AddWorker(absl::StrCat("worker", i));
@@ -206,6 +216,7 @@ void Cluster::PlanSchedulerKills(SimulatedResult* result) {
       network_.RemoveNode("scheduler");
       store_->NextLeader();
       dead_schedulers_.push_back(std::move(scheduler_));
+      result->ForgetAll();
       scheduler_ = std::make_unique<SchedulerMachine>(
           SchedulerOptions(job_, data_, storage_, store_), result);
       result->schedulers += scheduler_->slots().started();
@@ -363,26 +374,25 @@ absl::Status Cluster::Run(MonotonicTime until, bool* killed) {
 
 }  // namespace
 
-std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  std::uint64_t value = otherwise;
-  if (text != nullptr && !absl::SimpleAtoi(text, &value)) LOG(FATAL) << name << " is not a number";
-  return value;
-}
-
 SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
   SimulatedResult result;
+  RunSimulatedJob(job, data, &result);
+  return result;
+}
+
+void RunSimulatedJob(const SimulatedJob& job, const MadeData& data, SimulatedResult* watcher) {
+  SimulatedResult& result = *watcher;
   MemoryStorage storage;
   std::mt19937_64 random(job.seed * 65537 + 5);
   SimulatedJob now = job;
   for (int restart = 0;; ++restart) {
     bool killed = false;
     const MonotonicTime until(random() % (2 * job.kills_within.count()));
-    Cluster cluster(now, data, storage, &result);
+    Cluster cluster(now, data, storage, watcher);
     result.status = cluster.Run(until, restart < job.restarts ? &killed : nullptr);
     result.checkpoints += cluster.checkpoints();
     result.ended = cluster.now();
-    if (!killed) return result;
+    if (!killed) return;
     now.seed = random();
     now.shards = 1 + static_cast<int>(random() % 4);
     now.workers = 1 + static_cast<int>(random() % 3);
@@ -390,7 +400,11 @@ SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
     now.faults.partitions.clear();  // of nodes that there may not be
     result.keys.clear();
     result.weights.clear();
-    if (ListCheckpoints(storage).value().empty()) result.passes.clear();
+    result.ForgetAll();
+    if (!ListCheckpoints(storage).value().empty()) continue;
+    result.passes.clear();
+    result.changes.clear();
+    result.changed_at.clear();
   }
 }
 

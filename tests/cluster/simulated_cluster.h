@@ -31,7 +31,8 @@ struct MadeData {
   std::map<Key, double> Frequencies() const;
 };
 
-// Pushes 1 for every occurrence of a key. With SGD and alpha -1 the weights are then the counts.
+// Pushes 1 for every occurrence of a key, in every lane. With SGD and alpha -1 the weights are then the counts; with
+// alpha -n, n times that.
 class CountingModel : public GradientModel {
  public:
   // Adds the batches it computes to *computed.
@@ -79,6 +80,8 @@ struct SimulatedJob {
   MonotonicTime checkpoint_every{0};  // zero: the job writes none
   int scheduler_kills = 0;  // at random times; another takes its place and its address
   int restarts = 0;  // the whole job is killed, and another, of other nodes, goes on from what is stored
+  std::vector<OptimizerParams> settings;  // of lanes of logistic regression
+  int lanes = 1;  // of a job that counts, at first; at random chunks some of them go on, in any order, until one is left
   MonotonicTime look_at{0};  // not zero: when SimulatedResult::computed is taken
 };
 
@@ -99,7 +102,18 @@ struct SimulatedResult : JobEvents {
   std::uint64_t checkpoints = 0;
   int schedulers = 0;  // that went on with the nodes of another
   int resumed = 0;  // jobs that went on from a checkpoint
+  // Of a job with lanes: where they change, as its coordinator would have it (LaneRace).
+  bool stepped = false;
+  int lanes = 1;
+  std::uint64_t lanes_seed = 0;
+  std::uint32_t chunks = 0, round_chunks = 1;
+  std::vector<LaneChange> changes;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> changed_at;
 
+  // The scheduler's process is another from here on: what it does not resume is forgotten.
+  virtual void ForgetAll() {}
+  // A job that this is to watch, the first or one that goes on.
+  void Begin(const SimulatedJob& job, const MadeData& data);
   void OnStarted() override { started = true; }
   void OnLearnt(const LearntRows& rows) override { rows_told += rows.labels.size(); }
   bool OnPassEnd(const PassReport& report) override;
@@ -110,8 +124,21 @@ struct SimulatedResult : JobEvents {
     weights.clear();
   }
   absl::Status OnResume(const std::string& state, const PassReport& report) override;
-  std::string SaveState() override { return std::to_string(passes.size()); }
+  std::string SaveState() override {
+    return std::to_string(passes.size()) + " " + std::to_string(changes.size());
+  }
+  std::uint32_t LeadingLane() override { return (lanes_seed + changes.size()) % NowLanes().size(); }
+  std::uint32_t NextLook(std::uint32_t pass, std::uint32_t chunk) override;
+  std::size_t OnLook(std::uint32_t pass, std::uint32_t chunk, std::uint64_t entries) override;
+  const std::vector<LaneChange>& LaneChanges() override { return changes; }
+  std::vector<OptimizerParams> NowLanes() const;
 };
+
+// Lane k of a job that counts: each occurrence as k + 1.
+std::vector<OptimizerParams> CountingLanes(int lanes);
+
+// The same with the coordinator's part by somebody else; `result` is filled.
+void RunSimulatedJob(const SimulatedJob& job, const MadeData& data, SimulatedResult* result);
 
 // Runs the job to its end; status is DeadlineExceeded when it hangs (in virtual time).
 SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data);

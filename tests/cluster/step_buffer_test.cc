@@ -57,6 +57,32 @@ TEST(StepBuffer, AStepIsAppliedWhenEveryChunkHasCome) {
   EXPECT_TRUE(steps.Ready({1, 0, 0}));
 }
 
+TEST(StepBuffer, EveryLaneIsSummedByItself) {
+  SlotTable::Options options;
+  options.slot_bits = 2;
+  options.optimizer = {.type = Optimizer::kSgd, .alpha = -1};
+  options.lanes = {options.optimizer, {.type = Optimizer::kSgd, .alpha = -2}};
+  options.layout = EntryLayout::For(Optimizer::kSgd, 2);
+  SlotTable table(options);
+  StepBuffer steps;
+  const RoundChunks round{0, 2};
+  steps.Add({0, 0, 0}, round, Part(0, {1, 2}, {1, 10, 2, 20}));
+  steps.Add({0, 0, 0}, round, Part(1, {2, 3}, {3, 30, 4, 40}));
+  EXPECT_TRUE(steps.Commit(table));
+  const std::vector<Key> keys = {1, 2, 3};
+  std::vector<float> weights(6);
+  table.Pull(keys, absl::MakeSpan(weights));
+  EXPECT_EQ(weights, (std::vector<float>{1, 20, 5, 100, 4, 80}));
+  // Whoever is one step behind sees what there was before.
+  steps.Add({0, 0, 1}, round, Part(0, {2}, {1, 1}, true));
+  steps.Add({0, 0, 1}, round, Part(1, {}, {}, true));
+  EXPECT_TRUE(steps.Commit(table));
+  steps.Pull(table, {0, 0, 1}, keys, absl::MakeSpan(weights));
+  EXPECT_EQ(weights, (std::vector<float>{1, 20, 5, 100, 4, 80}));
+  steps.Pull(table, {0, 1, 0}, keys, absl::MakeSpan(weights));
+  EXPECT_EQ(weights, (std::vector<float>{1, 20, 6, 102, 4, 80}));
+}
+
 TEST(StepBuffer, RepetitionsAndContradictionsAreNotKept) {
   SlotTable table = MakeTable();
   StepBuffer steps;
@@ -74,6 +100,30 @@ TEST(StepBuffer, RepetitionsAndContradictionsAreNotKept) {
   EXPECT_EQ(steps.Add({0, 2, 0}, round, Part(5, {1}, {1}, true)), Accepted::kRepeated);
   EXPECT_EQ(steps.Add({0, 1, 0}, {2, 2}, Part(2, {1}, {1}, true)), Accepted::kRepeated);
   EXPECT_EQ(Weight(table, 1), 2);
+}
+
+// As one that takes over a chunk of whose batches the scheduler has not heard.
+TEST(StepBuffer, EveryStepOfARoundIsSeenAsItWas) {
+  SlotTable table = MakeTable();
+  StepBuffer steps;
+  const std::vector<Key> keys = {5, 10, 20, 30};
+  std::vector<std::vector<float>> seen;
+  std::vector<float> weights(4);
+  for (std::uint32_t batch = 0; batch < 4; ++batch) {
+    table.Pull(keys, absl::MakeSpan(weights));
+    seen.push_back(weights);
+    ASSERT_EQ(steps.Add({0, 0, batch}, {0, 1}, Part(0, {10, 20 + batch % 2 * 10}, {1, 2}, batch == 3)), Accepted::kBuffered);
+    ASSERT_TRUE(steps.Commit(table));
+  }
+  for (std::uint32_t batch = 0; batch < 4; ++batch) {
+    steps.Pull(table, {0, 0, batch}, keys, absl::MakeSpan(weights));
+    EXPECT_EQ(weights, seen[batch]) << batch;
+  }
+  // With the next round they are forgotten.
+  ASSERT_EQ(steps.Add({0, 1, 0}, {1, 1}, Part(1, {10}, {1}, true)), Accepted::kBuffered);
+  ASSERT_TRUE(steps.Commit(table));
+  steps.Pull(table, {0, 1, 0}, keys, absl::MakeSpan(weights));
+  EXPECT_EQ(weights, (std::vector<float>{0, 4, 4, 4}));
 }
 
 TEST(StepBuffer, AWorkerOneStepBehindSeesTheWeightsOfItsStep) {

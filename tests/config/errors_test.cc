@@ -255,12 +255,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{std::string(kData) + "model: {type: gbdt, tune: auto}\n",
              "job.yaml:2: model.tune: only for model.type lr; trees are tuned by the section tune, "
              "as in tune: {budget: 15m}"},
-        Case{std::string(kData) + "model: {tune: auto}\ncluster: {servers: 2, workers: 2}\n",
-             "job.yaml:2: model.tune: auto trains in one process in this version; remove "
-             "cluster.servers and workers"},
-        Case{std::string(kData) + "model: {tune: auto}\ntrain: {staleness: 0}\n",
-             "job.yaml:2: model.tune: auto learns row by row in this version; remove "
-             "train.staleness: 0"}));
+        Case{std::string(kData) + "model: {tune: auto}\ncluster: {servers: 2, workers: 2, values: int8}\n",
+             "job.yaml:3: cluster.values: int8 does not go with model.tune: auto; use bf16 or f32"},
+        Case{std::string(kData) + "cluster: {lanes: 3}\n",
+             "job.yaml:2: cluster.lanes: expected 2, 4, 8 or 16, got 3"}));
 
 constexpr char kTrees[] =
     "data: {train: {files: [a.svm]}, split: {valid: 0.1}}\nmodel: {type: gbdt}\n";

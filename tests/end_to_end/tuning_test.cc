@@ -101,17 +101,6 @@ TEST_F(TuningTest, CompressedRowsEndInAboutTheSameModel) {
   EXPECT_EQ(ReadText(place_ / "out/tuning.json"), trace);
 }
 
-TEST_F(TuningTest, AClusterIsRefusedWithTheWayAround) {
-  for (const std::vector<std::string>& how :
-       std::vector<std::vector<std::string>>{{"--local", "1x1"},
-                                             {"--set", "train.staleness=0"},
-                                             {"--set", "cluster={servers: 1, workers: 1}"}}) {
-    const Finished run = Train(how);
-    EXPECT_EQ(run.exit_code, 2) << how[0] << ": " << run.err;
-    EXPECT_THAT(run.err, AllOf(HasSubstr("model.tune"), HasSubstr("remove"))) << how[0];
-  }
-}
-
 TEST_F(TuningTest, WhenEverySettingDivergesTheJobSaysWhatToLookAt) {
   // FTRL keeps its steps short whatever the data: it takes weights to start from that are beyond
   // all bounds.

@@ -107,6 +107,7 @@ TEST(SlotTable, ManyLanes) {
   for (int lanes : {2, 4, 8, 16}) {
     SlotTable::Options options;
     options.layout = EntryLayout::For(Optimizer::kFtrl, lanes);
+    options.lanes.resize(lanes);
     SlotTable table(options);
     for (int i = 0; i < 50'000; ++i) {
       float* state = table.FindOrInsert(IndexKey(i));

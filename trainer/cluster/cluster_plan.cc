@@ -50,6 +50,26 @@ ScalePolicy PolicyOf(const ScaleConfig& config) {
   return policy;
 }
 
+// One setting is a plan of one lane like any other.
+void SetLanes(const std::vector<OptimizerParams>& lanes, wire::Plan* plan) {
+  if (lanes.empty()) return;
+  plan->set_optimizer(static_cast<std::uint32_t>(lanes[0].type));
+  plan->set_alpha(lanes[0].alpha);
+  plan->set_beta(lanes[0].beta);
+  plan->set_l1(lanes[0].l1);
+  plan->set_l2(lanes[0].l2);
+  plan->set_newton(lanes[0].newton);
+  if (lanes.size() == 1) return;
+  for (const OptimizerParams& lane : lanes) {
+    wire::LaneSetting& setting = *plan->add_lanes();
+    setting.set_alpha(lane.alpha);
+    setting.set_beta(lane.beta);
+    setting.set_l1(lane.l1);
+    setting.set_l2(lane.l2);
+    setting.set_newton(lane.newton);
+  }
+}
+
 // Of all that decides what the rows of a chunk are and what learning them does.
 std::string DigestOf(const SchedulerMachine::Options& options) {
   std::string bytes = options.plan.SerializeAsString();
@@ -110,6 +130,7 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   plan.set_l1(static_cast<float>(optimizer.l1));
   plan.set_l2(static_cast<float>(optimizer.l2));
   plan.set_newton(static_cast<float>(optimizer.newton));
+  SetLanes(job.lanes, &plan);
   plan.set_min_count(config.model.min_count);
   plan.set_extractor(job.extractor);
   for (const DataFile& file : job.train.files()) plan.add_files(file.path);

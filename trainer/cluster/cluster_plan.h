@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernels/optimizer.h"
 #include "models/config/job_config.h"
 #include "models/data/data_files.h"
 #include "scheduler/scheduler_machine.h"
@@ -17,6 +19,7 @@ struct ClusterJob {
   JobConfig config;
   std::string extractor;  // Extractor::Serialize
   DataFiles train;
+  std::vector<OptimizerParams> lanes;  // of a tuned job; empty: what config.model.optimizer says
 };
 
 struct DataEstimate {

@@ -27,6 +27,8 @@ struct ClusterCallbacks {
   JobEvents* events = nullptr;
   std::function<bool()> stop_requested;  // polled; may be empty
   std::function<bool()> hand_over;       // likewise, of nodes that come by themselves; needs cluster.state
+  // Before the first event: how the job is parted.
+  std::function<void(const SchedulerMachine::Options& plan)> on_plan;
   // After every tick of the scheduler, in its thread: to look at it, and to hand it commands.
   std::function<void(SchedulerMachine& scheduler, MonotonicTime now)> on_tick;
 };

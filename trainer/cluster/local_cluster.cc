@@ -86,6 +86,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
                                   absl::StrCat("--curve_key_file=", curve_key_file),
                                   absl::StrCat("--silence_limit_s=", silence.count())},
                     .most_restarts = options.most_restarts});
+  if (callbacks.on_plan) callbacks.on_plan(plan);
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
   PS_RETURN_IF_ERROR(nodes.Start(scheduler.wanted()));
   WatchedScheduler watched(scheduler, callbacks, nodes);
@@ -135,6 +136,7 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
                            .context = std::make_shared<ZeroMqContext>(std::move(keys))}));
   LOG(INFO) << "waiting at " << transport->endpoint() << " for " << shape.servers << " shards and "
             << shape.workers << " workers";
+  if (callbacks.on_plan) callbacks.on_plan(plan);
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
   ObservedScheduler observed(scheduler, observers);
   PS_RETURN_IF_ERROR(RunMachine(observed, *transport, MonotonicTime::zero()));

@@ -41,6 +41,8 @@ class LaneRecord {
   Gap Compare(int lane, int other) const;  // loss of `lane` less that of `other`
 
  private:
+  friend struct TunerAccess;  // tuner_state.h
+
   double* Square(int a) { return squares_.data() + std::size_t(a) * lanes_; }
   const double* Square(int a) const { return squares_.data() + std::size_t(a) * lanes_; }
 

@@ -31,7 +31,7 @@ float Lower(float value, float least, float factor) {
 
 }  // namespace
 
-std::vector<OptimizerParams> StartingSettings(bool several_passes) {
+std::vector<OptimizerParams> StartingSettings(bool several_passes, int most) {
   std::vector<OptimizerParams> settings;
   if (several_passes) {
     for (const float alpha : {.02f, .05f, .1f, .2f, .4f, .8f}) {
@@ -42,13 +42,18 @@ std::vector<OptimizerParams> StartingSettings(bool several_passes) {
       settings.push_back(Setting(alpha, .5f, 0, 1));
       settings.push_back(Setting(alpha, .5f, 1));
     }
-    return settings;
+  } else {
+    for (const float alpha : {.05f, .08f, .13f, .2f, .32f, .5f, .8f, 1.3f}) {
+      settings.push_back(Setting(alpha, .15f, .05f));
+      settings.push_back(Setting(alpha, .5f, 1));
+    }
   }
-  for (const float alpha : {.05f, .08f, .13f, .2f, .32f, .5f, .8f, 1.3f}) {
-    settings.push_back(Setting(alpha, .15f, .05f));
-    settings.push_back(Setting(alpha, .5f, 1));
-  }
-  return settings;
+  if (most >= static_cast<int>(settings.size())) return settings;
+  // One out of each stretch, near its middle, of the two kinds in turn.
+  const std::size_t stretch = settings.size() / most;
+  std::vector<OptimizerParams> some;
+  for (int i = 0; i < most; ++i) some.push_back(settings[i * stretch + (stretch / 2 & ~std::size_t{1}) + i % 2]);
+  return some;
 }
 
 std::string DescribeSetting(const OptimizerParams& setting) {

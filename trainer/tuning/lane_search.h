@@ -16,7 +16,8 @@ namespace ps {
 // 16 of them. For one pass: eight rates from .05 to 1.3, each a factor of 1.6 from the next; low l1
 // with low beta, and high l1 with higher beta. For several: lower rates too, and l2, which many
 // passes need.
-std::vector<OptimizerParams> StartingSettings(bool several_passes);
+// Where fewer may live (1, 2, 4 or 8), as many of them, with rates as far apart.
+std::vector<OptimizerParams> StartingSettings(bool several_passes, int most = 16);
 
 // "alpha .13 beta .15 l1 .05 l2 0": what differs between lanes, for people.
 std::string DescribeSetting(const OptimizerParams& setting);
@@ -36,6 +37,8 @@ class LaneSearch {
                                            std::uint64_t rows) const;
 
  private:
+  friend struct TunerAccess;  // tuner_state.h
+
   std::map<std::string, std::uint64_t> noted_;  // rows when a setting was last noted
 };
 

@@ -59,11 +59,11 @@ struct Tuner::Standing {
   LaneRecord::Gap gap;  // behind the leader
 };
 
-Tuner::Tuner(bool later_passes)
+Tuner::Tuner(bool later_passes, int most_lanes)
     : later_passes_(later_passes),
-      record_(kMostLanes, LaneRecord::Rows::kLaterWeighMore),
+      record_(most_lanes, LaneRecord::Rows::kLaterWeighMore),
       next_look_(kFirstLook) {
-  for (const OptimizerParams& setting : StartingSettings(later_passes)) {
+  for (const OptimizerParams& setting : StartingSettings(later_passes, most_lanes)) {
     lanes_.push_back({NewLane(setting, -1), setting});
   }
 }

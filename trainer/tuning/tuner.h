@@ -28,14 +28,15 @@ namespace ps {
 
 class Tuner {
  public:
-  // `later_passes`: lanes go on into them, judged on validation rows.
-  explicit Tuner(bool later_passes);
+  // `later_passes`: lanes go on into them, judged on validation rows. `most_lanes`: that live at once.
+  explicit Tuner(bool later_passes, int most_lanes = kMostLanes);
 
   // Settings of the lanes that live now, by lane.
   std::vector<OptimizerParams> Settings() const;
   int lanes() const { return static_cast<int>(lanes_.size()); }
   // The lane whose predictions stand for the model: the leader of the last decision.
   int leader() const { return leader_; }
+  std::uint64_t rows() const { return rows_; }  // observed
 
   // Rows from here to the next place where a decision may fall. Those places are row numbers, and no
   // Observe goes beyond one: then nothing depends on the blocks in which rows come, which the length
@@ -113,6 +114,8 @@ class Tuner {
   Verdict Judge(const std::vector<Standing>& standings, const Rules& rules) const;
   Field NextField(const Verdict& verdict, const Rules& rules);  // births challengers
   Change Apply(Field next);
+
+  friend struct TunerAccess;  // tuner_state.h
 
   const bool later_passes_;
   std::vector<Lane> lanes_;
