@@ -2,7 +2,8 @@
 """Training throughput while slots move, against that before and after, in one run.
 
 A job on this machine is scaled out and in again, several times, by ps_ctl. A move lasts from the command until every
-server has its share of the slots. Prints a line a move and the medians.
+server has its share of the slots. Prints a line a move, with how far table bytes of servers are from their mean
+afterwards, and the medians.
 
   bench/moving_slots.py --data train.svm [--bin build/bin] [--servers 2] [--more 3] [--workers 1] [--rounds 6]
 """
@@ -42,6 +43,12 @@ class Job(WatchedJob):
         seconds = time.monotonic() - begin
         return (self.status()["rows_learnt"] - rows) / seconds, seconds
 
+    def uneven(self):
+        """How far from the mean the table of a server is at most, in percent."""
+        sizes = [server["table_bytes"] for server in self.status()["cluster"]["servers"] if server["alive"]]
+        mean = statistics.mean(sizes)
+        return max(abs(size / mean - 1) for size in sizes) * 100
+
     def still(self):
         return self.rows_a_second(lambda seconds: seconds > STILL_SECONDS)[0]
 
@@ -70,7 +77,7 @@ def main():
                 after = job.still()
                 ratios[way].append(2 * moving / (before + after))
                 print(f"{way:4} {seconds:5.2f} s: {moving:9,.0f} rows/s moving, {before:9,.0f} before, "
-                      f"{after:9,.0f} after: {ratios[way][-1]:.2f}", flush=True)
+                      f"{after:9,.0f} after: {ratios[way][-1]:.2f}; tables within {job.uneven():.1f} %", flush=True)
                 before = after
         for server in job.status()["cluster"]["servers"]:
             if server["alive"]:
