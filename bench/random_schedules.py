@@ -2,7 +2,10 @@
 """Real processes under random schedules: killed, stopped for a while, scaled out and in, the whole job
 killed and started again; every occurrence of every feature must count exactly once.
 
-  bench/random_schedules.py [--bin build/bin] [--schedules 50] [--first 1] [--rows 20000] [--passes 60]
+  bench/random_schedules.py [--bin build/bin] [--schedules 50] [--first 1] [--rows 20000] [--passes 60] [--partitions]
+
+With --partitions every node has a network namespace of its own (root only), and nodes are also cut off from all others
+for up to six seconds: long enough to be given up, and to come back with what they hold. A node that ends is started anew.
 
 Odd schedules have two copies of every slot, even ones a single copy and checkpoints. All labels are 1,
 the optimiser is SGD with a rate of 2^-60, so each occurrence adds exactly 2^-61 to a weight. A schedule
@@ -19,6 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from node_network import NodeNetwork, available
 
 
 def children(pid):
@@ -51,6 +56,8 @@ def make_data(binaries, directory, rows):
 
 
 class Schedule:
+    """One whose nodes are ps_train's children."""
+
     def __init__(self, args, directory, seed):
         self.args, self.directory, self.random = args, directory, random.Random(seed)
         self.replicas = 2 if seed % 2 else 1
@@ -59,6 +66,15 @@ class Schedule:
         self.done = collections.Counter()
 
     def start(self):
+        self.write_job()
+        return self.start_trainer([])
+
+    def start_trainer(self, words):
+        self.log = open(f"{self.directory}/log", "ab")
+        return subprocess.Popen([f"{self.args.bin}/ps_train", "--config", f"{self.directory}/job.yaml", *words],
+                                stdout=subprocess.DEVNULL, stderr=self.log)
+
+    def write_job(self):
         checkpoint = f"checkpoint: {{dir: {self.checkpoints}, every: 0.5}}\n"
         with open(f"{self.directory}/job.yaml", "w") as job:
             job.write(f"data: {{train: {{files: [{self.directory}/train.svm]}}}}\n"
@@ -66,9 +82,6 @@ class Schedule:
                       f"train: {{passes: {self.args.passes}}}\n"
                       f"cluster: {{servers: 4, workers: 3, replicas: {self.replicas}, http: '127.0.0.1:0'}}\n"
                       + (checkpoint if self.replicas == 1 else "") + f"output: {{dir: {self.out}}}\n")
-        self.log = open(f"{self.directory}/log", "ab")
-        return subprocess.Popen([f"{self.args.bin}/ps_train", "--config", f"{self.directory}/job.yaml"],
-                                stdout=subprocess.DEVNULL, stderr=self.log)
 
     def wait_for_training(self, job):
         """A process that dies before is a failure to start."""
@@ -129,9 +142,8 @@ class Schedule:
                 break
             job = self.act(job)
             time.sleep(self.random.uniform(0.1, 1.5))
-        try:
-            code = job.wait(timeout=max(1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        code = self.wait(job, deadline)
+        if code is None:
             job.kill()
             return "it hangs"
         if code != 0:
@@ -139,6 +151,16 @@ class Schedule:
         dump = subprocess.run([f"{self.args.bin}/ps_model", "dump", self.out], capture_output=True, text=True,
                               check=True).stdout
         return self.check(dump, frequency)
+
+    def wait(self, job, deadline):
+        """The exit code, or None when the deadline comes first."""
+        try:
+            return job.wait(timeout=max(1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return None
+
+    def close(self):
+        pass
 
     def check(self, dump, frequency):
         weights = {}
@@ -153,6 +175,67 @@ class Schedule:
         return ""
 
 
+class PartitionedSchedule(Schedule):
+    """One whose nodes come by themselves, each from a host of its own."""
+
+    KINDS = ["ps_server"] * 4 + ["ps_worker"] * 3
+
+    def __init__(self, args, directory, seed):
+        super().__init__(args, directory, seed)
+        self.network = NodeNetwork()
+        self.nodes = {}
+
+    def start(self):
+        self.write_job()
+        self.scheduler = f"tcp://{self.network.address}:{20000 + os.getpid() % 20000}"
+        job = self.start_trainer(["--listen", self.scheduler])
+        for kind in self.KINDS:
+            self.start_node(self.network.add_host(), kind)
+        return job
+
+    def start_node(self, host, kind):
+        words = [f"{self.args.bin}/{kind}", f"--scheduler={self.scheduler}", f"--bind=tcp://{self.network.address_of(host)}:0"]
+        self.nodes[host] = self.network.start(host, words, self.log)
+
+    def replace_ended(self):
+        for host, kind in enumerate(self.KINDS):
+            if self.nodes[host].poll() is not None:
+                self.start_node(host, kind)
+
+    def act(self, job):
+        self.replace_ended()
+        host = self.random.randrange(len(self.KINDS))
+        kind = self.random.choice(["kill", "stop", "partition", "partition", "partition"])
+        node, seconds = self.nodes[host], self.random.uniform(0.2, 6)
+        if kind == "kill":
+            node.kill()
+            node.wait()
+        elif kind == "stop":
+            node.send_signal(signal.SIGSTOP)
+            time.sleep(seconds)
+            node.send_signal(signal.SIGCONT)
+        else:
+            self.network.cut(host)
+            time.sleep(seconds)
+            self.network.join(host)
+        self.done[f"{kind} {self.KINDS[host]}"] += 1
+        return job
+
+    def wait(self, job, deadline):
+        while time.monotonic() < deadline:
+            if job.poll() is not None:
+                return job.returncode
+            self.replace_ended()
+            time.sleep(0.2)
+        return None
+
+    def close(self):
+        for node in self.nodes.values():
+            node.kill()
+            node.wait()
+        self.network.close()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", default=os.path.join(os.path.dirname(__file__), "..", "build", "bin"))
@@ -161,16 +244,22 @@ def main():
     parser.add_argument("--rows", type=int, default=20000)
     parser.add_argument("--passes", type=int, default=60)
     parser.add_argument("--limit", type=float, default=180, help="seconds for a schedule")
+    parser.add_argument("--partitions", action="store_true")
     args = parser.parse_args()
+    if args.partitions and available():
+        parser.error(f"--partitions: {available()}")
     args.bin = os.path.abspath(args.bin)
     directory = tempfile.mkdtemp(prefix="random_schedules.")
     failed, done = 0, collections.Counter()
     try:
         frequency = make_data(args.bin, directory, args.rows)
         for seed in range(args.first, args.first + args.schedules):
-            schedule = Schedule(args, directory, seed)
+            schedule = (PartitionedSchedule if args.partitions else Schedule)(args, directory, seed)
             began = time.monotonic()
-            wrong = schedule.run(frequency)
+            try:
+                wrong = schedule.run(frequency)
+            finally:
+                schedule.close()
             done.update(schedule.done)
             failed += bool(wrong)
             what = ", ".join(f"{kind} x{count}" for kind, count in sorted(schedule.done.items()))
@@ -178,7 +267,7 @@ def main():
                   f"{': FAILED: ' + wrong if wrong else ''}", flush=True)
             if wrong:
                 print(f"  replay: bench/random_schedules.py --first {seed} --schedules 1 "
-                      f"--rows {args.rows} --passes {args.passes}")
+                      f"--rows {args.rows} --passes {args.passes}{' --partitions' if args.partitions else ''}")
                 shutil.copy(f"{directory}/log", f"random_schedule_{seed}.log")
             shutil.rmtree(schedule.out, ignore_errors=True)
             shutil.rmtree(schedule.checkpoints, ignore_errors=True)
