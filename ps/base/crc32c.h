@@ -1,6 +1,6 @@
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4), the checksum of files and frames.
 //
-// Uses the SSE4.2 instruction, which the project's baseline processor has. Pure; any thread.
+// Uses SSE4.2 and PCLMULQDQ, which every processor of the project's baseline has. Pure; any thread.
 #pragma once
 
 #include <cstdint>

@@ -40,6 +40,17 @@ TEST(Crc32cTest, EqualsThePolynomialDivisionAtEveryLengthAndAlignment) {
   }
 }
 
+TEST(Crc32cTest, LongOnesAreTakenInStretches) {
+  std::mt19937_64 random(2);
+  std::string bytes(20'000, '\0');
+  for (char& c : bytes) c = static_cast<char>(random());
+  for (int i = 0; i < 300; ++i) {
+    const std::string_view part = std::string_view(bytes).substr(random() % 100, random() % bytes.size());
+    const std::size_t cut = random() % (part.size() + 1);
+    ASSERT_EQ(ExtendCrc32c(Crc32c(part.substr(0, cut)), part.substr(cut)), BitByBit(part)) << part.size();
+  }
+}
+
 TEST(Crc32cTest, ExtendingEqualsTheWhole) {
   const std::string bytes = "bounded staleness, exactly once, sorted keys";
   for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
