@@ -142,17 +142,22 @@ void SlotTable::Push(absl::Span<const Key> keys, absl::Span<const float> gradien
   CHECK(counts.empty() || counts.size() == keys.size());
   if (width == 1) {
     const OptimizerParams params = options_.optimizer;
-    UpdateAll(keys, counts, [&](std::size_t i, float* state) { ApplyGradient(params, gradients[i], state); });
+    UpdateAll(keys, counts, [params, from = gradients.data()](std::size_t i, float* state) {
+      ApplyGradient(params, from[i], state);
+    });
     return;
   }
   WithLanes([&](const auto& step) {
-    UpdateAll(keys, counts, [&](std::size_t i, float* state) { step.Apply(gradients.data() + i * width, state); });
+    UpdateAll(keys, counts, [&step, width, from = gradients.data()](std::size_t i, float* state) {
+      step.Apply(from + i * width, state);
+    });
   });
 }
 
 template <typename Apply>
 void SlotTable::UpdateAll(absl::Span<const Key> keys, absl::Span<const std::uint8_t> counts, const Apply& apply) {
-  buckets_->VisitBatch(keys.data(), keys.size(), [&](std::size_t i, BucketArray::Found found) {
+  // `apply` by value: one indirection less for every key.
+  buckets_->VisitBatch(keys.data(), keys.size(), [this, keys, counts, apply](std::size_t i, BucketArray::Found found) {
     auto* state = reinterpret_cast<float*>(found.payload);
     bool grew = false;
     if (state == nullptr) {

@@ -18,7 +18,7 @@ constexpr Key kKey = 5;  // of slot 0
 // Slot 0: node 1 is the primary, this shard a copy that has its snapshot on stream 10.
 class CopyTest : public ::testing::Test {
  protected:
-  CopyTest() : shard_(MakeOptions()) {
+  explicit CopyTest(int lanes = 1) : shard_(MakeOptions(lanes)) {
     Outbox outbox;
     EXPECT_TRUE(shard_.OnConfig(
         MakeConfig(1, 0,
@@ -29,11 +29,12 @@ class CopyTest : public ::testing::Test {
     EXPECT_EQ(Take(Snap(10, 1)).number(), 1u);
   }
 
-  static Shard::Options MakeOptions() {
+  static Shard::Options MakeOptions(int lanes) {
     Shard::Options options;
     options.table.slot_bits = 1;
     options.table.optimizer = {.type = Optimizer::kSgd, .alpha = -1};
-    options.table.layout = EntryLayout::For(Optimizer::kSgd);
+    options.table.layout = EntryLayout::For(Optimizer::kSgd, lanes);
+    for (int k = 0; lanes > 1 && k < lanes; ++k) options.table.lanes.push_back({Optimizer::kSgd, -1.0f - k});
     options.replication.self = kSelf;
     return options;
   }
@@ -114,6 +115,69 @@ TEST_F(CopyTest, AnOlderStreamIsNotAnswered) {
   shard_.Flush(MonotonicTime(0), outbox);
   EXPECT_TRUE(outbox.items().empty());
   EXPECT_EQ(Weight(), 0);
+}
+
+// Two lanes, which a configuration makes change places.
+class LanesCopyTest : public CopyTest {
+ protected:
+  LanesCopyTest() : CopyTest(2) {}
+
+  void ChangePlaces() {
+    Message config = MakeConfig(2, 1, std::vector<NumberedSlotConfig>{});
+    config.body.set_gen(1);
+    wire::LaneChange& change = *config.body.mutable_config()->add_lane_changes();
+    for (const std::uint32_t from : {1, 0}) {
+      change.add_lanes()->set_alpha(from == 1 ? -2 : -1);
+      change.add_from(from);
+      change.add_reborn(false);
+    }
+    Outbox outbox;
+    EXPECT_TRUE(shard_.OnConfig(config, MonotonicTime(0), outbox));
+  }
+  static Message Push(std::uint64_t number, std::uint32_t batch, std::uint32_t lane_changes) {
+    Message message = Entry(kPrimary, 10, number, batch);
+    message.body.mutable_repl()->mutable_entries(0)->set_lane_changes(lane_changes);
+    message.sections[1] = EncodeValues(wire::F32, std::vector<float>{1, 1});
+    return message;
+  }
+  Message SnapOf(std::uint64_t number, std::uint32_t lane_changes) const {
+    Message message = Snap(10, number);
+    message.body.mutable_repl()->mutable_snap()->set_lane_changes(lane_changes);
+    return message;
+  }
+  std::vector<float> Weights() {
+    std::vector<float> weights(2);
+    shard_.table().Pull({&kKey, 1}, absl::MakeSpan(weights));
+    return weights;
+  }
+};
+
+TEST_F(LanesCopyTest, WhatIsOfOtherLanesIsRefusedUntilTheSlotComesAsAWhole) {
+  EXPECT_EQ(Take(Push(2, 0, 0)).refused_size(), 0);
+  EXPECT_EQ(Weights(), (std::vector<float>{1, 2}));
+  ChangePlaces();
+  EXPECT_EQ(Weights(), (std::vector<float>{2, 1}));
+  // One that its sender applied before it heard of the change: the slot lacks it from now on.
+  EXPECT_EQ(Take(Push(3, 1, 0)).refused_size(), 1);
+  EXPECT_EQ(Take(Push(4, 2, 1)).refused_size(), 1);
+  EXPECT_EQ(Take(SnapOf(5, 0)).refused_size(), 1);
+  EXPECT_EQ(Weights(), (std::vector<float>{2, 1}));
+  EXPECT_EQ(Take(SnapOf(6, 1)).refused_size(), 0);
+  EXPECT_EQ(Take(Push(7, 3, 1)).refused_size(), 0);
+  EXPECT_EQ(Weights(), (std::vector<float>{4, 2}));
+}
+
+TEST_F(LanesCopyTest, AnImpossibleChangeEndsTheJob) {
+  Message config = MakeConfig(2, 1, std::vector<NumberedSlotConfig>{});
+  config.body.set_gen(1);
+  wire::LaneChange& change = *config.body.mutable_config()->add_lane_changes();
+  change.add_lanes()->set_alpha(-1);
+  change.add_from(7);
+  change.add_reborn(false);
+  Outbox outbox;
+  shard_.OnConfig(config, MonotonicTime(0), outbox);
+  EXPECT_TRUE(absl::IsInvalidArgument(shard_.replicator().restored()));
+  EXPECT_EQ(shard_.table().lanes(), 2);
 }
 
 }  // namespace
