@@ -9,12 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "evaluation/evaluation.h"
 #include "evaluation/html_report.h"
 #include "evaluation/metrics_table.h"
 #include "models/bundle/bundle.h"
+#include "models/bundle/manifest.h"
 #include "models/gbdt/json_value.h"
 #include "models/gbdt/tree_scorer.h"
 #include "ps/base/cgroup.h"
@@ -142,7 +144,8 @@ int PrintClasses(const Model& model, const ps::DataFiles& files, const ps::BadRo
   }
   if (FLAGS_json) {
     std::vector<std::string> names;
-    for (const std::string& name : model.classes) names.push_back(ps::JsonString(name));
+    for (const std::string& name : model.classes)
+      names.push_back(ps::JsonString(ps::IsUtf8(name) ? name : absl::CHexEscape(name)));
     PrintJson(bad_rows, ps::ClassMetricsJson(metrics, names), ps::ClassMetricsJson(ps::ConstantBaseline(metrics), names));
   } else {
     PrintTables(*model.bundle, files, bad_rows, ps::ClassMetricsTable(metrics, model.classes));
