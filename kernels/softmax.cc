@@ -54,13 +54,13 @@ void SoftmaxGradientsPlain(const SoftmaxClass& of, const float* labels, const fl
     const float p = ExpBelow(of.margins[i], of.largest[i]) * of.inverse[i];
     const float weight = weights == nullptr ? 1.0f : weights[i];
     gradient[i] = weight * (p - (labels[i] == of.number ? 1.0f : 0.0f));
-    hessian[i] = weight * (of.factor * (p * (1.0f - p)));
+    hessian[i] = weight * ((p + p) * (1.0f - p));
   }
 }
 
 void SoftmaxGradients(const SoftmaxClass& of, const float* labels, const float* weights, std::size_t count,
                       float* gradient, float* hessian) {
-  const __m256 one = _mm256_set1_ps(1.0f), number = _mm256_set1_ps(of.number), factor = _mm256_set1_ps(of.factor);
+  const __m256 one = _mm256_set1_ps(1.0f), number = _mm256_set1_ps(of.number);
   std::size_t i = 0;
   for (; i + 8 <= count; i += 8) {
     const __m256 e = ExpBelow8(_mm256_loadu_ps(of.margins + i), _mm256_loadu_ps(of.largest + i));
@@ -69,9 +69,9 @@ void SoftmaxGradients(const SoftmaxClass& of, const float* labels, const float* 
     const __m256 label = _mm256_and_ps(_mm256_cmp_ps(_mm256_loadu_ps(labels + i), number, _CMP_EQ_OQ), one);
     _mm256_storeu_ps(gradient + i, _mm256_mul_ps(weight, _mm256_sub_ps(p, label)));
     _mm256_storeu_ps(hessian + i,
-                     _mm256_mul_ps(weight, _mm256_mul_ps(factor, _mm256_mul_ps(p, _mm256_sub_ps(one, p)))));
+                     _mm256_mul_ps(weight, _mm256_mul_ps(_mm256_add_ps(p, p), _mm256_sub_ps(one, p))));
   }
-  SoftmaxGradientsPlain({of.margins + i, of.largest + i, of.inverse + i, of.number, of.factor}, labels + i,
+  SoftmaxGradientsPlain({of.margins + i, of.largest + i, of.inverse + i, of.number}, labels + i,
                         weights == nullptr ? nullptr : weights + i, count - i, gradient + i, hessian + i);
 }
 

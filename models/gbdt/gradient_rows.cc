@@ -71,18 +71,12 @@ std::vector<double> LabelSums::BaseScores(Objective objective) const {
   return {std::log(p / (1 - p))};
 }
 
-// Exact where the classes are equally likely (Friedman, Annals of Statistics 29, 2001). With any
-// probabilities twice p (1 - p) bounds the curvature of all margins moving at once, so that this, which is
-// above one, makes steps of less than twice Newton's: they go downhill.
-float SoftmaxFactor(std::size_t classes) {
-  return classes < 2 ? 1.0f : static_cast<float>(classes) / static_cast<float>(classes - 1);
-}
-
 GradientScale ScaleOf(Objective objective, const LabelSums& sums, float largest) {
   const float heaviest = sums.heaviest > 0 ? sums.heaviest : 1;
   const bool classes = objective != Objective::kSquared;
   const float gradient_bound = classes ? heaviest : std::max(1e-30f, largest);
-  const float hessian_bound = classes ? 0.25f * SoftmaxFactor(sums.of_class.size()) * heaviest : heaviest;
+  const float most = objective == Objective::kSoftmax ? 0.5f : classes ? 0.25f : 1.0f;
+  const float hessian_bound = most * heaviest;
   // Sums over all rows fit 32 bits.
   const auto rows = static_cast<double>(std::max<std::uint64_t>(1, sums.rows));
   const double gradient_steps = std::min<double>(kGradientSteps, std::floor(kMostWide / rows));
@@ -194,7 +188,7 @@ void GradientRows::Gradients(std::size_t row, std::size_t count, std::uint64_t t
   if (params_.objective == Objective::kSoftmax) {
     const std::uint64_t number = tree % params_.classes;
     const SoftmaxClass of{margins_.data() + number * rows_.rows + row, largest_.data() + row, inverse_.data() + row,
-                          static_cast<float>(number), SoftmaxFactor(params_.classes)};
+                          static_cast<float>(number)};
     return SoftmaxGradients(of, labels, weights, count, gradient, hessian);
   }
   const auto gradients = params_.objective == Objective::kLogistic ? LogisticGradients : SquaredGradients;

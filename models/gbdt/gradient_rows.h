@@ -50,8 +50,6 @@ GradientScale ScaleOf(Objective objective, const LabelSums& sums, float largest)
 std::uint64_t TreeKey(std::uint64_t seed, std::uint64_t tree);
 // Of a tree: decides the rows that it learns from.
 std::uint64_t SampleKey(std::uint64_t seed, std::uint64_t tree);
-// The hessian of a class of softmax is this times p (1 - p).
-float SoftmaxFactor(std::size_t classes);
 // How the gradients of a tree are rounded.
 Quantisation QuantisationOf(const GradientScale& scale, std::uint64_t tree_key);
 

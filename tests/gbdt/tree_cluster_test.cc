@@ -143,7 +143,7 @@ class Driver final : public Machine {
 struct Outcome {
   absl::Status network, status;
   std::vector<Tree> trees;
-  double base_score = 0;
+  std::vector<double> base_scores;
   TreeCoordinator::Judged judged;
   std::uint32_t attempts = 0;
 };
@@ -163,6 +163,7 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
   SetColumns(sample.columns, &plan);
   plan.set_sparse(sample.rows.sparse);
   plan.set_squared(params.objective == Objective::kSquared);
+  for (std::uint32_t c = 0; c < params.classes && params.classes > 1; ++c) plan.add_classes(absl::StrCat("c", c));
   plan.set_row_sample(params.row_sample);
   plan.set_seed(params.seed);
   plan.set_l1(params.grow.l1);
@@ -208,7 +209,7 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
       driver.finished() ? absl::OkStatus() : absl::DeadlineExceededError(network.Describe());
   run.status = coordinator.status();
   run.trees = coordinator.trees();
-  run.base_score = coordinator.base_score();
+  run.base_scores = coordinator.base_scores();
   run.judged = coordinator.judged();
   run.attempts = coordinator.attempts();
   return run;
@@ -223,7 +224,7 @@ Outcome ExpectSame(const Cluster& cluster, const BinnedSample& sample, const Boo
   Outcome run = GrowOn(cluster, sample, params, trees);
   EXPECT_TRUE(run.network.ok()) << run.network;
   EXPECT_TRUE(run.status.ok()) << run.status;
-  EXPECT_EQ(run.base_score, booster.base_score());
+  EXPECT_EQ(run.base_scores, booster.base_scores());
   EXPECT_EQ(run.trees.size(), trees);
   bool grew = false;
   for (std::size_t t = 0; t < run.trees.size(); ++t) {
@@ -232,6 +233,13 @@ Outcome ExpectSame(const Cluster& cluster, const BinnedSample& sample, const Boo
     EXPECT_TRUE(Same(run.trees[t], expected)) << "tree " << t;
   }
   EXPECT_TRUE(grew);
+  if (params.objective == Objective::kSoftmax) {
+    ClassMetricState metrics(params.classes);
+    metrics.AddColumns(booster.Margins(), sample.rows.labels, sample.rows.weights);
+    const ClassMetrics expected = metrics.Finish(), judged = run.judged.classes.Finish();
+    EXPECT_NEAR(judged.logloss, expected.logloss, 1e-9);
+    EXPECT_EQ(judged.confusion, expected.confusion);
+  }
   if (params.objective == Objective::kLogistic) {
     MetricState metrics;
     metrics.AddRows(booster.Margins(), sample.rows.labels, sample.rows.weights);
@@ -246,6 +254,19 @@ BoostParams Params(int leaves) {
   params.grow.max_leaves = leaves;
   params.grow.min_hessian = 0.1;
   return params;
+}
+
+BoostParams SoftmaxParams() {
+  BoostParams params = Params(12);
+  params.objective = Objective::kSoftmax;
+  params.classes = 3;
+  params.row_sample = 0.8;
+  return params;
+}
+
+BinnedSample OfClasses(BinnedSample sample) {
+  GiveClasses(3, &sample);
+  return sample;
 }
 
 BinnedSample Dense() {
@@ -271,6 +292,14 @@ TEST(TreeClusterTest, GrowsTheTreesOfOneProcess) {
       params.objective = Objective::kSquared;
       ExpectSame(cluster, *sample, params, 3);
     }
+  }
+}
+
+TEST(TreeClusterTest, GrowsTheRoundsOfOneProcess) {
+  const BinnedSample dense = OfClasses(Dense()), sparse = OfClasses(Sparse());
+  for (const auto& [servers, workers] : {std::pair{1u, 1u}, {2u, 3u}}) {
+    const Cluster cluster{.servers = servers, .workers = workers};
+    for (const BinnedSample* sample : {&dense, &sparse}) ExpectSame(cluster, *sample, SoftmaxParams(), 7);
   }
 }
 
@@ -309,6 +338,20 @@ TEST(TreeClusterTest, LostNodesCostNoBit) {
     anew += ExpectSame(cluster, seed % 2 == 0 ? dense : sparse, params, 4).attempts - 1;
   }
   EXPECT_GT(anew, 15u);
+}
+
+// A worker that comes in the middle of a round must know the margins at its begin.
+TEST(TreeClusterTest, NodesLostInARoundCostNoBit) {
+  const BinnedSample dense = OfClasses(Dense()), sparse = OfClasses(Sparse());
+  std::uint32_t anew = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Cluster cluster{.servers = 2, .workers = 2, .seed = seed, .kills = static_cast<int>(1 + seed % 4)};
+    cluster.faults.shortest_delay = std::chrono::milliseconds(1);
+    cluster.faults.usual_delay = std::chrono::milliseconds(8);
+    cluster.faults.drop = seed % 2 == 0 ? 0.02 : 0;
+    anew += ExpectSame(cluster, seed % 2 == 0 ? dense : sparse, SoftmaxParams(), 9).attempts - 1;
+  }
+  EXPECT_GT(anew, 10u);
 }
 
 TEST(TreeClusterTest, EndsWhenNobodyTakesThePlaceOfALostNode) {
