@@ -138,7 +138,7 @@ TEST_F(SoftmaxTest, WholeNumbersOfLibsvmTextAreClasses) {
   WriteText(place_ / "test.svm", Libsvm(1000, 2));
   WriteText(place_ / "sparse.yaml",
             "data: {train: {files: [train.svm]}, test: {files: [test.svm]}}\n"
-            "model: {type: gbdt, gbdt: {objective: softmax, trees: 10, absent: zero}}\n");
+            "model: {type: gbdt, gbdt: {objective: softmax, trees: 10}}\n");
   const Finished run = Train({}, "sparse.yaml");
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_NE(run.err.find("classes 3: 1, 2, 7\n"), std::string::npos) << run.err;

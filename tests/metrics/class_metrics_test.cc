@@ -21,7 +21,7 @@ struct Drawn {
 
 Drawn Draw(std::size_t classes, std::size_t rows, bool weighted, unsigned seed) {
   std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, 2);
+  std::normal_distribution<float> normal(0, 1);
   Drawn drawn{classes, {}, {}, {}};
   for (std::size_t r = 0; r < rows; ++r) {
     const std::size_t label = random() % classes;
