@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Softmax of trees beside XGBoost on real sets of several classes: test log loss and error rate at the same settings.
 
-usage: softmax_runs.py --bin build/bin --data DIR [--rounds 100] [--sets kddcup99,...] [--threads 2]
+usage: softmax_runs.py --data DIR [--bin DIR] [--rounds 100] [--sets kddcup99,...] [--threads 2]
 
 Rows are shuffled by a fixed seed, the last three tenths are the test. Both get the same columns: numbers as they are,
 categories as categories, 31 leaves by gain, learning rate 0.1, l2 1, a hessian of 1 a leaf. Without XGBoost in
@@ -20,6 +20,7 @@ import tempfile
 
 import yaml
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ADULT = ("age workclass fnlwgt education education_num marital_status occupation relationship race sex capital_gain "
          "capital_loss hours_per_week native_country income").split()
 ADULT_NUMBERS = {"age", "fnlwgt", "education_num", "capital_gain", "capital_loss", "hours_per_week"}
@@ -133,7 +134,7 @@ def run_peer(case, options, work):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", default="build/bin")
+    parser.add_argument("--bin", default=os.path.join(ROOT, "build", "bin"))
     parser.add_argument("--data", required=True)
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--threads", type=int, default=os.cpu_count())

@@ -1,6 +1,7 @@
 #include "ps/trees/tree_worker.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "models/metrics/class_metrics.h"
@@ -208,6 +209,9 @@ bool TreeWorker::Start(const wire::TreeStep& step) {
   if (plan_.classes_size() > 0) {
     if (step.class_scores_size() != plan_.classes_size()) return false;
     scores.assign(step.class_scores().begin(), step.class_scores().end());
+  }
+  for (const double score : scores) {
+    if (!std::isfinite(score)) return false;
   }
   grower_->Start(std::move(scores), step.first_row());
   started_ = true;

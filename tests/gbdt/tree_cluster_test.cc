@@ -2,14 +2,12 @@
 // lost, doubled, reordered or killed on the way.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <memory>
 #include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "models/gbdt/booster.h"
-#include "ps/trees/histogram_codec.h"
 #include "ps/trees/tree_server.h"
 #include "ps/trees/tree_worker.h"
 #include "tests/gbdt/binned_sample.h"
@@ -361,64 +359,6 @@ TEST(TreeClusterTest, EndsWhenNobodyTakesThePlaceOfALostNode) {
   const Outcome run = GrowOn(cluster, Dense(), Params(15), 50);
   EXPECT_TRUE(run.network.ok()) << run.network;
   EXPECT_EQ(run.status.code(), absl::StatusCode::kUnavailable) << run.status;
-}
-
-TEST(HistogramCodecTest, GivesBackWhatWasPacked) {
-  std::mt19937 random(1);
-  for (const std::size_t count : {0u, 1u, 63u, 64u, 65u, 700u}) {
-    for (const unsigned zeros : {0u, 1u, 50u, 95u, 100u}) {
-      for (const int bits : {1, 10, 30}) {
-        std::vector<WideSum> cells(count), twice(count), back(count);
-        for (std::size_t i = 0; i < count; ++i) {
-          if (random() % 100 < zeros) continue;
-          const auto g = static_cast<std::int64_t>(random() % (1u << bits)) - (1 << bits) / 2;
-          const auto h = static_cast<std::int64_t>(random() % (1u << bits));
-          cells[i] = (h << 32) + g;
-          twice[i] = 2 * cells[i];
-        }
-        std::string packed;
-        PackHistogram(cells.data(), count, &packed);
-        ASSERT_EQ(PackedSize(packed, count), packed.size());
-        AddPackedHistogram(packed, count, back.data());
-        EXPECT_EQ(back, cells);
-        if (bits < 30) {
-          AddPackedHistogram(packed, count, back.data());
-          EXPECT_EQ(back, twice);
-        }
-        // Nothing reads beyond what is there.
-        for (std::size_t end = 0; end < packed.size(); end += 1 + packed.size() / 50)
-          EXPECT_NE(PackedSize(std::string_view(packed).substr(0, end), count), packed.size());
-      }
-    }
-  }
-}
-
-TEST(ExactSumTest, AnyOrderAndGroupingGiveTheSameSum) {
-  std::mt19937_64 random(7);
-  std::vector<double> numbers;
-  for (int i = 0; i < 3000; ++i) {
-    const auto x = static_cast<float>((random() % 2 ? 1 : -1) *
-                                      std::exp(static_cast<double>(random() % 40) - 20));
-    numbers.push_back(double{x} * static_cast<float>(random() % 1000) / 7);
-  }
-  ExactSum once;
-  for (const double x : numbers) once.Add(x);
-  std::shuffle(numbers.begin(), numbers.end(), random);
-  ExactSum parts;
-  for (int p = 0; p < 3; ++p) {
-    ExactSum part, read;
-    for (int i = 1000 * p; i < 1000 * (p + 1); ++i) part.Add(numbers[static_cast<std::size_t>(i)]);
-    ASSERT_TRUE(read.Parse(part.Serialize()));
-    parts.Merge(read);
-  }
-  EXPECT_EQ(once.value(), parts.value());
-  long double plain = 0;
-  for (const double x : numbers) plain += x;
-  EXPECT_NEAR(once.value(), static_cast<double>(plain),
-              1e-12 * std::fabs(static_cast<double>(plain)) + 1e-9);
-  ExactSum ones;
-  for (int i = 0; i < 1000; ++i) ones.Add(i % 4 == 0 ? 0 : 1);
-  EXPECT_EQ(ones.value(), 750);
 }
 
 }  // namespace
