@@ -27,7 +27,7 @@ ADULT_NUMBERS = {"age", "fnlwgt", "education_num", "capital_gain", "capital_loss
 
 
 def kddcup99(directory):
-    """100,000 connections: which of 22 attacks, or none. Rare classes are left out."""
+    """100,000 connections: which attack, or none. Classes of fewer than 20 rows are left out."""
     with gzip.open(f"{directory}/kddcup99_10pct.csv.gz", "rt") as file:
         rows = [line.rstrip("\n").split(",") for line in file]
     random.Random(5).shuffle(rows)

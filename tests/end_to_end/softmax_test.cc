@@ -1,5 +1,6 @@
 // Trees for several classes, from a job file to a scored model, by the programs themselves.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cmath>
@@ -198,6 +199,40 @@ TEST_F(SoftmaxTest, GoesToOtherToolsAndComesBack) {
     ASSERT_EQ(eval.exit_code, 0) << eval.err;
     EXPECT_NEAR(NumberAt(*JsonReader::Read(eval.out), "model.logloss"), logloss, 1e-6) << format;
   }
+}
+
+TEST_F(SoftmaxTest, DryRunSaysHowManyClasses) {
+  const Finished run = RunProgram("ps_train", {"--config", "job.yaml", "--dry_run"}, place_.path());
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_NE(run.out.find(", 3 classes"), std::string::npos) << run.out;
+}
+
+TEST_F(SoftmaxTest, AStopLeavesWholeRounds) {
+  Program run("ps_train", {"--config", "job.yaml", "--set", "model.gbdt.trees=100000"}, place_.path());
+  ASSERT_TRUE(run.WaitForError("8/100000"));
+  run.Signal(SIGTERM);
+  const Finished finished = run.Wait();
+  EXPECT_EQ(finished.exit_code, 143) << finished.err;
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  EXPECT_GE(NumberAt(metrics, "rounds"), 8);
+  EXPECT_EQ(NumberAt(metrics, "trees"), 3 * NumberAt(metrics, "rounds"));
+  EXPECT_EQ(Eval({"--model", "out"}).exit_code, 0);
+}
+
+TEST_F(SoftmaxTest, KilledNodesCostNoBit) {
+  ASSERT_EQ(Train({"model.gbdt.trees=150"}).exit_code, 0);
+  const std::string trees = ReadText(place_ / "out/trees.pb");
+  Program run("ps_train", {"--config", "job.yaml", "--local", "2x2", "--set", "model.gbdt.trees=150"}, place_.path());
+  ASSERT_TRUE(run.WaitForError("8/150"));
+  for (const auto& [pid, program] : run.Children()) {
+    if (program != "ps_worker") continue;
+    ASSERT_EQ(::kill(pid, SIGKILL), 0);
+    break;
+  }
+  const Finished finished = run.Wait();
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_NE(finished.err.find("killed by signal 9"), std::string::npos) << finished.err;
+  EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees);
 }
 
 TEST_F(SoftmaxTest, IsTuned) {

@@ -78,8 +78,9 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
 std::string DescribeTreesPlan(const PreparedJob& job, const TreesPlan& plan) {
   const auto bytes = [](std::uint64_t n) { return FormatBytes(static_cast<std::int64_t>(n)); };
   return absl::StrFormat(
-      "%srows: about %s, %.1f values a row\nmemory: about %s needed, %s allowed\n",
+      "%srows: about %s, %.1f values a row%s\nmemory: about %s needed, %s allowed\n",
       DescribeJob(job), FormatShort(plan.rows), plan.rows > 0 ? plan.values / plan.rows : 0.0,
+      plan.classes > 1 ? absl::StrFormat(", %.0f classes", plan.classes) : "",
       bytes(plan.memory_bytes), bytes(plan.memory_limit));
 }
 
