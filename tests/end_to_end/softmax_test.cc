@@ -220,10 +220,10 @@ TEST_F(SoftmaxTest, AStopLeavesWholeRounds) {
 }
 
 TEST_F(SoftmaxTest, KilledNodesCostNoBit) {
-  ASSERT_EQ(Train({"model.gbdt.trees=150"}).exit_code, 0);
+  ASSERT_EQ(Train({"model.gbdt.trees=60"}).exit_code, 0);
   const std::string trees = ReadText(place_ / "out/trees.pb");
-  Program run("ps_train", {"--config", "job.yaml", "--local", "2x2", "--set", "model.gbdt.trees=150"}, place_.path());
-  ASSERT_TRUE(run.WaitForError("8/150"));
+  Program run("ps_train", {"--config", "job.yaml", "--local", "2x2", "--set", "model.gbdt.trees=60"}, place_.path());
+  ASSERT_TRUE(run.WaitForError("8/60"));
   for (const auto& [pid, program] : run.Children()) {
     if (program != "ps_worker") continue;
     ASSERT_EQ(::kill(pid, SIGKILL), 0);
