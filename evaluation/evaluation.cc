@@ -18,6 +18,7 @@ class Run {
       : score_(score),
         predictions_(options.predictions),
         errors_(options.errors),
+        classes_(options.classes),
         bad_rows_(*bad_rows),
         stream_(BlockStream::Create(files, options.block_bytes)) {}
 
@@ -55,10 +56,12 @@ class Run {
   absl::Status TakeTurn(const RowBlock& rows, const std::vector<float>& margins) {
     bad_rows_.Add(rows);
     PS_RETURN_IF_ERROR(bad_rows_.Check(/*at_end=*/false));
-    if (errors_ == nullptr) {
-      metrics_.AddRows(margins, rows.label, rows.weight);
-    } else {
+    if (errors_ != nullptr) {
       AddErrors(rows, margins);
+    } else if (classes_ != nullptr) {
+      classes_->AddRows(margins, rows.label, rows.weight);
+    } else {
+      metrics_.AddRows(margins, rows.label, rows.weight);
     }
     return predictions_ == nullptr ? absl::OkStatus() : predictions_->Append(rows.label, margins);
   }
@@ -75,6 +78,7 @@ class Run {
   const ScoreText& score_;
   PredictionWriter* const predictions_;
   SquaredErrors* const errors_;
+  ClassMetricState* const classes_;
   BadRows& bad_rows_;
   const std::unique_ptr<BlockStream> stream_;
   OrderedTurns turns_;

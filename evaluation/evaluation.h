@@ -14,12 +14,13 @@
 #include "models/bundle/scorer.h"
 #include "models/data/bad_rows.h"
 #include "models/data/data_files.h"
+#include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
 
 namespace ps {
 
-// Appends the rows of a piece of text to the block, which is empty, and replaces the margins by theirs. Called from
-// every thread.
+// Appends the rows of a piece of text to the block, which is empty, and replaces the margins by theirs, of a model of
+// several classes one a class, row by row. Called from every thread.
 using ScoreText = std::function<void(std::string_view, TextOrigin, RowBlock*, std::vector<float>*)>;
 
 // Of a model of numbers instead of classes.
@@ -31,7 +32,8 @@ struct EvaluationOptions {
   int threads = 1;
   std::uint64_t block_bytes = 1 << 20;
   PredictionWriter* predictions = nullptr;  // not owned; may be null
-  SquaredErrors* errors = nullptr;          // set: errors are added up there, instead of metrics of classes
+  SquaredErrors* errors = nullptr;          // set: errors are added up there, instead of metrics of two classes
+  ClassMetricState* classes = nullptr;      // set: of several classes, there
 };
 
 // Errors: of the data (bad_rows judges malformed rows), and of writing predictions.

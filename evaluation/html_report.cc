@@ -123,18 +123,39 @@ std::string LiftFigure(const std::vector<ScoreGroup>& groups, double positive_sh
                 bars + Curve("guide", {{0, 1 / limit}, {1, 1 / limit}}));
 }
 
+std::string Head(const BundleInfo& info, const std::string& data, const std::string& figures) {
+  return absl::StrCat("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>",
+                      Escaped(info.job_name), ": evaluation</title><style>", kStyle,
+                      "</style></head><body>\n<h1>", Escaped(info.job_name), "</h1>\n<p>",
+                      Escaped(info.model_type), ", ", GroupedDigits(info.features), " features, ",
+                      GroupedDigits(info.rows_learnt), " rows learnt, evaluated on ", Escaped(data),
+                      "</p>\n<pre>", Escaped(figures), "</pre>\n");
+}
+
+constexpr std::size_t kTableClasses = 100;  // whose confusions a page shows
+
+// Rows by label, columns by what they are taken for; the share of the label's rows as its shade.
+std::string ConfusionTable(const ClassMetrics& metrics, const std::vector<std::string>& names) {
+  const std::size_t classes = names.size();
+  std::string out = "<h2>Confusions</h2>\n<table><tr><th>label</th>";
+  for (const std::string& name : names) absl::StrAppend(&out, "<th>", Escaped(name), "</th>");
+  for (std::size_t label = 0; label < classes; ++label) {
+    absl::StrAppend(&out, "</tr>\n<tr><th>", Escaped(names[label]), "</th>");
+    const double rows = std::max(1e-300, metrics.classes[label].rows);
+    for (std::size_t c = 0; c < classes; ++c) {
+      const double weight = metrics.confusion[label * classes + c];
+      absl::StrAppendFormat(&out, "<td style=\"background:rgba(22,97,168,%.2f)\">%.10g</td>", 0.6 * weight / rows, weight);
+    }
+  }
+  return out + "</tr></table>\n";
+}
+
 }  // namespace
 
 std::string HtmlReport(const BundleInfo& info, const std::string& data, const MetricState& state) {
   const Metrics metrics = state.Finish();
   const double positive_share = metrics.rows > 0 ? metrics.positives / metrics.rows : 0;
-  std::string out =
-      absl::StrCat("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>",
-                   Escaped(info.job_name), ": evaluation</title><style>", kStyle,
-                   "</style></head><body>\n<h1>", Escaped(info.job_name), "</h1>\n<p>",
-                   Escaped(info.model_type), ", ", GroupedDigits(info.features), " features, ",
-                   GroupedDigits(info.rows_learnt), " rows learnt, evaluated on ", Escaped(data),
-                   "</p>\n<pre>", MetricsTable(metrics), "</pre>\n");
+  std::string out = Head(info, data, MetricsTable(metrics));
   const std::vector<RocPoint> roc = state.Roc(kCurvePoints);
   if (roc.empty()) {
     out += "<p>All rows are of one class: there is no ranking to show.</p>\n";
@@ -145,6 +166,13 @@ std::string HtmlReport(const BundleInfo& info, const std::string& data, const Me
   if (!groups.empty()) {
     out += CalibrationFigure(groups) + LiftFigure(groups, positive_share);
   }
+  return out + "</body></html>\n";
+}
+
+std::string HtmlClassReport(const BundleInfo& info, const std::string& data, const ClassMetrics& metrics,
+                            const std::vector<std::string>& names) {
+  std::string out = Head(info, data, ClassMetricsTable(metrics, names));
+  if (names.size() <= kTableClasses) out += ConfusionTable(metrics, names);
   return out + "</body></html>\n";
 }
 

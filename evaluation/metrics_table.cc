@@ -34,6 +34,10 @@ std::string Padded(const std::string& text, std::size_t columns) {
   return text + std::string(width < columns ? columns - width : 1, ' ');
 }
 
+void AppendLine(const char* name, const std::string& model, const std::string& baseline, std::string* out) {
+  absl::StrAppend(out, Padded(name, 22), baseline.empty() ? model : Padded(model, 24), baseline, "\n");
+}
+
 }  // namespace
 
 std::string GroupedDigits(std::uint64_t number) {
@@ -46,10 +50,7 @@ std::string MetricsTable(const Metrics& metrics) {
   const Metrics constant = ConstantBaseline(metrics);
   std::string out;
   const auto line = [&out](const char* name, const std::string& model,
-                           const std::string& baseline) {
-    absl::StrAppend(&out, Padded(name, 22), baseline.empty() ? model : Padded(model, 24), baseline,
-                    "\n");
-  };
+                           const std::string& baseline) { AppendLine(name, model, baseline, &out); };
   line("", "model", "constant prediction");
   line("AUC", WithError(metrics.auc, metrics.auc_stderr), Figure(constant.auc));
   line("log loss", WithError(metrics.logloss, metrics.logloss_stderr), Figure(constant.logloss));
@@ -62,6 +63,18 @@ std::string MetricsTable(const Metrics& metrics) {
   line("rows", Count(metrics.rows), "");
   line("positives", Count(metrics.positives), "");
   return out;
+}
+
+std::string ClassMetricsTable(const ClassMetrics& metrics, const std::vector<std::string>& names) {
+  const ClassMetrics constant = ConstantBaseline(metrics);
+  std::string out;
+  AppendLine("", "model", "constant prediction", &out);
+  AppendLine("log loss", WithError(metrics.logloss, metrics.logloss_stderr), Figure(constant.logloss), &out);
+  AppendLine("error rate", Figure(metrics.error_rate), Figure(constant.error_rate), &out);
+  AppendLine("AUC, mean of classes", Figure(metrics.auc_macro), Figure(constant.auc_macro), &out);
+  AppendLine("AUC, weighted", Figure(metrics.auc_weighted), Figure(constant.auc_weighted), &out);
+  AppendLine("rows", Count(metrics.rows), "", &out);
+  return absl::StrCat(out, "\n", ConfusionText(metrics, names));
 }
 
 }  // namespace ps

@@ -144,16 +144,24 @@ absl::Status ImportModel(const std::string& path, ModelFormat format, const Impo
   PS_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path));
   features::Plan plan;
   bool libsvm = layout.data_format == "libsvm";
+  std::vector<std::string> like_classes;
   if (!layout.like.empty()) {
     PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> like, Bundle::Open(layout.like));
     PS_ASSIGN_OR_RETURN(plan, PlanOf(*like));
     libsvm = plan.format() == "libsvm";
+    if (like->info().model_type == "gbdt") {
+      PS_ASSIGN_OR_RETURN(const TreeModel trees, ReadTrees(*like));
+      like_classes = trees.classes;
+    }
   }
   const auto read = format == ModelFormat::kLightGbm ? FromLightGbm : FromXgBoost;
   auto model = read(text, libsvm);
   if (!model.ok())
     return absl::Status(model.status().code(),
                         absl::StrCat(path, ": ", std::string(model.status().message())));
+  // Files of other tools number the classes: those of the same data have names.
+  if (!like_classes.empty() && model->model.classes == NumberedClasses(like_classes.size()))
+    model->model.classes = like_classes;
   if (layout.like.empty()) {
     plan = NewPlan(*model, layout);
     PS_RETURN_IF_ERROR(ValidatePlan(plan));

@@ -1,8 +1,12 @@
 #include "evaluation/prediction_writer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
@@ -17,14 +21,22 @@ void AppendNumber(Number value, char separator, std::string* text) {
   text->push_back(separator);
 }
 
+std::string CsvField(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PredictionWriter>> PredictionWriter::Create(
-    const std::string& path) {
+absl::StatusOr<std::unique_ptr<PredictionWriter>> PredictionWriter::Create(const std::string& path,
+                                                                          const std::vector<std::string>& classes) {
   std::FILE* file = std::fopen(path.c_str(), "we");
   if (file == nullptr) return FileError("create", path, errno);
   std::unique_ptr<PredictionWriter> writer(new PredictionWriter(path, file));
-  writer->text_ = "row,label,margin,probability\n";
+  for (const std::string& name : classes) writer->classes_.push_back(CsvField(name));
+  writer->text_ = classes.empty() ? "row,label,margin,probability" : "row,label,predicted";
+  for (const std::string& name : classes) absl::StrAppend(&writer->text_, ",", CsvField("probability_" + name));
+  writer->text_ += "\n";
   PS_RETURN_IF_ERROR(writer->Append({}, {}));
   return writer;
 }
@@ -33,9 +45,25 @@ PredictionWriter::~PredictionWriter() {
   if (file_ != nullptr) std::fclose(file_);
 }
 
+void PredictionWriter::AppendClasses(absl::Span<const float> labels, absl::Span<const float> margins) {
+  const std::size_t classes = classes_.size();
+  std::vector<float> probabilities(margins.begin(), margins.end());
+  SoftmaxProbabilities(classes, &probabilities);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const auto first = margins.begin() + static_cast<std::ptrdiff_t>(i * classes);
+    const auto likeliest = static_cast<std::size_t>(
+        std::max_element(first, first + static_cast<std::ptrdiff_t>(classes)) - first);
+    AppendNumber(rows_++, ',', &text_);
+    absl::StrAppend(&text_, classes_[static_cast<std::size_t>(labels[i])], ",", classes_[likeliest], ",");
+    for (std::size_t c = 0; c < classes; ++c)
+      AppendNumber(probabilities[i * classes + c], c + 1 < classes ? ',' : '\n', &text_);
+  }
+}
+
 absl::Status PredictionWriter::Append(absl::Span<const float> labels,
                                       absl::Span<const float> margins) {
-  for (std::size_t i = 0; i < margins.size(); ++i) {
+  if (!classes_.empty()) AppendClasses(labels, margins);
+  for (std::size_t i = 0; i < margins.size() && classes_.empty(); ++i) {
     AppendNumber(rows_++, ',', &text_);
     AppendNumber(labels[i], ',', &text_);
     AppendNumber(margins[i], ',', &text_);

@@ -9,19 +9,22 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "evaluation/evaluation.h"
 #include "evaluation/html_report.h"
 #include "evaluation/metrics_table.h"
 #include "models/bundle/bundle.h"
+#include "models/bundle/manifest.h"
+#include "models/gbdt/json_value.h"
 #include "models/gbdt/tree_scorer.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/file.h"
 
 DEFINE_string(model, "", "directory of the model bundle");
 DEFINE_string(data, "", "files or globs, separated by commas; gzip and zstd are recognised");
-DEFINE_string(predictions, "", "CSV to write: row, label, margin, probability, in input order");
+DEFINE_string(predictions, "", "CSV to write: row, label, margin, probability (or those of each class), in input order");
 DEFINE_int32(threads, 0, "0: all that the container grants");
 DEFINE_double(max_bad_rows, 0.001, "fraction of rows that may be malformed");
 DEFINE_string(report, "", "HTML page to write: ROC, KS, calibration and lift");
@@ -65,7 +68,7 @@ int FailModel(const absl::Status& status) {
 }
 
 void PrintTables(const ps::Bundle& bundle, const ps::DataFiles& files, const ps::BadRows& bad_rows,
-                 const ps::Metrics& metrics) {
+                 const std::string& metrics) {
   const ps::BundleInfo& info = bundle.info();
   std::cout << "model  " << bundle.dir() << ": " << info.model_type << ", "
             << ps::GroupedDigits(info.features) << " features, "
@@ -75,13 +78,11 @@ void PrintTables(const ps::Bundle& bundle, const ps::DataFiles& files, const ps:
             << (files.files().size() == 1 ? " file, " : " files, ")
             << ps::GroupedDigits(bad_rows.rows()) << " rows, "
             << ps::GroupedDigits(bad_rows.bad_rows()) << " malformed\n\n"
-            << ps::MetricsTable(metrics);
+            << metrics;
 }
 
-void PrintJson(const ps::BadRows& bad_rows, const ps::Metrics& metrics) {
-  std::cout << "{\"model\": " << ps::MetricsJson(metrics)
-            << ", \"constant\": " << ps::MetricsJson(ps::ConstantBaseline(metrics))
-            << ", \"rows_read\": " << bad_rows.rows() << ", \"bad_rows\": " << bad_rows.bad_rows()
+void PrintJson(const ps::BadRows& bad_rows, const std::string& model, const std::string& constant) {
+  std::cout << "{\"model\": " << model << ", \"constant\": " << constant << ", \"rows_read\": " << bad_rows.rows() << ", \"bad_rows\": " << bad_rows.bad_rows()
             << "}\n";
 }
 
@@ -91,7 +92,8 @@ struct Model {
   std::unique_ptr<ps::TreeScorer> trees;
   const ps::Bundle* bundle = nullptr;
   ps::ScoreText score;
-  bool squared = false;  // it predicts numbers, not classes
+  bool squared = false;              // it predicts numbers, not classes
+  std::vector<std::string> classes;  // where there are several
 };
 
 absl::StatusOr<Model> OpenModel(std::unique_ptr<ps::Bundle> bundle) {
@@ -102,6 +104,7 @@ absl::StatusOr<Model> OpenModel(std::unique_ptr<ps::Bundle> bundle) {
     model.trees = *std::move(trees);
     model.bundle = &model.trees->bundle();
     model.squared = model.trees->model().objective == ps::Objective::kSquared;
+    model.classes = model.trees->model().classes;
     model.score = [scorer = model.trees.get()](std::string_view text, ps::TextOrigin origin, ps::RowBlock* rows,
                                                std::vector<float>* margins) {
       scorer->ScoreText(text, origin, rows, margins);
@@ -131,6 +134,26 @@ void PrintErrors(const ps::SquaredErrors& errors, const ps::BadRows& bad_rows) {
   std::cout.flush();
 }
 
+// What a model of classes says, as the flags want it.
+int PrintClasses(const Model& model, const ps::DataFiles& files, const ps::BadRows& bad_rows,
+                 const ps::ClassMetrics& metrics) {
+  if (!FLAGS_report.empty()) {
+    const absl::Status written = ps::WriteFileAtomically(
+        FLAGS_report, ps::HtmlClassReport(model.bundle->info(), FLAGS_data, metrics, model.classes));
+    if (!written.ok()) return Fail(written, kUsageError);
+  }
+  if (FLAGS_json) {
+    std::vector<std::string> names;
+    for (const std::string& name : model.classes)
+      names.push_back(ps::JsonString(ps::IsUtf8(name) ? name : absl::CHexEscape(name)));
+    PrintJson(bad_rows, ps::ClassMetricsJson(metrics, names), ps::ClassMetricsJson(ps::ConstantBaseline(metrics), names));
+  } else {
+    PrintTables(*model.bundle, files, bad_rows, ps::ClassMetricsTable(metrics, model.classes));
+  }
+  std::cout.flush();
+  return std::cout.good() ? 0 : kDataError;
+}
+
 int Run() {
   auto bundle = ps::Bundle::Open(FLAGS_model);
   if (!bundle.ok()) return FailModel(bundle.status());
@@ -143,14 +166,16 @@ int Run() {
   options.threads = FLAGS_threads == 0 ? ps::EffectiveCpuCount() : FLAGS_threads;
   std::unique_ptr<ps::PredictionWriter> predictions;
   if (!FLAGS_predictions.empty()) {
-    auto created = ps::PredictionWriter::Create(FLAGS_predictions);
+    auto created = ps::PredictionWriter::Create(FLAGS_predictions, model->classes);
     if (!created.ok()) return Fail(created.status(), kUsageError);
     predictions = *std::move(created);
     options.predictions = predictions.get();
   }
   ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows);
   ps::SquaredErrors errors;
+  ps::ClassMetricState classes(static_cast<std::uint32_t>(model->classes.size()));
   if (model->squared) options.errors = &errors;
+  if (!model->classes.empty()) options.classes = &classes;
   const auto state = ps::Evaluate(model->score, *files, options, &bad_rows);
   if (!state.ok()) return Fail(state.status(), kDataError);
   if (predictions != nullptr) {
@@ -167,15 +192,17 @@ int Run() {
     PrintErrors(errors, bad_rows);
     return std::cout.good() ? 0 : kDataError;
   }
+  if (!model->classes.empty()) return PrintClasses(*model, *files, bad_rows, classes.Finish());
   if (!FLAGS_report.empty()) {
     const absl::Status written = ps::WriteFileAtomically(
         FLAGS_report, ps::HtmlReport(model->bundle->info(), FLAGS_data, *state));
     if (!written.ok()) return Fail(written, kUsageError);
   }
   if (FLAGS_json) {
-    PrintJson(bad_rows, state->Finish());
+    const ps::Metrics metrics = state->Finish();
+    PrintJson(bad_rows, ps::MetricsJson(metrics), ps::MetricsJson(ps::ConstantBaseline(metrics)));
   } else {
-    PrintTables(*model->bundle, *files, bad_rows, state->Finish());
+    PrintTables(*model->bundle, *files, bad_rows, ps::MetricsTable(state->Finish()));
   }
   std::cout.flush();
   return std::cout.good() ? 0 : kDataError;

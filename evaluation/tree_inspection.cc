@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "evaluation/metrics_table.h"
+#include "models/gbdt/class_names.h"
 #include "models/gbdt/tree_scorer.h"
 #include "ps/base/status_macros.h"
 
@@ -73,13 +74,17 @@ absl::Status InspectTrees(const Bundle& bundle, std::uint64_t top, std::ostream&
   Line(out, "training", info.complete ? "complete" : "stopped early");
   Line(out, "rows learnt", GroupedDigits(info.rows_learnt));
   Line(out, "settings", info.optimizer);
+  if (!model.classes.empty()) Line(out, "classes", DescribeClasses(model.classes));
   Line(out, "trees", GroupedDigits(model.trees.size()));
   Line(out, "leaves", GroupedDigits(leaves));
   Line(out, "deepest", absl::StrCat(deepest));
   Line(out, "columns used", GroupedDigits(model.columns.size()));
-  Line(out, "base score", Shortest(model.base_score));
+  if (model.classes.empty()) Line(out, "base score", Shortest(model.base_score));
   Line(out, "margin offset", Shortest(info.margin_offset));
   Line(out, "extractor digest", info.extractor_digest);
+  if (!model.classes.empty()) out << "\nclass\tbase score\n";
+  for (std::size_t c = 0; c < model.classes.size(); ++c)
+    out << model.classes[c] << '\t' << Shortest(model.class_scores[c]) << '\n';
   const std::vector<ColumnImportance> columns = Importance(model);
   if (columns.empty()) return absl::OkStatus();
   out << "\ncolumn\tgain\tcover\tsplits\n";
@@ -93,18 +98,20 @@ absl::Status InspectTrees(const Bundle& bundle, std::uint64_t top, std::ostream&
 
 absl::Status DumpTrees(const Bundle& bundle, std::ostream& out) {
   PS_ASSIGN_OR_RETURN(const TreeModel model, ReadTrees(bundle));
-  out << "tree\tnode\tcolumn\trule\tleft\tright\tgain\tcover\tvalue\n";
+  const bool classes = !model.classes.empty();
+  out << "tree\tnode\tcolumn\trule\tleft\tright\tgain\tcover\tvalue" << (classes ? "\tclass\n" : "\n");
   for (std::size_t t = 0; t < model.trees.size(); ++t) {
     const Tree& tree = model.trees[t];
+    const std::string end = classes ? absl::StrCat("\t", model.classes[t % model.classes.size()], "\n") : "\n";
     for (std::size_t n = 0; n < tree.nodes.size(); ++n) {
       const TreeNode& node = tree.nodes[n];
       out << t << '\t' << n << '\t' << model.columns[node.column].name << '\t'
           << Rule(model, tree, node) << '\t' << Child(node.left) << '\t' << Child(node.right)
-          << '\t' << Shortest(node.gain) << '\t' << Shortest(node.cover) << "\t\n";
+          << '\t' << Shortest(node.gain) << '\t' << Shortest(node.cover) << '\t' << end;
     }
     for (std::size_t leaf = 0; leaf < tree.leaf_value.size(); ++leaf) {
       out << t << "\tL" << leaf << "\t\t\t\t\t\t" << Shortest(tree.leaf_cover[leaf]) << '\t'
-          << Shortest(tree.leaf_value[leaf]) << '\n';
+          << Shortest(tree.leaf_value[leaf]) << end;
     }
   }
   out.flush();

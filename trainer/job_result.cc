@@ -26,6 +26,30 @@ std::string ErrorsJson(double rmse, std::uint64_t rows) {
   return absl::StrCat("{\"rmse\": ", JsonNumber(rmse), ", \"rows\": ", rows, "}");
 }
 
+std::string ClassRow(const char* name, const ClassMetrics& m) {
+  const auto cell = [](double value) { return std::isnan(value) ? std::string("      -") : absl::StrFormat("%7.5f", value); };
+  return absl::StrFormat("  %-22s %s ±%.4f  %10s %10s %12s %12s\n", name, cell(m.logloss),
+                         std::isnan(m.logloss_stderr) ? 0.0 : m.logloss_stderr, cell(m.error_rate), cell(m.auc_macro),
+                         cell(m.auc_weighted), FormatCount(static_cast<std::uint64_t>(m.rows)));
+}
+
+std::string ClassesText(const ClassResult& r) {
+  std::string text =
+      "\n                           log loss          error rate  AUC macro AUC weighted         rows\n";
+  text += ClassRow("train", r.train);
+  if (r.valid) text += ClassRow("valid", *r.valid);
+  if (r.test) text += ClassRow("test", *r.test);
+  const ClassMetrics& judged = r.test ? *r.test : r.valid ? *r.valid : r.train;
+  text += ClassRow("constant prediction", ConstantBaseline(judged));
+  return absl::StrCat(text, "\n", ConfusionText(judged, r.names));
+}
+
+std::vector<std::string> JsonStrings(const std::vector<std::string>& texts) {
+  std::vector<std::string> strings;
+  for (const std::string& text : texts) strings.push_back(JsonString(text));
+  return strings;
+}
+
 // The lines between the title and where the model is.
 std::string TreesText(const JobResult& r, const std::string& bundle_dir) {
   const TreesResult& t = *r.trees;
@@ -40,7 +64,9 @@ std::string TreesText(const JobResult& r, const std::string& bundle_dir) {
                         r.rows_read == r.rows_learnt ? "=" : "and", FormatCount(r.rows_learnt));
   if (r.bad_rows > 0) absl::StrAppendFormat(&text, ", %s bad rows left out", FormatCount(r.bad_rows));
   if (r.rows_dropped > 0) absl::StrAppendFormat(&text, ", %s negatives sampled away", FormatCount(r.rows_dropped));
-  absl::StrAppendFormat(&text, "\n%d trees over %s columns", t.trees, FormatCount(r.features));
+  absl::StrAppendFormat(&text, "\n%d trees", t.trees);
+  if (t.classes) absl::StrAppendFormat(&text, " in %d rounds", t.trees / static_cast<int>(t.classes->names.size()));
+  absl::StrAppendFormat(&text, " over %s columns", FormatCount(r.features));
   if (t.grown > t.trees) absl::StrAppendFormat(&text, " (%d grown)", t.grown);
   absl::StrAppendFormat(&text, "; read and binned in %s, %.1f ms a tree, %s in all, peak memory %s\n",
                         FormatDuration(t.load_seconds), t.median_tree_ms, FormatDuration(r.wall_seconds),
@@ -92,6 +118,13 @@ std::string JobResultJson(const JobResult& r) {
     member("train", ErrorsJson(r.trees->train_rmse, r.rows_learnt));
     if (r.valid) member("valid", ErrorsJson(r.trees->valid_rmse, r.rows_valid));
     if (r.test) member("test", ErrorsJson(r.trees->test_rmse, r.rows_test));
+  } else if (r.trees && r.trees->classes) {
+    const ClassResult& classes = *r.trees->classes;
+    const std::vector<std::string> names = JsonStrings(classes.names);
+    member("train", ClassMetricsJson(classes.train, names));
+    if (classes.valid) member("valid", ClassMetricsJson(*classes.valid, names));
+    if (classes.test) member("test", ClassMetricsJson(*classes.test, names));
+    member("rounds", absl::StrCat(static_cast<std::size_t>(r.trees->trees) / names.size()));
   } else {
     member("train", MetricsJson(r.train));
     if (r.valid) member("valid", MetricsJson(*r.valid));
@@ -135,7 +168,9 @@ std::string JobResultJson(const JobResult& r) {
 std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
                           std::uint64_t bundle_bytes) {
   std::string text;
-  if (!r.trees || !r.trees->squared) {
+  if (r.trees && r.trees->classes) {
+    text += ClassesText(*r.trees->classes);
+  } else if (!r.trees || !r.trees->squared) {
     text +=
         "\n                             AUC            log loss       KS  norm.ent    calib          rows"
         "    positives\n";

@@ -5,10 +5,19 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
 
 namespace ps {
+
+// Of a model of several classes, in place of the metrics of two.
+struct ClassResult {
+  std::vector<std::string> names;  // of the classes, by number
+  ClassMetrics train;
+  std::optional<ClassMetrics> valid, test;
+};
 
 // What training trees adds to it.
 struct TreesResult {
@@ -21,6 +30,7 @@ struct TreesResult {
   std::uint64_t wire_bytes = 0, steps = 0, attempts = 0;
   bool squared = false;        // then errors stand for the metrics of classes
   double train_rmse = 0, valid_rmse = 0, test_rmse = 0;
+  std::optional<ClassResult> classes;
 };
 
 inline constexpr char kTunedJobName[] = "tuned_job.yaml";  // in the bundle of a tuned job

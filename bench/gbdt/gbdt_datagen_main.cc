@@ -11,14 +11,16 @@ DEFINE_string(shape, "dense", "dense: 28 columns, tab-separated; sparse: libsvm"
 DEFINE_uint64(rows, 100000, "how many");
 DEFINE_uint64(first_row, 0, "number of the first one");
 DEFINE_uint64(seed, 1, "");
+DEFINE_int32(classes, 2, "of dense rows, 2 to 26; more than two are called A, B, ...");
 DEFINE_uint32(columns, 100000, "of sparse rows");
 DEFINE_string(out, "", "file to write");
 
 int main(int argc, char** argv) {
   gflags::ParseCommandLineFlags(&argc, &argv, true);
-  if (FLAGS_out.empty() || (FLAGS_shape != "dense" && FLAGS_shape != "sparse")) {
+  const bool known = FLAGS_shape == "dense" || (FLAGS_shape == "sparse" && FLAGS_classes == 2);
+  if (FLAGS_out.empty() || !known || FLAGS_classes < 2 || FLAGS_classes > 26) {
     std::cerr << "usage: gbdt_datagen --shape dense|sparse --rows N --out FILE [--first_row N] "
-                 "[--seed N]\n";
+                 "[--seed N] [--classes N]\n";
     return 2;
   }
   std::FILE* const file = std::fopen(FLAGS_out.c_str(), "wb");
@@ -26,7 +28,7 @@ int main(int argc, char** argv) {
     std::cerr << "gbdt_datagen: cannot write " << FLAGS_out << "\n";
     return 3;
   }
-  const ps::DenseTreeRows dense(FLAGS_seed);
+  const ps::DenseTreeRows dense(FLAGS_seed, FLAGS_classes);
   const ps::SparseTreeRows sparse(FLAGS_seed, FLAGS_shape == "sparse" ? FLAGS_columns : 1);
   std::string text;
   bool ok = true;

@@ -82,7 +82,15 @@ void DenseTreeRows::Append(std::uint64_t row, std::string* text) const {
                         0.8 * std::log(x[27] + 0.1) - 0.9 * std::abs(x[6] - x[10]) / 2 +
                         0.5 * (x[8] > 1 ? 1 : -0.3) * std::sin(2 * x[7]) +
                         0.7 * std::tanh(x[13] * x[17] - 1);
-  text->push_back(draw.Uniform() < 1 / (1 + std::exp(-margin)) ? '1' : '0');
+  const double u = draw.Uniform();
+  if (classes_ == 2) {
+    text->push_back(u < 1 / (1 + std::exp(-margin)) ? '1' : '0');
+  } else {
+    constexpr double kStep = 1.5;
+    const double noisy = margin - std::log(u / (1 - u));
+    text->push_back(static_cast<char>(
+        'A' + std::clamp(static_cast<int>(std::floor(noisy / kStep + classes_ / 2.0)), 0, classes_ - 1)));
+  }
   for (const double value : x) {
     text->push_back('\t');
     AppendNumber(value, 3, text);

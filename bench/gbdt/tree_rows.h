@@ -16,12 +16,14 @@ inline constexpr int kDenseTreeColumns = 28;
 
 class DenseTreeRows {
  public:
-  explicit DenseTreeRows(std::uint64_t seed) : seed_(seed) {}
+  // More than two classes are A, B, ...: steps of the margin with its noise, of which two are 0 and 1.
+  explicit DenseTreeRows(std::uint64_t seed, int classes = 2) : seed_(seed), classes_(classes) {}
   // Appends one line.
   void Append(std::uint64_t row, std::string* text) const;
 
  private:
   const std::uint64_t seed_;
+  const int classes_;
 };
 
 class SparseTreeRows {

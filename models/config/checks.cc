@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -260,6 +261,7 @@ class JobChecker {
       Add("device", "cuda is for one process in this version; remove cluster.servers and workers, or set auto");
     }
     if (!trees) {
+      if (IsGiven("data.label.classes")) Add("data.label.classes", "only for model.type gbdt with objective softmax");
       if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
       return;
     }
@@ -274,12 +276,37 @@ class JobChecker {
     if (squared && !IsDelimited()) Add("model.gbdt.objective", "squared needs labels that csv and tsv files have");
     if (squared && IsGiven("data.label.positive")) Add("data.label.positive", "only for classes");
     if (squared && config_.data.keep_negatives < 1) Add("data.keep_negatives", "only for classes");
+    if (config_.model.gbdt.objective == "softmax") {
+      CheckSoftmax();
+    } else if (IsGiven("data.label.classes")) {
+      Add("data.label.classes", "only for model.gbdt.objective softmax");
+    }
     if (IsGiven("model.gbdt.absent") && config_.data.format != DataFormat::kLibsvm) {
       Add("model.gbdt.absent", "only for format libsvm; data.missing says what is missing in a table");
     }
     for (std::size_t i = 0; i < config_.features.size(); ++i) {
       if (config_.features[i].op != FeatureOp::kCross) continue;
       Add(absl::StrCat("features[", i, "].op"), "trees find crosses themselves; remove it");
+    }
+  }
+
+  void CheckSoftmax() {
+    const std::vector<std::string>& classes = config_.data.label.classes;
+    if (config_.data.format == DataFormat::kCriteo)
+      Add("model.gbdt.objective", "softmax needs labels that csv, tsv and libsvm files have");
+    if (IsGiven("data.label.positive")) Add("data.label.positive", "softmax has no positive class; remove it");
+    if (config_.data.keep_negatives < 1) Add("data.keep_negatives", "softmax has no negative class; remove it");
+    if (config_.device == "cuda") Add("device", "cuda does not learn softmax in this version; set auto or cpu");
+    if (!IsGiven("data.label.classes")) return;
+    if (classes.size() < 2 || classes.size() > kMostClasses)
+      Add("data.label.classes", absl::StrCat("expected 2 to ", kMostClasses, " classes, found ", classes.size()));
+    std::set<std::string> seen;
+    for (const std::string& name : classes) {
+      if (name.empty()) Add("data.label.classes", "an empty text");
+      if (!seen.insert(name).second) Add("data.label.classes", absl::StrCat("\"", name, "\" twice"));
+      std::int64_t number = 0;
+      if (config_.data.format == DataFormat::kLibsvm && (!absl::SimpleAtoi(name, &number) || absl::StrCat(number) != name))
+        Add("data.label.classes", absl::StrCat("libsvm has whole numbers as classes, found \"", name, "\""));
     }
   }
 

@@ -16,11 +16,15 @@ std::vector<SchemaRow> GbdtRows() {
       {"model.gbdt.objective",
        ValueType::kWord,
        "logistic",
-       "logistic: log loss of labels 0 and 1; squared: squared error of any number (csv, tsv).",
-       [](JobConfig* c, const V& v) { Gbdt(c).objective = v.integer == 1 ? "squared" : "logistic"; },
+       "logistic: log loss of labels 0 and 1; squared: squared error of any number (csv, tsv); softmax: log loss of "
+       "two or more classes (csv, tsv, libsvm).",
+       [](JobConfig* c, const V& v) {
+         Gbdt(c).objective = v.integer == 2 ? "softmax" : v.integer == 1 ? "squared" : "logistic";
+       },
        {},
-       {{"logistic", 0}, {"squared", 1}}},
-      {"model.gbdt.trees", ValueType::kInteger, "100", "How many trees, at most.",
+       {{"logistic", 0}, {"squared", 1}, {"softmax", 2}}},
+      {"model.gbdt.trees", ValueType::kInteger, "100",
+       "How many trees, at most; softmax: how many rounds of a tree for each class.",
        [](JobConfig* c, const V& v) { Gbdt(c).trees = static_cast<int>(v.integer); }, Between(1, 1e6)},
       {"model.gbdt.learning_rate", ValueType::kReal, "0.1", "Leaf values are multiplied by it.",
        [](JobConfig* c, const V& v) { Gbdt(c).learning_rate = v.real; }, kFraction},

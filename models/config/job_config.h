@@ -18,9 +18,12 @@ struct ColumnRef {  // a column by header name or by 0-based position
   bool operator==(const ColumnRef&) const = default;
 };
 
+inline constexpr std::size_t kMostClasses = 1000;  // that a model tells apart
+
 struct LabelConfig {
   ColumnRef column;      // csv and tsv; default: the column called "label", else column 0
   std::string positive;  // text of the positive class; empty: "1" (and "+1")
+  std::vector<std::string> classes;  // of softmax; empty: those that the training rows have
   bool operator==(const LabelConfig&) const = default;
 };
 

@@ -58,6 +58,10 @@ std::vector<SchemaRow> DataRows() {
       {"data.label.positive", ValueType::kText, "''",
        "Text of the positive class; empty means 1 or +1.",
        [](JobConfig* c, const V& v) { c->data.label.positive = v.text; }},
+      {"data.label.classes", ValueType::kTextList, nullptr,
+       "model.gbdt.objective softmax: the texts of the classes, in the order in which they are shown (libsvm: whole "
+       "numbers); without it those that the training rows have. A row of another class is a bad row.",
+       [](JobConfig* c, const V& v) { c->data.label.classes = v.texts; }},
       {"data.weight", ValueType::kColumn, nullptr,
        "csv, tsv: column of the importance weight, a number >= 0; without it every row weighs 1.",
        [](JobConfig* c, const V& v) { c->data.weight = v.columns.front(); }},

@@ -21,11 +21,12 @@ namespace {
 // One call of Parse. The text ends in a newline, so scans stop there and need no other bound.
 class LineParser {
  public:
-  LineParser(std::string_view text, TextOrigin origin, int index_base, RowBlock* block)
+  LineParser(std::string_view text, TextOrigin origin, int index_base, LibsvmLabels labels, RowBlock* block)
       : begin_(text.data()),
         end_(text.data() + text.size()),
         origin_(origin),
         index_base_(static_cast<std::uint64_t>(index_base)),
+        labels_(labels),
         block_(*block),
         writer_(block) {}
 
@@ -70,6 +71,11 @@ class LineParser {
     if (parsed.result == FloatText::kNotANumber || !IsTokenEnd(parsed.end)) {
       what_ = absl::StrCat("expected a label, found '", QuotableToken(text), "'");
       return false;
+    }
+    if (labels_ == LibsvmLabels::kNumbers && parsed.result == FloatText::kOk) {
+      *label = parsed.value;
+      *p = parsed.end;
+      return true;
     }
     if (parsed.result != FloatText::kOk ||
         (parsed.value != 0 && parsed.value != 1 && parsed.value != -1)) {
@@ -263,6 +269,7 @@ class LineParser {
   const char* const end_;
   const TextOrigin origin_;
   const std::uint64_t index_base_;
+  const LibsvmLabels labels_;
   RowBlock& block_;
   FeatureWriter writer_;
   DistinctCheck distinct_;
@@ -285,7 +292,7 @@ class LineParser {
 void LibsvmParser::Parse(std::string_view text, TextOrigin origin, RowBlock* block) const {
   block->file = origin.file;
   TerminatedLines(text, origin, [&](std::string_view lines, TextOrigin of_lines) {
-    LineParser(lines, of_lines, index_base_, block).ParseAll();
+    LineParser(lines, of_lines, index_base_, labels_, block).ParseAll();
   });
 }
 

@@ -33,7 +33,7 @@ std::string DescribeOp(const Feature& feature) {
 std::string OpsOfColumn(const Plan& plan, std::uint32_t column) {
   std::string ops;
   if (column == plan.label_column()) {
-    ops = plan.positive().empty() ? "label (1 is positive)"
+    ops = plan.positive().empty() ? "label (of two classes 1 is positive)"
                                   : absl::StrCat("label (\"", plan.positive(), "\" is positive)");
   }
   if (plan.weighted() && column == plan.weight_column()) {

@@ -7,23 +7,23 @@ namespace ps {
 Booster::Booster(const BinnedRows* rows, const std::vector<BinColumn>* columns, BoostParams params,
                  Crew* crew)
     : params_(params),
-      sums_(LabelSums::Of(*rows)),
-      base_score_(sums_.BaseScore(params.objective)),
+      sums_(LabelSums::Of(*rows, params.classes)),
+      base_scores_(sums_.BaseScores(params.objective)),
       node_rows_(rows->rows),
       gradients_(rows, params, &node_rows_, crew),
       grower_(rows, columns, params.grow, &node_rows_, crew) {
-  gradients_.Start(base_score_);
+  gradients_.Start(base_scores_);
 }
 
 Tree Booster::GrowNext() {
-  const bool bounded = params_.objective == Objective::kLogistic;
+  const bool bounded = params_.objective != Objective::kSquared;
   const GradientScale scale =
       ScaleOf(params_.objective, sums_, bounded ? 0 : gradients_.LargestGradient());
   gradients_.Prepare(scale, trees_, [&](int thread, const RowGradient* rows, std::size_t count) {
     grower_.AddRootRows(thread, rows, count);
   });
   Tree tree = grower_.Grow(scale, TreeKey(params_.seed, trees_));
-  gradients_.SetLeaves(&grower_.leaves(), tree.leaf_value);
+  gradients_.SetLeaves(trees_, &grower_.leaves(), tree.leaf_value);
   ++trees_;
   return tree;
 }
@@ -47,8 +47,10 @@ std::uint8_t BinAt(const BinnedRows& rows, std::size_t row, std::uint32_t column
 
 }  // namespace
 
-void AddTree(const Tree& tree, const BinnedRows& rows, Crew* crew, std::vector<float>* margins) {
+void AddTree(const Tree& tree, const BinnedRows& rows, Crew* crew, std::vector<float>* margins,
+             std::size_t output) {
   constexpr std::size_t kRowsAtOnce = 8192;
+  float* const to = margins->data() + output * rows.rows;
   crew->ForEach((rows.rows + kRowsAtOnce - 1) / kRowsAtOnce, [&](int, std::size_t piece) {
     const std::size_t end = std::min(rows.rows, (piece + 1) * kRowsAtOnce);
     for (std::size_t row = piece * kRowsAtOnce; row < end; ++row) {
@@ -57,7 +59,7 @@ void AddTree(const Tree& tree, const BinnedRows& rows, Crew* crew, std::vector<f
         const TreeNode& node = tree.nodes[static_cast<std::size_t>(at)];
         at = GoesLeft(tree, node, BinAt(rows, row, node.column)) ? node.left : node.right;
       }
-      (*margins)[row] += tree.leaf_value[static_cast<std::size_t>(~at)];
+      to[row] += tree.leaf_value[static_cast<std::size_t>(~at)];
     }
   });
 }

@@ -17,23 +17,26 @@ class Booster {
   Booster(const BinnedRows* rows, const std::vector<BinColumn>* columns, BoostParams params,
           Crew* crew);
 
-  // The constant that the trees add to: log odds or mean of the labels, as weighted.
-  double base_score() const { return base_score_; }
+  // The constants that the trees add to (LabelSums::BaseScores), and the only one where there is one.
+  const std::vector<double>& base_scores() const { return base_scores_; }
+  double base_score() const { return base_scores_[0]; }
+  // Of softmax, trees of a round are those of one class after the other.
   Tree GrowNext();
-  // Margins with all trees so far.
+  // Margins with all trees so far, as StartMargins lays them out.
   const std::vector<float>& Margins() { return gradients_.Margins(); }
 
  private:
   const BoostParams params_;
   const LabelSums sums_;
-  const double base_score_;
+  const std::vector<double> base_scores_;
   NodeRows node_rows_;
   GradientRows gradients_;
   TreeGrower grower_;
   std::uint64_t trees_ = 0;
 };
 
-// Adds a tree's values to margins of other rows with the same columns.
-void AddTree(const Tree& tree, const BinnedRows& rows, Crew* crew, std::vector<float>* margins);
+// Adds a tree's values to margins of other rows with the same columns: to margin `output` of each.
+void AddTree(const Tree& tree, const BinnedRows& rows, Crew* crew, std::vector<float>* margins,
+             std::size_t output = 0);
 
 }  // namespace ps

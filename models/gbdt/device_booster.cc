@@ -11,12 +11,14 @@ DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn
                              const BoostParams& params)
     : columns_(*columns),
       params_(params),
-      sums_(LabelSums::Of(rows)),
-      base_score_(sums_.BaseScore(params.objective)),
+      sums_(LabelSums::Of(rows, params.classes)),
+      base_scores_(sums_.BaseScores(params.objective)),
       builder_(columns, params.grow) {}
 
 absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
     const BinnedRows* rows, const std::vector<BinColumn>* columns, const BoostParams& params) {
+  if (params.objective == Objective::kSoftmax)
+    return absl::UnimplementedError("several classes are not learnt on a device yet");
   if (rows->sparse) return absl::UnimplementedError("sparse rows are not grown on a device yet");
   if (rows->rows == 0 || columns->empty())
     return absl::UnimplementedError("there is nothing to split by");
@@ -32,7 +34,7 @@ absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
   input.max_leaves = params.grow.max_leaves;
   auto booster = std::unique_ptr<DeviceBooster>(new DeviceBooster(*rows, columns, params));
   PS_ASSIGN_OR_RETURN(booster->rows_, DeviceTreeRows::Load(input));
-  PS_RETURN_IF_ERROR(booster->rows_->SetMargins(static_cast<float>(booster->base_score_)));
+  PS_RETURN_IF_ERROR(booster->rows_->SetMargins(static_cast<float>(booster->base_score())));
   return booster;
 }
 

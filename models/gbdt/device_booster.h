@@ -26,7 +26,7 @@ class DeviceBooster {
                                                              const std::vector<BinColumn>* columns,
                                                              const BoostParams& params);
 
-  double base_score() const { return base_score_; }
+  double base_score() const { return base_scores_[0]; }
   std::uint64_t memory_bytes() const { return rows_->memory_bytes(); }  // of the device
   absl::StatusOr<Tree> GrowNext();
   // With all trees so far.
@@ -41,7 +41,7 @@ class DeviceBooster {
   const std::vector<BinColumn>& columns_;
   const BoostParams params_;
   const LabelSums sums_;
-  const double base_score_;
+  const std::vector<double> base_scores_;
   std::unique_ptr<DeviceTreeRows> rows_;
   std::uint64_t trees_ = 0;
 

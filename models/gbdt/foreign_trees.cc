@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "models/bundle/manifest.h"
+#include "models/gbdt/class_names.h"
 #include "models/gbdt/json_value.h"
 #include "models/gbdt/value_rows.h"
 #include "ps/base/status_macros.h"
@@ -28,13 +29,28 @@ class Builder {
 
   absl::Status Build() {
     PS_RETURN_IF_ERROR(FindColumns());
-    for (std::size_t t = 0; t < trees_.size(); ++t) PS_RETURN_IF_ERROR(AddTree(t));
-    if (!std::isfinite(result_.model.base_score))
-      return absl::InvalidArgumentError("the base score is not finite");
+    const std::size_t outputs = result_.model.outputs();
+    if (trees_.size() % outputs != 0)
+      return absl::InvalidArgumentError("one class has fewer trees than another");
+    bool constant = false;
+    for (std::size_t t = 0; t < trees_.size(); ++t) {
+      if (t % outputs == 0) constant = IsConstant(t, outputs);
+      PS_RETURN_IF_ERROR(AddTree(t, constant));
+    }
+    for (std::size_t output = 0; output < outputs; ++output) {
+      if (!std::isfinite(result_.model.BaseScore(output)))
+        return absl::InvalidArgumentError("the base score is not finite");
+    }
     return absl::OkStatus();
   }
 
  private:
+  bool IsConstant(std::size_t first, std::size_t trees) const {
+    return std::all_of(trees_.begin() + static_cast<std::ptrdiff_t>(first),
+                       trees_.begin() + static_cast<std::ptrdiff_t>(first + trees),
+                       [](const std::vector<LooseNode>& tree) { return !tree.empty() && tree[0].leaf; });
+  }
+
   TreeColumn& ColumnOf(std::uint64_t feature) {
     return result_.model.columns[static_cast<std::size_t>(result_.features[feature].column)];
   }
@@ -88,14 +104,20 @@ class Builder {
   }
 
   // From the root, parents first: whatever the list says, each node is taken once.
-  absl::Status AddTree(std::size_t t) {
+  absl::Status AddTree(std::size_t t, bool constant) {
     const std::vector<LooseNode>& loose = trees_[t];
     if (loose.empty()) return Malformed(t, "no node");
-    if (loose[0].leaf) {
-      result_.model.base_score += loose[0].value;
+    TreeModel& model = result_.model;
+    if (constant) {
+      (model.classes.empty() ? model.base_score : model.class_scores[t % model.outputs()]) += loose[0].value;
       return absl::OkStatus();
     }
     Tree tree;
+    if (loose[0].leaf) {
+      PS_RETURN_IF_ERROR(AddLeaf(t, loose[0], &tree));
+      model.trees.push_back(std::move(tree));
+      return absl::OkStatus();
+    }
     std::vector<bool> taken(loose.size());
     taken[0] = true;
     std::vector<std::uint64_t> order{0};
@@ -112,14 +134,19 @@ class Builder {
           order.push_back(child);
           continue;
         }
-        const auto value = static_cast<float>(loose[child].value);
-        if (!std::isfinite(value)) return Malformed(t, "a leaf's value is not finite");
         tree.nodes[n].*to = ~static_cast<std::int32_t>(tree.leaf_value.size());
-        tree.leaf_value.push_back(value);
-        tree.leaf_cover.push_back(static_cast<float>(loose[child].cover));
+        PS_RETURN_IF_ERROR(AddLeaf(t, loose[child], &tree));
       }
     }
-    result_.model.trees.push_back(std::move(tree));
+    model.trees.push_back(std::move(tree));
+    return absl::OkStatus();
+  }
+
+  static absl::Status AddLeaf(std::size_t t, const LooseNode& from, Tree* tree) {
+    const auto value = static_cast<float>(from.value);
+    if (!std::isfinite(value)) return Malformed(t, "a leaf's value is not finite");
+    tree->leaf_value.push_back(value);
+    tree->leaf_cover.push_back(static_cast<float>(from.cover));
     return absl::OkStatus();
   }
 
@@ -158,7 +185,40 @@ std::string ShortestDigits(Number value) {
   return {digits, std::to_chars(digits, digits + sizeof(digits), value).ptr};
 }
 
+// ["a", "b"]. Unimplemented: one is not UTF-8; `what` they are of.
+absl::StatusOr<std::string> TextList(const std::vector<std::string>& texts, const std::string& what) {
+  for (const std::string& text : texts) {
+    if (!IsUtf8(text))
+      return absl::UnimplementedError(absl::StrCat(what, " whose text is not UTF-8 cannot be written"));
+  }
+  return absl::StrCat("[",
+                      absl::StrJoin(texts, ", ",
+                                    [](std::string* out, const std::string& text) { out->append(JsonString(text)); }),
+                      "]");
+}
+
 }  // namespace
+
+absl::Status SetClasses(std::size_t count, double score, std::string_view names, TreeModel* model) {
+  if (count < 2 || count > kMostClasses) {
+    return absl::UnimplementedError(
+        absl::StrCat("a model of ", count, " classes cannot be imported: only 2 to ", kMostClasses));
+  }
+  model->objective = Objective::kSoftmax;
+  model->class_scores.assign(count, score);
+  model->classes = NumberedClasses(count);
+  if (names.empty()) return absl::OkStatus();
+  model->classes.clear();
+  const auto list = ParseJson(names);
+  if (list.ok()) {
+    for (const JsonNode& item : list->items) model->classes.push_back(item.text);
+  }
+  if (model->classes.size() != count || NumberClasses(model->classes).size() != count)
+    return absl::InvalidArgumentError(absl::StrCat(kClassesAttribute, " does not name every class once"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ClassList(const TreeModel& model) { return TextList(model.classes, "a class"); }
 
 absl::Status BuildTrees(const std::vector<std::vector<LooseNode>>& trees,
                         const std::vector<std::vector<std::string>>& categories,
@@ -197,18 +257,9 @@ absl::StatusOr<std::vector<std::string>> CategoryLists(const ForeignModel& model
     if (feature.column < 0) continue;
     const TreeColumn& column = model.model.columns[static_cast<std::size_t>(feature.column)];
     if (column.kind != ColumnKind::kCategory) continue;
-    for (const std::string& text : column.categories) {
-      if (!IsUtf8(text)) {
-        return absl::UnimplementedError(absl::StrCat(
-            "column \"", column.name, "\": a category whose text is not UTF-8 cannot be written"));
-      }
-    }
-    lists.push_back(absl::StrCat("[",
-                                 absl::StrJoin(column.categories, ", ",
-                                               [](std::string* out, const std::string& text) {
-                                                 out->append(JsonString(text));
-                                               }),
-                                 "]"));
+    PS_ASSIGN_OR_RETURN(std::string list,
+                        TextList(column.categories, absl::StrCat("column \"", column.name, "\": a category")));
+    lists.push_back(std::move(list));
   }
   return lists;
 }

@@ -26,8 +26,20 @@ struct LooseNode {
   double gain = 0, cover = 0;
 };
 
-// Trees as read to a model. Set the base score and objective of `result->model`, and the features'
-// names, before; `categories` are texts of codes by feature, empty where a code is its own text.
+// Where files of other tools keep what they have no words for: texts of categories and names of classes.
+// XGBoost carries attributes along unread, LightGBM lines behind its own.
+inline constexpr char kCategoriesAttribute[] = "hyperplane_categories";
+inline constexpr char kClassesAttribute[] = "hyperplane_classes";
+
+// Makes it a softmax of `count` classes with base scores `score`. `names` is a list of JSON; empty: they
+// are called 0, 1, ... InvalidArgument: not as many distinct texts.
+absl::Status SetClasses(std::size_t count, double score, std::string_view names, TreeModel* model);
+// The names of the classes as a list of JSON. Unimplemented: one is not UTF-8.
+absl::StatusOr<std::string> ClassList(const TreeModel& model);
+
+// Trees as read to a model. Set the base scores and objective of `result->model`, and the features'
+// names, before. Trees of classes come in rounds; one whose trees are all of one leaf goes into the base
+// scores. `categories` are texts of codes by feature, empty where a code is its own text.
 absl::Status BuildTrees(const std::vector<std::vector<LooseNode>>& trees,
                         const std::vector<std::vector<std::string>>& categories,
                         ForeignModel* result);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/softmax.h"
 #include "models/gbdt/histogram_source.h"
 #include "ps/base/key.h"
 
@@ -17,13 +18,22 @@ double PowerBelow(double x) { return std::exp2(std::floor(std::log2(x))); }
 
 }  // namespace
 
-LabelSums LabelSums::Of(const BinnedRows& rows) {
+std::vector<float> StartMargins(const std::vector<double>& base_scores, std::size_t rows) {
+  std::vector<float> margins;
+  margins.reserve(rows * base_scores.size());
+  for (const double score : base_scores) margins.resize(margins.size() + rows, static_cast<float>(score));
+  return margins;
+}
+
+LabelSums LabelSums::Of(const BinnedRows& rows, std::uint32_t classes) {
   LabelSums sums;
   sums.rows = rows.rows;
+  if (classes > 1) sums.of_class.resize(classes);
   for (std::size_t i = 0; i < rows.rows; ++i) {
     const float weight = rows.weights.empty() ? 1 : rows.weights[i], label = rows.labels[i];
     sums.labels.Add(double{weight} * label);
     sums.weights.Add(weight);
+    if (classes > 1) sums.of_class[static_cast<std::size_t>(label)].Add(weight);
     sums.heaviest = std::max(sums.heaviest, weight);
     sums.lowest = i == 0 ? label : std::min(sums.lowest, label);
     sums.highest = i == 0 ? label : std::max(sums.highest, label);
@@ -39,22 +49,34 @@ void LabelSums::Merge(const LabelSums& other) {
   labels.Merge(other.labels);
   weights.Merge(other.weights);
   heaviest = std::max(heaviest, other.heaviest);
+  of_class.resize(std::max(of_class.size(), other.of_class.size()));
+  for (std::size_t c = 0; c < other.of_class.size(); ++c) of_class[c].Merge(other.of_class[c]);
 }
 
 // Labels that are all alike have no finite log odds: as if one row in two millions were otherwise.
-double LabelSums::BaseScore(Objective objective) const {
+std::vector<double> LabelSums::BaseScores(Objective objective) const {
+  constexpr double kLeastShare = 5e-7;
   const double weight = weights.value();
+  if (objective == Objective::kSoftmax) {
+    std::vector<double> scores;
+    for (const ExactSum& of : of_class) {
+      const double share = weight > 0 ? of.value() / weight : 1 / static_cast<double>(of_class.size());
+      scores.push_back(std::log(std::max(share, kLeastShare)));
+    }
+    return scores;
+  }
   const double mean = weight > 0 ? labels.value() / weight : 0;
-  if (objective == Objective::kSquared) return mean;
-  const double p = std::clamp(weight > 0 ? mean : 0.5, 5e-7, 1 - 5e-7);
-  return std::log(p / (1 - p));
+  if (objective == Objective::kSquared) return {mean};
+  const double p = std::clamp(weight > 0 ? mean : 0.5, kLeastShare, 1 - kLeastShare);
+  return {std::log(p / (1 - p))};
 }
 
 GradientScale ScaleOf(Objective objective, const LabelSums& sums, float largest) {
   const float heaviest = sums.heaviest > 0 ? sums.heaviest : 1;
-  const bool logistic = objective == Objective::kLogistic;
-  const float gradient_bound = logistic ? heaviest : std::max(1e-30f, largest);
-  const float hessian_bound = logistic ? 0.25f * heaviest : heaviest;
+  const bool classes = objective != Objective::kSquared;
+  const float gradient_bound = classes ? heaviest : std::max(1e-30f, largest);
+  const float most = objective == Objective::kSoftmax ? 0.5f : classes ? 0.25f : 1.0f;
+  const float hessian_bound = most * heaviest;
   // Sums over all rows fit 32 bits.
   const auto rows = static_cast<double>(std::max<std::uint64_t>(1, sums.rows));
   const double gradient_steps = std::min<double>(kGradientSteps, std::floor(kMostWide / rows));
@@ -88,13 +110,20 @@ GradientRows::GradientRows(const BinnedRows* rows, BoostParams params, NodeRows*
                            Crew* crew)
     : rows_(*rows), params_(params), node_rows_(*node_rows), crew_(*crew) {}
 
+void GradientRows::Start(const std::vector<double>& base_scores) {
+  margins_ = StartMargins(base_scores, rows_.rows);
+  leaf_value_.clear();
+  round_ = ~std::uint64_t{0};
+}
+
 void GradientRows::TakeOverTree(std::size_t block) {
   if (leaf_value_.empty()) return;
   const RowGradient* const rows = node_rows_.entries(block);
+  float* const margins = margins_.data() + leaf_output_ * rows_.rows;
   for (std::size_t leaf = 0; leaf < leaf_value_.size(); ++leaf) {
     const NodeRows::Range range = (*leaves_)[leaf][block];
     for (std::uint32_t i = range.begin; i < range.end; ++i)
-      margins_[rows[i].row] += leaf_value_[leaf];
+      margins[rows[i].row] += leaf_value_[leaf];
   }
 }
 
@@ -102,6 +131,24 @@ std::vector<float>* GradientRows::MutableMargins() {
   crew_.ForEach(node_rows_.blocks(), [&](int, std::size_t block) { TakeOverTree(block); });
   leaf_value_.clear();
   return &margins_;
+}
+
+void GradientRows::FindNorms(std::size_t block) {
+  const std::size_t first = node_rows_.first_row(block), size = node_rows_.block_size(block);
+  for (std::size_t i = 0; i < size; i += kPieceRows) {
+    const std::size_t row = first + i, count = std::min(kPieceRows, size - i);
+    FindSoftmaxNorms(margins_.data() + row, rows_.rows, params_.classes, count,
+                     largest_.data() + row, inverse_.data() + row);
+  }
+}
+
+void GradientRows::BeginRound(std::uint64_t round) {
+  if (params_.classes == 1 || round_ == round) return;
+  MutableMargins();
+  largest_.resize(rows_.rows);
+  inverse_.resize(rows_.rows);
+  crew_.ForEach(node_rows_.blocks(), [&](int, std::size_t block) { FindNorms(block); });
+  round_ = round;
 }
 
 // Squared errors have no bound of their own.
@@ -134,6 +181,20 @@ void GradientRows::DropRows(std::uint64_t tree_key, std::uint64_t first_row, std
   }
 }
 
+void GradientRows::Gradients(std::size_t row, std::size_t count, std::uint64_t tree, float* gradient,
+                             float* hessian) const {
+  const float* const weights = rows_.weights.empty() ? nullptr : rows_.weights.data() + row;
+  const float* const labels = rows_.labels.data() + row;
+  if (params_.objective == Objective::kSoftmax) {
+    const std::uint64_t number = tree % params_.classes;
+    const SoftmaxClass of{margins_.data() + number * rows_.rows + row, largest_.data() + row, inverse_.data() + row,
+                          static_cast<float>(number)};
+    return SoftmaxGradients(of, labels, weights, count, gradient, hessian);
+  }
+  const auto gradients = params_.objective == Objective::kLogistic ? LogisticGradients : SquaredGradients;
+  gradients(margins_.data() + row, labels, weights, count, gradient, hessian);
+}
+
 void GradientRows::PrepareBlock(int thread, std::size_t block, const Quantisation& q,
                                 std::uint64_t tree, const AddRows& add) {
   TakeOverTree(block);
@@ -141,10 +202,7 @@ void GradientRows::PrepareBlock(int thread, std::size_t block, const Quantisatio
   float gradient[kPieceRows], hessian[kPieceRows];
   for (std::size_t i = 0; i < size; i += kPieceRows) {
     const std::size_t row = first + i, count = std::min(kPieceRows, size - i);
-    const float* const weights = rows_.weights.empty() ? nullptr : rows_.weights.data() + row;
-    const auto gradients =
-        params_.objective == Objective::kLogistic ? LogisticGradients : SquaredGradients;
-    gradients(margins_.data() + row, rows_.labels.data() + row, weights, count, gradient, hessian);
+    Gradients(row, count, tree, gradient, hessian);
     RowGradient* const out = node_rows_.entries(block) + i;
     QuantiseGradients(q, gradient, hessian, count, static_cast<std::uint32_t>(row),
                       params_.first_global_row + row, out, node_rows_.fixed() + row);
@@ -154,6 +212,7 @@ void GradientRows::PrepareBlock(int thread, std::size_t block, const Quantisatio
 }
 
 void GradientRows::Prepare(const GradientScale& scale, std::uint64_t tree, const AddRows& add) {
+  BeginRound(tree / params_.classes);
   const Quantisation q = QuantisationOf(scale, TreeKey(params_.seed, tree));
   crew_.ForEach(node_rows_.blocks(),
                 [&](int thread, std::size_t block) { PrepareBlock(thread, block, q, tree, add); });

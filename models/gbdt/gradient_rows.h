@@ -14,10 +14,12 @@
 
 namespace ps {
 
-enum class Objective { kLogistic, kSquared };
+// Softmax has a margin for each class, and a round of as many trees: tree t is of class t % classes.
+enum class Objective { kLogistic, kSquared, kSoftmax };
 
 struct BoostParams {
   Objective objective = Objective::kLogistic;
+  std::uint32_t classes = 1;  // of softmax; of others 1: they have one margin
   GrowParams grow;
   double row_sample = 1;  // of each tree
   std::uint64_t seed = 1;
@@ -32,14 +34,17 @@ struct LabelSums {
   ExactSum labels, weights;  // weighted labels
   float heaviest = 0;
   float lowest = 0, highest = 0;  // labels; of rows 0 both are 0
+  std::vector<ExactSum> of_class;  // softmax: weights of the rows of each class
 
-  static LabelSums Of(const BinnedRows& rows);
+  // `classes` as of BoostParams. Labels of softmax are below it.
+  static LabelSums Of(const BinnedRows& rows, std::uint32_t classes);
   void Merge(const LabelSums& other);
-  // The constant that the trees add to: log odds or mean of the labels, as weighted.
-  double BaseScore(Objective objective) const;
+  // The constants that the trees add to, one a margin: log odds or mean of the labels, or logarithms of
+  // the classes' shares, as weighted.
+  std::vector<double> BaseScores(Objective objective) const;
 };
 
-// `largest` is the largest magnitude of a gradient; logistic gradients have a bound of their own.
+// `largest` is the largest magnitude of a gradient; those of classes have a bound of their own.
 GradientScale ScaleOf(Objective objective, const LabelSums& sums, float largest);
 // Of a tree, counted from 0: decides roundings and samples.
 std::uint64_t TreeKey(std::uint64_t seed, std::uint64_t tree);
@@ -48,23 +53,28 @@ std::uint64_t SampleKey(std::uint64_t seed, std::uint64_t tree);
 // How the gradients of a tree are rounded.
 Quantisation QuantisationOf(const GradientScale& scale, std::uint64_t tree_key);
 
+// Before the first tree: margin m of row r is at [m * rows + r].
+std::vector<float> StartMargins(const std::vector<double>& base_scores, std::size_t rows);
+
 class GradientRows {
  public:
   // All must outlive it.
   GradientRows(const BinnedRows* rows, BoostParams params, NodeRows* node_rows, Crew* crew);
 
-  void Start(double base_score) {
-    margins_.assign(rows_.rows, static_cast<float>(base_score));
-    leaf_value_.clear();
-  }
+  void Start(const std::vector<double>& base_scores);
   void SetFirstRow(std::uint64_t first) { params_.first_global_row = first; }
 
-  // A tree was grown on these rows: its leaves' values enter the margins when those are needed. The
+  // The tree was grown on these rows: its leaves' values enter the margins when those are needed. The
   // rows of the leaves must stay as they are until then.
-  void SetLeaves(const std::vector<NodeRows::Node>* leaves, std::vector<float> values) {
+  void SetLeaves(std::uint64_t tree, const std::vector<NodeRows::Node>* leaves, std::vector<float> values) {
     leaves_ = leaves;
     leaf_value_ = std::move(values);
+    leaf_output_ = tree % params_.classes;
   }
+  // To be called before any tree of a round enters the margins: all of its trees have gradients of the
+  // margins as they are now. Prepare does so where this was not called.
+  void BeginRound(std::uint64_t round);
+  // Of margin m of row r at [m * rows + r].
   const std::vector<float>& Margins() { return *MutableMargins(); }
   std::vector<float>* MutableMargins();
   float LargestGradient();
@@ -75,6 +85,8 @@ class GradientRows {
 
  private:
   void TakeOverTree(std::size_t block);
+  void FindNorms(std::size_t block);
+  void Gradients(std::size_t row, std::size_t count, std::uint64_t tree, float* gradient, float* hessian) const;
   void PrepareBlock(int thread, std::size_t block, const Quantisation& q, std::uint64_t tree,
                     const AddRows& add);
   void DropRows(std::uint64_t tree_key, std::uint64_t first_row, std::size_t count,
@@ -85,8 +97,13 @@ class GradientRows {
   NodeRows& node_rows_;
   Crew& crew_;
   std::vector<float> margins_;
+  // Softmax: what makes probabilities of the margins at the begin of a round. A class's own margins do
+  // not change before its tree of the round is grown.
+  std::vector<float> largest_, inverse_;
+  std::uint64_t round_ = ~std::uint64_t{0};
   const std::vector<NodeRows::Node>* leaves_ = nullptr;
   std::vector<float> leaf_value_;  // of the last tree, until its rows' margins have them
+  std::size_t leaf_output_ = 0;    // which margins those are
 };
 
 }  // namespace ps

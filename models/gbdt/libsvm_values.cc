@@ -13,8 +13,10 @@ namespace {
 // The one libsvm parser decides what a row is; here its keys become indices again.
 class LibsvmValues final : public ValueParser {
  public:
-  explicit LibsvmValues(int index_base)
-      : parser_(index_base), base_(static_cast<std::uint64_t>(index_base)) {}
+  LibsvmValues(int index_base, LabelReading labels)
+      : labels_(labels),
+        parser_(index_base, labels.rule == LabelRule::kBinary ? LibsvmLabels::kBinary : LibsvmLabels::kNumbers),
+        base_(static_cast<std::uint64_t>(index_base)) {}
 
   void Parse(std::string_view text, TextOrigin origin, const RowSample& sample,
              ValueRows* out) const override {
@@ -30,23 +32,47 @@ class LibsvmValues final : public ValueParser {
     out->index.reserve(out->index.size() + parsed.features());
     out->values.reserve(out->values.size() + parsed.features());
     for (std::size_t r = 0; r < parsed.rows(); ++r) {
-      if (!sample.Takes(origin.file, parsed.row_offset[r])) {
+      const std::uint64_t offset = parsed.row_offset[r];
+      const bool taken = sample.Takes(origin.file, offset);
+      if (!taken && !labels_.looks_for_classes()) {
         ++out->skipped;
         continue;
       }
-      if (!AddFeatures(parsed, r, out)) {
-        const std::uint64_t offset = parsed.row_offset[r];
-        QuoteBadRow(text.substr(offset - origin.offset), {origin.file, offset}, 1,
-                    absl::StrCat("trees take indices below ", kMostSparseColumns), &rows);
+      const std::size_t before = out->index.size();
+      float label = parsed.label[r];
+      std::string what, name;
+      if (labels_.rule == LabelRule::kClass) what = ReadClass(&label, &name);
+      if (what.empty() && !AddFeatures(parsed, r, out))
+        what = absl::StrCat("trees take indices below ", kMostSparseColumns);
+      if (!what.empty()) {
+        QuoteBadRow(text.substr(offset - origin.offset), {origin.file, offset}, 1, what, &rows);
         continue;
       }
-      rows.label.push_back(parsed.label[r]);
-      rows.row_offset.push_back(parsed.row_offset[r]);
+      if (labels_.looks_for_classes()) ++out->classes[name];
+      if (!taken) {
+        out->index.resize(before);
+        out->values.resize(before);
+        ++out->skipped;
+        continue;
+      }
+      rows.label.push_back(label);
+      rows.row_offset.push_back(offset);
       rows.row_begin.push_back(static_cast<std::uint32_t>(out->index.size()));
     }
   }
 
  private:
+  // The class's number in place of its own. Empty, or what is wrong.
+  std::string ReadClass(float* label, std::string* name) const {
+    if (!ClassOfNumber(*label, name))
+      return absl::StrCat("a class must be a whole number of at most 2^24, found ", *label);
+    if (labels_.classes == nullptr) return "";
+    const auto found = labels_.classes->find(*name);
+    if (found == labels_.classes->end()) return NoClass(*name);
+    *label = static_cast<float>(found->second);
+    return "";
+  }
+
   bool AddFeatures(const RowBlock& parsed, std::size_t row, ValueRows* out) const {
     const std::size_t first = out->index.size();
     bool ascending = true;
@@ -77,14 +103,15 @@ class LibsvmValues final : public ValueParser {
     }
   }
 
+  const LabelReading labels_;
   const LibsvmParser parser_;
   const std::uint64_t base_;
 };
 
 }  // namespace
 
-std::unique_ptr<ValueParser> MakeLibsvmValues(int index_base) {
-  return std::make_unique<LibsvmValues>(index_base);
+std::unique_ptr<ValueParser> MakeLibsvmValues(int index_base, LabelReading labels) {
+  return std::make_unique<LibsvmValues>(index_base, labels);
 }
 
 }  // namespace ps

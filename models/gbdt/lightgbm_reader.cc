@@ -56,7 +56,8 @@ class TextReader {
     PS_RETURN_IF_ERROR(ReadCategories());
     // Random forests give the mean of their trees.
     double scale = sigmoid_;
-    if (average_ && !trees_.empty()) scale /= static_cast<double>(trees_.size());
+    const double rounds = static_cast<double>(trees_.size()) / static_cast<double>(classes_);
+    if (average_ && !trees_.empty()) scale /= rounds;
     for (auto& tree : trees_) {
       for (LooseNode& node : tree) node.value *= scale;
     }
@@ -116,10 +117,12 @@ class TextReader {
       const std::string_view line = Next();
       if (!line.empty()) AddField(line, &fields);
     }
-    for (const char* name : {"num_class", "num_tree_per_iteration"}) {
-      if (fields.contains(name) && Get(fields, name) != "1")
-        return absl::UnimplementedError("models of several classes cannot be imported");
-    }
+    const std::string_view classes = fields.contains("num_class") ? Get(fields, "num_class") : "1";
+    const auto [end, error] = std::from_chars(classes.data(), classes.data() + classes.size(), classes_);
+    if (error != std::errc() || end != classes.data() + classes.size() || classes_ < 1)
+      return Bad("num_class is no number of classes");
+    if (fields.contains("num_tree_per_iteration") && Get(fields, "num_tree_per_iteration") != classes)
+      return absl::UnimplementedError("a model without a tree for each class in every round cannot be imported");
     average_ = fields.contains("average_output");
     for (const auto name : absl::StrSplit(absl::string_view(Get(fields, "feature_names").data(),
                                                             Get(fields, "feature_names").size()),
@@ -146,6 +149,11 @@ class TextReader {
     const std::vector<std::string> words =
         absl::StrSplit(absl::string_view(text.data(), text.size()), ' ', absl::SkipEmpty());
     const std::string name = words.empty() ? "" : words[0];
+    if (name == "multiclass" || name == "softmax") return SetClasses(classes_, 0, ClassNames(), &result_.model);
+    if (classes_ > 1) {
+      return absl::UnimplementedError(absl::StrCat("objective \"", std::string(text.substr(0, 60)),
+                                                   "\" of several classes cannot be imported: only multiclass"));
+    }
     for (const char* identity :
          {"regression", "regression_l1", "huber", "fair", "quantile", "mape"}) {
       if (name == identity) result_.model.objective = Objective::kSquared;
@@ -163,7 +171,7 @@ class TextReader {
                std::find(words.begin(), words.end(), "sqrt") != words.end()) {
       return absl::UnimplementedError(absl::StrCat(
           "objective \"", std::string(text.substr(0, 60)),
-          "\" cannot be imported: only binary, cross_entropy and regressions on the plain scale"));
+          "\" cannot be imported: only binary, cross_entropy, multiclass and regressions on the plain scale"));
     }
     return absl::OkStatus();
   }
@@ -259,6 +267,15 @@ class TextReader {
     return absl::OkStatus();
   }
 
+  // What our writer leaves in a line of its own; empty where there is none.
+  std::string_view ClassNames() const {
+    const std::string begin = absl::StrCat("\n", kClassesAttribute, ":");
+    const std::size_t found = text_.rfind(begin);
+    if (found == std::string_view::npos) return {};
+    const std::string_view rest = text_.substr(found + begin.size());
+    return rest.substr(0, rest.find('\n'));
+  }
+
   // The last line names the texts of categories, where Python's pandas made the codes.
   absl::Status ReadCategories() {
     constexpr std::string_view kName = "\npandas_categorical:";
@@ -288,6 +305,7 @@ class TextReader {
   std::size_t at_ = 0;
   ForeignModel result_;
   double sigmoid_ = 1;
+  std::size_t classes_ = 1;
   bool average_ = false;
   std::vector<bool> infos_category_;
   std::vector<std::vector<LooseNode>> trees_;

@@ -119,10 +119,15 @@ class Writer {
 absl::StatusOr<std::string> ToLightGbm(const ForeignModel& foreign, double margin_offset) {
   const TreeModel& model = foreign.model;
   PS_ASSIGN_OR_RETURN(const std::vector<std::string> lists, CategoryLists(foreign));
+  const std::size_t outputs = model.outputs();
+  const std::string objective = model.objective == Objective::kSoftmax ? absl::StrCat("multiclass num_class:", outputs)
+                                : model.objective == Objective::kLogistic ? "binary sigmoid:1"
+                                                                          : "regression";
+  PS_ASSIGN_OR_RETURN(const std::string classes, ClassList(model));
   std::string out = absl::StrCat(
-      "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=",
-      static_cast<std::int64_t>(foreign.features.size()) - 1,
-      "\nobjective=", model.objective == Objective::kLogistic ? "binary sigmoid:1" : "regression",
+      "tree\nversion=v4\nnum_class=", outputs, "\nnum_tree_per_iteration=", outputs,
+      "\nlabel_index=0\nmax_feature_idx=", static_cast<std::int64_t>(foreign.features.size()) - 1,
+      "\nobjective=", objective,
       "\nfeature_names=", absl::StrJoin(PlainNames(foreign.features), " "), "\nfeature_infos=");
   for (std::size_t f = 0; f < foreign.features.size(); ++f) {
     const std::int64_t column = foreign.features[f].column;
@@ -141,17 +146,19 @@ absl::StatusOr<std::string> ToLightGbm(const ForeignModel& foreign, double margi
   out += "\n\n";
   const Writer writer(foreign);
   // A tree of one leaf is the base score.
-  absl::StrAppend(
-      &out,
-      "Tree=0\nnum_leaves=1\nnum_cat=0\nsplit_feature=\nsplit_gain=\nthreshold=\n"
-      "decision_type=\nleft_child=\nright_child=\nleaf_value=",
-      Digits(model.base_score + margin_offset),
-      "\nleaf_weight=\nleaf_count=\ninternal_value=\ninternal_weight=\ninternal_count=\n"
-      "is_linear=0\nshrinkage=1\n\n\n");
-  for (std::size_t t = 0; t < model.trees.size(); ++t) writer.Add(t + 1, model.trees[t], &out);
-  absl::StrAppend(&out,
-                  "end of trees\n\nfeature_importances:\n\nparameters:\nend of parameters\n\n",
-                  "pandas_categorical:[", absl::StrJoin(lists, ", "), "]\n");
+  for (std::size_t output = 0; output < outputs; ++output) {
+    absl::StrAppend(
+        &out, "Tree=", output,
+        "\nnum_leaves=1\nnum_cat=0\nsplit_feature=\nsplit_gain=\nthreshold=\n"
+        "decision_type=\nleft_child=\nright_child=\nleaf_value=",
+        Digits(model.BaseScore(output) + margin_offset),
+        "\nleaf_weight=\nleaf_count=\ninternal_value=\ninternal_weight=\ninternal_count=\n"
+        "is_linear=0\nshrinkage=1\n\n\n");
+  }
+  for (std::size_t t = 0; t < model.trees.size(); ++t) writer.Add(outputs + t, model.trees[t], &out);
+  out += "end of trees\n\nfeature_importances:\n\nparameters:\nend of parameters\n\n";
+  if (outputs > 1) absl::StrAppend(&out, kClassesAttribute, ":", classes, "\n");
+  absl::StrAppend(&out, "pandas_categorical:[", absl::StrJoin(lists, ", "), "]\n");
   return out;
 }
 

@@ -28,44 +28,51 @@ float WalkWithSets(const Tree& tree, const float* row) {
 
 }  // namespace
 
-TreePredictor::TreePredictor(const TreeModel& model)
-    : columns_(model.columns.size()), base_score_(model.base_score) {
-  for (const Tree& tree : model.trees) {
-    Flat flat;
-    flat.root = static_cast<std::uint32_t>(nodes_.size());
-    flat.categories = !tree.left_sets.empty();
-    if (flat.categories) {
-      flat.source = with_sets_.size();
-      with_sets_.push_back(tree);
-      trees_.push_back(flat);
-      continue;
-    }
-    const auto leaf_at = [&](std::int32_t leaf) {
-      return flat.root + static_cast<std::uint32_t>(tree.nodes.size()) +
-             static_cast<std::uint32_t>(leaf);
-    };
-    std::vector<int> depth(tree.nodes.size(), 1);
-    for (std::size_t n = 0; n < tree.nodes.size(); ++n) {
-      const TreeNode& node = tree.nodes[n];
-      Node out;
-      out.threshold = node.threshold;
-      out.column = node.column | (node.missing_left ? kMissingLeft : 0);
-      const std::int32_t children[2] = {node.right, node.left};
-      for (int side = 0; side < 2; ++side) {
-        const std::int32_t child = children[side];
-        out.next[side] =
-            child < 0 ? leaf_at(~child) : flat.root + static_cast<std::uint32_t>(child);
-        if (child >= 0) depth[static_cast<std::size_t>(child)] = depth[n] + 1;
-      }
-      flat.depth = std::max(flat.depth, depth[n]);
-      nodes_.push_back(out);
-    }
-    for (std::size_t leaf = 0; leaf < tree.leaf_value.size(); ++leaf) {
-      const auto self = static_cast<std::uint32_t>(nodes_.size());
-      nodes_.push_back({tree.leaf_value[leaf], 0, {self, self}});
-    }
+TreePredictor::TreePredictor(const TreeModel& model) : columns_(model.columns.size()) {
+  for (std::size_t output = 0; output < model.outputs(); ++output) AddTrees(model, output);
+}
+
+void TreePredictor::AddTrees(const TreeModel& model, std::size_t output) {
+  const std::size_t first = trees_.size();
+  for (std::size_t t = output; t < model.trees.size(); t += model.outputs()) Flatten(model.trees[t]);
+  outputs_.push_back({first, trees_.size(), model.BaseScore(output)});
+}
+
+void TreePredictor::Flatten(const Tree& tree) {
+  Flat flat;
+  flat.root = static_cast<std::uint32_t>(nodes_.size());
+  flat.categories = !tree.left_sets.empty();
+  if (flat.categories) {
+    flat.source = with_sets_.size();
+    with_sets_.push_back(tree);
     trees_.push_back(flat);
+    return;
   }
+  const auto leaf_at = [&](std::int32_t leaf) {
+    return flat.root + static_cast<std::uint32_t>(tree.nodes.size()) +
+           static_cast<std::uint32_t>(leaf);
+  };
+  std::vector<int> depth(tree.nodes.size(), 1);
+  for (std::size_t n = 0; n < tree.nodes.size(); ++n) {
+    const TreeNode& node = tree.nodes[n];
+    Node out;
+    out.threshold = node.threshold;
+    out.column = node.column | (node.missing_left ? kMissingLeft : 0);
+    const std::int32_t children[2] = {node.right, node.left};
+    for (int side = 0; side < 2; ++side) {
+      const std::int32_t child = children[side];
+      out.next[side] =
+          child < 0 ? leaf_at(~child) : flat.root + static_cast<std::uint32_t>(child);
+      if (child >= 0) depth[static_cast<std::size_t>(child)] = depth[n] + 1;
+    }
+    flat.depth = std::max(flat.depth, depth[n]);
+    nodes_.push_back(out);
+  }
+  for (std::size_t leaf = 0; leaf < tree.leaf_value.size(); ++leaf) {
+    const auto self = static_cast<std::uint32_t>(nodes_.size());
+    nodes_.push_back({tree.leaf_value[leaf], 0, {self, self}});
+  }
+  trees_.push_back(flat);
 }
 
 // A step of a walk without a branch to mispredict. Comparisons with NaN are false.
@@ -78,11 +85,12 @@ TreePredictor::TreePredictor(const TreeModel& model)
     at = node.next[below | missing];                                             \
   } while (false)
 
-double TreePredictor::Margin(const float* row) const {
+double TreePredictor::Margin(const float* row, std::size_t output) const {
   const Node* const nodes = nodes_.data();
-  double sum = base_score_;
-  std::size_t t = 0;
-  for (; t + kAtOnce <= trees_.size(); t += kAtOnce) {
+  const Output& of = outputs_[output];
+  double sum = of.base_score;
+  std::size_t t = of.first;
+  for (; t + kAtOnce <= of.end; t += kAtOnce) {
     std::uint32_t at[kAtOnce];
     int depth = 0;
     bool sets = false;
@@ -97,7 +105,7 @@ double TreePredictor::Margin(const float* row) const {
     }
     for (std::size_t i = 0; i < kAtOnce; ++i) sum += nodes[at[i]].threshold;
   }
-  for (; t < trees_.size(); ++t) sum += Leaf(trees_[t], row);
+  for (; t < of.end; ++t) sum += Leaf(trees_[t], row);
   return sum;
 }
 
@@ -109,29 +117,38 @@ float TreePredictor::Leaf(const Flat& tree, const float* row) const {
   return nodes[at].threshold;
 }
 
-void TreePredictor::Margins(const float* rows, std::size_t count, float* margins) const {
+// Of kAtOnce rows; margins lie outputs() apart.
+void TreePredictor::SomeMargins(const float* row, std::size_t output, float* margins) const {
   const Node* const nodes = nodes_.data();
+  const Output& of = outputs_[output];
+  double sum[kAtOnce];
+  for (double& s : sum) s = of.base_score;
+  for (std::size_t t = of.first; t < of.end; ++t) {
+    const Flat& tree = trees_[t];
+    if (tree.categories) {
+      for (std::size_t i = 0; i < kAtOnce; ++i) sum[i] += Leaf(tree, row + i * columns_);
+      continue;
+    }
+    std::uint32_t at[kAtOnce];
+    for (std::uint32_t& a : at) a = tree.root;
+    for (int d = 0; d < tree.depth; ++d) {
+      for (std::size_t i = 0; i < kAtOnce; ++i) PS_STEP(at[i], row + i * columns_);
+    }
+    for (std::size_t i = 0; i < kAtOnce; ++i) sum[i] += nodes[at[i]].threshold;
+  }
+  for (std::size_t i = 0; i < kAtOnce; ++i) margins[i * outputs()] = static_cast<float>(sum[i]);
+}
+
+void TreePredictor::Margins(const float* rows, std::size_t count, float* margins) const {
   std::size_t first = 0;
   for (; first + kAtOnce <= count; first += kAtOnce) {
-    const float* const row = rows + first * columns_;
-    double sum[kAtOnce];
-    for (double& s : sum) s = base_score_;
-    for (const Flat& tree : trees_) {
-      if (tree.categories) {
-        for (std::size_t i = 0; i < kAtOnce; ++i) sum[i] += Leaf(tree, row + i * columns_);
-        continue;
-      }
-      std::uint32_t at[kAtOnce];
-      for (std::uint32_t& a : at) a = tree.root;
-      for (int d = 0; d < tree.depth; ++d) {
-        for (std::size_t i = 0; i < kAtOnce; ++i) PS_STEP(at[i], row + i * columns_);
-      }
-      for (std::size_t i = 0; i < kAtOnce; ++i) sum[i] += nodes[at[i]].threshold;
-    }
-    for (std::size_t i = 0; i < kAtOnce; ++i) margins[first + i] = static_cast<float>(sum[i]);
+    for (std::size_t m = 0; m < outputs(); ++m)
+      SomeMargins(rows + first * columns_, m, margins + first * outputs() + m);
   }
-  for (; first < count; ++first)
-    margins[first] = static_cast<float>(Margin(rows + first * columns_));
+  for (; first < count; ++first) {
+    for (std::size_t m = 0; m < outputs(); ++m)
+      margins[first * outputs() + m] = static_cast<float>(Margin(rows + first * columns_, m));
+  }
 }
 
 #undef PS_STEP

@@ -15,10 +15,12 @@ class TreePredictor {
   explicit TreePredictor(const TreeModel& model);
 
   std::size_t columns() const { return columns_; }
+  std::size_t outputs() const { return outputs_.size(); }  // margins of a row: one, or one a class
 
   // `row` has a value for each column of the model: NaN is missing, categories are numbers of bins.
-  double Margin(const float* row) const;
-  // Many rows, one behind the other; margins[i] is Margin of row i, to the bit, rounded to float.
+  double Margin(const float* row, std::size_t output = 0) const;
+  // Many rows, one behind the other; margins[i * outputs() + m] is Margin m of row i, to the bit, rounded
+  // to float.
   void Margins(const float* rows, std::size_t count, float* margins) const;
 
  private:
@@ -33,10 +35,18 @@ class TreePredictor {
     bool categories = false;  // asks for some: walked with sets
     std::size_t source = 0;
   };
+  // Trees [first, end) add to a base score.
+  struct Output {
+    std::size_t first = 0, end = 0;
+    double base_score = 0;
+  };
+  void AddTrees(const TreeModel& model, std::size_t output);
+  void Flatten(const Tree& tree);
+  void SomeMargins(const float* row, std::size_t output, float* margins) const;
   float Leaf(const Flat& tree, const float* row) const;
 
   std::size_t columns_ = 0;
-  double base_score_ = 0;
+  std::vector<Output> outputs_;
   std::vector<Node> nodes_;
   std::vector<Flat> trees_;
   std::vector<Tree> with_sets_;  // those that ask for categories

@@ -23,7 +23,7 @@ constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
 
 class TableValues final : public ValueParser {
  public:
-  TableValues(const features::Plan& plan, std::vector<ValueColumn> columns, LabelRule labels)
+  TableValues(const features::Plan& plan, std::vector<ValueColumn> columns, LabelReading labels)
       : plan_(plan), columns_(std::move(columns)), labels_(labels) {
     const DataFormat format = FormatOfName(plan.format()).value();
     layout_.delimiter = DelimiterOf(format);
@@ -38,7 +38,7 @@ class TableValues final : public ValueParser {
 
   void Parse(std::string_view text, TextOrigin origin, const RowSample& sample,
              ValueRows* out) const override {
-    Work work{out, origin, sample, text.data(), origin.offset, {}, {}};
+    Work work{out, origin, sample, text.data(), origin.offset, {}, {}, true, {}};
     out->rows.file = origin.file;
     if (origin.offset == 0) {
       std::size_t skip =
@@ -69,6 +69,8 @@ class TableValues final : public ValueParser {
     std::uint64_t offset;  // of the window's first byte in the file
     DelimiterIndex index;
     SplitRow split;
+    bool taken = true;  // the line is of the sample
+    std::string class_name;
   };
 
   std::size_t SkipHeader(std::string_view text, std::size_t from, Work* work) const {
@@ -118,7 +120,7 @@ class TableValues final : public ValueParser {
     const std::string_view line(work->text + begin, *line_end - begin);
     const std::uint64_t offset = work->offset + begin;
     if (line.empty()) {
-    } else if (!work->sample.Takes(work->origin.file, offset)) {
+    } else if (!Takes(offset, work)) {
       ++work->out->skipped;
     } else if (index.has_quote() && line.find(layout_.quote) != std::string_view::npos) {
       if (!work->split.Split(line, layout_)) {
@@ -130,6 +132,12 @@ class TableValues final : public ValueParser {
       AddRow({work->text, end}, layout_.trim, line, offset, work);
     }
     *line_end = newline;
+  }
+
+  // Whether the line is to be read: rows that are not of the sample may have classes of their own.
+  bool Takes(std::uint64_t offset, Work* work) const {
+    work->taken = work->sample.Takes(work->origin.file, offset);
+    return work->taken || labels_.looks_for_classes();
   }
 
   static void Quote(std::string_view line, std::uint64_t offset, std::size_t at, std::string what,
@@ -157,15 +165,30 @@ class TableValues final : public ValueParser {
   }
 
   // Empty, or what is wrong.
-  std::string ReadLabel(std::string_view text, float* label) const {
+  std::string ReadClass(std::string_view text, Work* work, float* label) const {
+    if (labels_.looks_for_classes()) {
+      if (IsMissing(text) || text == "nan" || text == "NaN" || text == "NAN")
+        return absl::StrCat("the label '", std::string(text.substr(0, 40)), "' is a missing value");
+      work->class_name = text;
+      return "";
+    }
+    const auto found = labels_.classes->find(absl::string_view(text.data(), text.size()));
+    if (found == labels_.classes->end()) return NoClass(text);
+    *label = static_cast<float>(found->second);
+    return "";
+  }
+
+  // Empty, or what is wrong.
+  std::string ReadLabel(std::string_view text, Work* work, float* label) const {
     if (text.empty()) return "the label is empty";
-    if (labels_ == LabelRule::kBinary && !plan_.positive().empty()) {
+    if (labels_.rule == LabelRule::kClass) return ReadClass(text, work, label);
+    if (labels_.rule == LabelRule::kBinary && !plan_.positive().empty()) {
       *label = text == plan_.positive() ? 1 : 0;
       return "";
     }
     double number;
     const bool is_number = ParseNumber(text, &number);
-    if (labels_ == LabelRule::kNumber) {
+    if (labels_.rule == LabelRule::kNumber) {
       *label = is_number ? static_cast<float>(number) : 0;
       if (is_number && std::isfinite(*label)) return "";
       return absl::StrCat("expected a number as label, found '", std::string(text.substr(0, 40)),
@@ -203,7 +226,7 @@ class TableValues final : public ValueParser {
     float label = 0;
     double weight = 1;
     std::uint32_t bad = plan_.label_column();
-    std::string what = ReadLabel(Field(row, bad, trim), &label);
+    std::string what = ReadLabel(Field(row, bad, trim), work, &label);
     if (what.empty() && plan_.weighted()) {
       bad = plan_.weight_column();
       const std::string_view text = Field(row, bad, trim);
@@ -222,7 +245,7 @@ class TableValues final : public ValueParser {
       for (const ValueColumn& column : columns_) {
         const std::string_view text = Field(row, column.source, trim);
         if (column.kind == ColumnKind::kCategory) {
-          *value++ = ReadCategory(text, column, &out);
+          *value++ = work->taken ? ReadCategory(text, column, &out) : kMissing;
         } else if (!ReadNumber(text, column, inside, value++)) {
           bad = column.source;
           what = absl::StrCat("expected a number in column \"", column.name, "\", found '",
@@ -237,6 +260,12 @@ class TableValues final : public ValueParser {
       const bool in_line = at >= line.data() && at <= line.data() + line.size();
       Quote(line, offset, in_line ? static_cast<std::size_t>(at - line.data()) : 0, std::move(what),
             work);
+      return;
+    }
+    if (labels_.looks_for_classes()) ++out.classes[work->class_name];
+    if (!work->taken) {
+      out.values.resize(before);
+      ++out.skipped;
       return;
     }
     out.rows.label.push_back(label);
@@ -259,7 +288,7 @@ class TableValues final : public ValueParser {
 
   const features::Plan plan_;
   const std::vector<ValueColumn> columns_;
-  const LabelRule labels_;
+  const LabelReading labels_;
   TextLayout layout_;
   std::uint32_t fields_ = 0;
   bool missing_is_number_ = false;
@@ -299,7 +328,7 @@ absl::StatusOr<std::vector<ValueColumn>> ColumnsOfPlan(const features::Plan& pla
 }
 
 std::unique_ptr<ValueParser> MakeTableValues(const features::Plan& plan,
-                                             std::vector<ValueColumn> columns, LabelRule labels) {
+                                             std::vector<ValueColumn> columns, LabelReading labels) {
   return std::make_unique<TableValues>(plan, std::move(columns), labels);
 }
 

@@ -5,13 +5,15 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "models/gbdt/class_names.h"
 #include "models/gbdt/trees.pb.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
 namespace {
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 1, kVersionOfClasses = 2;
+constexpr char kSoftmax[] = "softmax";
 constexpr std::uint32_t kMissingLeft = 1, kCategory = 2;
 
 absl::Status Damaged(const std::string& what) {
@@ -88,12 +90,35 @@ absl::StatusOr<Tree> Read(const trees::Tree& in, const std::vector<TreeColumn>& 
   return tree;
 }
 
+absl::Status ReadClasses(const trees::Model& in, TreeModel* model) {
+  model->objective = in.objective() == kSoftmax     ? Objective::kSoftmax
+                     : in.objective() == "logistic" ? Objective::kLogistic
+                                                    : Objective::kSquared;
+  const bool softmax = model->objective == Objective::kSoftmax;
+  const int classes = in.class_name_size();
+  if (in.class_score_size() != classes || (softmax ? classes < 2 : classes > 0) ||
+      classes > static_cast<int>(kMostClasses)) {
+    return Damaged("not as many classes as its objective has");
+  }
+  if (softmax && in.tree_size() % classes != 0) return Damaged("a class has fewer trees than another");
+  model->classes.assign(in.class_name().begin(), in.class_name().end());
+  if (NumberClasses(model->classes).size() != model->classes.size()) return Damaged("a class is there twice");
+  for (const double score : in.class_score()) {
+    if (!std::isfinite(score)) return Damaged("a class's base score is not finite");
+    model->class_scores.push_back(score);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string TreeModel::Serialize() const {
   trees::Model out;
-  out.set_version(kVersion);
-  out.set_objective(objective == Objective::kLogistic ? "logistic" : "squared");
+  const bool softmax = objective == Objective::kSoftmax;
+  out.set_version(softmax ? kVersionOfClasses : kVersion);
+  out.set_objective(softmax ? kSoftmax : objective == Objective::kLogistic ? "logistic" : "squared");
+  for (const std::string& name : classes) out.add_class_name(name);
+  for (const double score : class_scores) out.add_class_score(score);
   out.set_base_score(base_score);
   out.set_absent_is_zero(absent_is_zero);
   for (const TreeColumn& column : columns) {
@@ -114,14 +139,14 @@ absl::StatusOr<TreeModel> TreeModel::Parse(std::string_view bytes) {
                                            bytes.size(), std::numeric_limits<int>::max())))) {
     return Damaged("not a model of trees");
   }
-  if (in.version() != kVersion) {
+  if (in.version() != kVersion && in.version() != kVersionOfClasses) {
     return absl::FailedPreconditionError(absl::StrCat(kTreesName, ": version ", in.version(),
-                                                      "; this program reads version ", kVersion));
+                                                      "; this program reads versions up to ", kVersionOfClasses));
   }
   TreeModel model;
-  if (in.objective() != "logistic" && in.objective() != "squared")
+  if (in.objective() != "logistic" && in.objective() != "squared" && in.objective() != kSoftmax)
     return Damaged("an unknown objective");
-  model.objective = in.objective() == "logistic" ? Objective::kLogistic : Objective::kSquared;
+  PS_RETURN_IF_ERROR(ReadClasses(in, &model));
   model.base_score = in.base_score();
   if (!std::isfinite(model.base_score)) return Damaged("the base score is not finite");
   model.absent_is_zero = in.absent_is_zero();

@@ -26,9 +26,16 @@ struct TreeColumn {
 struct TreeModel {
   Objective objective = Objective::kLogistic;
   double base_score = 0;
+  // Softmax: the classes by number, and what the trees of each add to in place of base_score. Tree t is of
+  // class t % classes, and there are whole rounds of them.
+  std::vector<std::string> classes;
+  std::vector<double> class_scores;
   bool absent_is_zero = false;
   std::vector<TreeColumn> columns;
   std::vector<Tree> trees;  // their nodes name columns of this model
+
+  std::size_t outputs() const { return classes.empty() ? 1 : classes.size(); }  // margins of a row
+  double BaseScore(std::size_t output) const { return classes.empty() ? base_score : class_scores[output]; }
 
   std::string Serialize() const;
   // DataLoss: what no writer would have written. The trees of a parsed model are safe to walk.

@@ -51,6 +51,11 @@ absl::StatusOr<std::unique_ptr<TreeScorer>> TreeScorer::FromBundle(
   PS_RETURN_IF_ERROR(ValidatePlan(plan));
   std::unique_ptr<TreeScorer> scorer(new TreeScorer(std::move(bundle), std::move(model)));
   const TreeModel& trees = scorer->model_;
+  scorer->class_numbers_ = NumberClasses(trees.classes);
+  const LabelReading labels{trees.objective == Objective::kSoftmax   ? LabelRule::kClass
+                            : trees.objective == Objective::kSquared ? LabelRule::kNumber
+                                                                     : LabelRule::kBinary,
+                            &scorer->class_numbers_};
   scorer->libsvm_ = plan.format() == "libsvm";
   if (scorer->libsvm_) {
     for (std::size_t c = 0; c < trees.columns.size(); ++c) {
@@ -61,7 +66,7 @@ absl::StatusOr<std::unique_ptr<TreeScorer>> TreeScorer::FromBundle(
       if (source >= of_index.size()) of_index.resize(source + 1, kNoColumn);
       of_index[source] = static_cast<std::uint32_t>(c);
     }
-    scorer->parser_ = MakeLibsvmValues(plan.index_base());
+    scorer->parser_ = MakeLibsvmValues(plan.index_base(), labels);
     return scorer;
   }
   scorer->category_bins_.resize(trees.columns.size());
@@ -77,8 +82,6 @@ absl::StatusOr<std::unique_ptr<TreeScorer>> TreeScorer::FromBundle(
     columns.push_back({column.source, column.kind, column.name, column.text_is_missing,
                        &scorer->category_bins_[c]});
   }
-  const LabelRule labels =
-      trees.objective == Objective::kSquared ? LabelRule::kNumber : LabelRule::kBinary;
   scorer->parser_ = MakeTableValues(plan, std::move(columns), labels);
   return scorer;
 }
@@ -88,7 +91,7 @@ void TreeScorer::ScoreText(std::string_view text, TextOrigin origin, RowBlock* r
   ValueRows values;
   std::swap(values.rows, *rows);
   parser_->Parse(text, origin, RowSample(), &values);
-  margins->resize(values.rows.rows());
+  margins->resize(values.rows.rows() * predictor_.outputs());
   if (libsvm_) {
     ScoreIndices(values, margins);
   } else {
@@ -113,7 +116,8 @@ void TreeScorer::ScoreIndices(const ValueRows& values, std::vector<float>* margi
       if (const std::uint32_t c = column_of(values.index[i]); c != kNoColumn)
         row[c] = values.values[i];
     }
-    (*margins)[r] = static_cast<float>(predictor_.Margin(row.data()));
+    for (std::size_t m = 0; m < predictor_.outputs(); ++m)
+      (*margins)[r * predictor_.outputs() + m] = static_cast<float>(predictor_.Margin(row.data(), m));
     for (std::uint32_t i = values.rows.row_begin[r]; i < values.rows.row_begin[r + 1]; ++i) {
       if (const std::uint32_t c = column_of(values.index[i]); c != kNoColumn) row[c] = absent;
     }

@@ -27,7 +27,8 @@ class TreeScorer {
       std::unique_ptr<const Bundle> bundle);
 
   // Appends the rows of whole lines (labels, weights, malformed ones) to *rows, which is empty, and
-  // replaces *margins.
+  // replaces *margins: outputs() of the model for each row. Labels of classes are their numbers, and a row of
+  // another class is a malformed one.
   void ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows,
                  std::vector<float>* margins) const;
 
@@ -42,6 +43,7 @@ class TreeScorer {
   const TreeModel model_;
   const TreePredictor predictor_;
   std::vector<absl::flat_hash_map<std::string, std::uint8_t>> category_bins_;
+  ClassNumbers class_numbers_;
   std::unique_ptr<ValueParser> parser_;
   bool libsvm_ = false;
   std::vector<std::uint32_t> column_of_index_;  // libsvm

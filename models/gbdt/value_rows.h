@@ -16,11 +16,10 @@
 #include "models/data/row_block.h"
 #include "models/data/row_parser.h"
 #include "models/features/extractor.pb.h"
+#include "models/gbdt/class_names.h"
 #include "models/gbdt/columns.h"
 
 namespace ps {
-
-using TextCounts = absl::flat_hash_map<std::string, std::uint64_t>;
 
 struct ValueRows {
   RowBlock rows;
@@ -30,6 +29,7 @@ struct ValueRows {
   std::vector<std::uint32_t>
       index;                      // libsvm: of each value, counted from 0; ascending within a row
   std::vector<TextCounts> texts;  // by column, where a sample of the categories is taken
+  TextCounts classes;             // rows by label, where the classes are being looked for
   std::uint64_t skipped = 0;      // rows that the sample leaves out
 
   void Clear() {
@@ -51,7 +51,17 @@ struct ValueColumn {
       nullptr;  // categories; null: while sampling
 };
 
-enum class LabelRule { kBinary, kNumber };
+enum class LabelRule { kBinary, kNumber, kClass };
+
+// What a label may be, and the number that it becomes.
+struct LabelReading {
+  LabelRule rule = LabelRule::kBinary;
+  // kClass: numbers of the classes, any other is a malformed row; null: what classes there are is being
+  // looked for, in rows that the sample leaves out too.
+  const ClassNumbers* classes = nullptr;
+
+  bool looks_for_classes() const { return rule == LabelRule::kClass && classes == nullptr; }
+};
 
 // Rows of which a sample consists: a hash of the row's place is below the limit.
 struct RowSample {
@@ -73,9 +83,9 @@ class ValueParser {
 absl::StatusOr<std::vector<ValueColumn>> ColumnsOfPlan(const features::Plan& plan);
 
 std::unique_ptr<ValueParser> MakeTableValues(const features::Plan& plan,
-                                             std::vector<ValueColumn> columns, LabelRule labels);
-// Every index is a column.
-std::unique_ptr<ValueParser> MakeLibsvmValues(int index_base);
+                                             std::vector<ValueColumn> columns, LabelReading labels);
+// Every index is a column. Labels are classes or binary; classes are whole numbers.
+std::unique_ptr<ValueParser> MakeLibsvmValues(int index_base, LabelReading labels);
 
 // libsvm indices that trees take.
 inline constexpr std::uint64_t kMostSparseColumns = 1u << 26;

@@ -18,31 +18,33 @@ PartGrower::PartGrower(BinnedRows rows, std::vector<BinColumn> columns, const Bo
       gradients_(&rows_, params, &node_rows_, &crew_),
       source_(rows_.sparse ? MakeSparseSource(&rows_, &columns_, &node_rows_, &crew_)
                            : MakeDenseSource(&rows_, &columns_, &node_rows_, &crew_)),
-      histogram_(source_->cells()) {
+      histogram_(source_->cells()),
+      classes_(params.classes) {
   if (!rows_.sparse) compact_.resize(offset_.back());
 }
 
-void PartGrower::Start(double base_score, std::uint64_t first_row) {
-  base_score_ = base_score;
+void PartGrower::Start(std::vector<double> base_scores, std::uint64_t first_row) {
+  base_scores_ = std::move(base_scores);
   gradients_.SetFirstRow(first_row);
-  gradients_.Start(base_score);
+  gradients_.Start(base_scores_);
 }
 
 void PartGrower::AddTree(Tree tree, const std::vector<std::uint32_t>& leaves) {
+  gradients_.BeginRound(trees_.size() / classes_);
   if (leaves.empty()) {
-    ps::AddTree(tree, rows_, &crew_, gradients_.MutableMargins());
+    ps::AddTree(tree, rows_, &crew_, gradients_.MutableMargins(), trees_.size() % classes_);
   } else {
     last_leaves_.clear();
     for (const std::uint32_t leaf : leaves) last_leaves_.push_back(nodes_.at(leaf));
-    gradients_.SetLeaves(&last_leaves_, tree.leaf_value);
+    gradients_.SetLeaves(trees_.size(), &last_leaves_, tree.leaf_value);
   }
   trees_.push_back(std::move(tree));
 }
 
 std::vector<float> PartGrower::MarginsWith(std::size_t trees) {
   if (trees == trees_.size()) return gradients_.Margins();
-  std::vector<float> margins(rows_.rows, static_cast<float>(base_score_));
-  for (std::size_t t = 0; t < trees; ++t) ps::AddTree(trees_[t], rows_, &crew_, &margins);
+  std::vector<float> margins = StartMargins(base_scores_, rows_.rows);
+  for (std::size_t t = 0; t < trees; ++t) ps::AddTree(trees_[t], rows_, &crew_, &margins, t % classes_);
   return margins;
 }
 

@@ -23,11 +23,11 @@ class PartGrower {
   const std::vector<BinColumn>& columns() const { return columns_; }
   const std::vector<std::uint64_t>& offsets() const { return offset_; }
 
-  void Start(double base_score, std::uint64_t first_row);
+  void Start(std::vector<double> base_scores, std::uint64_t first_row);
   std::size_t trees() const { return trees_.size(); }
   // `leaves`: the tree was grown here, and those are its leaves' nodes; empty: elsewhere.
   void AddTree(Tree tree, const std::vector<std::uint32_t>& leaves);
-  // With the first `trees` trees, no more than there are.
+  // With the first `trees` trees, no more than there are; as StartMargins lays them out.
   std::vector<float> MarginsWith(std::size_t trees);
   float LargestGradient() { return gradients_.LargestGradient(); }
 
@@ -51,7 +51,8 @@ class PartGrower {
   std::unique_ptr<HistogramSource> source_;
   HugeArray<WideSum> histogram_;
   std::vector<WideSum> compact_;  // the same without the room between columns
-  double base_score_ = 0;
+  const std::uint32_t classes_;
+  std::vector<double> base_scores_;
   std::vector<Tree> trees_;
   std::map<std::uint32_t, NodeRows::Node> nodes_;
   std::vector<NodeRows::Node> last_leaves_;  // until the margins have them

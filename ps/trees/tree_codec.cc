@@ -1,8 +1,11 @@
 #include "ps/trees/tree_codec.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
+
+#include "models/gbdt/class_names.h"
 
 namespace ps {
 
@@ -134,9 +137,19 @@ std::optional<std::vector<BinColumn>> ColumnsOf(const wire::TreePlan& plan) {
   return columns;
 }
 
+bool HasValidClasses(const wire::TreePlan& plan) {
+  const std::vector<std::string> names(plan.classes().begin(), plan.classes().end());
+  if (names.empty()) return true;
+  return names.size() >= 2 && names.size() <= kMostClasses && NumberClasses(names).size() == names.size() &&
+         !plan.squared();
+}
+
 BoostParams ParamsOf(const wire::TreePlan& plan) {
   BoostParams params;
-  params.objective = plan.squared() ? Objective::kSquared : Objective::kLogistic;
+  params.objective = plan.classes_size() > 0 ? Objective::kSoftmax
+                     : plan.squared()        ? Objective::kSquared
+                                             : Objective::kLogistic;
+  params.classes = static_cast<std::uint32_t>(std::max(1, plan.classes_size()));
   params.row_sample = plan.row_sample();
   params.seed = plan.seed();
   params.grow.l1 = plan.l1();

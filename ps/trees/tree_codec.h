@@ -35,6 +35,9 @@ std::optional<Tree> TreeOf(const wire::GrownTrees::Tree& tree,
 void SetColumns(const std::vector<BinColumn>& columns, wire::TreePlan* plan);
 std::optional<std::vector<BinColumn>> ColumnsOf(const wire::TreePlan& plan);
 
+// That there are none, or as many different ones as softmax takes, and that labels are not numbers then.
+bool HasValidClasses(const wire::TreePlan& plan);
+
 // All but the first row, which a worker is told later.
 BoostParams ParamsOf(const wire::TreePlan& plan);
 

@@ -1,8 +1,10 @@
 #include "ps/trees/tree_worker.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
 #include "ps/trees/histogram_codec.h"
 
@@ -14,7 +16,7 @@ absl::StatusOr<std::unique_ptr<TreeWorker>> TreeWorker::Make(Options options,
                                                              MonotonicTime now) {
   const wire::TreePlan& plan = welcome.plan().trees();
   std::optional<std::vector<BinColumn>> columns = ColumnsOf(plan);
-  if (!columns || plan.part() >= plan.parts())
+  if (!columns || plan.part() >= plan.parts() || !HasValidClasses(plan))
     return absl::InvalidArgumentError("the scheduler's plan of trees is none");
   absl::StatusOr<std::unique_ptr<PartLoader>> loader = open(welcome.plan());
   if (!loader.ok()) return loader.status();
@@ -42,7 +44,8 @@ void TreeWorker::Work(MonotonicTime, Outbox& outbox) {
 }
 
 void TreeWorker::TakeRows(LoadedPart part) {
-  const LabelSums sums = LabelSums::Of(part.rows);
+  const BoostParams params = ParamsOf(plan_);
+  const LabelSums sums = LabelSums::Of(part.rows, params.classes);
   loaded_.set_rows(sums.rows);
   loaded_.set_dropped(part.dropped);
   loaded_.set_good_rows(part.good_rows);
@@ -53,8 +56,8 @@ void TreeWorker::TakeRows(LoadedPart part) {
   loaded_.set_highest_label(sums.highest);
   loaded_.set_label_sum(sums.labels.Serialize());
   loaded_.set_weight_sum(sums.weights.Serialize());
-  grower_ = std::make_unique<PartGrower>(std::move(part.rows), std::move(columns_), ParamsOf(plan_),
-                                         threads_);
+  for (const ExactSum& weights : sums.of_class) loaded_.add_class_weights(weights.Serialize());
+  grower_ = std::make_unique<PartGrower>(std::move(part.rows), std::move(columns_), params, threads_);
 }
 
 void TreeWorker::Beat(Outbox& outbox) {
@@ -101,7 +104,7 @@ bool TreeWorker::OnStep(const wire::TreeStep& step, Outbox& outbox) {
     outbox.Send(scheduler(), report_);
     return true;
   }
-  if (!std::exchange(started_, true)) grower_->Start(step.base_score(), step.first_row());
+  if (!started_ && !Start(step)) return false;
   const bool of_trees = step.kind() == wire::TreeStep::METRICS;
   const std::size_t needed = of_trees ? step.trees() : name.tree;
   if (of_trees ? needed > grower_->trees() : needed != grower_->trees()) {
@@ -137,7 +140,8 @@ bool TreeWorker::Carry(const wire::TreeStep& step, const StepName& name, Outbox&
     case wire::TreeStep::LEAVES:
       return Leaves(step);
     case wire::TreeStep::METRICS:
-      return Judge(step.trees());
+      Judge(step.trees());
+      return true;
     default:
       return false;
   }
@@ -200,10 +204,30 @@ bool TreeWorker::Leaves(const wire::TreeStep& step) {
   return true;
 }
 
-bool TreeWorker::Judge(std::uint32_t trees) {
+bool TreeWorker::Start(const wire::TreeStep& step) {
+  std::vector<double> scores{step.base_score()};
+  if (plan_.classes_size() > 0) {
+    if (step.class_scores_size() != plan_.classes_size()) return false;
+    scores.assign(step.class_scores().begin(), step.class_scores().end());
+  }
+  for (const double score : scores) {
+    if (!std::isfinite(score)) return false;
+  }
+  grower_->Start(std::move(scores), step.first_row());
+  started_ = true;
+  return true;
+}
+
+void TreeWorker::Judge(std::uint32_t trees) {
   const BinnedRows& rows = grower_->rows();
   std::vector<float> margins = grower_->MarginsWith(trees);
   wire::TreeReport& report = *report_.body.mutable_tree_report();
+  if (plan_.classes_size() > 0) {
+    ClassMetricState state(static_cast<std::uint32_t>(plan_.classes_size()));
+    state.AddColumns(margins, rows.labels, rows.weights);
+    report.set_metrics(state.Serialize());
+    return;
+  }
   if (plan_.squared()) {
     double sum = 0, weights = 0;
     for (std::size_t i = 0; i < rows.rows; ++i) {
@@ -214,13 +238,12 @@ bool TreeWorker::Judge(std::uint32_t trees) {
     }
     report.set_squared_error(sum);
     report.set_weight(weights);
-    return true;
+    return;
   }
   for (float& margin : margins) margin += static_cast<float>(plan_.margin_offset());
   MetricState state;
   state.AddRows(margins, rows.labels, rows.weights);
   report.set_metrics(state.Serialize());
-  return true;
 }
 
 void TreeWorker::NewPushes(const StepName& name, WideSum total) {

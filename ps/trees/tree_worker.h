@@ -56,7 +56,8 @@ class TreeWorker final : public TreeMember {
   bool Splits(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
   bool SplitAll(const wire::TreeStep& step, bool collect);
   bool Leaves(const wire::TreeStep& step);
-  bool Judge(std::uint32_t trees);
+  bool Start(const wire::TreeStep& step);
+  void Judge(std::uint32_t trees);
   void NewPushes(const StepName& name, WideSum total);
   void AppendToPushes();
   void SendPushes(Outbox& outbox);

@@ -48,6 +48,32 @@ INSTANTIATE_TEST_SUITE_P(
                  "features:\n  - {column: x, op: hash}\n  - colum: y\n    op: hash\n",
              "job.yaml:4: unknown key features[1].colum, did you mean features[].column?"}));
 
+constexpr char kSoftmax[] = "model: {type: gbdt, gbdt: {objective: softmax}}\n";
+
+INSTANTIATE_TEST_SUITE_P(
+    Softmax, ErrorTest,
+    testing::Values(
+        Case{std::string(kData) + kSoftmax, "no error"},
+        Case{"data: {train: {files: [a]}, label: {classes: [1, -2, 30]}}\n" + std::string(kSoftmax), "no error"},
+        Case{"data: {train: {files: [a]}, label: {classes: [1, 02]}}\n" + std::string(kSoftmax),
+             "job.yaml:1: data.label.classes: libsvm has whole numbers as classes, found \"02\""},
+        Case{"data: {train: {files: [a]}, label: {classes: [1]}}\n" + std::string(kSoftmax),
+             "job.yaml:1: data.label.classes: expected 2 to 1000 classes, found 1"},
+        Case{"data: {train: {files: [a]}, label: {classes: [1, 1]}}\n" + std::string(kSoftmax),
+             "job.yaml:1: data.label.classes: \"1\" twice"},
+        Case{"data: {train: {files: [a]}, label: {positive: 3}}\n" + std::string(kSoftmax),
+             "job.yaml:1: data.label.positive: softmax has no positive class; remove it"},
+        Case{"data: {train: {files: [a]}, keep_negatives: 0.5}\n" + std::string(kSoftmax),
+             "job.yaml:1: data.keep_negatives: softmax has no negative class; remove it"},
+        Case{"data: {train: {files: [a]}, format: criteo}\n" + std::string(kSoftmax),
+             "job.yaml:2: model.gbdt.objective: softmax needs labels that csv, tsv and libsvm files have"},
+        Case{std::string(kData) + kSoftmax + "device: cuda\n",
+             "job.yaml:3: device: cuda does not learn softmax in this version; set auto or cpu"},
+        Case{"data: {train: {files: [a]}, label: {classes: [1, 2]}}\n",
+             "job.yaml:1: data.label.classes: only for model.type gbdt with objective softmax"},
+        Case{"data: {train: {files: [a]}, label: {classes: [1, 2]}}\nmodel: {type: gbdt}\n",
+             "job.yaml:1: data.label.classes: only for model.gbdt.objective softmax"}));
+
 INSTANTIATE_TEST_SUITE_P(
     Structure, ErrorTest,
     testing::Values(

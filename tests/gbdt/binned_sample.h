@@ -84,4 +84,14 @@ inline BinnedSample MakeSample(const SampleShape& shape) {
   return sample;
 }
 
+// The same rows with one of several classes each, that depend on the first and the third column.
+inline void GiveClasses(std::uint32_t classes, BinnedSample* sample) {
+  std::mt19937 random(9);
+  for (std::size_t r = 0; r < sample->rows.rows; ++r) {
+    const unsigned signal = sample->bin[r][0] / 3u + (sample->bin[r].size() > 2 ? sample->bin[r][2] / 5u : 0u);
+    const unsigned of = random() % 4 == 0 ? random() : signal;
+    sample->rows.labels[r] = static_cast<float>(of % classes);
+  }
+}
+
 }  // namespace ps

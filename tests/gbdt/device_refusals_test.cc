@@ -22,6 +22,11 @@ TEST(DeviceBooster, SaysWhatItCannotDo) {
   EXPECT_NE(full.message().find("MiB for"), std::string::npos) << full;
   EXPECT_EQ(device_executor::memory.used, 0u);  // all is given back
   device_executor::memory.limit = 1 << 30;
+  BoostParams softmax;
+  softmax.objective = Objective::kSoftmax;
+  softmax.classes = 2;
+  EXPECT_EQ(DeviceBooster::Make(&sample.rows, &sample.columns, softmax).status().code(),
+            absl::StatusCode::kUnimplemented);
   shape.sparse = true;
   sample = MakeSample(shape);
   EXPECT_EQ(DeviceBooster::Make(&sample.rows, &sample.columns, params).status().code(),

@@ -33,18 +33,29 @@ std::vector<double> Numbers(const std::string& path) {
   return numbers;
 }
 
-ForeignModel Grown(int categories, double missing = 0.1) {
+ForeignModel Grown(int categories, double missing = 0.1, std::uint32_t classes = 1) {
   SampleShape shape;
   shape.rows = 3000;
   shape.categories = categories;
   shape.missing = missing;
-  const BinnedSample sample = MakeSample(shape);
+  BinnedSample sample = MakeSample(shape);
   BoostParams params;
+  params.classes = classes;
+  if (classes > 1) {
+    GiveClasses(classes, &sample);
+    params.objective = Objective::kSoftmax;
+  }
   params.grow.max_leaves = 20;
   Crew crew(1);
   Booster booster(&sample.rows, &sample.columns, params, &crew);
   ForeignModel result;
-  result.model.base_score = booster.base_score();
+  result.model.objective = params.objective;
+  if (classes > 1) {
+    for (std::uint32_t c = 0; c < classes; ++c) result.model.classes.push_back("class \"" + std::to_string(c));
+    result.model.class_scores = booster.base_scores();
+  } else {
+    result.model.base_score = booster.base_score();
+  }
   for (int t = 0; t < 12; ++t) result.model.trees.push_back(booster.GrowNext());
   for (std::uint32_t c = 0; c < sample.columns.size(); ++c) {
     result.model.columns.push_back(
@@ -71,14 +82,14 @@ std::vector<std::vector<float>> RandomRows(const ForeignModel& model) {
   return rows;
 }
 
-double MarginOf(const ForeignModel& model, const std::vector<float>& row) {
+double MarginOf(const ForeignModel& model, const std::vector<float>& row, std::size_t output = 0) {
   std::vector<float> values(std::max<std::size_t>(1, model.model.columns.size()));
   for (std::size_t f = 0; f < row.size(); ++f) {
     if (model.features[f].column < 0) continue;
     const auto c = static_cast<std::size_t>(model.features[f].column);
     values[c] = row[f] + (model.model.columns[c].kind == ColumnKind::kCategory ? 1.0f : 0.0f);
   }
-  return TreePredictor(model.model).Margin(values.data());
+  return TreePredictor(model.model).Margin(values.data(), output);
 }
 
 struct Tool {
@@ -132,6 +143,24 @@ TEST_P(ForeignModelTest, ComesBackAsItWas) {
   }
 }
 
+TEST_P(ForeignModelTest, SeveralClassesComeBackAsTheyWere) {
+  for (const int categories : {0, 2}) {
+    ForeignModel model = Grown(categories, 0.1, 3);
+    model.model.trees[4] = Tree();  // of one leaf, beside others of its round
+    model.model.trees[4].leaf_value = model.model.trees[4].leaf_cover = {0.25f};
+    const auto text = GetParam().write(model, 0.25);
+    ASSERT_TRUE(text.ok()) << text.status();
+    const auto back = GetParam().read(*text, false);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->model.classes, model.model.classes);
+    EXPECT_EQ(back->model.objective, Objective::kSoftmax);
+    EXPECT_EQ(back->model.trees.size(), model.model.trees.size());
+    for (const auto& row : RandomRows(model)) {
+      for (std::size_t c = 0; c < 3; ++c) ASSERT_NEAR(MarginOf(*back, row, c), MarginOf(model, row, c) + 0.25, 5e-7);
+    }
+  }
+}
+
 TEST_P(ForeignModelTest, ScoredAlikeByTheRealTool) {
   const ScratchDirectory scratch;
   const bool lightgbm = GetParam().format == ModelFormat::kLightGbm;
@@ -139,8 +168,8 @@ TEST_P(ForeignModelTest, ScoredAlikeByTheRealTool) {
                            : "/usr/bin/python3 -c 'import xgboost' >/dev/null 2>&1") != 0) {
     GTEST_SKIP() << (lightgbm ? "no program lightgbm on the PATH" : "no python3-xgboost here");
   }
-  for (const int categories : {0, 2}) {
-    const ForeignModel model = Grown(categories);
+  for (const auto& [categories, classes] : {std::pair{0, 1u}, {2, 1u}, {0, 3u}, {2, 3u}}) {
+    const ForeignModel model = Grown(categories, 0.1, classes);
     const auto text = GetParam().write(model, 0);
     ASSERT_TRUE(text.ok()) << text.status();
     const std::string at = scratch / "";
@@ -163,20 +192,22 @@ TEST_P(ForeignModelTest, ScoredAlikeByTheRealTool) {
                        at + "rows.csv " + at + "out";
     ASSERT_EQ(std::system((command + " >" + at + "log 2>&1").c_str()), 0) << ReadText(at + "log");
     const std::vector<double> scored = Numbers(at + "out");
-    ASSERT_EQ(scored.size(), kRows);
+    ASSERT_EQ(scored.size(), kRows * classes);
     std::size_t i = 0;
-    for (const auto& row : RandomRows(model)) ASSERT_NEAR(scored[i++], MarginOf(model, row), 2e-6);
+    for (const auto& row : RandomRows(model)) {
+      for (std::uint32_t c = 0; c < classes; ++c) ASSERT_NEAR(scored[i++], MarginOf(model, row, c), 2e-6);
+    }
   }
 }
 
 TEST_P(ForeignModelTest, DamagedTextIsRefusedOrSafe) {
-  const std::string texts[] = {ReadText(Fixture(GetParam().fixture)),
-                               GetParam().write(Grown(1), 0).value()};
+  const std::string texts[] = {ReadText(Fixture(GetParam().fixture)), GetParam().write(Grown(1), 0).value(),
+                               GetParam().write(Grown(0, 0.1, 3), 0).value()};
   std::mt19937 random(8);
   constexpr std::string_view kBytes = "0123456789-.eE,[]{}\"= \nN";
   int refused = 0, accepted = 0;
   for (int round = 0; round < 3000; ++round) {
-    std::string text = texts[round % 4 == 0];
+    std::string text = texts[round % 4 == 0 ? 1 : round % 4 == 1 ? 2 : 0];
     for (unsigned i = 0; i < 1 + random() % 3; ++i) {
       const std::size_t at = random() % text.size();
       if (random() % 4 == 0) {
@@ -194,7 +225,7 @@ TEST_P(ForeignModelTest, DamagedTextIsRefusedOrSafe) {
     const auto parsed = TreeModel::Parse(model->model.Serialize());
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     const std::vector<float> row(std::max<std::size_t>(1, model->model.columns.size()), 3.0f);
-    TreePredictor(*parsed).Margin(row.data());
+    TreePredictor(*parsed).Margin(row.data(), parsed->outputs() - 1);
   }
   EXPECT_GT(refused, 500);
   EXPECT_GT(accepted, 100);

@@ -2,14 +2,12 @@
 // lost, doubled, reordered or killed on the way.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <memory>
 #include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "models/gbdt/booster.h"
-#include "ps/trees/histogram_codec.h"
 #include "ps/trees/tree_server.h"
 #include "ps/trees/tree_worker.h"
 #include "tests/gbdt/binned_sample.h"
@@ -143,7 +141,7 @@ class Driver final : public Machine {
 struct Outcome {
   absl::Status network, status;
   std::vector<Tree> trees;
-  double base_score = 0;
+  std::vector<double> base_scores;
   TreeCoordinator::Judged judged;
   std::uint32_t attempts = 0;
 };
@@ -163,6 +161,7 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
   SetColumns(sample.columns, &plan);
   plan.set_sparse(sample.rows.sparse);
   plan.set_squared(params.objective == Objective::kSquared);
+  for (std::uint32_t c = 0; c < params.classes && params.classes > 1; ++c) plan.add_classes(absl::StrCat("c", c));
   plan.set_row_sample(params.row_sample);
   plan.set_seed(params.seed);
   plan.set_l1(params.grow.l1);
@@ -208,7 +207,7 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
       driver.finished() ? absl::OkStatus() : absl::DeadlineExceededError(network.Describe());
   run.status = coordinator.status();
   run.trees = coordinator.trees();
-  run.base_score = coordinator.base_score();
+  run.base_scores = coordinator.base_scores();
   run.judged = coordinator.judged();
   run.attempts = coordinator.attempts();
   return run;
@@ -223,7 +222,7 @@ Outcome ExpectSame(const Cluster& cluster, const BinnedSample& sample, const Boo
   Outcome run = GrowOn(cluster, sample, params, trees);
   EXPECT_TRUE(run.network.ok()) << run.network;
   EXPECT_TRUE(run.status.ok()) << run.status;
-  EXPECT_EQ(run.base_score, booster.base_score());
+  EXPECT_EQ(run.base_scores, booster.base_scores());
   EXPECT_EQ(run.trees.size(), trees);
   bool grew = false;
   for (std::size_t t = 0; t < run.trees.size(); ++t) {
@@ -232,6 +231,13 @@ Outcome ExpectSame(const Cluster& cluster, const BinnedSample& sample, const Boo
     EXPECT_TRUE(Same(run.trees[t], expected)) << "tree " << t;
   }
   EXPECT_TRUE(grew);
+  if (params.objective == Objective::kSoftmax) {
+    ClassMetricState metrics(params.classes);
+    metrics.AddColumns(booster.Margins(), sample.rows.labels, sample.rows.weights);
+    const ClassMetrics expected = metrics.Finish(), judged = run.judged.classes.Finish();
+    EXPECT_NEAR(judged.logloss, expected.logloss, 1e-9);
+    EXPECT_EQ(judged.confusion, expected.confusion);
+  }
   if (params.objective == Objective::kLogistic) {
     MetricState metrics;
     metrics.AddRows(booster.Margins(), sample.rows.labels, sample.rows.weights);
@@ -246,6 +252,19 @@ BoostParams Params(int leaves) {
   params.grow.max_leaves = leaves;
   params.grow.min_hessian = 0.1;
   return params;
+}
+
+BoostParams SoftmaxParams() {
+  BoostParams params = Params(12);
+  params.objective = Objective::kSoftmax;
+  params.classes = 3;
+  params.row_sample = 0.8;
+  return params;
+}
+
+BinnedSample OfClasses(BinnedSample sample) {
+  GiveClasses(3, &sample);
+  return sample;
 }
 
 BinnedSample Dense() {
@@ -271,6 +290,14 @@ TEST(TreeClusterTest, GrowsTheTreesOfOneProcess) {
       params.objective = Objective::kSquared;
       ExpectSame(cluster, *sample, params, 3);
     }
+  }
+}
+
+TEST(TreeClusterTest, GrowsTheRoundsOfOneProcess) {
+  const BinnedSample dense = OfClasses(Dense()), sparse = OfClasses(Sparse());
+  for (const auto& [servers, workers] : {std::pair{1u, 1u}, {2u, 3u}}) {
+    const Cluster cluster{.servers = servers, .workers = workers};
+    for (const BinnedSample* sample : {&dense, &sparse}) ExpectSame(cluster, *sample, SoftmaxParams(), 7);
   }
 }
 
@@ -311,6 +338,20 @@ TEST(TreeClusterTest, LostNodesCostNoBit) {
   EXPECT_GT(anew, 15u);
 }
 
+// A worker that comes in the middle of a round must know the margins at its begin.
+TEST(TreeClusterTest, NodesLostInARoundCostNoBit) {
+  const BinnedSample dense = OfClasses(Dense()), sparse = OfClasses(Sparse());
+  std::uint32_t anew = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Cluster cluster{.servers = 2, .workers = 2, .seed = seed, .kills = static_cast<int>(1 + seed % 4)};
+    cluster.faults.shortest_delay = std::chrono::milliseconds(1);
+    cluster.faults.usual_delay = std::chrono::milliseconds(8);
+    cluster.faults.drop = seed % 2 == 0 ? 0.02 : 0;
+    anew += ExpectSame(cluster, seed % 2 == 0 ? dense : sparse, SoftmaxParams(), 9).attempts - 1;
+  }
+  EXPECT_GT(anew, 10u);
+}
+
 TEST(TreeClusterTest, EndsWhenNobodyTakesThePlaceOfALostNode) {
   Cluster cluster{.servers = 2, .workers = 2, .seed = 3, .kills = 1, .replace = false};
   cluster.faults.shortest_delay = std::chrono::milliseconds(1);
@@ -318,64 +359,6 @@ TEST(TreeClusterTest, EndsWhenNobodyTakesThePlaceOfALostNode) {
   const Outcome run = GrowOn(cluster, Dense(), Params(15), 50);
   EXPECT_TRUE(run.network.ok()) << run.network;
   EXPECT_EQ(run.status.code(), absl::StatusCode::kUnavailable) << run.status;
-}
-
-TEST(HistogramCodecTest, GivesBackWhatWasPacked) {
-  std::mt19937 random(1);
-  for (const std::size_t count : {0u, 1u, 63u, 64u, 65u, 700u}) {
-    for (const unsigned zeros : {0u, 1u, 50u, 95u, 100u}) {
-      for (const int bits : {1, 10, 30}) {
-        std::vector<WideSum> cells(count), twice(count), back(count);
-        for (std::size_t i = 0; i < count; ++i) {
-          if (random() % 100 < zeros) continue;
-          const auto g = static_cast<std::int64_t>(random() % (1u << bits)) - (1 << bits) / 2;
-          const auto h = static_cast<std::int64_t>(random() % (1u << bits));
-          cells[i] = (h << 32) + g;
-          twice[i] = 2 * cells[i];
-        }
-        std::string packed;
-        PackHistogram(cells.data(), count, &packed);
-        ASSERT_EQ(PackedSize(packed, count), packed.size());
-        AddPackedHistogram(packed, count, back.data());
-        EXPECT_EQ(back, cells);
-        if (bits < 30) {
-          AddPackedHistogram(packed, count, back.data());
-          EXPECT_EQ(back, twice);
-        }
-        // Nothing reads beyond what is there.
-        for (std::size_t end = 0; end < packed.size(); end += 1 + packed.size() / 50)
-          EXPECT_NE(PackedSize(std::string_view(packed).substr(0, end), count), packed.size());
-      }
-    }
-  }
-}
-
-TEST(ExactSumTest, AnyOrderAndGroupingGiveTheSameSum) {
-  std::mt19937_64 random(7);
-  std::vector<double> numbers;
-  for (int i = 0; i < 3000; ++i) {
-    const auto x = static_cast<float>((random() % 2 ? 1 : -1) *
-                                      std::exp(static_cast<double>(random() % 40) - 20));
-    numbers.push_back(double{x} * static_cast<float>(random() % 1000) / 7);
-  }
-  ExactSum once;
-  for (const double x : numbers) once.Add(x);
-  std::shuffle(numbers.begin(), numbers.end(), random);
-  ExactSum parts;
-  for (int p = 0; p < 3; ++p) {
-    ExactSum part, read;
-    for (int i = 1000 * p; i < 1000 * (p + 1); ++i) part.Add(numbers[static_cast<std::size_t>(i)]);
-    ASSERT_TRUE(read.Parse(part.Serialize()));
-    parts.Merge(read);
-  }
-  EXPECT_EQ(once.value(), parts.value());
-  long double plain = 0;
-  for (const double x : numbers) plain += x;
-  EXPECT_NEAR(once.value(), static_cast<double>(plain),
-              1e-12 * std::fabs(static_cast<double>(plain)) + 1e-9);
-  ExactSum ones;
-  for (int i = 0; i < 1000; ++i) ones.Add(i % 4 == 0 ? 0 : 1);
-  EXPECT_EQ(ones.value(), 750);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "models/gbdt/booster.h"
+#include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
 #include "tests/gbdt/binned_sample.h"
 
@@ -77,6 +78,36 @@ TEST_P(TreeRunsTest, AreWhatEachIsAloneWhateverTheThreads) {
       EXPECT_EQ(other->run.grown, alone[i].run.grown);
       EXPECT_EQ(other->trees.size(), alone[i].trees.size());
     }
+  }
+}
+
+TEST_P(TreeRunsTest, OfSeveralClassesGrowRounds) {
+  BinnedSample train = MakeSample({.rows = 3000, .sparse = GetParam(), .seed = 1});
+  BinnedSample held_out = MakeSample({.rows = 700, .sparse = GetParam(), .weights = true, .seed = 2});
+  GiveClasses(3, &train);
+  GiveClasses(3, &held_out);
+  options_.train = &train.rows;
+  options_.held_out = &held_out.rows;
+  options_.classes = 3;
+  options_.offset = 0;
+  entrants_.resize(2);
+  for (auto& entrant : entrants_) {
+    entrant.setting.objective = "softmax";
+    entrant.setting.trees = 10;
+  }
+  for (const TreeRuns::Grown& grown : Train(2)) {
+    ASSERT_GT(grown.run.best_trees, 0);
+    ASSERT_EQ(grown.trees.size(), 3u * static_cast<std::size_t>(grown.run.best_trees));
+    Crew crew(1);
+    BoostParams params;
+    params.objective = Objective::kSoftmax;
+    params.classes = 3;
+    std::vector<float> margins = StartMargins(Booster(&train.rows, &train.columns, params, &crew).base_scores(), 700);
+    for (std::size_t t = 0; t < grown.trees.size(); ++t) AddTree(grown.trees[t], held_out.rows, &crew, &margins, t % 3);
+    ClassMetricState state(3);
+    state.AddColumns(margins, held_out.rows.labels, held_out.rows.weights);
+    EXPECT_NEAR(grown.run.loss, state.Finish().logloss, 1e-6);
+    EXPECT_LT(grown.run.loss, 0.95 * ConstantBaseline(state.Finish()).logloss);
   }
 }
 

@@ -23,6 +23,10 @@ void AppendProgress(const ProgressLine& line, PrometheusText* out) {
     out->Gauge("ps_valid_auc_ratio", "Area under the ROC curve on the validation rows.",
                *line.valid_auc);
   }
+  if (line.valid_error.has_value()) {
+    out->Gauge("ps_valid_error_ratio", "Validation rows whose likeliest class is another, of several classes.",
+               *line.valid_error);
+  }
 }
 
 void AppendJob(const JobStatus& status, PrometheusText* out) {

@@ -83,6 +83,7 @@ JsonObject ProgressJson(const ProgressLine& line) {
       .Add("logloss", line.logloss)
       .Add("valid_logloss", line.valid_logloss)
       .Add("valid_auc", line.valid_auc)
+      .Add("valid_error", line.valid_error)
       .Add("features", line.features)
       .Add("resident_bytes", line.resident_bytes)
       .Add("fraction_read", line.fraction_read)

@@ -35,6 +35,7 @@ struct Taken {
   std::vector<std::vector<float>> values;
   std::vector<std::vector<std::uint32_t>> index;
   std::vector<TextCounts> texts;
+  TextCounts classes;
   std::uint64_t lines = 0, rows = 0;
   absl::Status status;
 };
@@ -47,14 +48,18 @@ class Planner {
   absl::StatusOr<std::unique_ptr<BinPlan>> Run() {
     auto bins = std::make_unique<BinPlan>();
     bins->libsvm = plan_.format() == "libsvm";
+    bins->classes = options_.classes;
+    bins->class_numbers = NumberClasses(bins->classes);
+    const LabelReading labels{options_.labels, bins->classes.empty() ? nullptr : &bins->class_numbers};
     if (bins->libsvm) {
-      parser_ = MakeLibsvmValues(plan_.index_base());
+      parser_ = MakeLibsvmValues(plan_.index_base(), labels);
     } else {
       PS_ASSIGN_OR_RETURN(bins->sources, ColumnsOfPlan(plan_));
-      parser_ = MakeTableValues(plan_, bins->sources, options_.labels);
+      parser_ = MakeTableValues(plan_, bins->sources, labels);
     }
     PS_RETURN_IF_ERROR(ChooseSample(bins->libsvm));
     PS_RETURN_IF_ERROR(Read());
+    if (labels.looks_for_classes()) PS_RETURN_IF_ERROR(TakeClasses(bins.get()));
     for (const Taken& taken : taken_) {
       bins->rows += taken.lines;
       bins->sample_rows += taken.rows;
@@ -115,8 +120,14 @@ class Planner {
       if (!more.ok() || !*more) return;
       ValueRows rows;
       rows.texts = std::move(taken->texts);
+      rows.classes = std::move(taken->classes);
       parser_->Parse(block.text, {block.file, block.offset}, sample_, &rows);
       taken->texts = std::move(rows.texts);
+      taken->classes = std::move(rows.classes);
+      if (taken->classes.size() > kMostClasses) {
+        taken->status = CheckClasses(taken->classes);
+        return;
+      }
       taken->lines += rows.rows.lines;
       taken->rows += rows.rows.rows();
       if (rows.values.empty()) continue;
@@ -124,6 +135,17 @@ class Planner {
       taken->values.push_back(std::move(rows.values));
       taken->index.push_back(std::move(rows.index));
     }
+  }
+
+  absl::Status TakeClasses(BinPlan* bins) const {
+    TextCounts classes;
+    for (const Taken& taken : taken_) {
+      for (const auto& [text, count] : taken.classes) classes[text] += count;
+    }
+    PS_RETURN_IF_ERROR(CheckClasses(classes));
+    bins->classes = OrderClasses(classes);
+    bins->class_numbers = NumberClasses(bins->classes);
+    return absl::OkStatus();
   }
 
   void ChooseTableBins(BinPlan* bins) {

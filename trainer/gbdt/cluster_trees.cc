@@ -215,7 +215,7 @@ absl::StatusOr<TrainRows> ClusterTrees::Load(LoadedRows* held_out) {
         counts.bad_rows, " of ", counts.bad_rows + counts.good_rows,
         " rows are malformed, more than data.max_bad_rows allows:\n", counts.bad_row_text));
   }
-  return TrainRows{coordinator_->sums(), coordinator_->base_score(), counts.dropped,
+  return TrainRows{coordinator_->sums(), coordinator_->base_scores(), counts.dropped,
                    counts.bad_rows, counts.bad_row_text};
 }
 
@@ -233,9 +233,9 @@ absl::StatusOr<TrainMetrics> ClusterTrees::Judge(const std::vector<Tree>& trees)
   PS_RETURN_IF_ERROR(Run());
   const TreeCoordinator::Judged& judged = coordinator_->judged();
   if (job_.params.objective == Objective::kSquared)
-    return TrainMetrics{Metrics(),
-                        judged.weight > 0 ? std::sqrt(judged.squared_error / judged.weight) : 0};
-  return TrainMetrics{judged.metrics.Finish(), 0};
+    return TrainMetrics{.rmse = judged.weight > 0 ? std::sqrt(judged.squared_error / judged.weight) : 0};
+  if (job_.params.objective == Objective::kSoftmax) return TrainMetrics{.classes = judged.classes.Finish()};
+  return TrainMetrics{.metrics = judged.metrics.Finish()};
 }
 
 }  // namespace

@@ -23,11 +23,12 @@ class EmbeddedTrees final : public TreeMaker {
     PS_ASSIGN_OR_RETURN(LoadedRows loaded,
                         LoadRows(job_.job->train, *job_.plan, *job_.bins, &split, job_.options));
     rows_ = std::move(loaded.train);
-    TrainRows train{LabelSums::Of(rows_), 0, loaded.dropped, loaded.bad_rows, loaded.bad_row_text};
+    TrainRows train{LabelSums::Of(rows_, job_.params.classes), {}, loaded.dropped, loaded.bad_rows,
+                    loaded.bad_row_text};
     *held_out = std::move(loaded);
     if (rows_.rows >= 0xffffffffu)
       return absl::ResourceExhaustedError("data.train: more than 2^32 rows in one process");
-    base_score_ = train.base_score = train.sums.BaseScore(job_.params.objective);
+    base_scores_ = train.base_scores = train.sums.BaseScores(job_.params.objective);
     if (rows_.rows > 0) PS_RETURN_IF_ERROR(ChooseDevice(&train));
     return train;
   }
@@ -45,8 +46,9 @@ class EmbeddedTrees final : public TreeMaker {
       return JudgeMargins(margins);
     }
     if (booster_ && trees.size() == grown_) return JudgeMargins(booster_->Margins());
-    std::vector<float> margins(rows_.rows, static_cast<float>(base_score_));
-    for (const Tree& tree : trees) AddTree(tree, rows_, job_.crew, &margins);
+    std::vector<float> margins = StartMargins(base_scores_, rows_.rows);
+    for (std::size_t t = 0; t < trees.size(); ++t)
+      AddTree(trees[t], rows_, job_.crew, &margins, t % job_.params.classes);
     return JudgeMargins(margins);
   }
 
@@ -81,13 +83,15 @@ class EmbeddedTrees final : public TreeMaker {
 
   TrainMetrics JudgeMargins(const std::vector<float>& margins) const {
     if (job_.params.objective == Objective::kSquared)
-      return {Metrics(), RootMeanSquare(margins, rows_)};
-    return {MetricsOfRows(rows_, margins, job_.offset), 0};
+      return {.rmse = RootMeanSquare(margins, rows_)};
+    if (job_.params.objective == Objective::kSoftmax)
+      return {.classes = ClassMetricsOfRows(rows_, margins, job_.params.classes)};
+    return {.metrics = MetricsOfRows(rows_, margins, job_.offset)};
   }
 
   const TreeJob job_;
   BinnedRows rows_;
-  double base_score_ = 0;
+  std::vector<double> base_scores_;
   std::unique_ptr<DeviceBooster> device_;  // where it was chosen; or:
   std::optional<Booster> booster_;         // from the first tree on
   std::size_t grown_ = 0;
@@ -100,6 +104,22 @@ Metrics MetricsOfRows(const BinnedRows& rows, std::vector<float> margins, double
   MetricState state;
   state.AddRows(margins, rows.labels, rows.weights);
   return state.Finish();
+}
+
+ClassMetrics ClassMetricsOfRows(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes) {
+  ClassMetricState state(classes);
+  state.AddColumns(margins, rows.labels, rows.weights);
+  return state.Finish();
+}
+
+double SoftmaxLossOf(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes) {
+  double sum = 0, weights = 0;
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    const double weight = rows.weights.empty() ? 1 : rows.weights[i];
+    sum += weight * SoftmaxLoss(margins.data() + i, rows.rows, classes, rows.labels[i]);
+    weights += weight;
+  }
+  return weights > 0 ? sum / weights : 0;
 }
 
 double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows) {

@@ -42,6 +42,7 @@ class GbdtTrainer::Run {
         params_(ParamsOf(job->config.model.gbdt, job->config.train.seed)),
         setting_(job->config.model.gbdt),
         squared_(params_.objective == Objective::kSquared),
+        softmax_(params_.objective == Objective::kSoftmax),
         offset_(squared_ ? 0 : MarginOffset(job->config.data)),
         crew_(job->threads) {}
 
@@ -57,13 +58,20 @@ class GbdtTrainer::Run {
   absl::Status Load();
   absl::Status LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to);
   absl::Status CheckLabels() const;
+  void StartHeldOut();
+  // Trees from `first` on enter the margins.
+  void AddTrees(std::size_t first, HeldOut* part);
   absl::Status GrowTrees();
+  absl::StatusOr<bool> GrowRound();  // false: stopped
   absl::Status Tune();
-  absl::Status Report(int tree, bool last);
+  absl::Status Report(int round, bool last);
   double ValidLoss() const;
-  bool EarlyStop(int tree);
+  bool EarlyStop(int round);
   Metrics MetricsOf(const BinnedRows& rows, const std::vector<float>& margins) const {
     return MetricsOfRows(rows, margins, offset_);
+  }
+  ClassMetrics ClassMetricsOf(const HeldOut& part) const {
+    return ClassMetricsOfRows(part.rows, part.margins, params_.classes);
   }
   absl::Status Finish();
 
@@ -71,9 +79,9 @@ class GbdtTrainer::Run {
   const std::optional<TreeClusterOptions> cluster_;
   const std::atomic<bool>& stop_;
   ProgressReporter& reporter_;
-  const BoostParams params_;
+  BoostParams params_;  // its classes as soon as they are known
   GbdtConfig setting_;  // as tuned
-  const bool squared_;
+  const bool squared_, softmax_;
   const double offset_;
   Crew crew_;
   features::Plan plan_;
@@ -84,7 +92,7 @@ class GbdtTrainer::Run {
   std::vector<Tree> trees_;
   std::vector<double> tree_seconds_;
   double best_loss_ = INFINITY;
-  int best_trees_ = 0;
+  int best_rounds_ = 0;  // of a tree, or one a class
   Clock::time_point grow_start_;
   JobResult result_;
 };
@@ -115,9 +123,14 @@ absl::Status GbdtTrainer::Run::Load() {
   options.threads = job_.threads;
   options.max_bad_rows = config.data.max_bad_rows;
   options.absent_is_zero = config.model.gbdt.absent_is_zero;
-  options.labels = squared_ ? LabelRule::kNumber : LabelRule::kBinary;
+  options.labels = softmax_ ? LabelRule::kClass : squared_ ? LabelRule::kNumber : LabelRule::kBinary;
+  options.classes = config.data.label.classes;
   options.stop = &stop_;
   PS_ASSIGN_OR_RETURN(bins_, PlanBins(job_.train, plan_, options));
+  if (softmax_) {
+    params_.classes = static_cast<std::uint32_t>(bins_->classes.size());
+    reporter_.Say(absl::StrCat("classes ", DescribeClasses(bins_->classes)));
+  }
   const TreeJob job{&job_, &plan_, bins_.get(), params_, options, offset_, &crew_};
   maker_ = cluster_ ? MakeClusterTrees(job, *cluster_) : MakeEmbeddedTrees(job);
   LoadedRows held_out;
@@ -139,45 +152,51 @@ absl::Status GbdtTrainer::Run::CheckLabels() const {
   if (train_.sums.lowest == train_.sums.highest) {
     LOG(WARNING)
         << "all rows of data.train have the same label: the model can only learn a constant."
-        << (squared_ ? "" : " Is data.label.positive right?");
+        << (squared_ ? "" : softmax_ ? " Are data.label.classes right?" : " Is data.label.positive right?");
   }
   return absl::OkStatus();
 }
 
 double GbdtTrainer::Run::ValidLoss() const {
+  if (softmax_) return SoftmaxLossOf(valid_.rows, valid_.margins, params_.classes);
   return squared_ ? RootMeanSquare(valid_.margins, valid_.rows)
                   : MetricsOf(valid_.rows, valid_.margins).logloss;
 }
 
-bool GbdtTrainer::Run::EarlyStop(int tree) {
+bool GbdtTrainer::Run::EarlyStop(int round) {
   const auto& early = job_.config.train.early_stopping;
   if (!early || valid_.rows.rows == 0) return false;
   const double loss = ValidLoss();
   if (loss < best_loss_ - early->min_delta) {
     best_loss_ = loss;
-    best_trees_ = tree;
+    best_rounds_ = round;
     return false;
   }
-  return tree - best_trees_ >= early->patience;
+  return round - best_rounds_ >= early->patience;
 }
 
-// Lines at 1, 2, 4, ... trees, and at the end.
-absl::Status GbdtTrainer::Run::Report(int tree, bool last) {
-  if (!last && (tree & (tree - 1)) != 0) return absl::OkStatus();
+// Lines at 1, 2, 4, ... rounds, and at the end.
+absl::Status GbdtTrainer::Run::Report(int round, bool last) {
+  if (!last && (round & (round - 1)) != 0) return absl::OkStatus();
   ProgressLine line;
-  line.pass = tree;
+  line.pass = round;
   line.passes = job_.config.model.gbdt.trees;
-  line.rows = static_cast<std::uint64_t>(tree) * train_.sums.rows;
+  line.rows = static_cast<std::uint64_t>(round) * train_.sums.rows;
   line.elapsed_seconds = SecondsSince(grow_start_);
   line.rows_per_second = static_cast<double>(line.rows) / std::max(1e-9, line.elapsed_seconds);
-  line.fraction_read = static_cast<double>(tree) / line.passes;
-  line.eta_seconds = line.elapsed_seconds / tree * (line.passes - tree);
+  line.fraction_read = static_cast<double>(round) / line.passes;
+  line.eta_seconds = line.elapsed_seconds / round * (line.passes - round);
   line.features = bins_->columns.size();
   line.resident_bytes = ResidentBytes();
   if (!squared_) {
     PS_ASSIGN_OR_RETURN(const TrainMetrics train, maker_->Judge(trees_));
-    line.logloss = train.metrics.logloss;
-    if (valid_.rows.rows > 0) {
+    line.logloss = softmax_ ? train.classes.logloss : train.metrics.logloss;
+    if (softmax_ && valid_.rows.rows > 0) {
+      const ClassMetrics valid = ClassMetricsOf(valid_);
+      line.valid_logloss = valid.logloss;
+      line.valid_auc = valid.auc_macro;
+      line.valid_error = valid.error_rate;
+    } else if (valid_.rows.rows > 0) {
       const Metrics valid = MetricsOf(valid_.rows, valid_.margins);
       line.valid_logloss = valid.logloss;
       line.valid_auc = valid.auc;
@@ -187,24 +206,45 @@ absl::Status GbdtTrainer::Run::Report(int tree, bool last) {
   return absl::OkStatus();
 }
 
-absl::Status GbdtTrainer::Run::GrowTrees() {
-  grow_start_ = Clock::now();
-  for (HeldOut* part : {&valid_, &test_}) {
-    part->margins.assign(part->rows.rows, static_cast<float>(train_.base_score));
-  }
-  const int wanted = job_.config.model.gbdt.trees;
-  best_trees_ = 0;
-  for (int tree = 1; tree <= wanted && !stop_.load(); ++tree) {
+void GbdtTrainer::Run::StartHeldOut() {
+  for (HeldOut* part : {&valid_, &test_}) part->margins = StartMargins(train_.base_scores, part->rows.rows);
+}
+
+void GbdtTrainer::Run::AddTrees(std::size_t first, HeldOut* part) {
+  for (std::size_t t = first; t < trees_.size() && part->rows.rows > 0; ++t)
+    AddTree(trees_[t], part->rows, &crew_, &part->margins, t % params_.classes);
+}
+
+// A tree, of softmax one for each class; not a part of those.
+absl::StatusOr<bool> GbdtTrainer::Run::GrowRound() {
+  const std::size_t whole = trees_.size();
+  while (trees_.size() < whole + params_.classes) {
+    if (stop_.load()) {
+      trees_.resize(whole);
+      return false;
+    }
     const auto start = Clock::now();
     PS_ASSIGN_OR_RETURN(Tree grown, maker_->GrowNext());
     trees_.push_back(std::move(grown));
     tree_seconds_.push_back(SecondsSince(start));
-    if (valid_.rows.rows > 0) AddTree(trees_.back(), valid_.rows, &crew_, &valid_.margins);
-    const bool enough = EarlyStop(tree);
-    PS_RETURN_IF_ERROR(Report(tree, enough || tree == wanted));
+  }
+  AddTrees(whole, &valid_);
+  return true;
+}
+
+absl::Status GbdtTrainer::Run::GrowTrees() {
+  grow_start_ = Clock::now();
+  StartHeldOut();
+  const int wanted = job_.config.model.gbdt.trees;
+  best_rounds_ = 0;
+  for (int round = 1; round <= wanted; ++round) {
+    PS_ASSIGN_OR_RETURN(const bool grown, GrowRound());
+    if (!grown) break;
+    const bool enough = EarlyStop(round);
+    PS_RETURN_IF_ERROR(Report(round, enough || round == wanted));
     if (!enough) continue;
-    reporter_.Say(absl::StrFormat(
-        "early stop after tree %d: the first %d had the best validation loss", tree, best_trees_));
+    reporter_.Say(absl::StrFormat("early stop after %s %d: the first %d had the best validation loss",
+                                  softmax_ ? "round" : "tree", round, best_rounds_));
     break;
   }
   if (trees_.empty()) return StoppedBeforeLearningError();
@@ -214,35 +254,32 @@ absl::Status GbdtTrainer::Run::GrowTrees() {
 absl::Status GbdtTrainer::Run::Tune() {
   grow_start_ = Clock::now();
   PS_ASSIGN_OR_RETURN(TunedTrees tuned, TuneTrees({&job_, maker_->rows(), &valid_.rows, &bins_->columns,
-                                                   offset_, &reporter_, &stop_}));
-  const double grown = static_cast<double>(std::max<std::uint64_t>(1, tuned.grown));
+                                                   offset_, params_.classes, &reporter_, &stop_}));
+  const double grown = static_cast<double>(std::max<std::uint64_t>(1, tuned.grown)) * params_.classes;
   tree_seconds_ = {SecondsSince(grow_start_) / grown};
   trees_ = std::move(tuned.trees);
-  best_trees_ = static_cast<int>(trees_.size());
+  best_rounds_ = static_cast<int>(trees_.size() / params_.classes);
   setting_ = tuned.setting;
   result_.tuning = TuningResult{.trace_json = std::move(tuned.trace_json),
                                 .job_yaml = std::move(tuned.job_yaml),
                                 .setting_text = std::move(tuned.setting_text)};
-  for (HeldOut* part : {&valid_, &test_}) {
-    part->margins.assign(part->rows.rows, static_cast<float>(train_.base_score));
-  }
-  for (const Tree& tree : trees_) AddTree(tree, valid_.rows, &crew_, &valid_.margins);
+  StartHeldOut();
+  AddTrees(0, &valid_);
   PS_RETURN_IF_ERROR(Finish());
-  result_.trees->grown = static_cast<int>(tuned.grown);
+  result_.trees->grown = static_cast<int>(tuned.grown * params_.classes);
   return absl::OkStatus();
 }
 
 absl::Status GbdtTrainer::Run::Finish() {
   TreesResult trees;
   trees.grown = static_cast<int>(trees_.size());
-  if (job_.config.train.early_stopping && valid_.rows.rows > 0 && best_trees_ < trees.grown) {
-    trees_.resize(static_cast<std::size_t>(std::max(best_trees_, 0)));
-    valid_.margins.assign(valid_.rows.rows, static_cast<float>(train_.base_score));
-    for (const Tree& tree : trees_) AddTree(tree, valid_.rows, &crew_, &valid_.margins);
+  const std::size_t best = static_cast<std::size_t>(std::max(best_rounds_, 0)) * params_.classes;
+  if (job_.config.train.early_stopping && valid_.rows.rows > 0 && best < trees_.size()) {
+    trees_.resize(best);
+    valid_.margins = StartMargins(train_.base_scores, valid_.rows.rows);
+    AddTrees(0, &valid_);
   }
-  for (const Tree& tree : trees_) {
-    if (test_.rows.rows > 0) AddTree(tree, test_.rows, &crew_, &test_.margins);
-  }
+  AddTrees(0, &test_);
   trees.trees = static_cast<int>(trees_.size());
   trees.squared = squared_;
   std::vector<double> seconds = tree_seconds_;
@@ -258,8 +295,14 @@ absl::Status GbdtTrainer::Run::Finish() {
   PS_ASSIGN_OR_RETURN(const TrainMetrics train, maker_->Judge(trees_));
   result_.train = train.metrics;
   trees.train_rmse = train.rmse;
-  if (valid_.rows.rows > 0) result_.valid = judge(valid_.rows, valid_.margins, &trees.valid_rmse);
-  if (test_.rows.rows > 0) result_.test = judge(test_.rows, test_.margins, &trees.test_rmse);
+  if (softmax_) {
+    trees.classes.emplace(ClassResult{bins_->classes, train.classes, std::nullopt, std::nullopt});
+    if (valid_.rows.rows > 0) trees.classes->valid = ClassMetricsOf(valid_);
+    if (test_.rows.rows > 0) trees.classes->test = ClassMetricsOf(test_);
+  } else {
+    if (valid_.rows.rows > 0) result_.valid = judge(valid_.rows, valid_.margins, &trees.valid_rmse);
+    if (test_.rows.rows > 0) result_.test = judge(test_.rows, test_.margins, &trees.test_rmse);
+  }
   const MadeOnCluster made = maker_->made();
   trees.wire_bytes = made.wire_bytes;
   trees.device = train_.device;
@@ -289,7 +332,12 @@ absl::StatusOr<JobResult> GbdtTrainer::Run::Train() {
 absl::Status GbdtTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
   TreeModel model;
   model.objective = params_.objective;
-  model.base_score = train_.base_score;
+  if (softmax_) {
+    model.classes = bins_->classes;
+    model.class_scores = train_.base_scores;
+  } else {
+    model.base_score = train_.base_scores[0];
+  }
   model.absent_is_zero = params_.grow.absent_is_zero;
   for (std::size_t c = 0; c < bins_->columns.size(); ++c) {
     const ValueColumn& source = bins_->sources[c];

@@ -36,6 +36,7 @@ class GbdtTrainer : public Trainer {
 // What a job of trees will need, for --dry_run and for refusing early. Reads the first rows only.
 struct TreesPlan {
   double rows = 0, columns = 0, values = 0;  // estimates; columns of tables only
+  double classes = 1;  // of softmax: as declared, or those of the first rows
   std::uint64_t memory_bytes = 0, memory_limit = 0;
 };
 absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job);

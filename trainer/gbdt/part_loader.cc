@@ -65,6 +65,7 @@ void SetBinPlan(const BinPlan& bins, wire::TreePlan* plan) {
   plan->set_sparse(bins.sparse);
   plan->set_libsvm(bins.libsvm);
   plan->set_lines(bins.rows);
+  for (const std::string& name : bins.classes) plan->add_classes(name);
 }
 
 absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan) {
@@ -75,6 +76,8 @@ absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan) {
   bins->sparse = plan.sparse();
   bins->libsvm = plan.libsvm();
   bins->rows = plan.lines();
+  bins->classes.assign(plan.classes().begin(), plan.classes().end());
+  bins->class_numbers = NumberClasses(bins->classes);
   if (plan.libsvm()) {
     // Indices may be far apart: what travels is the columns' own.
     for (int c = 0; c < plan.columns_size(); ++c) {
@@ -110,7 +113,9 @@ absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, con
   options.threads = threads;
   options.max_bad_rows = 1;  // the coordinator judges those of all parts
   options.absent_is_zero = plan.trees().absent_is_zero();
-  options.labels = plan.trees().squared() ? LabelRule::kNumber : LabelRule::kBinary;
+  options.labels = plan.trees().classes_size() > 0 ? LabelRule::kClass
+                   : plan.trees().squared()        ? LabelRule::kNumber
+                                                   : LabelRule::kBinary;
   options.wanted = RowsWanted::kTrain;
   options.part = plan.trees().part();
   options.parts = plan.trees().parts();

@@ -82,8 +82,9 @@ class Loader {
         options_(options),
         stride_(DenseStride(static_cast<int>(bins.columns.size()))),
         bad_rows_(&files, options.max_bad_rows) {
-    parser_ = bins.libsvm ? MakeLibsvmValues(plan.index_base())
-                          : MakeTableValues(plan, bins.sources, options.labels);
+    const LabelReading labels{options.labels, &bins.class_numbers};
+    parser_ = bins.libsvm ? MakeLibsvmValues(plan.index_base(), labels)
+                          : MakeTableValues(plan, bins.sources, labels);
     for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test}) {
       part->columns = static_cast<int>(bins.columns.size());
       part->sparse = bins.sparse;

@@ -32,6 +32,7 @@ struct LoadOptions {
   double max_bad_rows = 0;
   bool absent_is_zero = false;
   LabelRule labels = LabelRule::kBinary;
+  std::vector<std::string> classes;         // kClass: as declared; empty: those of the rows
   std::uint64_t sample_rows = 1u << 18;     // about, of tables
   std::uint64_t sample_values = 1u << 26;   // about, of libsvm text
   const std::atomic<bool>* stop = nullptr;  // may be null
@@ -52,6 +53,8 @@ struct BinPlan {
   std::uint64_t rows = 0;  // lines of the files: no fewer than their rows
   std::uint64_t sample_rows = 0;
   std::vector<absl::flat_hash_map<std::string, std::uint8_t>> category_bins;
+  std::vector<std::string> classes;  // of softmax
+  ClassNumbers class_numbers;
 
   static constexpr std::uint32_t kNoColumn = 0xffffffffu;
 };

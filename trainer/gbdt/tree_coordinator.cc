@@ -28,6 +28,7 @@ TreeCoordinator::TreeCoordinator(Options options)
       servers_(options_.servers),
       workers_(options_.workers),
       parts_(options_.workers),
+      least_gain_(options_.params.classes),
       builder_(&options_.columns, options_.params.grow),
       reports_(options_.workers),
       answers_(options_.servers) {
@@ -333,12 +334,16 @@ void TreeCoordinator::AllLoaded() {
     sums.heaviest = part->heaviest();
     sums.lowest = part->lowest_label();
     sums.highest = part->highest_label();
-    if (!sums.labels.Parse(part->label_sum()) || !sums.weights.Parse(part->weight_sum()))
+    bool whole = sums.labels.Parse(part->label_sum()) && sums.weights.Parse(part->weight_sum());
+    whole = whole && part->class_weights_size() == options_.plan.trees().classes_size();
+    for (const std::string& weights : part->class_weights())
+      whole = whole && sums.of_class.emplace_back().Parse(weights);
+    if (!whole)
       return Fail(absl::InternalError("a worker's sums are malformed"));
     sums_.Merge(sums);
     first_row += part->rows();
   }
-  base_score_ = sums_.BaseScore(options_.params.objective);
+  base_scores_ = sums_.BaseScores(options_.params.objective);
 }
 
 void TreeCoordinator::OnLoaded(Node& node, const wire::TreeReport::Loaded& loaded,

@@ -24,6 +24,7 @@
 #include "models/gbdt/columns.h"
 #include "models/gbdt/gradient_rows.h"
 #include "models/gbdt/tree_builder.h"
+#include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
 #include "ps/trees/tree_codec.h"
 #include "ps/wire/machine.h"
@@ -65,11 +66,12 @@ class TreeCoordinator final : public Machine {
 
   // After Gather.
   const LabelSums& sums() const { return sums_; }
-  double base_score() const { return base_score_; }
+  const std::vector<double>& base_scores() const { return base_scores_; }
   PartCounts counts() const;
   const std::vector<Tree>& trees() const { return trees_; }
   struct Judged {
     MetricState metrics;
+    ClassMetricState classes;  // softmax
     double squared_error = 0, weight = 0;
   };
   const Judged& judged() const { return judged_; }
@@ -156,12 +158,13 @@ class TreeCoordinator final : public Machine {
   MonotonicTime last_now_{-1}, began_{-1};
 
   LabelSums sums_;
-  double base_score_ = 0;
+  std::vector<double> base_scores_;
   std::vector<Tree> trees_;
   std::vector<std::uint32_t>
       last_leaves_;  // nodes of the last tree's leaves, as its attempt named them
   std::uint32_t last_attempt_ = 0;
-  double least_gain_ = 0;  // of the last tree's splits, where it has as many leaves as it may
+  // Of the splits of the last tree of each class, where it has as many leaves as it may.
+  std::vector<double> least_gain_;
   Judged judged_;
   std::uint32_t judge_trees_ = 0;
   std::uint64_t pushed_bytes_ = 0, tree_bytes_ = 0, steps_ = 0;

@@ -11,6 +11,7 @@
 #include "models/data/data_files.h"
 #include "models/gbdt/crew.h"
 #include "models/gbdt/gradient_rows.h"
+#include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/prepared_job.h"
@@ -19,7 +20,7 @@ namespace ps {
 
 struct TrainRows {
   LabelSums sums;
-  double base_score = 0;
+  std::vector<double> base_scores;
   std::uint64_t dropped = 0, bad_rows = 0;
   std::string bad_row_text;
   std::string device = "cpu";  // or cuda: what trees will grow on
@@ -28,7 +29,8 @@ struct TrainRows {
 
 struct TrainMetrics {
   Metrics metrics;
-  double rmse = 0;  // of numbers
+  double rmse = 0;       // of numbers
+  ClassMetrics classes;  // of softmax
 };
 
 struct MadeOnCluster {
@@ -53,6 +55,9 @@ class TreeMaker {
 // Metrics of predictions as the job reports them: `offset` is what negatives that were sampled away
 // take from a margin.
 Metrics MetricsOfRows(const BinnedRows& rows, std::vector<float> margins, double offset);
+// Of margins as StartMargins lays them out.
+ClassMetrics ClassMetricsOfRows(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes);
+double SoftmaxLossOf(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes);
 double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows);
 
 struct TreeJob {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "models/gbdt/booster.h"
+#include "models/metrics/class_metrics.h"
 #include "models/metrics/logistic_loss.h"
 #include "ps/base/cgroup.h"
 #include "trainer/gbdt/setting_space.h"
@@ -17,17 +18,20 @@ namespace {
 constexpr int kLeastPatience = 5;  // trees
 
 // What a training holds beside the rows: margin, node entry and fixed-point gradient of each, and histograms.
-double BytesOfTraining(const BinnedRows& rows) {
+double BytesOfTraining(const BinnedRows& rows, std::uint32_t classes) {
   const double cells = rows.sparse ? static_cast<double>(rows.first_cell.back()) : 256.0 * rows.columns;
   const double histograms = std::min(8.0 * cells * kMostTunedLeaves, static_cast<double>(GrowParams().memory_bytes));
-  return 20.0 * static_cast<double>(rows.rows) + histograms;
+  const double norms = classes > 1 ? 8.0 : 0.0;
+  return (16.0 + 4.0 * classes + norms) * static_cast<double>(rows.rows) + histograms;
 }
 
 }  // namespace
 
 BoostParams ParamsOf(const GbdtConfig& gbdt, std::uint64_t seed) {
   BoostParams params;
-  params.objective = gbdt.objective == "squared" ? Objective::kSquared : Objective::kLogistic;
+  params.objective = gbdt.objective == "softmax"   ? Objective::kSoftmax
+                     : gbdt.objective == "squared" ? Objective::kSquared
+                                                   : Objective::kLogistic;
   params.row_sample = gbdt.row_sample;
   params.seed = seed;
   params.grow.max_leaves = gbdt.max_leaves;
@@ -49,7 +53,7 @@ int TreeRuns::AtOnce(std::size_t trainings) const {
   int most = std::min(options_.threads, static_cast<int>(std::min<std::size_t>(trainings, 1 << 12)));
   if (limit > 0) {
     const double room = 0.8 * static_cast<double>(limit) - static_cast<double>(ResidentBytes());
-    most = std::min(most, static_cast<int>(std::clamp(room / BytesOfTraining(*options_.train), 1.0, 4096.0)));
+    most = std::min(most, static_cast<int>(std::clamp(room / BytesOfTraining(*options_.train, options_.classes), 1.0, 4096.0)));
   }
   return std::max(1, most);
 }
@@ -60,7 +64,9 @@ double TreeRuns::Loss(const std::vector<float>& margins, std::vector<float>* row
   double sum = 0, weights = 0;
   for (std::size_t i = 0; i < rows.rows; ++i) {
     double loss;
-    if (options_.squared) {
+    if (options_.classes > 1) {
+      loss = SoftmaxLoss(margins.data() + i, rows.rows, options_.classes, rows.labels[i]);
+    } else if (options_.squared) {
       const double error = margins[i] - rows.labels[i];
       loss = error * error;
     } else {
@@ -81,23 +87,27 @@ TreeRuns::Grown TreeRuns::Train(const GbdtConfig& setting, Crew* crew,
   const BinnedRows& held_out = *options_.held_out;
   const double part = static_cast<double>(setting.trees) / options_.patience_trees;
   const int patience = std::max(kLeastPatience, static_cast<int>(std::ceil(options_.patience * part)));
-  Booster booster(options_.train, options_.columns, ParamsOf(setting, options_.seed), crew);
-  std::vector<float> margins(held_out.rows, static_cast<float>(booster.base_score()));
+  BoostParams params = ParamsOf(setting, options_.seed);
+  params.classes = options_.classes;
+  Booster booster(options_.train, options_.columns, params, crew);
+  std::vector<float> margins = StartMargins(booster.base_scores(), held_out.rows);
   std::vector<float> best_margins = margins;
   Grown result;
   TreeRun& run = result.run;
   run.loss = INFINITY;
   while (run.grown < setting.trees && run.grown - run.best_trees < patience && !ended()) {
-    result.trees.push_back(booster.GrowNext());
+    for (std::uint32_t c = 0; c < params.classes; ++c) {
+      result.trees.push_back(booster.GrowNext());
+      AddTree(result.trees.back(), held_out, crew, &margins, c);
+    }
     ++run.grown;
-    AddTree(result.trees.back(), held_out, crew, &margins);
     const double loss = Loss(margins, nullptr);
     if (!(loss < run.loss - options_.min_delta)) continue;
     run.loss = loss;
     run.best_trees = run.grown;
     best_margins = margins;
   }
-  result.trees.resize(static_cast<std::size_t>(run.best_trees));
+  result.trees.resize(static_cast<std::size_t>(run.best_trees) * params.classes);
   run.row_losses.resize(held_out.rows);
   Loss(best_margins, &run.row_losses);
   return result;

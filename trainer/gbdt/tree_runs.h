@@ -19,7 +19,7 @@
 
 namespace ps {
 
-// What the settings of trees mean to whom grows them.
+// What the settings of trees mean to whom grows them. How many classes there are is not among them.
 BoostParams ParamsOf(const GbdtConfig& gbdt, std::uint64_t seed);
 
 class TreeRuns {
@@ -31,6 +31,7 @@ class TreeRuns {
     const BinnedRows* held_out = nullptr;
     const std::vector<BinColumn>* columns = nullptr;
     bool squared = false;      // labels are numbers
+    std::uint32_t classes = 1; // of softmax: a tree of the settings is a round of as many then
     double offset = 0;         // of margins, when they are judged
     std::uint64_t seed = 1;
     int threads = 1;

@@ -25,7 +25,11 @@ void TreeCoordinator::NextStep(wire::TreeStep::Kind kind) {
   step_ = wire::TreeStep();
   SetName(name_, step_.mutable_name());
   step_.set_kind(kind);
-  step_.set_base_score(base_score_);
+  if (options_.params.objective == Objective::kSoftmax) {
+    step_.mutable_class_scores()->Assign(base_scores_.begin(), base_scores_.end());
+  } else {
+    step_.set_base_score(base_scores_[0]);
+  }
   if (kind == wire::TreeStep::METRICS) step_.set_trees(judge_trees_);
   for (Node& node : workers_) node.done = false;
   const bool for_servers = kind == wire::TreeStep::BEGIN || kind == wire::TreeStep::SPLIT;
@@ -135,7 +139,7 @@ void TreeCoordinator::AfterStep(MonotonicTime now, Outbox& outbox) {
 }
 
 void TreeCoordinator::BeginTree() {
-  const bool bounded = options_.params.objective == Objective::kLogistic;
+  const bool bounded = options_.params.objective != Objective::kSquared;
   if (!bounded &&
       (step_.kind() != wire::TreeStep::LARGEST || in_step_ || NameOf(step_.name()) != name_))
     return NextStep(wire::TreeStep::LARGEST);
@@ -221,8 +225,8 @@ void TreeCoordinator::GrowOn() {
 // before them, so the least gain that was worth a split there is a good guess of what it is here.
 bool TreeCoordinator::IsLikely(std::size_t leaf) const {
   if (options_.params.grow.level_wise) return true;
-  if (trees_.empty()) return step_.splits_size() < builder_.SplitsLeft() / 4;
-  return builder_.leaves()[leaf].gain >= kSafeGain * least_gain_;
+  if (trees_.size() < least_gain_.size()) return step_.splits_size() < builder_.SplitsLeft() / 4;
+  return builder_.leaves()[leaf].gain >= kSafeGain * least_gain_[trees_.size() % least_gain_.size()];
 }
 
 void TreeCoordinator::AskForSplits() {
@@ -265,9 +269,9 @@ void TreeCoordinator::FinishTree(Outbox& outbox) {
   }
   const bool full = builder_.SplitsLeft() == 0;
   trees_.push_back(builder_.Finish(sums));
-  least_gain_ = full ? INFINITY : 0;
-  for (const TreeNode& node : trees_.back().nodes)
-    least_gain_ = std::min<double>(least_gain_, node.gain);
+  double& least = least_gain_[(trees_.size() - 1) % least_gain_.size()];
+  least = full ? INFINITY : 0;
+  for (const TreeNode& node : trees_.back().nodes) least = std::min<double>(least, node.gain);
   last_leaves_ = node_of_leaf_;
   last_attempt_ = attempt_;
   pushed_bytes_ += tree_bytes_;
@@ -293,11 +297,15 @@ void TreeCoordinator::SendTrees(const Node& node, std::uint32_t first, Outbox& o
 
 void TreeCoordinator::FinishJudging() {
   judged_ = Judged();
+  const auto classes = static_cast<std::uint32_t>(options_.plan.trees().classes_size());
+  judged_.classes = ClassMetricState(classes);
   for (const wire::TreeReport& report : reports_) {
     MetricState part;
-    if (!report.metrics().empty() && !part.Parse(report.metrics()))
+    ClassMetricState of_classes(classes);
+    if (!report.metrics().empty() && !(classes > 0 ? of_classes.Parse(report.metrics()) : part.Parse(report.metrics())))
       return Fail(absl::InternalError("a worker's metrics are malformed"));
     judged_.metrics.Merge(part);
+    judged_.classes.Merge(of_classes);
     judged_.squared_error += report.squared_error();
     judged_.weight += report.weight();
   }

@@ -34,6 +34,7 @@ TreeRuns::Options RunsOf(const TreeTuningJob& tuning) {
   options.columns = tuning.columns;
   options.squared = config.model.gbdt.objective == "squared";
   options.offset = tuning.offset;
+  options.classes = tuning.classes;
   options.seed = config.train.seed;
   options.threads = tuning.job->threads;
   options.patience_trees = config.model.gbdt.trees;

@@ -20,6 +20,7 @@ struct TreeTuningJob {
   const BinnedRows* held_out = nullptr;
   const std::vector<BinColumn>* columns = nullptr;
   double offset = 0;
+  std::uint32_t classes = 1;  // of softmax
   ProgressReporter* reporter = nullptr;
   const std::atomic<bool>* stop = nullptr;  // ends it with the best training so far
 };
@@ -27,7 +28,7 @@ struct TreeTuningJob {
 struct TunedTrees {
   GbdtConfig setting;       // with the number of trees that predict best
   std::vector<Tree> trees;  // what a job with that setting grows
-  std::uint64_t grown = 0;  // by all trainings
+  std::uint64_t grown = 0;  // by all trainings; of softmax, rounds
   std::string trace_json, setting_text, job_yaml;
 };
 

@@ -17,6 +17,7 @@ constexpr std::uint64_t kHeadBytes = 1 << 20;
 constexpr double kFixedBytes = 48 << 20;  // program, blocks of text under way, sample of a table
 // Of a row while trees are grown: margin, label, node entry, fixed-point gradient.
 constexpr double kRowBytes = 4 + 4 + 8 + 8;
+constexpr double kNormBytes = 4 + 4;  // softmax, beside a margin for each class
 
 }  // namespace
 
@@ -27,11 +28,14 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
   if (!features.ParseFromString(job.extractor->Serialize()))
     return absl::InternalError("the plan cannot be read back");
   const bool libsvm = features.format() == "libsvm";
-  const LabelRule labels =
-      job.config.model.gbdt.objective == "squared" ? LabelRule::kNumber : LabelRule::kBinary;
+  const std::string& objective = job.config.model.gbdt.objective;
+  const LabelReading labels{objective == "softmax"   ? LabelRule::kClass
+                            : objective == "squared" ? LabelRule::kNumber
+                                                     : LabelRule::kBinary,
+                            nullptr};
   std::unique_ptr<ValueParser> parser;
   if (libsvm) {
-    parser = MakeLibsvmValues(features.index_base());
+    parser = MakeLibsvmValues(features.index_base(), labels);
   } else {
     PS_ASSIGN_OR_RETURN(const std::vector<ValueColumn> columns, ColumnsOfPlan(features));
     plan.columns = static_cast<double>(columns.size());
@@ -49,8 +53,11 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
     const double share = static_cast<double>(bytes) / static_cast<double>(text.size());
     plan.rows = share * static_cast<double>(rows.rows.rows());
     plan.values = share * static_cast<double>(rows.values.size());
+    plan.classes = std::max<double>(1, static_cast<double>(rows.classes.size()));
   }
+  plan.classes = std::max(plan.classes, static_cast<double>(job.config.data.label.classes.size()));
   double memory = kFixedBytes + plan.rows * kRowBytes;
+  if (plan.classes > 1) memory += plan.rows * (4 * (plan.classes - 1) + kNormBytes);
   if (libsvm) {
     // The sample and its values by column come first, then the cells; histograms that are kept have
     // a limit.
@@ -71,8 +78,9 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
 std::string DescribeTreesPlan(const PreparedJob& job, const TreesPlan& plan) {
   const auto bytes = [](std::uint64_t n) { return FormatBytes(static_cast<std::int64_t>(n)); };
   return absl::StrFormat(
-      "%srows: about %s, %.1f values a row\nmemory: about %s needed, %s allowed\n",
+      "%srows: about %s, %.1f values a row%s\nmemory: about %s needed, %s allowed\n",
       DescribeJob(job), FormatShort(plan.rows), plan.rows > 0 ? plan.values / plan.rows : 0.0,
+      plan.classes > 1 ? absl::StrFormat(", %.0f classes", plan.classes) : "",
       bytes(plan.memory_bytes), bytes(plan.memory_limit));
 }
 

@@ -123,6 +123,7 @@ std::string JsonLine(const ProgressLine& line, const char* event) {
       .Add("logloss", line.logloss)
       .Add("valid_logloss", line.valid_logloss)
       .Add("valid_auc", line.valid_auc)
+      .Add("valid_error", line.valid_error)
       .Add("features", line.features)
       .Add("resident_bytes", line.resident_bytes)
       .Add("fraction_read", line.fraction_read)

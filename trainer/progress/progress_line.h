@@ -17,7 +17,8 @@ struct ProgressLine {
   std::optional<double> logloss_since_last;  // predicted before learning
   std::optional<double> logloss;             // the same over the whole pass so far
   std::optional<double> valid_logloss;
-  std::optional<double> valid_auc;
+  std::optional<double> valid_auc;    // of several classes the mean of each against the rest
+  std::optional<double> valid_error;  // of several classes: rate
   std::uint64_t features = 0;
   std::int64_t resident_bytes = 0;
   std::optional<double> fraction_read;  // of this pass's input

@@ -15,100 +15,6 @@
 namespace ps {
 namespace {
 
-// Where texts of categories are kept: XGBoost carries attributes along unread.
-constexpr char kCategoriesAttribute[] = "hyperplane_categories";
-
-template <typename Values>
-std::string List(const Values& values) {
-  return absl::StrCat("[", absl::StrJoin(values, ","), "]");
-}
-
-// Their reader wants to see that a number is no integer.
-std::string FiniteDigits(float value) {
-  const std::string digits = Digits(
-      std::clamp(value, std::numeric_limits<float>::lowest(), std::numeric_limits<float>::max()));
-  return digits.find_first_of(".e") == std::string::npos ? digits + "E0" : digits;
-}
-
-class TreeWriter {
- public:
-  explicit TreeWriter(const ForeignModel& model)
-      : foreign_(model), feature_(model.model.columns.size()) {
-    for (std::size_t f = 0; f < model.features.size(); ++f) {
-      if (model.features[f].column >= 0)
-        feature_[static_cast<std::size_t>(model.features[f].column)] = f;
-    }
-  }
-
-  // A right child lies behind its left one: XGBoost reads one of the two numbers only.
-  std::string Write(std::size_t id, const Tree& tree) const {
-    std::vector<std::int32_t> order{tree.nodes.empty() ? ~0 : 0};  // our nodes, and ~leaves
-    const std::size_t all = tree.nodes.size() + tree.leaf_value.size();
-    std::vector<std::string> weights, conditions, gains, covers;
-    std::vector<int> default_left(all), left(all, -1), right(all, -1), type(all);
-    std::vector<std::uint32_t> parents(all, 2147483647), category_nodes, categories;
-    std::vector<std::size_t> index(all), segments, sizes;
-    const std::vector<double> means = NodeMeans(tree);
-    for (std::size_t n = 0; n < all; ++n) {
-      if (order[n] < 0) {
-        const auto leaf = static_cast<std::size_t>(~order[n]);
-        weights.push_back(FiniteDigits(tree.leaf_value[leaf]));
-        conditions.push_back(FiniteDigits(tree.leaf_value[leaf]));
-        gains.push_back("0E0");
-        covers.push_back(FiniteDigits(tree.leaf_cover[leaf]));
-        continue;
-      }
-      const auto from = static_cast<std::size_t>(order[n]);
-      const TreeNode& node = tree.nodes[from];
-      bool swap = false;
-      bool missing_left = node.missing_left;
-      if (node.kind == ColumnKind::kCategory) {
-        // Unknown ones are not listed, and go where missing ones go: left.
-        swap = !Contains(tree.left_sets[node.left_set], 0);
-        missing_left = true;
-        type[n] = 1;
-        const std::vector<std::uint32_t> codes = CodesOfSide(foreign_.model, tree, node, swap);
-        category_nodes.push_back(static_cast<std::uint32_t>(n));
-        segments.push_back(categories.size());
-        sizes.push_back(codes.size());
-        categories.insert(categories.end(), codes.begin(), codes.end());
-        conditions.push_back("0E0");
-      } else {
-        conditions.push_back(FiniteDigits(node.threshold));
-        // What a row does not have is missing there.
-        if (foreign_.libsvm && foreign_.model.absent_is_zero) missing_left = 0 < node.threshold;
-      }
-      default_left[n] = missing_left;
-      left[n] = static_cast<int>(order.size());
-      right[n] = left[n] + 1;
-      parents[order.size()] = parents[order.size() + 1] = static_cast<std::uint32_t>(n);
-      order.push_back(swap ? node.right : node.left);
-      order.push_back(swap ? node.left : node.right);
-      index[n] = feature_[node.column];
-      weights.push_back(FiniteDigits(static_cast<float>(means[from])));
-      gains.push_back(FiniteDigits(node.gain));
-      covers.push_back(FiniteDigits(node.cover));
-    }
-    return absl::StrCat("{\"base_weights\":", List(weights), ",\"categories\":", List(categories),
-                        ",\"categories_nodes\":", List(category_nodes),
-                        ",\"categories_segments\":", List(segments),
-                        ",\"categories_sizes\":", List(sizes),
-                        ",\"default_left\":", List(default_left), ",\"id\":", id,
-                        ",\"left_children\":", List(left), ",\"loss_changes\":", List(gains),
-                        ",\"parents\":", List(parents), ",\"right_children\":", List(right),
-                        ",\"split_conditions\":", List(conditions)) +
-           absl::StrCat(",\"split_indices\":", List(index), ",\"split_type\":", List(type),
-                        ",\"sum_hessian\":", List(covers),
-                        ",\"tree_param\":{\"num_deleted\":\"0\",\"num_feature\":\"",
-                        foreign_.features.size(), "\",\"num_nodes\":\"", all,
-                        "\",\"size_leaf_vector\":\"0\"}}");
-  }
-
- private:
-  const ForeignModel& foreign_;
-  std::vector<std::size_t> feature_;  // of each column
-};
-
 absl::Status Bad(const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat("not an XGBoost JSON model: ", what));
 }
@@ -235,6 +141,14 @@ absl::Status ReadObjective(const JsonNode& learner, TreeModel* model) {
   double base = 0.5;
   const std::string text = TextAt(&learner, {"learner_model_param", "base_score"});
   if (!text.empty() && !NumberText(text, &base)) return Bad("base_score is no number");
+  double classes = 0;
+  if (NumberText(TextAt(&learner, {"learner_model_param", "num_class"}), &classes) && classes > 1) {
+    if (name != "multi:softprob" && name != "multi:softmax")
+      return absl::UnimplementedError(absl::StrCat("objective \"", name.substr(0, 60),
+                                                   "\" of several classes cannot be imported: only multi:softprob"));
+    return SetClasses(static_cast<std::size_t>(std::min(classes, 1e9)), base,
+                      TextAt(&learner, {"attributes", kClassesAttribute}), model);
+  }
   for (const char* identity : {"reg:squarederror", "reg:linear", "reg:pseudohubererror",
                                "reg:absoluteerror", "reg:quantileerror"}) {
     if (name == identity) model->objective = Objective::kSquared;
@@ -245,8 +159,8 @@ absl::Status ReadObjective(const JsonNode& learner, TreeModel* model) {
   } else if (name != "binary:logitraw" && model->objective != Objective::kSquared) {
     return absl::UnimplementedError(absl::StrCat(
         "objective \"", name.substr(0, 60),
-        "\" cannot be imported: only binary:logistic, binary:logitraw, reg:logistic and "
-        "regressions on the plain scale"));
+        "\" cannot be imported: only binary:logistic, binary:logitraw, reg:logistic, multi:softprob, "
+        "multi:softmax and regressions on the plain scale"));
   }
   model->base_score = base;
   return absl::OkStatus();
@@ -278,51 +192,27 @@ absl::Status ReadTexts(const JsonNode& learner, std::vector<std::vector<std::str
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::StatusOr<std::string> ToXgBoost(const ForeignModel& foreign, double margin_offset) {
-  const TreeModel& model = foreign.model;
-  PS_ASSIGN_OR_RETURN(const std::vector<std::string> lists, CategoryLists(foreign));
-  std::vector<std::string> names, types, texts;
-  std::size_t next = 0;
-  for (const ForeignFeature& feature : foreign.features) {
-    const bool category =
-        feature.column >= 0 &&
-        model.columns[static_cast<std::size_t>(feature.column)].kind == ColumnKind::kCategory;
-    types.push_back(category ? "\"c\"" : "\"q\"");
-    texts.push_back(category ? lists[next++] : "[]");
+// Trees of classes in rounds, as ours are: several trees of a class may lie side by side there.
+absl::Status OrderByClass(const JsonNode* info, std::size_t classes, std::vector<std::vector<LooseNode>>* trees) {
+  if (info == nullptr || info->items.size() != trees->size()) return Bad("tree_info");
+  std::vector<std::vector<std::size_t>> of_class(classes);
+  for (std::size_t t = 0; t < trees->size(); ++t) {
+    const double number = info->items[t].number;
+    if (!(number >= 0 && number < static_cast<double>(classes)) || number != std::floor(number))
+      return Bad("tree_info names a class that is not there");
+    of_class[static_cast<std::size_t>(number)].push_back(t);
   }
-  if (foreign.libsvm) types.clear();
-  if (!foreign.libsvm) {
-    for (const std::string& name : PlainNames(foreign.features)) names.push_back(JsonString(name));
+  std::vector<std::vector<LooseNode>> ordered;
+  for (std::size_t t = 0; t < trees->size(); ++t) {
+    const std::vector<std::size_t>& of = of_class[t % classes];
+    if (t / classes >= of.size()) return Bad("one class has fewer trees than another");
+    ordered.push_back(std::move((*trees)[of[t / classes]]));
   }
-  const bool logistic = model.objective == Objective::kLogistic;
-  // base_score is a probability as text: the base goes into a tree of one leaf, where no digit is
-  // lost.
-  Tree base;
-  base.leaf_value = {static_cast<float>(model.base_score + margin_offset)};
-  base.leaf_cover = {0};
-  const TreeWriter writer(foreign);
-  std::string trees = writer.Write(0, base);
-  for (std::size_t t = 0; t < model.trees.size(); ++t)
-    absl::StrAppend(&trees, ",", writer.Write(t + 1, model.trees[t]));
-  const std::size_t count = model.trees.size() + 1;
-  const std::string attributes = lists.empty() ? "{}"
-                                               : absl::StrCat("{\"", kCategoriesAttribute,
-                                                              "\":", JsonString(List(texts)), "}");
-  return absl::StrCat(
-      "{\"learner\":{\"attributes\":", attributes, ",\"feature_names\":", List(names),
-      ",\"feature_types\":", List(types),
-      ",\"gradient_booster\":{\"model\":{\"gbtree_model_param\":{\"num_parallel_tree\":\"1\","
-      "\"num_trees\":\"",
-      count, "\",\"size_leaf_vector\":\"0\"},\"tree_info\":", List(std::vector<int>(count)),
-      ",\"trees\":[", trees, "]},\"name\":\"gbtree\"},\"learner_model_param\":{\"base_score\":\"",
-      logistic ? "5E-1" : "0E0",
-      "\",\"boost_from_average\":\"1\",\"num_class\":\"0\",\"num_feature\":\"",
-      foreign.features.size(), "\",\"num_target\":\"1\"},\"objective\":{\"name\":\"",
-      logistic ? "binary:logistic" : "reg:squarederror",
-      "\",\"reg_loss_param\":{\"scale_pos_weight\":\"1\"}}},\"version\":[1,7,4]}\n");
+  *trees = std::move(ordered);
+  return absl::OkStatus();
 }
+
+}  // namespace
 
 absl::StatusOr<ForeignModel> FromXgBoost(std::string_view text, bool libsvm) {
   const auto json = ParseJson(text);
@@ -331,13 +221,9 @@ absl::StatusOr<ForeignModel> FromXgBoost(std::string_view text, bool libsvm) {
   if (learner == nullptr) return Bad("it has no learner");
   ForeignModel result;
   result.libsvm = libsvm;
-  double classes = 0, targets = 0;
-  if ((NumberText(TextAt(learner, {"learner_model_param", "num_class"}), &classes) &&
-       classes > 1) ||
-      (NumberText(TextAt(learner, {"learner_model_param", "num_target"}), &targets) &&
-       targets > 1)) {
-    return absl::UnimplementedError("models of several classes or targets cannot be imported");
-  }
+  double targets = 0;
+  if (NumberText(TextAt(learner, {"learner_model_param", "num_target"}), &targets) && targets > 1)
+    return absl::UnimplementedError("models of several targets cannot be imported");
   PS_RETURN_IF_ERROR(ReadObjective(*learner, &result.model));
   PS_RETURN_IF_ERROR(ReadFeatures(*learner, &result));
   const JsonNode* booster = learner->Find("gradient_booster");
@@ -360,6 +246,8 @@ absl::StatusOr<ForeignModel> FromXgBoost(std::string_view text, bool libsvm) {
     PS_ASSIGN_OR_RETURN(std::vector<LooseNode> tree, TreeReader(list->items[t], t).Read(scale));
     trees.push_back(std::move(tree));
   }
+  if (const std::size_t classes = result.model.classes.size(); classes > 0)
+    PS_RETURN_IF_ERROR(OrderByClass(Walk(booster, {"model", "tree_info"}), classes, &trees));
   std::vector<std::vector<std::string>> texts;
   PS_RETURN_IF_ERROR(ReadTexts(*learner, &texts));
   PS_RETURN_IF_ERROR(BuildTrees(trees, texts, &result));
