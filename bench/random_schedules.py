@@ -249,6 +249,7 @@ def main():
     if args.partitions and available():
         parser.error(f"--partitions: {available()}")
     args.bin = os.path.abspath(args.bin)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nodes and namespaces are cleared away
     directory = tempfile.mkdtemp(prefix="random_schedules.")
     failed, done = 0, collections.Counter()
     try:
