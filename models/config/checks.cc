@@ -315,6 +315,11 @@ class JobChecker {
       const std::string path = absl::StrCat("model.optimizer.", key);
       if (IsGiven(path)) Add(path, "model.tune: auto chooses it; remove one of the two");
     }
+    // A batch's values of all settings must fit into a frame.
+    constexpr int kMostBatchRows = 1 << 16;
+    if (config_.train.batch_rows > kMostBatchRows) {
+      Add("train.batch_rows", absl::StrCat("at most ", kMostBatchRows, " with model.tune: auto"));
+    }
     // Values that share a scale would be of different settings.
     if (config_.cluster.values == "int8") {
       Add("cluster.values", "int8 does not go with model.tune: auto; use bf16 or f32");

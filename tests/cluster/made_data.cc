@@ -98,6 +98,23 @@ std::vector<OptimizerParams> CountingLanes(int lanes) {
   return settings;
 }
 
+SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
+  SimulatedResult result;
+  RunSimulatedJob(job, data, &result);
+  return result;
+}
+
+void AddLanes(const std::vector<OptimizerParams>& lanes, wire::Plan* plan) {
+  for (const OptimizerParams& setting : lanes) {
+    wire::LaneSetting& lane = *plan->add_lanes();
+    lane.set_alpha(setting.alpha);
+    lane.set_beta(setting.beta);
+    lane.set_l1(setting.l1);
+    lane.set_l2(setting.l2);
+    lane.set_newton(setting.newton);
+  }
+}
+
 std::vector<OptimizerParams> SimulatedResult::NowLanes() const {
   return changes.empty() ? CountingLanes(lanes) : changes.back().settings;
 }

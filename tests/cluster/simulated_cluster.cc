@@ -66,17 +66,7 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   plan.set_alpha(job.count ? -1.0f : 0.1f);
   plan.set_beta(1);
   plan.set_l1(job.count ? 0.0f : 0.05f);
-  if (job.lanes > 1) {
-    for (const OptimizerParams& setting : CountingLanes(job.lanes)) plan.add_lanes()->set_alpha(setting.alpha);
-  }
-  for (const OptimizerParams& setting : job.settings) {
-    wire::LaneSetting& lane = *plan.add_lanes();
-    lane.set_alpha(setting.alpha);
-    lane.set_beta(setting.beta);
-    lane.set_l1(setting.l1);
-    lane.set_l2(setting.l2);
-    lane.set_newton(setting.newton);
-  }
+  AddLanes(job.lanes > 1 ? CountingLanes(job.lanes) : job.settings, &plan);
   plan.set_min_count(job.min_count);
   plan.set_batch_rows(job.batch_rows);
   plan.set_staleness(job.staleness);
@@ -373,12 +363,6 @@ absl::Status Cluster::Run(MonotonicTime until, bool* killed) {
 }
 
 }  // namespace
-
-SimulatedResult RunSimulatedJob(const SimulatedJob& job, const MadeData& data) {
-  SimulatedResult result;
-  RunSimulatedJob(job, data, &result);
-  return result;
-}
 
 void RunSimulatedJob(const SimulatedJob& job, const MadeData& data, SimulatedResult* watcher) {
   SimulatedResult& result = *watcher;

@@ -136,6 +136,7 @@ struct SimulatedResult : JobEvents {
 
 // Lane k of a job that counts: each occurrence as k + 1.
 std::vector<OptimizerParams> CountingLanes(int lanes);
+void AddLanes(const std::vector<OptimizerParams>& lanes, wire::Plan* plan);
 
 // The same with the coordinator's part by somebody else; `result` is filled.
 void RunSimulatedJob(const SimulatedJob& job, const MadeData& data, SimulatedResult* result);
