@@ -277,6 +277,8 @@ class JobChecker {
     if (IsGiven("model.gbdt.absent") && config_.data.format != DataFormat::kLibsvm) {
       Add("model.gbdt.absent", "only for format libsvm; data.missing says what is missing in a table");
     }
+    for (const ColumnRef& column : config_.model.gbdt.increasing) CheckInput("model.gbdt.monotone.increasing", column);
+    for (const ColumnRef& column : config_.model.gbdt.decreasing) CheckInput("model.gbdt.monotone.decreasing", column);
     for (std::size_t i = 0; i < config_.features.size(); ++i) {
       if (config_.features[i].op != FeatureOp::kCross) continue;
       Add(absl::StrCat("features[", i, "].op"), "trees find crosses themselves; remove it");

@@ -65,6 +65,12 @@ std::vector<SchemaRow> GbdtRows() {
        [](JobConfig* c, const V& v) { Gbdt(c).absent_is_zero = v.integer == 1; },
        {},
        {{"missing", 0}, {"zero", 1}}},
+      {"model.gbdt.monotone.increasing", ValueType::kColumnList, "[]",
+       "Numeric columns in whose values predictions never fall; of libsvm text the index.",
+       [](JobConfig* c, const V& v) { Gbdt(c).increasing = v.columns; }},
+      {"model.gbdt.monotone.decreasing", ValueType::kColumnList, "[]",
+       "Numeric columns in whose values predictions never rise; of libsvm text the index.",
+       [](JobConfig* c, const V& v) { Gbdt(c).decreasing = v.columns; }},
   };
 }
 

@@ -90,6 +90,7 @@ struct GbdtConfig {
   double column_sample = 1;
   double category_smooth = 10;
   bool absent_is_zero = false;  // libsvm; else an absent value is missing
+  std::vector<ColumnRef> increasing, decreasing;  // as their values rise, predictions do not go the other way
   bool operator==(const GbdtConfig&) const = default;
 };
 

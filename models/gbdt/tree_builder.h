@@ -44,6 +44,7 @@ class TreeBuilder {
  public:
   struct Leaf {
     WideSum total = 0;
+    ValueBounds bounds;
     int depth = 0;
     std::int32_t order = 0;    // of creation
     std::int32_t parent = -1;  // a node of the tree, and which side of it this is

@@ -22,6 +22,10 @@ TEST(DeviceBooster, SaysWhatItCannotDo) {
   EXPECT_NE(full.message().find("MiB for"), std::string::npos) << full;
   EXPECT_EQ(device_executor::memory.used, 0u);  // all is given back
   device_executor::memory.limit = 1 << 30;
+  sample.columns[2].direction = Direction::kDecreasing;
+  const absl::Status monotone = DeviceBooster::Make(&sample.rows, &sample.columns, params).status();
+  EXPECT_EQ(monotone.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_NE(monotone.message().find("model.gbdt.monotone"), std::string::npos) << monotone;
   shape.sparse = true;
   sample = MakeSample(shape);
   EXPECT_EQ(DeviceBooster::Make(&sample.rows, &sample.columns, params).status().code(),

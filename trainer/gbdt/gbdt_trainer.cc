@@ -14,6 +14,7 @@
 #include "models/gbdt/tree_model.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "trainer/gbdt/monotone_columns.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/tree_maker.h"
 #include "trainer/gbdt/tree_runs.h"
@@ -118,6 +119,7 @@ absl::Status GbdtTrainer::Run::Load() {
   options.labels = squared_ ? LabelRule::kNumber : LabelRule::kBinary;
   options.stop = &stop_;
   PS_ASSIGN_OR_RETURN(bins_, PlanBins(job_.train, plan_, options));
+  PS_RETURN_IF_ERROR(SetDirections(config.model.gbdt, bins_.get()));
   const TreeJob job{&job_, &plan_, bins_.get(), params_, options, offset_, &crew_};
   maker_ = cluster_ ? MakeClusterTrees(job, *cluster_) : MakeEmbeddedTrees(job);
   LoadedRows held_out;
