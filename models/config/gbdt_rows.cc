@@ -43,7 +43,7 @@ std::vector<SchemaRow> GbdtRows() {
       {"model.gbdt.max_bins", ValueType::kInteger, "255",
        "Bins of a column's values, and categories of a column; a missing value has a bin of its own.",
        [](JobConfig* c, const V& v) { Gbdt(c).max_bins = static_cast<int>(v.integer); }, Between(2, 255)},
-      {"model.gbdt.min_hessian", ValueType::kReal, "1", "Sum of hessians of a leaf, at least.",
+      {"model.gbdt.min_hessian", ValueType::kReal, "1", "Sum of hessians of a leaf, at least; rows of a leaf are 4 times that at least, of squared errors as many (docs/gbdt.md).",
        [](JobConfig* c, const V& v) { Gbdt(c).min_hessian = v.real; }, AtLeast(0)},
       {"model.gbdt.l1", ValueType::kReal, "0", "L1 penalty on leaf values.",
        [](JobConfig* c, const V& v) { Gbdt(c).l1 = v.real; }, AtLeast(0)},
