@@ -8,6 +8,11 @@ using V = Value;
 
 GbdtConfig& Gbdt(JobConfig* config) { return config->model.gbdt; }
 
+RefitConfig& Refit(JobConfig* config) {
+  if (!Gbdt(config).refit) Gbdt(config).refit.emplace();
+  return *Gbdt(config).refit;
+}
+
 }  // namespace
 
 std::vector<SchemaRow> GbdtRows() {
@@ -71,6 +76,11 @@ std::vector<SchemaRow> GbdtRows() {
       {"model.gbdt.monotone.decreasing", ValueType::kColumnList, "[]",
        "Numeric columns in whose values predictions never rise; of libsvm text the index.",
        [](JobConfig* c, const V& v) { Gbdt(c).decreasing = v.columns; }},
+      {"model.gbdt.refit", ValueType::kSection, nullptr,
+       "Grow no trees: those of model.warm_start keep their splits, and their leaves are fitted to data.train.",
+       [](JobConfig* c, const V&) { Refit(c); }},
+      {"model.gbdt.refit.decay", ValueType::kReal, "0.9", "What of a leaf's value stays; the rest is what the rows say.",
+       [](JobConfig* c, const V& v) { Refit(c).decay = v.real; }, Between(0, 1)},
   };
 }
 

@@ -21,6 +21,7 @@ struct BoostParams {
   GrowParams grow;
   double row_sample = 1;  // of each tree
   std::uint64_t seed = 1;
+  std::uint64_t first_tree = 0;  // trees that there are already: roundings and samples go on
   std::uint64_t first_global_row =
       0;  // of the first row here: roundings and samples follow global rows
 };
@@ -55,6 +56,10 @@ class GradientRows {
 
   void Start(double base_score) {
     margins_.assign(rows_.rows, static_cast<float>(base_score));
+    leaf_value_.clear();
+  }
+  void StartFrom(std::vector<float> margins) {  // one a row
+    margins_ = std::move(margins);
     leaf_value_.clear();
   }
   void SetFirstRow(std::uint64_t first) { params_.first_global_row = first; }

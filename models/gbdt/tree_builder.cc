@@ -134,24 +134,31 @@ void TreeBuilder::FitLeaves(const std::vector<LeafSums>& sums) {
   const double value_unit = scale_.gradient / scale_.hessian;
   for (std::size_t leaf = 0; leaf < sums.size(); ++leaf) {
     const double g = static_cast<double>(sums[leaf].g) * scale_.gradient_fixed;
-    const double h = static_cast<double>(sums[leaf].h) * scale_.hessian_fixed;
-    const double shrunk = std::copysign(std::max(0.0, std::fabs(g) - params_.l1), g);
-    const double divisor = h + params_.l2;
+    cover[leaf] = static_cast<double>(sums[leaf].h) * scale_.hessian_fixed;
     const ValueBounds& bounds = leaves_[leaf].bounds;
     const double value = ValueBounds{bounds.low * value_unit, bounds.high * value_unit}.Clamp(
-        divisor > 0 ? -shrunk / divisor : 0);
+        FittedValue(params_, g, cover[leaf]));
     tree_.leaf_value.push_back(static_cast<float>(value * params_.learning_rate));
-    tree_.leaf_cover.push_back(static_cast<float>(h));
-    cover[leaf] = h;
   }
+  SetCovers(cover, &tree_);
+}
+
+double FittedValue(const GrowParams& params, double gradient, double hessian) {
+  const double shrunk = std::copysign(std::max(0.0, std::fabs(gradient) - params.l1), gradient);
+  const double divisor = hessian + params.l2;
+  return divisor > 0 ? -shrunk / divisor : 0;
+}
+
+void SetCovers(const std::vector<double>& of_leaves, Tree* tree) {
+  tree->leaf_cover.assign(of_leaves.begin(), of_leaves.end());
   // Nodes come after their parents: covers add up from the back.
-  std::vector<double> node_cover(tree_.nodes.size());
-  for (std::size_t n = tree_.nodes.size(); n-- > 0;) {
-    for (const std::int32_t child : {tree_.nodes[n].left, tree_.nodes[n].right}) {
-      node_cover[n] += child < 0 ? cover[static_cast<std::size_t>(~child)]
-                                 : node_cover[static_cast<std::size_t>(child)];
+  std::vector<double> of_nodes(tree->nodes.size());
+  for (std::size_t n = tree->nodes.size(); n-- > 0;) {
+    for (const std::int32_t child : {tree->nodes[n].left, tree->nodes[n].right}) {
+      of_nodes[n] += child < 0 ? of_leaves[static_cast<std::size_t>(~child)]
+                               : of_nodes[static_cast<std::size_t>(child)];
     }
-    tree_.nodes[n].cover = static_cast<float>(node_cover[n]);
+    tree->nodes[n].cover = static_cast<float>(of_nodes[n]);
   }
 }
 

@@ -40,6 +40,11 @@ SplitRules RulesOf(const GrowParams& params, const GradientScale& scale, bool sp
 // them, at least one.
 std::vector<std::uint8_t> SampleColumns(std::size_t columns, double fraction, std::uint64_t key);
 
+// The value of a leaf with these sums, before the learning rate.
+double FittedValue(const GrowParams& params, double gradient, double hessian);
+// Covers of leaves, and of the nodes above them.
+void SetCovers(const std::vector<double>& of_leaves, Tree* tree);
+
 class TreeBuilder {
  public:
   struct Leaf {

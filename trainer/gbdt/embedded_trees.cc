@@ -7,6 +7,7 @@
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "models/gbdt/device_booster.h"
+#include "models/gbdt/refit.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/tree_maker.h"
 
@@ -27,13 +28,21 @@ class EmbeddedTrees final : public TreeMaker {
     *held_out = std::move(loaded);
     if (rows_.rows >= 0xffffffffu)
       return absl::ResourceExhaustedError("data.train: more than 2^32 rows in one process");
-    base_score_ = train.base_score = train.sums.BaseScore(job_.params.objective);
+    base_score_ = job_.start != nullptr ? job_.start->base_score
+                                        : train.sums.BaseScore(job_.params.objective);
+    train.base_score = base_score_;
     if (rows_.rows > 0) PS_RETURN_IF_ERROR(ChooseDevice(&train));
     return train;
   }
 
   absl::StatusOr<Tree> GrowNext() override {
     ++grown_;
+    if (const auto& refit = job_.job->config.model.gbdt.refit; refit) {
+      if (!refitter_)
+        refitter_.emplace(&rows_, job_.params, &job_.start->trees, base_score_, refit->decay,
+                          job_.crew);
+      return refitter_->FitNext();
+    }
     if (device_ != nullptr) return device_->GrowNext();
     if (!booster_) booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
     return booster_->GrowNext();
@@ -45,7 +54,8 @@ class EmbeddedTrees final : public TreeMaker {
       return JudgeMargins(margins);
     }
     if (booster_ && trees.size() == grown_) return JudgeMargins(booster_->Margins());
-    std::vector<float> margins(rows_.rows, static_cast<float>(base_score_));
+    if (refitter_ && trees.size() == grown_) return JudgeMargins(refitter_->Margins());
+    std::vector<float> margins = StartMargins(rows_, base_score_);
     for (const Tree& tree : trees) AddTree(tree, rows_, job_.crew, &margins);
     return JudgeMargins(margins);
   }
@@ -59,6 +69,10 @@ class EmbeddedTrees final : public TreeMaker {
     absl::Status refused = absl::OkStatus();
     if (job_.job->config.tune) {
       refused = absl::FailedPreconditionError("tune tries settings on the processor");
+      if (wanted == "cuda") return NoDeviceError(refused);
+    } else if (job_.start != nullptr) {
+      refused = absl::FailedPreconditionError(
+          "model.warm_start of trees is for the processor in this version");
       if (wanted == "cuda") return NoDeviceError(refused);
     } else if (wanted != "cpu") {
       absl::StatusOr<std::unique_ptr<DeviceBooster>> device =
@@ -89,7 +103,8 @@ class EmbeddedTrees final : public TreeMaker {
   BinnedRows rows_;
   double base_score_ = 0;
   std::unique_ptr<DeviceBooster> device_;  // where it was chosen; or:
-  std::optional<Booster> booster_;         // from the first tree on
+  std::optional<Booster> booster_;         // from the first tree on; or:
+  std::optional<TreeRefitter> refitter_;
   std::size_t grown_ = 0;
 };
 
@@ -100,6 +115,11 @@ Metrics MetricsOfRows(const BinnedRows& rows, std::vector<float> margins, double
   MetricState state;
   state.AddRows(margins, rows.labels, rows.weights);
   return state.Finish();
+}
+
+std::vector<float> StartMargins(const BinnedRows& rows, double base_score) {
+  return rows.margins.empty() ? std::vector<float>(rows.rows, static_cast<float>(base_score))
+                              : rows.margins;
 }
 
 double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows) {

@@ -16,6 +16,7 @@
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/monotone_columns.h"
 #include "trainer/gbdt/row_loader.h"
+#include "trainer/gbdt/start_trees.h"
 #include "trainer/gbdt/tree_maker.h"
 #include "trainer/gbdt/tree_runs.h"
 #include "trainer/gbdt/tree_tuning.h"
@@ -56,6 +57,13 @@ class GbdtTrainer::Run {
   };
 
   absl::Status Load();
+  absl::Status ReadStart();
+  void PlaceStart(LoadOptions* options);
+  int wanted() const {
+    return refits() ? static_cast<int>(start_->trees.size()) : job_.config.model.gbdt.trees;
+  }
+  bool goes_on() const { return start_.has_value() && !refits(); }
+  bool refits() const { return job_.config.model.gbdt.refit.has_value(); }
   absl::Status LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to);
   absl::Status CheckLabels() const;
   absl::Status GrowTrees();
@@ -78,6 +86,8 @@ class GbdtTrainer::Run {
   const double offset_;
   Crew crew_;
   features::Plan plan_;
+  std::optional<TreeModel> start_;  // trees to go on from, or to fit again
+  std::unique_ptr<TreePredictor> start_margins_;
   std::unique_ptr<BinPlan> bins_;
   std::unique_ptr<TreeMaker> maker_;
   TrainRows train_;
@@ -118,9 +128,15 @@ absl::Status GbdtTrainer::Run::Load() {
   options.absent_is_zero = config.model.gbdt.absent_is_zero;
   options.labels = squared_ ? LabelRule::kNumber : LabelRule::kBinary;
   options.stop = &stop_;
+  PS_RETURN_IF_ERROR(ReadStart());
+  if (start_) options.start = &*start_;
+  options.start_cuts = refits();
   PS_ASSIGN_OR_RETURN(bins_, PlanBins(job_.train, plan_, options));
+  if (start_) PlaceStart(&options);
   PS_RETURN_IF_ERROR(SetDirections(config.model.gbdt, bins_.get()));
-  const TreeJob job{&job_, &plan_, bins_.get(), params_, options, offset_, &crew_};
+  BoostParams params = params_;
+  params.first_tree = goes_on() ? start_->trees.size() : 0;
+  const TreeJob job{&job_, &plan_, bins_.get(), params, options, offset_, &crew_, options.start};
   maker_ = cluster_ ? MakeClusterTrees(job, *cluster_) : MakeEmbeddedTrees(job);
   LoadedRows held_out;
   PS_ASSIGN_OR_RETURN(train_, maker_->Load(&held_out));
@@ -133,6 +149,25 @@ absl::Status GbdtTrainer::Run::Load() {
   if (job_.valid) PS_RETURN_IF_ERROR(LoadFiles(*job_.valid, options, &valid_));
   if (job_.test) PS_RETURN_IF_ERROR(LoadFiles(*job_.test, options, &test_));
   return absl::OkStatus();
+}
+
+absl::Status GbdtTrainer::Run::ReadStart() {
+  PS_ASSIGN_OR_RETURN(start_, OpenStartTrees(job_, params_.objective, offset_));
+  if (!start_) return absl::OkStatus();
+  if (refits() && start_->trees.empty())
+    return absl::InvalidArgumentError("model.warm_start: there are no trees to fit again");
+  reporter_.Say(absl::StrCat(refits() ? "fitting again " : "going on from ", start_->trees.size(),
+                             " trees of ", job_.config.model.warm_start));
+  return absl::OkStatus();
+}
+
+// The trees to start from get the columns of the bins, and rows are scored with them while they are
+// read.
+void GbdtTrainer::Run::PlaceStart(LoadOptions* options) {
+  PlaceStartTrees(*bins_, &*start_);
+  if (refits()) return SetBinsOfThresholds(*bins_, &*start_);
+  start_margins_ = std::make_unique<TreePredictor>(*start_);
+  options->start_margins = start_margins_.get();
 }
 
 absl::Status GbdtTrainer::Run::CheckLabels() const {
@@ -168,7 +203,7 @@ absl::Status GbdtTrainer::Run::Report(int tree, bool last) {
   if (!last && (tree & (tree - 1)) != 0) return absl::OkStatus();
   ProgressLine line;
   line.pass = tree;
-  line.passes = job_.config.model.gbdt.trees;
+  line.passes = wanted();
   line.rows = static_cast<std::uint64_t>(tree) * train_.sums.rows;
   line.elapsed_seconds = SecondsSince(grow_start_);
   line.rows_per_second = static_cast<double>(line.rows) / std::max(1e-9, line.elapsed_seconds);
@@ -191,19 +226,18 @@ absl::Status GbdtTrainer::Run::Report(int tree, bool last) {
 
 absl::Status GbdtTrainer::Run::GrowTrees() {
   grow_start_ = Clock::now();
-  for (HeldOut* part : {&valid_, &test_}) {
-    part->margins.assign(part->rows.rows, static_cast<float>(train_.base_score));
-  }
-  const int wanted = job_.config.model.gbdt.trees;
+  for (HeldOut* part : {&valid_, &test_})
+    part->margins = StartMargins(part->rows, train_.base_score);
   best_trees_ = 0;
-  for (int tree = 1; tree <= wanted && !stop_.load(); ++tree) {
+  if (start_ && valid_.rows.rows > 0) best_loss_ = ValidLoss();
+  for (int tree = 1; tree <= wanted() && !stop_.load(); ++tree) {
     const auto start = Clock::now();
     PS_ASSIGN_OR_RETURN(Tree grown, maker_->GrowNext());
     trees_.push_back(std::move(grown));
     tree_seconds_.push_back(SecondsSince(start));
     if (valid_.rows.rows > 0) AddTree(trees_.back(), valid_.rows, &crew_, &valid_.margins);
     const bool enough = EarlyStop(tree);
-    PS_RETURN_IF_ERROR(Report(tree, enough || tree == wanted));
+    PS_RETURN_IF_ERROR(Report(tree, enough || tree == wanted()));
     if (!enough) continue;
     reporter_.Say(absl::StrFormat(
         "early stop after tree %d: the first %d had the best validation loss", tree, best_trees_));
@@ -239,13 +273,13 @@ absl::Status GbdtTrainer::Run::Finish() {
   trees.grown = static_cast<int>(trees_.size());
   if (job_.config.train.early_stopping && valid_.rows.rows > 0 && best_trees_ < trees.grown) {
     trees_.resize(static_cast<std::size_t>(std::max(best_trees_, 0)));
-    valid_.margins.assign(valid_.rows.rows, static_cast<float>(train_.base_score));
+    valid_.margins = StartMargins(valid_.rows, train_.base_score);
     for (const Tree& tree : trees_) AddTree(tree, valid_.rows, &crew_, &valid_.margins);
   }
   for (const Tree& tree : trees_) {
     if (test_.rows.rows > 0) AddTree(tree, test_.rows, &crew_, &test_.margins);
   }
-  trees.trees = static_cast<int>(trees_.size());
+  trees.trees = static_cast<int>(trees_.size() + (goes_on() ? start_->trees.size() : 0));
   trees.squared = squared_;
   std::vector<double> seconds = tree_seconds_;
   std::nth_element(seconds.begin(),
@@ -298,11 +332,12 @@ absl::Status GbdtTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
     model.columns.push_back({bins_->columns[c].name, source.source, bins_->columns[c].kind,
                              source.text_is_missing, bins_->columns[c].categories});
   }
-  model.trees = trees_;
+  if (goes_on()) model.trees = start_->trees;
+  model.trees.insert(model.trees.end(), trees_.begin(), trees_.end());
   model.DropUnusedColumns();
   PS_RETURN_IF_ERROR(writer->AddFile(kTreesName, model.Serialize()));
   info->model_type = "gbdt";
-  info->optimizer = absl::StrCat("gbdt ", setting_.objective, " trees=", trees_.size(),
+  info->optimizer = absl::StrCat("gbdt ", setting_.objective, " trees=", model.trees.size(),
                                  " max_leaves=", setting_.max_leaves,
                                  " learning_rate=", setting_.learning_rate, " l2=", setting_.l2);
   info->margin_offset = offset_;

@@ -53,6 +53,8 @@ class TreeMaker {
 // Metrics of predictions as the job reports them: `offset` is what negatives that were sampled away
 // take from a margin.
 Metrics MetricsOfRows(const BinnedRows& rows, std::vector<float> margins, double offset);
+// Before the job's first tree.
+std::vector<float> StartMargins(const BinnedRows& rows, double base_score);
 double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows);
 
 struct TreeJob {
@@ -63,6 +65,7 @@ struct TreeJob {
   LoadOptions options;
   double offset = 0;
   Crew* crew = nullptr;
+  const TreeModel* start = nullptr;  // trees to go on from, or to fit again; may be null
 };
 // Of a job that asks for a device which is not there, or cannot take it.
 absl::Status NoDeviceError(const absl::Status& reason);

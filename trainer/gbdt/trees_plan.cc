@@ -17,6 +17,8 @@ constexpr std::uint64_t kHeadBytes = 1 << 20;
 constexpr double kFixedBytes = 48 << 20;  // program, blocks of text under way, sample of a table
 // Of a row while trees are grown: margin, label, node entry, fixed-point gradient.
 constexpr double kRowBytes = 4 + 4 + 8 + 8;
+// With trees to start from: their margin, or the leaf of the tree that is fitted.
+constexpr double kStartBytes = 4;
 
 }  // namespace
 
@@ -50,7 +52,8 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
     plan.rows = share * static_cast<double>(rows.rows.rows());
     plan.values = share * static_cast<double>(rows.values.size());
   }
-  double memory = kFixedBytes + plan.rows * kRowBytes;
+  const double row_bytes = kRowBytes + (job.config.model.warm_start.empty() ? 0 : kStartBytes);
+  double memory = kFixedBytes + plan.rows * row_bytes;
   if (libsvm) {
     // The sample and its values by column come first, then the cells; histograms that are kept have
     // a limit.
