@@ -109,6 +109,12 @@ float TreePredictor::Leaf(const Flat& tree, const float* row) const {
   return nodes[at].threshold;
 }
 
+float TreePredictor::MarginAsGrown(const float* row) const {
+  auto sum = static_cast<float>(base_score_);
+  for (const Flat& tree : trees_) sum += Leaf(tree, row);
+  return sum;
+}
+
 void TreePredictor::Margins(const float* rows, std::size_t count, float* margins) const {
   const Node* const nodes = nodes_.data();
   std::size_t first = 0;

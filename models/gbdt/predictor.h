@@ -21,6 +21,9 @@ class TreePredictor {
   // Many rows, one behind the other; margins[i] is Margin of row i, to the bit, rounded to float.
   void Margins(const float* rows, std::size_t count, float* margins) const;
 
+  // As training adds it up: in float, one tree after the other.
+  float MarginAsGrown(const float* row) const;
+
  private:
   struct Node {
     float threshold = 0;         // of leaves: the value

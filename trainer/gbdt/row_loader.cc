@@ -217,7 +217,11 @@ class Loader {
     const TreePredictor& trees = *options_.start_margins;
     const std::size_t count = rows.rows.rows();
     block->margins.resize(count);
-    if (!bins_.libsvm) return trees.Margins(rows.values.data(), count, block->margins.data());
+    if (!bins_.libsvm) {
+      for (std::size_t r = 0; r < count; ++r)
+        block->margins[r] = trees.MarginAsGrown(rows.values.data() + r * trees.columns());
+      return;
+    }
     const float absent = options_.absent_is_zero ? 0.0f : std::numeric_limits<float>::quiet_NaN();
     std::vector<float> row(trees.columns(), absent);
     for (std::size_t r = 0; r < count; ++r) {
@@ -226,7 +230,7 @@ class Loader {
         if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
           row[c] = rows.values[i];
       }
-      block->margins[r] = static_cast<float>(trees.Margin(row.data()));
+      block->margins[r] = trees.MarginAsGrown(row.data());
       for (std::uint32_t i = begin; i < end; ++i) {
         if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
           row[c] = absent;
