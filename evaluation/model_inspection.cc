@@ -43,13 +43,6 @@ struct Changed {
   float rank() const { return std::fabs(after - before); }
 };
 
-// Keys of libsvm rows are mixed indices, which can be unmixed; those of other formats are hashes.
-bool KeysAreIndices(const Bundle& bundle) {
-  const absl::StatusOr<std::string> serialized = bundle.ReadFile("extractor.pb");
-  features::Plan plan;
-  return serialized.ok() && plan.ParseFromString(*serialized) && plan.format() == "libsvm";
-}
-
 void DescribeWeights(const Bundle& bundle, std::ostream& out) {
   double sum = 0, square = 0;
   float low = 0, high = 0;
@@ -121,6 +114,12 @@ void WalkBoth(const Bundle& before, const Bundle& after, const Visit& visit) {
 }
 
 }  // namespace
+
+bool KeysAreIndices(const Bundle& bundle) {
+  const absl::StatusOr<std::string> serialized = bundle.ReadFile("extractor.pb");
+  features::Plan plan;
+  return serialized.ok() && plan.ParseFromString(*serialized) && plan.format() == "libsvm";
+}
 
 void InspectModel(const Bundle& bundle, std::ostream& out) {
   const BundleInfo& info = bundle.info();

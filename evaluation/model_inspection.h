@@ -13,6 +13,9 @@ namespace ps {
 // Facts of the manifest, of the weights as a whole, and of the extractor.
 void InspectModel(const Bundle& bundle, std::ostream& out);
 
+// Keys of libsvm rows are mixed indices, which can be unmixed; those of other formats are hashes.
+bool KeysAreIndices(const Bundle& bundle);
+
 enum class DumpOrder { kMagnitude, kKey };
 
 struct DumpOptions {

@@ -1,22 +1,35 @@
 // ps_model: looks into model bundles.
 #include <gflags/gflags.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_split.h"
+#include "evaluation/explanation.h"
 #include "evaluation/model_exchange.h"
 #include "evaluation/model_inspection.h"
 #include "evaluation/tree_inspection.h"
 #include "models/bundle/bundle.h"
+#include "models/data/bad_rows.h"
+#include "models/data/data_files.h"
+#include "ps/base/cgroup.h"
+#include "ps/base/file.h"
 
-DEFINE_uint64(top, 0, "only this many weights or differences; 0: all of a dump, 10 of a diff");
+DEFINE_uint64(top, 0,
+              "only this many weights, differences or contributions; 0: all of a dump or an "
+              "explanation, 10 of a diff");
 DEFINE_string(by, "weight", "order of a dump: weight (largest magnitude first) or key");
-DEFINE_string(format, "", "of an export or import: lightgbm or xgboost");
-DEFINE_string(model, "", "export: directory of the bundle; import: the file");
-DEFINE_string(out, "", "export: the file to write; import: directory of the bundle");
+DEFINE_string(format, "", "of an export or import: lightgbm or xgboost; of an explanation: jsonl or csv");
+DEFINE_string(model, "", "export, explain: directory of the bundle; import: the file");
+DEFINE_string(out, "", "export, explain: the file to write; import: directory of the bundle");
+DEFINE_string(data, "", "explain: files or globs, separated by commas");
+DEFINE_int32(threads, 0, "explain: 0: all that the container grants");
+DEFINE_double(max_bad_rows, 0.001, "explain: fraction of rows that may be malformed");
 DEFINE_string(data_format, "csv", "import: data that the model will score: csv, tsv or libsvm");
 DEFINE_string(label, "label", "import: name of a table's first column, before the features");
 DEFINE_string(like, "", "import: a bundle with the same data; columns are found by name");
@@ -35,6 +48,8 @@ constexpr char kUsage[] =
     "       ps_model export --format lightgbm|xgboost --model DIR --out FILE\n"
     "       ps_model import --format lightgbm|xgboost --model FILE --out DIR\n"
     "                       [--like DIR | --data_format csv|tsv|libsvm [--label NAME]]\n"
+    "       ps_model explain --model DIR --data FILE[,FILE...] [--top N] [--format jsonl|csv]\n"
+    "                       [--out FILE] [--threads N] [--max_bad_rows FRACTION]\n"
     "\n"
     "  inspect  what the model is: counts, norms, optimiser, features\n"
     "  dump     key and weight of the bias and every feature, tab-separated; for libsvm data also "
@@ -46,10 +61,14 @@ constexpr char kUsage[] =
     "then come\n"
     "           the features in the model's order; with --like the data are laid out as that "
     "bundle's\n"
+    "  explain  what each feature contributes to the margin of each row; base and contributions add "
+    "up to\n"
+    "           the margin: of trees the columns' Shapley values, of linear models weight times "
+    "value\n"
     "\n"
     "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 a damaged bundle, a model that "
     "cannot be\n"
-    "read or said\n";
+    "read or said, missing or bad data\n";
 
 constexpr int kUsageError = 2;
 constexpr int kDataError = 3;
@@ -88,12 +107,47 @@ int Exchange(const std::string& command) {
   return absl::IsNotFound(status) ? kUsageError : kDataError;
 }
 
+int Explain() {
+  constexpr int kMostThreads = 1024;
+  if (FLAGS_model.empty() || FLAGS_data.empty()) return Usage("explain needs --model and --data");
+  if (!FLAGS_format.empty() && FLAGS_format != "jsonl" && FLAGS_format != "csv")
+    return Usage("--format of an explanation is jsonl or csv");
+  const bool csv = FLAGS_format == "csv";
+  if (csv && FLAGS_top != 0) return Usage("--top is for --format jsonl: csv has all columns");
+  if (FLAGS_threads < 0 || FLAGS_threads > kMostThreads) return Usage("--threads is 0 to 1024");
+  if (!(FLAGS_max_bad_rows >= 0 && FLAGS_max_bad_rows <= 1))
+    return Usage("--max_bad_rows is a fraction from 0 to 1");
+  auto bundle = ps::Bundle::Open(FLAGS_model);
+  if (!bundle.ok()) return Fail(bundle.status());
+  const auto fail = [](const absl::Status& status) {  // what is wrong is in the data from here on
+    std::cerr << "ps_model: " << status.message() << "\n";
+    return kDataError;
+  };
+  const auto files = ps::DataFiles::Open(absl::StrSplit(FLAGS_data, ',', absl::SkipEmpty()));
+  if (!files.ok()) return fail(files.status());
+  std::FILE* const out = FLAGS_out.empty() ? stdout : std::fopen(FLAGS_out.c_str(), "we");
+  if (out == nullptr) return Fail(ps::FileError("create", FLAGS_out, errno));
+  ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows);
+  const ps::ExplanationOptions options{
+      csv ? ps::ExplanationFormat::kCsv : ps::ExplanationFormat::kJsonLines, FLAGS_top,
+      FLAGS_threads == 0 ? ps::EffectiveCpuCount() : FLAGS_threads};
+  absl::Status status = ps::ExplainRows(*std::move(bundle), *files, options, &bad_rows, out);
+  if (out != stdout && std::fclose(out) != 0) status.Update(ps::FileError("write", FLAGS_out, errno));
+  if (!status.ok()) return fail(status);
+  if (bad_rows.bad_rows() > 0) std::cerr << bad_rows.Describe();
+  return 0;
+}
+
 int Run(const std::vector<std::string>& arguments) {
   if (arguments.empty()) return Usage("a command is missing");
   const std::string& command = arguments[0];
   if (command == "export" || command == "import") {
     if (arguments.size() > 1) return Usage(command + " takes --format, --model and --out");
     return Exchange(command);
+  }
+  if (command == "explain") {
+    if (arguments.size() > 1) return Usage("explain takes --model and --data");
+    return Explain();
   }
   if (command != "inspect" && command != "dump" && command != "diff") {
     return Usage("unknown command \"" + command + "\"");

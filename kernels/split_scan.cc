@@ -80,25 +80,8 @@ double NodeScore(WideSum total, const ScanParams& params) {
 
 ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params,
                            const MissingSides& sides) {
-  ColumnSplit best;
-  const bool has_missing = column.missing != 0;
-  // With nothing missing the cut after the last bin would leave the right side empty.
-  const int last_right = std::min(has_missing ? column.bins : column.bins - 1, sides.right_to);
-  WideSum left = 0;
-  for (int j = 1; j <= last_right; ++j) {
-    left += column.cells[j - 1];
-    const double score = CutScore(left, column.total, params);
-    if (score > best.score) best = {score, j, false, left};
-  }
-  if (!has_missing) return best;
-  left = column.missing;
-  for (int j = 1; j < column.bins; ++j) {
-    left += column.cells[j - 1];
-    if (j < sides.left_from) continue;
-    const double score = CutScore(left, column.total, params);
-    if (score > best.score) best = {score, j, true, left};
-  }
-  return best;
+  return ScanCutsPlain(column, sides,
+                       [&](WideSum left) { return CutScore(left, column.total, params); });
 }
 
 ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params,

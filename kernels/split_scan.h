@@ -3,6 +3,8 @@
 // version defines the result, ties go to the lowest bin and then to missing values on the right.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/histogram.h"
 
 namespace ps {
@@ -53,6 +55,31 @@ struct ColumnSplit {
   bool missing_left = false;
   WideSum left = 0;
 };
+
+// The cut of largest score(sum of the left side): the order in which cuts are tried decides ties.
+template <typename Score>
+ColumnSplit ScanCutsPlain(const ColumnCells& column, const MissingSides& sides,
+                          const Score& score_of) {
+  ColumnSplit best;
+  const bool has_missing = column.missing != 0;
+  // With nothing missing the cut after the last bin would leave the right side empty.
+  const int last_right = std::min(has_missing ? column.bins : column.bins - 1, sides.right_to);
+  WideSum left = 0;
+  for (int j = 1; j <= last_right; ++j) {
+    left += column.cells[j - 1];
+    const double score = score_of(left);
+    if (score > best.score) best = {score, j, false, left};
+  }
+  if (!has_missing) return best;
+  left = column.missing;
+  for (int j = 1; j < column.bins; ++j) {
+    left += column.cells[j - 1];
+    if (j < sides.left_from) continue;
+    const double score = score_of(left);
+    if (score > best.score) best = {score, j, true, left};
+  }
+  return best;
+}
 
 ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params,
                       const MissingSides& sides = {});

@@ -265,13 +265,14 @@ class JobChecker {
       if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
       return;
     }
-    for (const char* key : {"model.optimizer", "model.bias", "model.min_count", "model.warm_start", "train.passes",
+    for (const char* key : {"model.optimizer", "model.bias", "model.min_count", "train.passes",
                             "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale", "cluster.state", "cluster.values", "cluster.slot_bits", "checkpoint"}) {
       if (IsGiven(key)) Add(key, "not for model.type gbdt");
     }
     if (IsGiven("model.tune")) Add("model.tune", "only for model.type lr; trees are tuned by the section tune, as in tune: {budget: 15m}");
     if (config_.cluster.replicas > 1) Add("cluster.replicas", "not for model.type gbdt, which begins a tree anew when a server is lost");
     if (config_.data.format == DataFormat::kVw) Add("data.format", "model.type gbdt reads libsvm, csv, tsv and criteo");
+    CheckStartTrees();
     const bool squared = config_.model.gbdt.objective == "squared";
     if (squared && !IsDelimited()) Add("model.gbdt.objective", "squared needs labels that csv and tsv files have");
     if (squared && IsGiven("data.label.positive")) Add("data.label.positive", "only for classes");
@@ -284,6 +285,8 @@ class JobChecker {
     if (IsGiven("model.gbdt.absent") && config_.data.format != DataFormat::kLibsvm) {
       Add("model.gbdt.absent", "only for format libsvm; data.missing says what is missing in a table");
     }
+    for (const ColumnRef& column : config_.model.gbdt.increasing) CheckInput("model.gbdt.monotone.increasing", column);
+    for (const ColumnRef& column : config_.model.gbdt.decreasing) CheckInput("model.gbdt.monotone.decreasing", column);
     for (std::size_t i = 0; i < config_.features.size(); ++i) {
       if (config_.features[i].op != FeatureOp::kCross) continue;
       Add(absl::StrCat("features[", i, "].op"), "trees find crosses themselves; remove it");
@@ -297,6 +300,9 @@ class JobChecker {
     if (IsGiven("data.label.positive")) Add("data.label.positive", "softmax has no positive class; remove it");
     if (config_.data.keep_negatives < 1) Add("data.keep_negatives", "softmax has no negative class; remove it");
     if (config_.device == "cuda") Add("device", "cuda does not learn softmax in this version; set auto or cpu");
+    for (const char* key : {"model.gbdt.monotone", "model.warm_start"}) {
+      if (IsGiven(key)) Add(key, "not with softmax in this version; remove it");
+    }
     if (!IsGiven("data.label.classes")) return;
     if (classes.size() < 2 || classes.size() > kMostClasses)
       Add("data.label.classes", absl::StrCat("expected 2 to ", kMostClasses, " classes, found ", classes.size()));
@@ -307,6 +313,20 @@ class JobChecker {
       std::int64_t number = 0;
       if (config_.data.format == DataFormat::kLibsvm && (!absl::SimpleAtoi(name, &number) || absl::StrCat(number) != name))
         Add("data.label.classes", absl::StrCat("libsvm has whole numbers as classes, found \"", name, "\""));
+    }
+  }
+
+  void CheckStartTrees() {
+    const bool refit = config_.model.gbdt.refit.has_value();
+    if (refit && config_.model.warm_start.empty()) Add("model.gbdt.refit", "needs model.warm_start, the model whose leaves are fitted again");
+    if (config_.model.warm_start.empty()) return;
+    if (config_.tune) Add("model.warm_start", "tune begins from nothing; remove one of the two");
+    if (config_.cluster.servers > 0) {
+      Add("model.warm_start", "of trees is for one process in this version; remove cluster.servers and workers");
+    }
+    if (!refit) return;
+    for (const char* key : {"model.gbdt.trees", "model.gbdt.monotone", "train.early_stopping"}) {
+      if (IsGiven(key)) Add(key, "not with model.gbdt.refit, which grows no trees");
     }
   }
 

@@ -8,6 +8,11 @@ using V = Value;
 
 GbdtConfig& Gbdt(JobConfig* config) { return config->model.gbdt; }
 
+RefitConfig& Refit(JobConfig* config) {
+  if (!Gbdt(config).refit) Gbdt(config).refit.emplace();
+  return *Gbdt(config).refit;
+}
+
 }  // namespace
 
 std::vector<SchemaRow> GbdtRows() {
@@ -47,7 +52,7 @@ std::vector<SchemaRow> GbdtRows() {
       {"model.gbdt.max_bins", ValueType::kInteger, "255",
        "Bins of a column's values, and categories of a column; a missing value has a bin of its own.",
        [](JobConfig* c, const V& v) { Gbdt(c).max_bins = static_cast<int>(v.integer); }, Between(2, 255)},
-      {"model.gbdt.min_hessian", ValueType::kReal, "1", "Sum of hessians of a leaf, at least.",
+      {"model.gbdt.min_hessian", ValueType::kReal, "1", "Sum of hessians of a leaf, at least; rows of a leaf are 4 times that at least, of squared errors as many (docs/gbdt.md).",
        [](JobConfig* c, const V& v) { Gbdt(c).min_hessian = v.real; }, AtLeast(0)},
       {"model.gbdt.l1", ValueType::kReal, "0", "L1 penalty on leaf values.",
        [](JobConfig* c, const V& v) { Gbdt(c).l1 = v.real; }, AtLeast(0)},
@@ -69,6 +74,17 @@ std::vector<SchemaRow> GbdtRows() {
        [](JobConfig* c, const V& v) { Gbdt(c).absent_is_zero = v.integer == 1; },
        {},
        {{"missing", 0}, {"zero", 1}}},
+      {"model.gbdt.monotone.increasing", ValueType::kColumnList, "[]",
+       "Numeric columns in whose values predictions never fall; of libsvm text the index.",
+       [](JobConfig* c, const V& v) { Gbdt(c).increasing = v.columns; }},
+      {"model.gbdt.monotone.decreasing", ValueType::kColumnList, "[]",
+       "Numeric columns in whose values predictions never rise; of libsvm text the index.",
+       [](JobConfig* c, const V& v) { Gbdt(c).decreasing = v.columns; }},
+      {"model.gbdt.refit", ValueType::kSection, nullptr,
+       "Grow no trees: those of model.warm_start keep their splits, and their leaves are fitted to data.train.",
+       [](JobConfig* c, const V&) { Refit(c); }},
+      {"model.gbdt.refit.decay", ValueType::kReal, "0.9", "What of a leaf's value stays; the rest is what the rows say.",
+       [](JobConfig* c, const V& v) { Refit(c).decay = v.real; }, Between(0, 1)},
   };
 }
 

@@ -77,6 +77,11 @@ struct OptimizerConfig {
   bool operator==(const OptimizerConfig&) const = default;
 };
 
+struct RefitConfig {
+  double decay = 0.9;  // of a leaf's value, its own
+  bool operator==(const RefitConfig&) const = default;
+};
+
 struct GbdtConfig {
   std::string objective = "logistic";  // or squared
   int trees = 100;
@@ -93,6 +98,8 @@ struct GbdtConfig {
   double column_sample = 1;
   double category_smooth = 10;
   bool absent_is_zero = false;  // libsvm; else an absent value is missing
+  std::vector<ColumnRef> increasing, decreasing;  // as their values rise, predictions do not go the other way
+  std::optional<RefitConfig> refit;  // the trees of model.warm_start keep their splits and get new values
   bool operator==(const GbdtConfig&) const = default;
 };
 

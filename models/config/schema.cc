@@ -174,7 +174,7 @@ std::vector<SchemaRow> ModelRows() {
        [](JobConfig* c, const V& v) { c->model.min_count = static_cast<int>(v.integer); },
        Between(1, 255)},
       {"model.warm_start", ValueType::kText, "''",
-       "Directory of a model to start from; empty starts from zero.",
+       "Directory of a model to start from; empty starts from zero. Trees: more are grown, or these are fitted again (model.gbdt.refit).",
        [](JobConfig* c, const V& v) { c->model.warm_start = v.text; }},
   };
 }

@@ -11,8 +11,13 @@ Booster::Booster(const BinnedRows* rows, const std::vector<BinColumn>* columns, 
       base_scores_(sums_.BaseScores(params.objective)),
       node_rows_(rows->rows),
       gradients_(rows, params, &node_rows_, crew),
-      grower_(rows, columns, params.grow, &node_rows_, crew) {
-  gradients_.Start(base_scores_);
+      grower_(rows, columns, params.grow, &node_rows_, crew),
+      trees_(params.first_tree) {
+  if (rows->margins.empty()) {
+    gradients_.Start(base_scores_);
+  } else {
+    gradients_.StartFrom(rows->margins);
+  }
 }
 
 Tree Booster::GrowNext() {
@@ -47,6 +52,15 @@ std::uint8_t BinAt(const BinnedRows& rows, std::size_t row, std::uint32_t column
 
 }  // namespace
 
+std::uint32_t LeafOfRow(const Tree& tree, const BinnedRows& rows, std::size_t row) {
+  std::int32_t at = tree.nodes.empty() ? ~0 : 0;
+  while (at >= 0) {
+    const TreeNode& node = tree.nodes[static_cast<std::size_t>(at)];
+    at = GoesLeft(tree, node, BinAt(rows, row, node.column)) ? node.left : node.right;
+  }
+  return static_cast<std::uint32_t>(~at);
+}
+
 void AddTree(const Tree& tree, const BinnedRows& rows, Crew* crew, std::vector<float>* margins,
              std::size_t output) {
   constexpr std::size_t kRowsAtOnce = 8192;
@@ -54,12 +68,7 @@ void AddTree(const Tree& tree, const BinnedRows& rows, Crew* crew, std::vector<f
   crew->ForEach((rows.rows + kRowsAtOnce - 1) / kRowsAtOnce, [&](int, std::size_t piece) {
     const std::size_t end = std::min(rows.rows, (piece + 1) * kRowsAtOnce);
     for (std::size_t row = piece * kRowsAtOnce; row < end; ++row) {
-      std::int32_t at = tree.nodes.empty() ? ~0 : 0;
-      while (at >= 0) {
-        const TreeNode& node = tree.nodes[static_cast<std::size_t>(at)];
-        at = GoesLeft(tree, node, BinAt(rows, row, node.column)) ? node.left : node.right;
-      }
-      to[row] += tree.leaf_value[static_cast<std::size_t>(~at)];
+      to[row] += tree.leaf_value[LeafOfRow(tree, rows, row)];
     }
   });
 }

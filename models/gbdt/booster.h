@@ -1,5 +1,6 @@
 // Boosting: trees one after the other, each grown on the gradients that the ones before it leave.
-// Holds the margins of the training rows. One caller at a time; it works on the crew.
+// Holds the margins of the training rows, which begin with those that the rows have, else with the
+// base score. One caller at a time; it works on the crew.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,11 @@ class Booster {
   NodeRows node_rows_;
   GradientRows gradients_;
   TreeGrower grower_;
-  std::uint64_t trees_ = 0;
+  std::uint64_t trees_;
 };
+
+// Where a row ends, by the bins that the tree's nodes ask for.
+std::uint32_t LeafOfRow(const Tree& tree, const BinnedRows& rows, std::size_t row);
 
 // Adds a tree's values to margins of other rows with the same columns: to margin `output` of each.
 void AddTree(const Tree& tree, const BinnedRows& rows, Crew* crew, std::vector<float>* margins,

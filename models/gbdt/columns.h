@@ -14,6 +14,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
+#include "kernels/bounded_split.h"
 #include "models/gbdt/tree.h"
 
 namespace ps {
@@ -23,6 +24,7 @@ inline constexpr int kMostBins = 255;  // of values, beside the missing bin
 struct BinColumn {
   std::string name;
   ColumnKind kind = ColumnKind::kNumber;
+  Direction direction = Direction::kFree;  // numbers: of predictions, as values rise
   std::vector<float> cuts;              // numbers: ascending
   std::vector<std::string> categories;  // categories: of bins 1, 2, ...
   int bins() const {

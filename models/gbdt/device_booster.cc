@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "ps/base/key.h"
 #include "ps/base/status_macros.h"
 
@@ -28,6 +29,10 @@ absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
   input.labels = rows->labels.data();
   input.weights = rows->weights.empty() ? nullptr : rows->weights.data();
   for (const BinColumn& column : *columns) {
+    if (column.direction != Direction::kFree) {
+      return absl::UnimplementedError(absl::StrCat(
+          "model.gbdt.monotone (column ", column.name, ") is not for a device in this version"));
+    }
     input.bins.push_back(static_cast<std::uint8_t>(column.bins()));
     input.is_category.push_back(column.kind == ColumnKind::kCategory);
   }

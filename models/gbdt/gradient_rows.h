@@ -23,6 +23,7 @@ struct BoostParams {
   GrowParams grow;
   double row_sample = 1;  // of each tree
   std::uint64_t seed = 1;
+  std::uint64_t first_tree = 0;  // trees that there are already: roundings and samples go on
   std::uint64_t first_global_row =
       0;  // of the first row here: roundings and samples follow global rows
 };
@@ -62,6 +63,10 @@ class GradientRows {
   GradientRows(const BinnedRows* rows, BoostParams params, NodeRows* node_rows, Crew* crew);
 
   void Start(const std::vector<double>& base_scores);
+  void StartFrom(std::vector<float> margins) {  // as StartMargins lays them out
+    margins_ = std::move(margins);
+    leaf_value_.clear();
+  }
   void SetFirstRow(std::uint64_t first) { params_.first_global_row = first; }
 
   // The tree was grown on these rows: its leaves' values enter the margins when those are needed. The

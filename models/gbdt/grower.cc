@@ -9,6 +9,7 @@ namespace ps {
 struct TreeGrower::Node {
   NodeRows::Node rows;
   WideSum total = 0;
+  ValueBounds bounds;
   HugeArray<WideSum> histogram;  // empty: not kept
 };
 
@@ -32,9 +33,7 @@ void TreeGrower::Examine(const Node& node, const ColumnStretch& stretch, SplitCh
   for (std::uint32_t c = stretch.first; c < stretch.end; ++c) {
     if (!chosen_.empty() && chosen_[c] == 0) continue;
     const ColumnHistogram column = source_->Column(node.histogram.data(), c, node.total);
-    const int zero_bin = rules_.absent_is_zero ? BinOf(columns_[c], 0.0f) : 0;
-    const SplitChoice choice =
-        BestColumnSplit(column, c, columns_[c].kind, columns_[c].bins(), zero_bin, rules_);
+    const SplitChoice choice = BestColumnSplit(column, c, columns_[c], rules_, node.bounds);
     if (choice.score >= 0 && choice.BetterThan(*best)) *best = choice;
   }
 }
@@ -117,6 +116,8 @@ void TreeGrower::SplitLeaf(std::size_t index) {
   source_->Split({&choice, &parent.rows, &left.rows, &right.rows, grow && left_is_small,
                   grow && !left_is_small});
   builder_.Split(index);
+  left.bounds = builder_.leaves()[index].bounds;
+  right.bounds = builder_.leaves()[last].bounds;
   if (grow)
     SumChildren(&parent.histogram, left_is_small ? index : last, left_is_small ? last : index);
   GiveBack(&parent.histogram);

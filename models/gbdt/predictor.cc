@@ -117,6 +117,12 @@ float TreePredictor::Leaf(const Flat& tree, const float* row) const {
   return nodes[at].threshold;
 }
 
+float TreePredictor::MarginAsGrown(const float* row) const {
+  auto sum = static_cast<float>(outputs_[0].base_score);
+  for (const Flat& tree : trees_) sum += Leaf(tree, row);
+  return sum;
+}
+
 // Of kAtOnce rows; margins lie outputs() apart.
 void TreePredictor::SomeMargins(const float* row, std::size_t output, float* margins) const {
   const Node* const nodes = nodes_.data();

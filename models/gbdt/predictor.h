@@ -23,6 +23,9 @@ class TreePredictor {
   // to float.
   void Margins(const float* rows, std::size_t count, float* margins) const;
 
+  // As training adds it up: in float, one tree after the other.
+  float MarginAsGrown(const float* row) const;
+
  private:
   struct Node {
     float threshold = 0;         // of leaves: the value

@@ -5,9 +5,20 @@
 #include <utility>
 
 namespace ps {
+namespace {
+
+ColumnSplit BestCut(const ColumnCells& cells, const ScanParams& params, const MissingSides& sides,
+                    const ValueBounds& bounds, Direction direction) {
+  return bounds.any() || direction != Direction::kFree
+             ? BestBoundedSplit(cells, params, sides, bounds, direction)
+             : BestSplit(cells, params, sides);
+}
+
+}  // namespace
 
 SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
-                              const ScanParams& params, double smooth_hessian) {
+                              const ScanParams& params, double smooth_hessian,
+                              const ValueBounds& bounds) {
   std::pair<double, int> order[kBinsPerColumn];
   int count = 0;
   for (int bin = 0; bin <= bins; ++bin) {
@@ -21,7 +32,7 @@ SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
   careful.l2 += count > 4 ? smooth_hessian : 0;
   WideSum sorted[kBinsPerColumn];
   for (int i = 0; i < count; ++i) sorted[i] = cells[order[i].second];
-  const ColumnSplit cut = BestSplit({sorted, count, 0, total}, careful);
+  const ColumnSplit cut = BestCut({sorted, count, 0, total}, careful, {}, bounds, Direction::kFree);
   SplitChoice choice;
   if (cut.score < 0) return choice;
   choice.score = cut.score;
@@ -40,29 +51,53 @@ SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total) 
   choice.bin = static_cast<std::uint8_t>(cut.bin);
   choice.left = cut.left;
   // Where the node has nothing missing, what is met later goes with the heavier side.
-  choice.missing_left =
-      missing != 0 ? cut.missing_left : 2 * std::int64_t{WideHessian(cut.left)} > WideHessian(total);
+  choice.missing_left = missing != 0 ? cut.missing_left
+                                     : 2 * std::int64_t{WideHessian(cut.left)} > WideHessian(total);
   return choice;
 }
 
-SplitChoice BestColumnSplit(const ColumnHistogram& column, std::uint32_t number, ColumnKind kind,
-                            int bins, int zero_bin, const SplitRules& rules) {
-  const WideSum total = column.numbers.total;
+SplitChoice BestColumnSplit(const ColumnHistogram& histogram, std::uint32_t number,
+                            const BinColumn& column, const SplitRules& rules,
+                            const ValueBounds& bounds) {
+  const ColumnCells& numbers = histogram.numbers;
   SplitChoice choice;
-  if (kind == ColumnKind::kCategory) {
-    choice = BestCategorySplit(column.with_missing, bins, total, rules.scan, rules.smooth_hessian);
+  if (column.kind == ColumnKind::kCategory) {
+    choice = BestCategorySplit(histogram.with_missing, column.bins(), numbers.total, rules.scan,
+                               rules.smooth_hessian, bounds);
   } else {
     // Each side needs min_hessian, and one of the two has only rows with a value.
-    const WideSum present = total - column.numbers.missing;
+    const WideSum present = numbers.total - numbers.missing;
     if (WideHessian(present) < rules.scan.min_hessian) return choice;
     MissingSides sides;
     // All bins before that of 0 hold negative numbers.
-    if (rules.absent_is_zero) sides = {zero_bin - 1, zero_bin - 1};
-    const ColumnSplit cut = BestSplit(column.numbers, rules.scan, sides);
-    choice = ChoiceOfCut(cut, column.numbers.missing, total);
+    if (rules.absent_is_zero) {
+      const int zero_bin = BinOf(column, 0.0f);
+      sides = {zero_bin - 1, zero_bin - 1};
+    }
+    const ColumnSplit cut = BestCut(numbers, rules.scan, sides, bounds, column.direction);
+    choice = ChoiceOfCut(cut, numbers.missing, numbers.total);
   }
   choice.column = number;
   return choice;
+}
+
+std::array<ValueBounds, 2> BoundsOfChildren(const SplitChoice& choice, WideSum total,
+                                            const ValueBounds& bounds, Direction direction,
+                                            const ScanParams& params) {
+  std::array<ValueBounds, 2> children = {bounds, bounds};
+  if (direction == Direction::kFree) return children;
+  // Unsigned: sums that no rows can have wrap.
+  const auto rest = static_cast<WideSum>(static_cast<std::uint64_t>(total) -
+                                         static_cast<std::uint64_t>(choice.left));
+  const double left = BoundedValue(choice.left, params, bounds),
+               right = BoundedValue(rest, params, bounds);
+  const double middle = left + 0.5 * (right - left);
+  if (direction == Direction::kIncreasing) {
+    children[0].high = children[1].low = middle;
+  } else {
+    children[0].low = children[1].high = middle;
+  }
+  return children;
 }
 
 }  // namespace ps

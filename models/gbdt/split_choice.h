@@ -3,9 +3,11 @@
 // Any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
-#include "kernels/split_scan.h"
+#include "kernels/bounded_split.h"
+#include "models/gbdt/columns.h"
 #include "models/gbdt/tree.h"
 
 namespace ps {
@@ -45,10 +47,10 @@ struct SplitRules {
   bool absent_is_zero = false;  // sparse rows: an absent value is 0
 };
 
-// The best split by one column. `zero_bin` is the bin in which 0 is, or would be; it matters where
-// absent values are zeros.
-SplitChoice BestColumnSplit(const ColumnHistogram& column, std::uint32_t number, ColumnKind kind,
-                            int bins, int zero_bin, const SplitRules& rules);
+// The best split of a node by one column.
+SplitChoice BestColumnSplit(const ColumnHistogram& histogram, std::uint32_t number,
+                            const BinColumn& column, const SplitRules& rules,
+                            const ValueBounds& bounds);
 
 // The choice that a cut of a column of numbers is. `missing` and `total` are sums of the node.
 SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total);
@@ -56,6 +58,13 @@ SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total);
 // Of a categorical column: categories in order of G/(H + smooth), many against many. `cells` begin
 // with bin 0.
 SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
-                              const ScanParams& params, double smooth_hessian);
+                              const ScanParams& params, double smooth_hessian,
+                              const ValueBounds& bounds = {});
+
+// The bounds of a split node's children, left and right. Where the column has a direction, whatever
+// grows below the one child stays on its side of the middle between the two.
+std::array<ValueBounds, 2> BoundsOfChildren(const SplitChoice& choice, WideSum total,
+                                            const ValueBounds& bounds, Direction direction,
+                                            const ScanParams& params);
 
 }  // namespace ps

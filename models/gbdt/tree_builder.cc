@@ -44,7 +44,9 @@ void TreeBuilder::SetBest(std::size_t leaf, const SplitChoice& best) {
   const double unit = scale_.gradient * scale_.gradient / scale_.hessian;
   Leaf& at = leaves_[leaf];
   at.best = best;
-  if (best.score >= 0) at.gain = 0.5 * unit * (best.score - NodeScore(at.total, rules_.scan));
+  // Scores of splits have a negative one of the node taken off already.
+  const double own = std::max(0.0, BoundedScore(at.total, rules_.scan, at.bounds));
+  if (best.score >= 0) at.gain = 0.5 * unit * (best.score - own);
 }
 
 bool TreeBuilder::Splittable(const Leaf& leaf) const {
@@ -89,6 +91,10 @@ void TreeBuilder::Split(std::size_t index) {
   right.order = left.order + 1;
   left.parent = right.parent = static_cast<std::int32_t>(tree_.nodes.size());
   left.is_left = true;
+  const std::array<ValueBounds, 2> bounds = BoundsOfChildren(
+      choice, parent.total, parent.bounds, columns_[choice.column].direction, rules_.scan);
+  left.bounds = bounds[0];
+  right.bounds = bounds[1];
   TreeNode node;
   node.column = choice.column;
   node.kind = choice.kind;
@@ -125,24 +131,34 @@ Tree TreeBuilder::Finish(const std::vector<LeafSums>& sums) {
 // Leaves take the exact sums of their rows: rounding for the histograms chose the splits only.
 void TreeBuilder::FitLeaves(const std::vector<LeafSums>& sums) {
   std::vector<double> cover(sums.size());
+  const double value_unit = scale_.gradient / scale_.hessian;
   for (std::size_t leaf = 0; leaf < sums.size(); ++leaf) {
     const double g = static_cast<double>(sums[leaf].g) * scale_.gradient_fixed;
-    const double h = static_cast<double>(sums[leaf].h) * scale_.hessian_fixed;
-    const double shrunk = std::copysign(std::max(0.0, std::fabs(g) - params_.l1), g);
-    const double divisor = h + params_.l2;
-    tree_.leaf_value.push_back(
-        divisor > 0 ? static_cast<float>(-shrunk / divisor * params_.learning_rate) : 0.0f);
-    tree_.leaf_cover.push_back(static_cast<float>(h));
-    cover[leaf] = h;
+    cover[leaf] = static_cast<double>(sums[leaf].h) * scale_.hessian_fixed;
+    const ValueBounds& bounds = leaves_[leaf].bounds;
+    const double value = ValueBounds{bounds.low * value_unit, bounds.high * value_unit}.Clamp(
+        FittedValue(params_, g, cover[leaf]));
+    tree_.leaf_value.push_back(static_cast<float>(value * params_.learning_rate));
   }
+  SetCovers(cover, &tree_);
+}
+
+double FittedValue(const GrowParams& params, double gradient, double hessian) {
+  const double shrunk = std::copysign(std::max(0.0, std::fabs(gradient) - params.l1), gradient);
+  const double divisor = hessian + params.l2;
+  return divisor > 0 ? -shrunk / divisor : 0;
+}
+
+void SetCovers(const std::vector<double>& of_leaves, Tree* tree) {
+  tree->leaf_cover.assign(of_leaves.begin(), of_leaves.end());
   // Nodes come after their parents: covers add up from the back.
-  std::vector<double> node_cover(tree_.nodes.size());
-  for (std::size_t n = tree_.nodes.size(); n-- > 0;) {
-    for (const std::int32_t child : {tree_.nodes[n].left, tree_.nodes[n].right}) {
-      node_cover[n] += child < 0 ? cover[static_cast<std::size_t>(~child)]
-                                 : node_cover[static_cast<std::size_t>(child)];
+  std::vector<double> of_nodes(tree->nodes.size());
+  for (std::size_t n = tree->nodes.size(); n-- > 0;) {
+    for (const std::int32_t child : {tree->nodes[n].left, tree->nodes[n].right}) {
+      of_nodes[n] += child < 0 ? of_leaves[static_cast<std::size_t>(~child)]
+                               : of_nodes[static_cast<std::size_t>(child)];
     }
-    tree_.nodes[n].cover = static_cast<float>(node_cover[n]);
+    tree->nodes[n].cover = static_cast<float>(of_nodes[n]);
   }
 }
 

@@ -40,10 +40,16 @@ SplitRules RulesOf(const GrowParams& params, const GradientScale& scale, bool sp
 // them, at least one.
 std::vector<std::uint8_t> SampleColumns(std::size_t columns, double fraction, std::uint64_t key);
 
+// The value of a leaf with these sums, before the learning rate.
+double FittedValue(const GrowParams& params, double gradient, double hessian);
+// Covers of leaves, and of the nodes above them.
+void SetCovers(const std::vector<double>& of_leaves, Tree* tree);
+
 class TreeBuilder {
  public:
   struct Leaf {
     WideSum total = 0;
+    ValueBounds bounds;
     int depth = 0;
     std::int32_t order = 0;    // of creation
     std::int32_t parent = -1;  // a node of the tree, and which side of it this is

@@ -88,39 +88,57 @@ absl::StatusOr<std::unique_ptr<TreeScorer>> TreeScorer::FromBundle(
 
 void TreeScorer::ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows,
                            std::vector<float>* margins) const {
+  margins->clear();
+  VisitText(text, origin, rows,
+            [&](const RowBlock&, std::size_t first, std::size_t count, const float* values) {
+              margins->resize((first + count) * predictor_.outputs());
+              Margins(values, count, margins->data() + first * predictor_.outputs());
+            });
+}
+
+void TreeScorer::Margins(const float* values, std::size_t count, float* margins) const {
+  predictor_.Margins(values, count, margins);
+  const auto offset = static_cast<float>(bundle_->info().margin_offset);
+  if (offset == 0) return;
+  for (std::size_t i = 0; i < count * predictor_.outputs(); ++i) margins[i] += offset;
+}
+
+void TreeScorer::VisitText(std::string_view text, TextOrigin origin, RowBlock* rows,
+                           const Visit& visit) const {
   ValueRows values;
   std::swap(values.rows, *rows);
   parser_->Parse(text, origin, RowSample(), &values);
-  margins->resize(values.rows.rows() * predictor_.outputs());
   if (libsvm_) {
-    ScoreIndices(values, margins);
+    VisitIndices(values, visit);
   } else {
-    predictor_.Margins(values.values.data(), values.rows.rows(), margins->data());
-  }
-  const auto offset = static_cast<float>(bundle_->info().margin_offset);
-  if (offset != 0) {
-    for (float& margin : *margins) margin += offset;
+    visit(values.rows, 0, values.rows.rows(), values.values.data());
   }
   std::swap(values.rows, *rows);
 }
 
-// Values go to the columns that some tree asks for, a row at a time, and away again.
-void TreeScorer::ScoreIndices(const ValueRows& values, std::vector<float>* margins) const {
+// Values go to the columns that some tree asks for, a few rows at a time, and away again.
+void TreeScorer::VisitIndices(const ValueRows& values, const Visit& visit) const {
+  constexpr std::size_t kMostRows = 64, kValuesAtOnce = 32 << 10;
   const float absent = model_.absent_is_zero ? 0.0f : std::numeric_limits<float>::quiet_NaN();
-  std::vector<float> row(std::max<std::size_t>(1, predictor_.columns()), absent);
-  const auto column_of = [&](std::uint32_t index) {
-    return index < column_of_index_.size() ? column_of_index_[index] : kNoColumn;
+  const std::size_t columns = std::max<std::size_t>(1, predictor_.columns());
+  const std::size_t most = std::clamp<std::size_t>(kValuesAtOnce / columns, 1, kMostRows);
+  std::vector<float> dense(most * columns, absent);
+  const std::vector<std::uint32_t>& row_begin = values.rows.row_begin;
+  const auto for_each_value = [&](std::size_t first, std::size_t count, const auto& act) {
+    for (std::size_t r = 0; r < count; ++r) {
+      for (std::uint32_t i = row_begin[first + r]; i < row_begin[first + r + 1]; ++i) {
+        const std::uint32_t index = values.index[i];
+        const std::uint32_t column =
+            index < column_of_index_.size() ? column_of_index_[index] : kNoColumn;
+        if (column != kNoColumn) act(&dense[r * predictor_.columns() + column], values.values[i]);
+      }
+    }
   };
-  for (std::size_t r = 0; r < values.rows.rows(); ++r) {
-    for (std::uint32_t i = values.rows.row_begin[r]; i < values.rows.row_begin[r + 1]; ++i) {
-      if (const std::uint32_t c = column_of(values.index[i]); c != kNoColumn)
-        row[c] = values.values[i];
-    }
-    for (std::size_t m = 0; m < predictor_.outputs(); ++m)
-      (*margins)[r * predictor_.outputs() + m] = static_cast<float>(predictor_.Margin(row.data(), m));
-    for (std::uint32_t i = values.rows.row_begin[r]; i < values.rows.row_begin[r + 1]; ++i) {
-      if (const std::uint32_t c = column_of(values.index[i]); c != kNoColumn) row[c] = absent;
-    }
+  for (std::size_t first = 0; first < values.rows.rows(); first += most) {
+    const std::size_t count = std::min(most, values.rows.rows() - first);
+    for_each_value(first, count, [](float* at, float value) { *at = value; });
+    visit(values.rows, first, count, dense.data());
+    for_each_value(first, count, [absent](float* at, float) { *at = absent; });
   }
 }
 

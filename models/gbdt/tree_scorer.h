@@ -2,6 +2,7 @@
 // construction: any thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -31,13 +32,21 @@ class TreeScorer {
   // another class is a malformed one.
   void ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows,
                  std::vector<float>* margins) const;
+  // Calls visit(rows, first row, count, values) for stretches of the rows of whole lines, in order,
+  // with the values that Margins takes.
+  using Visit = std::function<void(const RowBlock& rows, std::size_t first, std::size_t count,
+                                   const float* values)>;
+  void VisitText(std::string_view text, TextOrigin origin, RowBlock* rows,
+                 const Visit& visit) const;
+  // `values` has one for each row and column of the model, row by row, as TreePredictor takes them.
+  void Margins(const float* values, std::size_t count, float* margins) const;
 
   const Bundle& bundle() const { return *bundle_; }
   const TreeModel& model() const { return model_; }
 
  private:
   TreeScorer(std::unique_ptr<const Bundle> bundle, TreeModel model);
-  void ScoreIndices(const ValueRows& values, std::vector<float>* margins) const;
+  void VisitIndices(const ValueRows& values, const Visit& visit) const;
 
   std::unique_ptr<const Bundle> bundle_;
   const TreeModel model_;

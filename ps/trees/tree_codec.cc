@@ -117,6 +117,7 @@ void SetColumns(const std::vector<BinColumn>& columns, wire::TreePlan* plan) {
     to->set_cuts(std::string(reinterpret_cast<const char*>(column.cuts.data()),
                              column.cuts.size() * sizeof(float)));
     for (const std::string& text : column.categories) to->add_categories(text);
+    to->set_direction(static_cast<int>(column.direction));
   }
 }
 
@@ -131,6 +132,9 @@ std::optional<std::vector<BinColumn>> ColumnsOf(const wire::TreePlan& plan) {
     if (!column.cuts.empty())
       std::memcpy(column.cuts.data(), from.cuts().data(), from.cuts().size());
     column.categories.assign(from.categories().begin(), from.categories().end());
+    const std::int32_t direction = from.direction();
+    if (direction < -1 || direction > 1 || (direction != 0 && from.category())) return std::nullopt;
+    column.direction = static_cast<Direction>(direction);
     if (column.bins() > kMostBins || (from.category() && plan.sparse())) return std::nullopt;
     columns.push_back(std::move(column));
   }

@@ -163,6 +163,11 @@ void TreeServer::FinishStep(Outbox& outbox) {
     for (std::size_t c = 0; c < rest.cells.size(); ++c)
       rest.cells[c] = Less(rest.cells[c], small.cells[c]);
     rest.total = Less(split.total(), small.total);
+    const SplitChoice choice = *ChoiceOf(split.choice(), columns_);  // checked when it came
+    const std::array<ValueBounds, 2> bounds = BoundsOfChildren(
+        choice, split.total(), rest.bounds, columns_[choice.column].direction, rules_.scan);
+    small.bounds = bounds[split.left_is_small() ? 0 : 1];
+    rest.bounds = bounds[split.left_is_small() ? 1 : 0];
     const std::uint32_t small_node = split.left() + (split.left_is_small() ? 0 : 1);
     const std::uint32_t rest_node = split.left() + (split.left_is_small() ? 1 : 0);
     AddChoice(small_node, small);
@@ -194,8 +199,8 @@ SplitChoice TreeServer::BestOf(const Histogram& histogram) const {
     } else {
       column = {{cells + 1, bins, cells[0], histogram.total}, cells};
     }
-    const int zero_bin = rules_.absent_is_zero ? BinOf(columns_[c], 0.0f) : 0;
-    const SplitChoice choice = BestColumnSplit(column, c, columns_[c].kind, bins, zero_bin, rules_);
+    const SplitChoice choice =
+        BestColumnSplit(column, c, columns_[c], rules_, histogram.bounds);
     if (choice.score >= 0 && choice.BetterThan(best)) best = choice;
   }
   return best;

@@ -32,6 +32,7 @@ class TreeServer final : public TreeMember {
   struct Histogram {
     std::vector<WideSum> cells;
     WideSum total = 0;
+    ValueBounds bounds;
   };
   struct Push {
     StepName name;

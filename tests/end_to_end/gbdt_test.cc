@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <sstream>
 
 #include "tests/end_to_end/program.h"
 
@@ -67,7 +68,8 @@ TEST_F(GbdtTest, SaysWhatTreesGrowOn) {
   EXPECT_EQ(ReadText(place_ / "auto/trees.pb"), ReadText(place_ / "cpu/trees.pb"));
   const Finished linear = Train({"model={type: lr}", "device=cuda"});
   EXPECT_EQ(linear.exit_code, 2);
-  EXPECT_NE(linear.err.find("device: cuda is for model.type gbdt"), std::string::npos) << linear.err;
+  EXPECT_NE(linear.err.find("device: cuda is for model.type gbdt"), std::string::npos)
+      << linear.err;
 }
 
 TEST_F(GbdtTest, AGpuGrowsTheSameBytes) {
@@ -203,6 +205,63 @@ TEST_F(GbdtTest, TheSameBytesOnAnyCluster) {
       EXPECT_GT(NumberAt(metrics, "wire_bytes_per_tree"), 1000);
     }
   }
+}
+
+TEST_F(GbdtTest, PredictionsFollowTheDirectionsOfColumns) {
+  const std::vector<std::string> settings = {
+      "model.gbdt.monotone={increasing: [x], decreasing: [size]}", "output.dir=mono"};
+  const Finished run = Train(settings);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  // Rows that differ in one column only, in order of it.
+  for (const char* column : {"size", "x"}) {
+    constexpr int kSteps = 120;
+    std::string rows = "color,size,x,label\n";
+    for (int r = 0; r < 40; ++r) {
+      const char* const color = r % 3 == 0 ? "red" : r % 3 == 1 ? "grey" : "unheard of";
+      for (int step = 0; step < kSteps; ++step) {
+        const bool sweeps_x = *column == 'x';
+        const double x = sweeps_x ? 2.4 * step / kSteps - 1.2 : r / 20.0 - 1,
+                     size = sweeps_x ? r / 4.0 : 12.0 * step / kSteps - 1;
+        rows += std::string(color) + "," + std::to_string(size) + "," + std::to_string(x) + ",no\n";
+      }
+    }
+    WriteText(place_ / "sweep.csv", rows);
+    const Finished eval =
+        RunProgram("ps_eval", {"--model", "mono", "--data", "sweep.csv", "--predictions", "p.csv"},
+                   place_.path());
+    ASSERT_EQ(eval.exit_code, 0) << eval.err;
+    std::istringstream predictions(ReadText(place_ / "p.csv"));
+    std::string line;
+    std::getline(predictions, line);
+    double last = 0, changed = 0;
+    for (int row = 0; std::getline(predictions, line); ++row) {
+      const std::size_t margin_at = line.find(',', line.find(',') + 1) + 1;
+      const double margin = std::stod(line.substr(margin_at));
+      const double step = row % kSteps == 0 ? 0 : margin - last;
+      EXPECT_GE(*column == 'x' ? step : -step, 0) << column << " " << line;
+      changed += std::fabs(step);
+      last = margin;
+    }
+    EXPECT_GT(*column == 'x' ? changed : 1, 0) << "x is good for something in that direction";
+  }
+  std::vector<std::string> arguments{"--config", "job.yaml", "--local", "2x2"};
+  for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+  arguments.insert(arguments.end(), {"--set", "output.dir=local"});
+  const Finished local = RunProgram("ps_train", arguments, place_.path());
+  ASSERT_EQ(local.exit_code, 0) << local.err;
+  EXPECT_TRUE(ReadText(place_ / "local/trees.pb") == ReadText(place_ / "mono/trees.pb"));
+
+  const std::pair<const char*, const char*> wrong[] = {
+      {"model.gbdt.monotone.increasing=[color]", "has categories"},
+      {"model.gbdt.monotone.increasing=[age]", "they have color, size, x"},
+      {"model.gbdt.monotone={increasing: [x], decreasing: [2]}", "both increasing and decreasing"},
+  };
+  for (const auto& [setting, said] : wrong) {
+    const Finished refused = Train({setting});
+    EXPECT_EQ(refused.exit_code, 3) << setting;
+    EXPECT_NE(refused.err.find(said), std::string::npos) << refused.err;
+  }
+  EXPECT_EQ(Train({"model.gbdt.monotone.increasing=[label]"}).exit_code, 2);
 }
 
 TEST_F(GbdtTest, KilledNodesCostNoBit) {

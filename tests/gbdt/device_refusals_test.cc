@@ -27,6 +27,10 @@ TEST(DeviceBooster, SaysWhatItCannotDo) {
   softmax.classes = 2;
   EXPECT_EQ(DeviceBooster::Make(&sample.rows, &sample.columns, softmax).status().code(),
             absl::StatusCode::kUnimplemented);
+  sample.columns[2].direction = Direction::kDecreasing;
+  const absl::Status monotone = DeviceBooster::Make(&sample.rows, &sample.columns, params).status();
+  EXPECT_EQ(monotone.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_NE(monotone.message().find("model.gbdt.monotone"), std::string::npos) << monotone;
   shape.sparse = true;
   sample = MakeSample(shape);
   EXPECT_EQ(DeviceBooster::Make(&sample.rows, &sample.columns, params).status().code(),

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <vector>
@@ -213,6 +214,30 @@ TEST(Grower, LimitsHold) {
   params.grow.l1 = 1e9;
   for (const Tree& tree : Boost(sample, params, 1, 2))
     EXPECT_EQ(tree.leaf_value, std::vector<float>{0});
+}
+
+// What min_hessian says of the number of rows in a leaf: a row has a hessian of at most 1/4
+// (logistic), or of 1 (squared).
+TEST(Grower, MinHessianIsAMinimumOfRows) {
+  const BinnedSample sample = MakeSample({});
+  for (const Objective objective : {Objective::kLogistic, Objective::kSquared}) {
+    const bool squared = objective == Objective::kSquared;
+    BoostParams params = Params(64);
+    params.objective = objective;
+    params.grow.min_hessian = 13;
+    const std::size_t least = squared ? 13 : 52;
+    std::size_t smallest = sample.rows.rows;
+    for (const Tree& tree : Boost(sample, params, 6, 2)) {
+      std::vector<std::size_t> rows(tree.leaf_value.size());
+      for (const std::vector<std::uint8_t>& bins : sample.bin) ++rows[LeafOf(tree, bins)];
+      for (const std::size_t count : rows) EXPECT_GE(count, least) << squared;
+      smallest = std::min(smallest, *std::min_element(rows.begin(), rows.end()));
+    }
+    // Exactly, where all rows weigh 1.
+    if (squared) {
+      EXPECT_EQ(smallest, least);
+    }
+  }
 }
 
 TEST(Grower, NothingToSplit) {

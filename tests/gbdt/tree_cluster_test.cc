@@ -301,6 +301,20 @@ TEST(TreeClusterTest, GrowsTheRoundsOfOneProcess) {
   }
 }
 
+TEST(TreeClusterTest, BoundsOfNodesAreThoseOfOneProcess) {
+  BinnedSample dense = Dense(), sparse = Sparse();
+  for (BinnedSample* const either : {&dense, &sparse}) {
+    BinnedSample& sample = *either;
+    for (std::size_t c = 2; c < sample.columns.size(); ++c)
+      sample.columns[c].direction = c % 2 == 0 ? Direction::kIncreasing : Direction::kDecreasing;
+    for (const Objective objective : {Objective::kLogistic, Objective::kSquared}) {
+      BoostParams params = Params(31);
+      params.objective = objective;
+      ExpectSame({.servers = 3, .workers = 2}, sample, params, 4);
+    }
+  }
+}
+
 TEST(TreeClusterTest, MoreWorkersThanRows) {
   const BinnedSample few = MakeSample({.rows = 60, .columns = 3, .bins = 8});
   ExpectSame({.servers = 1, .workers = 70}, few, Params(4), 2);

@@ -55,6 +55,7 @@ class Planner {
       parser_ = MakeLibsvmValues(plan_.index_base(), labels);
     } else {
       PS_ASSIGN_OR_RETURN(bins->sources, ColumnsOfPlan(plan_));
+      if (options_.start != nullptr) PS_RETURN_IF_ERROR(KeepKinds(&bins->sources));
       parser_ = MakeTableValues(plan_, bins->sources, labels);
     }
     PS_RETURN_IF_ERROR(ChooseSample(bins->libsvm));
@@ -69,10 +70,71 @@ class Planner {
     } else {
       ChooseTableBins(bins.get());
     }
+    if (options_.start != nullptr && options_.start_cuts)
+      PS_RETURN_IF_ERROR(CutAtThresholds(bins.get()));
     return bins;
   }
 
  private:
+  // What the columns of trees to start from were, they stay, whatever the sample looks like.
+  absl::Status KeepKinds(std::vector<ValueColumn>* sources) const {
+    for (const TreeColumn& column : options_.start->columns) {
+      const auto at =
+          std::find_if(sources->begin(), sources->end(),
+                       [&](const ValueColumn& source) { return source.name == column.name; });
+      if (at == sources->end()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("model.warm_start: its trees ask for column '", column.name,
+                         "', which this job's data do not have among their features"));
+      }
+      at->kind = column.kind;
+      at->text_is_missing = column.text_is_missing;
+    }
+    return absl::OkStatus();
+  }
+
+  // The column of trees to start from that has this name, or null.
+  const TreeColumn* StartColumn(const std::string& name) const {
+    if (options_.start == nullptr) return nullptr;
+    for (const TreeColumn& column : options_.start->columns) {
+      if (column.name == name) return &column;
+    }
+    return nullptr;
+  }
+
+  absl::Status CutAtThresholds(BinPlan* bins) const {
+    std::vector<std::vector<float>> cuts(options_.start->columns.size());
+    for (const Tree& tree : options_.start->trees) {
+      for (const TreeNode& node : tree.nodes) {
+        if (node.kind == ColumnKind::kNumber) cuts[node.column].push_back(node.threshold);
+      }
+    }
+    const auto key_of = [&](const std::string& name, std::uint32_t source) {
+      return bins->libsvm ? absl::StrCat(source) : name;
+    };
+    absl::flat_hash_map<std::string, std::size_t> start_of_key;
+    for (std::size_t c = 0; c < cuts.size(); ++c) {
+      const TreeColumn& column = options_.start->columns[c];
+      start_of_key.emplace(key_of(column.name, column.source), c);
+    }
+    for (std::size_t c = 0; c < bins->columns.size(); ++c) {
+      BinColumn& column = bins->columns[c];
+      column.cuts.clear();
+      const auto at = start_of_key.find(key_of(column.name, bins->sources[c].source));
+      if (at == start_of_key.end()) continue;
+      std::vector<float>& of_column = cuts[at->second];
+      std::sort(of_column.begin(), of_column.end());
+      of_column.erase(std::unique(of_column.begin(), of_column.end()), of_column.end());
+      if (of_column.size() >= kMostBins) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "model.gbdt.refit: the trees have ", of_column.size(), " thresholds of column ",
+            column.name, ", and this version takes ", kMostBins - 1));
+      }
+      column.cuts = std::move(of_column);
+    }
+    return absl::OkStatus();
+  }
+
   // The size of the sample follows from the first block: values a row, and bytes a row. It is the
   // same whoever reads.
   absl::Status ChooseSample(bool libsvm) {
@@ -187,12 +249,16 @@ class Planner {
       if (taken.texts.size() <= c) continue;
       for (const auto& [text, count] : taken.texts[c]) counts[text] += count;
     }
+    if (const TreeColumn* const start = StartColumn(column->name); start != nullptr) {
+      column->categories = start->categories;
+      for (const std::string& text : start->categories) counts.erase(text);
+    }
     std::vector<std::pair<std::uint64_t, std::string>> order;
     for (const auto& [text, count] : counts) order.emplace_back(~count, text);
     std::sort(order.begin(), order.end());
-    const std::size_t most =
-        std::min<std::size_t>(order.size(), static_cast<std::size_t>(options_.max_bins));
-    for (std::size_t i = 0; i < most; ++i) column->categories.push_back(order[i].second);
+    const auto most = static_cast<std::size_t>(options_.max_bins);
+    for (std::size_t i = 0; i < order.size() && column->categories.size() < most; ++i)
+      column->categories.push_back(order[i].second);
   }
 
   absl::Status ChooseLibsvmBins(BinPlan* bins) {
@@ -208,11 +274,21 @@ class Planner {
         all += block.size();
       }
     }
+    std::vector<bool> asked_for;  // by trees to start from
+    if (options_.start != nullptr) {
+      for (const TreeColumn& column : options_.start->columns) {
+        if (column.source >= kMostSparseColumns)
+          return absl::DataLossError("model.warm_start: a column beyond the largest index");
+        if (column.source >= asked_for.size()) asked_for.resize(column.source + 1u);
+        asked_for[column.source] = true;
+      }
+    }
     while (!count.empty() && count.back() == 0) count.pop_back();
+    count.resize(std::max(count.size(), asked_for.size()));
     bins->column_of_index.assign(count.size(), BinPlan::kNoColumn);
     std::vector<std::uint64_t> begin{0};
     for (std::uint32_t index = 0; index < count.size(); ++index) {
-      if (count[index] == 0) continue;
+      if (count[index] == 0 && !(index < asked_for.size() && asked_for[index])) continue;
       bins->column_of_index[index] = static_cast<std::uint32_t>(bins->sources.size());
       const std::uint32_t shown = index + static_cast<std::uint32_t>(plan_.index_base());
       bins->sources.push_back({index, ColumnKind::kNumber, absl::StrCat(shown), false, nullptr});

@@ -7,6 +7,7 @@
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "models/gbdt/device_booster.h"
+#include "models/gbdt/refit.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/tree_maker.h"
 
@@ -28,13 +29,21 @@ class EmbeddedTrees final : public TreeMaker {
     *held_out = std::move(loaded);
     if (rows_.rows >= 0xffffffffu)
       return absl::ResourceExhaustedError("data.train: more than 2^32 rows in one process");
-    base_scores_ = train.base_scores = train.sums.BaseScores(job_.params.objective);
+    base_scores_ = job_.start != nullptr ? std::vector<double>{job_.start->base_score}
+                                         : train.sums.BaseScores(job_.params.objective);
+    train.base_scores = base_scores_;
     if (rows_.rows > 0) PS_RETURN_IF_ERROR(ChooseDevice(&train));
     return train;
   }
 
   absl::StatusOr<Tree> GrowNext() override {
     ++grown_;
+    if (const auto& refit = job_.job->config.model.gbdt.refit; refit) {
+      if (!refitter_)
+        refitter_.emplace(&rows_, job_.params, &job_.start->trees, base_score_, refit->decay,
+                          job_.crew);
+      return refitter_->FitNext();
+    }
     if (device_ != nullptr) return device_->GrowNext();
     if (!booster_) booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
     return booster_->GrowNext();
@@ -46,7 +55,8 @@ class EmbeddedTrees final : public TreeMaker {
       return JudgeMargins(margins);
     }
     if (booster_ && trees.size() == grown_) return JudgeMargins(booster_->Margins());
-    std::vector<float> margins = StartMargins(base_scores_, rows_.rows);
+    if (refitter_ && trees.size() == grown_) return JudgeMargins(refitter_->Margins());
+    std::vector<float> margins = StartMargins(rows_, base_scores_);
     for (std::size_t t = 0; t < trees.size(); ++t)
       AddTree(trees[t], rows_, job_.crew, &margins, t % job_.params.classes);
     return JudgeMargins(margins);
@@ -61,6 +71,10 @@ class EmbeddedTrees final : public TreeMaker {
     absl::Status refused = absl::OkStatus();
     if (job_.job->config.tune) {
       refused = absl::FailedPreconditionError("tune tries settings on the processor");
+      if (wanted == "cuda") return NoDeviceError(refused);
+    } else if (job_.start != nullptr) {
+      refused = absl::FailedPreconditionError(
+          "model.warm_start of trees is for the processor in this version");
       if (wanted == "cuda") return NoDeviceError(refused);
     } else if (wanted != "cpu") {
       absl::StatusOr<std::unique_ptr<DeviceBooster>> device =
@@ -93,7 +107,8 @@ class EmbeddedTrees final : public TreeMaker {
   BinnedRows rows_;
   std::vector<double> base_scores_;
   std::unique_ptr<DeviceBooster> device_;  // where it was chosen; or:
-  std::optional<Booster> booster_;         // from the first tree on
+  std::optional<Booster> booster_;         // from the first tree on; or:
+  std::optional<TreeRefitter> refitter_;
   std::size_t grown_ = 0;
 };
 
@@ -120,6 +135,10 @@ double SoftmaxLossOf(const BinnedRows& rows, const std::vector<float>& margins, 
     weights += weight;
   }
   return weights > 0 ? sum / weights : 0;
+}
+
+std::vector<float> StartMargins(const BinnedRows& rows, const std::vector<double>& base_scores) {
+  return rows.margins.empty() ? StartMargins(base_scores, rows.rows) : rows.margins;
 }
 
 double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows) {

@@ -14,7 +14,9 @@
 #include "models/gbdt/tree_model.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "trainer/gbdt/monotone_columns.h"
 #include "trainer/gbdt/row_loader.h"
+#include "trainer/gbdt/start_trees.h"
 #include "trainer/gbdt/tree_maker.h"
 #include "trainer/gbdt/tree_runs.h"
 #include "trainer/gbdt/tree_tuning.h"
@@ -56,6 +58,13 @@ class GbdtTrainer::Run {
   };
 
   absl::Status Load();
+  absl::Status ReadStart();
+  void PlaceStart(LoadOptions* options);
+  int wanted() const {
+    return refits() ? static_cast<int>(start_->trees.size()) : job_.config.model.gbdt.trees;
+  }
+  bool goes_on() const { return start_.has_value() && !refits(); }
+  bool refits() const { return job_.config.model.gbdt.refit.has_value(); }
   absl::Status LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to);
   absl::Status CheckLabels() const;
   void StartHeldOut();
@@ -85,6 +94,8 @@ class GbdtTrainer::Run {
   const double offset_;
   Crew crew_;
   features::Plan plan_;
+  std::optional<TreeModel> start_;  // trees to go on from, or to fit again
+  std::unique_ptr<TreePredictor> start_margins_;
   std::unique_ptr<BinPlan> bins_;
   std::unique_ptr<TreeMaker> maker_;
   TrainRows train_;
@@ -126,12 +137,19 @@ absl::Status GbdtTrainer::Run::Load() {
   options.labels = softmax_ ? LabelRule::kClass : squared_ ? LabelRule::kNumber : LabelRule::kBinary;
   options.classes = config.data.label.classes;
   options.stop = &stop_;
+  PS_RETURN_IF_ERROR(ReadStart());
+  if (start_) options.start = &*start_;
+  options.start_cuts = refits();
   PS_ASSIGN_OR_RETURN(bins_, PlanBins(job_.train, plan_, options));
   if (softmax_) {
     params_.classes = static_cast<std::uint32_t>(bins_->classes.size());
     reporter_.Say(absl::StrCat("classes ", DescribeClasses(bins_->classes)));
   }
-  const TreeJob job{&job_, &plan_, bins_.get(), params_, options, offset_, &crew_};
+  if (start_) PlaceStart(&options);
+  PS_RETURN_IF_ERROR(SetDirections(config.model.gbdt, bins_.get()));
+  BoostParams params = params_;
+  params.first_tree = goes_on() ? start_->trees.size() : 0;
+  const TreeJob job{&job_, &plan_, bins_.get(), params, options, offset_, &crew_, options.start};
   maker_ = cluster_ ? MakeClusterTrees(job, *cluster_) : MakeEmbeddedTrees(job);
   LoadedRows held_out;
   PS_ASSIGN_OR_RETURN(train_, maker_->Load(&held_out));
@@ -144,6 +162,25 @@ absl::Status GbdtTrainer::Run::Load() {
   if (job_.valid) PS_RETURN_IF_ERROR(LoadFiles(*job_.valid, options, &valid_));
   if (job_.test) PS_RETURN_IF_ERROR(LoadFiles(*job_.test, options, &test_));
   return absl::OkStatus();
+}
+
+absl::Status GbdtTrainer::Run::ReadStart() {
+  PS_ASSIGN_OR_RETURN(start_, OpenStartTrees(job_, params_.objective, offset_));
+  if (!start_) return absl::OkStatus();
+  if (refits() && start_->trees.empty())
+    return absl::InvalidArgumentError("model.warm_start: there are no trees to fit again");
+  reporter_.Say(absl::StrCat(refits() ? "fitting again " : "going on from ", start_->trees.size(),
+                             " trees of ", job_.config.model.warm_start));
+  return absl::OkStatus();
+}
+
+// The trees to start from get the columns of the bins, and rows are scored with them while they are
+// read.
+void GbdtTrainer::Run::PlaceStart(LoadOptions* options) {
+  PlaceStartTrees(*bins_, &*start_);
+  if (refits()) return SetBinsOfThresholds(*bins_, &*start_);
+  start_margins_ = std::make_unique<TreePredictor>(*start_);
+  options->start_margins = start_margins_.get();
 }
 
 absl::Status GbdtTrainer::Run::CheckLabels() const {
@@ -180,7 +217,7 @@ absl::Status GbdtTrainer::Run::Report(int round, bool last) {
   if (!last && (round & (round - 1)) != 0) return absl::OkStatus();
   ProgressLine line;
   line.pass = round;
-  line.passes = job_.config.model.gbdt.trees;
+  line.passes = wanted();
   line.rows = static_cast<std::uint64_t>(round) * train_.sums.rows;
   line.elapsed_seconds = SecondsSince(grow_start_);
   line.rows_per_second = static_cast<double>(line.rows) / std::max(1e-9, line.elapsed_seconds);
@@ -207,7 +244,7 @@ absl::Status GbdtTrainer::Run::Report(int round, bool last) {
 }
 
 void GbdtTrainer::Run::StartHeldOut() {
-  for (HeldOut* part : {&valid_, &test_}) part->margins = StartMargins(train_.base_scores, part->rows.rows);
+  for (HeldOut* part : {&valid_, &test_}) part->margins = StartMargins(part->rows, train_.base_scores);
 }
 
 void GbdtTrainer::Run::AddTrees(std::size_t first, HeldOut* part) {
@@ -235,13 +272,13 @@ absl::StatusOr<bool> GbdtTrainer::Run::GrowRound() {
 absl::Status GbdtTrainer::Run::GrowTrees() {
   grow_start_ = Clock::now();
   StartHeldOut();
-  const int wanted = job_.config.model.gbdt.trees;
   best_rounds_ = 0;
-  for (int round = 1; round <= wanted; ++round) {
+  if (start_ && valid_.rows.rows > 0) best_loss_ = ValidLoss();
+  for (int round = 1; round <= wanted(); ++round) {
     PS_ASSIGN_OR_RETURN(const bool grown, GrowRound());
     if (!grown) break;
     const bool enough = EarlyStop(round);
-    PS_RETURN_IF_ERROR(Report(round, enough || round == wanted));
+    PS_RETURN_IF_ERROR(Report(round, enough || round == wanted()));
     if (!enough) continue;
     reporter_.Say(absl::StrFormat("early stop after %s %d: the first %d had the best validation loss",
                                   softmax_ ? "round" : "tree", round, best_rounds_));
@@ -276,11 +313,11 @@ absl::Status GbdtTrainer::Run::Finish() {
   const std::size_t best = static_cast<std::size_t>(std::max(best_rounds_, 0)) * params_.classes;
   if (job_.config.train.early_stopping && valid_.rows.rows > 0 && best < trees_.size()) {
     trees_.resize(best);
-    valid_.margins = StartMargins(train_.base_scores, valid_.rows.rows);
+    valid_.margins = StartMargins(valid_.rows, train_.base_scores);
     AddTrees(0, &valid_);
   }
   AddTrees(0, &test_);
-  trees.trees = static_cast<int>(trees_.size());
+  trees.trees = static_cast<int>(trees_.size() + (goes_on() ? start_->trees.size() : 0));
   trees.squared = squared_;
   std::vector<double> seconds = tree_seconds_;
   std::nth_element(seconds.begin(),
@@ -344,11 +381,12 @@ absl::Status GbdtTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
     model.columns.push_back({bins_->columns[c].name, source.source, bins_->columns[c].kind,
                              source.text_is_missing, bins_->columns[c].categories});
   }
-  model.trees = trees_;
+  if (goes_on()) model.trees = start_->trees;
+  model.trees.insert(model.trees.end(), trees_.begin(), trees_.end());
   model.DropUnusedColumns();
   PS_RETURN_IF_ERROR(writer->AddFile(kTreesName, model.Serialize()));
   info->model_type = "gbdt";
-  info->optimizer = absl::StrCat("gbdt ", setting_.objective, " trees=", trees_.size(),
+  info->optimizer = absl::StrCat("gbdt ", setting_.objective, " trees=", model.trees.size(),
                                  " max_leaves=", setting_.max_leaves,
                                  " learning_rate=", setting_.learning_rate, " l2=", setting_.l2);
   info->margin_offset = offset_;

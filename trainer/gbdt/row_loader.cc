@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -25,6 +26,7 @@ struct BinnedBlock {
   std::vector<std::uint32_t> cells;      // sparse
   std::vector<std::uint32_t> row_begin;  // sparse
   std::vector<float> labels, weights;
+  std::vector<float> margins;                 // of trees to start from
   std::vector<Part> parts;                    // empty: all rows are of the train part
   std::uint64_t good_rows = 0, bad_rows = 0;  // of the text
   std::vector<BadRow> bad;
@@ -186,6 +188,7 @@ class Loader {
             split_->PartOf({rows.rows.file, rows.rows.row_offset[r]}, rows.rows.label[r]));
       }
     }
+    if (options_.start_margins != nullptr) ScoreRows(rows, block);
     if (bins_.sparse) {
       BinSparse(rows, block);
       return;
@@ -207,6 +210,31 @@ class Loader {
         const CutTable& cuts = cut_tables_[c];
         for (std::size_t r = 0; r < count; ++r, value += columns, out += stride_)
           *out = cuts.BinOf(*value);
+      }
+    }
+  }
+
+  void ScoreRows(const ValueRows& rows, BinnedBlock* block) const {
+    const TreePredictor& trees = *options_.start_margins;
+    const std::size_t count = rows.rows.rows();
+    block->margins.resize(count);
+    if (!bins_.libsvm) {
+      for (std::size_t r = 0; r < count; ++r)
+        block->margins[r] = trees.MarginAsGrown(rows.values.data() + r * trees.columns());
+      return;
+    }
+    const float absent = options_.absent_is_zero ? 0.0f : std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> row(trees.columns(), absent);
+    for (std::size_t r = 0; r < count; ++r) {
+      const std::uint32_t begin = rows.rows.row_begin[r], end = rows.rows.row_begin[r + 1];
+      for (std::uint32_t i = begin; i < end; ++i) {
+        if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
+          row[c] = rows.values[i];
+      }
+      block->margins[r] = trees.MarginAsGrown(row.data());
+      for (std::uint32_t i = begin; i < end; ++i) {
+        if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
+          row[c] = absent;
       }
     }
   }
@@ -296,6 +324,10 @@ class Loader {
     if (!block.weights.empty()) {
       to->weights.insert(to->weights.end(), block.weights.begin() + from,
                          block.weights.begin() + until);
+    }
+    if (!block.margins.empty()) {
+      to->margins.insert(to->margins.end(), block.margins.begin() + from,
+                         block.margins.begin() + until);
     }
     to->rows += end - first;
   }

@@ -18,6 +18,8 @@
 #include "models/data/row_split.h"
 #include "models/gbdt/binned_rows.h"
 #include "models/gbdt/columns.h"
+#include "models/gbdt/predictor.h"
+#include "models/gbdt/tree_model.h"
 #include "models/gbdt/value_rows.h"
 
 namespace ps {
@@ -36,7 +38,12 @@ struct LoadOptions {
   std::uint64_t sample_rows = 1u << 18;     // about, of tables
   std::uint64_t sample_values = 1u << 26;   // about, of libsvm text
   const std::atomic<bool>* stop = nullptr;  // may be null
+  // Of the first reading: trees to start from, or null. Their columns keep their kinds and
+  // categories, to which others may be added; with `start_cuts` their thresholds are the only cuts.
+  const TreeModel* start = nullptr;
+  bool start_cuts = false;
   // Of the second reading.
+  const TreePredictor* start_margins = nullptr;  // of the plan's columns: rows get margins; or null
   RowsWanted wanted = RowsWanted::kAll;
   std::uint32_t part = 0,
                 parts = 1;  // part p is a stretch of the text; in order they are all of it
@@ -59,6 +66,8 @@ struct BinPlan {
   static constexpr std::uint32_t kNoColumn = 0xffffffffu;
 };
 
+// InvalidArgument, beside errors of the data: the trees to start from ask for a column that there is
+// not, or for too many thresholds of one.
 absl::StatusOr<std::unique_ptr<BinPlan>> PlanBins(const DataFiles& files,
                                                   const features::Plan& plan,
                                                   const LoadOptions& options);

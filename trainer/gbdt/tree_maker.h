@@ -58,6 +58,8 @@ Metrics MetricsOfRows(const BinnedRows& rows, std::vector<float> margins, double
 // Of margins as StartMargins lays them out.
 ClassMetrics ClassMetricsOfRows(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes);
 double SoftmaxLossOf(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes);
+// Before the job's first tree.
+std::vector<float> StartMargins(const BinnedRows& rows, const std::vector<double>& base_scores);
 double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows);
 
 struct TreeJob {
@@ -68,6 +70,7 @@ struct TreeJob {
   LoadOptions options;
   double offset = 0;
   Crew* crew = nullptr;
+  const TreeModel* start = nullptr;  // trees to go on from, or to fit again; may be null
 };
 // Of a job that asks for a device which is not there, or cannot take it.
 absl::Status NoDeviceError(const absl::Status& reason);

@@ -1,0 +1,28 @@
+// Going on from the trees of an earlier model (model.warm_start), or fitting them again
+// (model.gbdt.refit). Pure functions, any thread.
+#pragma once
+
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "models/gbdt/tree_model.h"
+#include "trainer/gbdt/row_loader.h"
+#include "trainer/prepared_job.h"
+
+namespace ps {
+
+// The trees of model.warm_start; nothing without one. Their base score is that of this job's rows:
+// `margin_offset` is what the job itself will add to margins. InvalidArgument: they are of another
+// kind than the job's.
+absl::StatusOr<std::optional<TreeModel>> OpenStartTrees(const PreparedJob& job, Objective objective,
+                                                        double margin_offset);
+
+// Gives the trees the columns of `bins`, which PlanBins has made for them: all columns, and
+// categories that they do not know go where missing ones go.
+void PlaceStartTrees(const BinPlan& bins, TreeModel* trees);
+
+// The bins that nodes ask for, where all thresholds are cuts.
+void SetBinsOfThresholds(const BinPlan& bins, TreeModel* trees);
+
+}  // namespace ps
