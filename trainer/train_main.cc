@@ -127,6 +127,11 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "tune trains in one process in this version: remove --local and --listen, or use the tuned_job.yaml that it "
         "leaves on the cluster");
   }
+  const bool warm_trees = job.config.model.type == "gbdt" && !job.config.model.warm_start.empty();
+  if (warm_trees && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
+    return absl::InvalidArgumentError(
+        "model.warm_start of trees is for one process in this version: remove --local and --listen");
+  }
   if (job.config.device == "cuda" && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
     return absl::InvalidArgumentError(
         "device: cuda is for one process in this version: remove --local and --listen, or set auto");

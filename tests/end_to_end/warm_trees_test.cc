@@ -215,6 +215,11 @@ TEST_F(WarmTreesTest, WhatDoesNotFitIsRefused) {
   refused({"model.warm_start=nowhere"}, 3, "nowhere");
   refused({"model.gbdt.objective=squared", "model.warm_start=first"}, 3, "objective: logistic");
   refused({"cluster={servers: 1, workers: 1}", "model.warm_start=first"}, 2, "one process");
+  const Finished local = RunProgram(
+      "ps_train", {"--config", "job.yaml", "--local", "1x1", "--set", "model.warm_start=first"},
+      place_.path());
+  EXPECT_EQ(local.exit_code, 2);
+  EXPECT_NE(local.err.find("remove --local"), std::string::npos) << local.err;
   refused({"model.gbdt.refit={}"}, 2, "needs model.warm_start");
   refused({"model.gbdt.refit={}", "model.warm_start=first"}, 2, "model.gbdt.trees: not with");
   refused({"tune={trainings: 3}", "data.split.valid=0.2", "model.warm_start=first"}, 2,
