@@ -260,6 +260,8 @@ absl::StatusOr<std::unique_ptr<RowExplainer>> ExplainerOf(std::unique_ptr<const 
   }
   PS_ASSIGN_OR_RETURN(std::unique_ptr<TreeScorer> scorer,
                       TreeScorer::FromBundle(std::move(bundle)));
+  if (scorer->model().outputs() > 1)
+    return absl::UnimplementedError("the model has several classes; explain takes models of one margin a row in this version");
   for (const TreeColumn& column : scorer->model().columns) {
     if (csv || IsUtf8(column.name)) continue;
     return absl::UnimplementedError(

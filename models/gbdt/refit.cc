@@ -18,12 +18,12 @@ TreeRefitter::TreeRefitter(const BinnedRows* rows, BoostParams params,
       params_(params),
       trees_(*trees),
       decay_(decay),
-      sums_(LabelSums::Of(*rows)),
+      sums_(LabelSums::Of(*rows, params.classes)),
       crew_(*crew),
       node_rows_(rows->rows),
       gradients_(rows, params, &node_rows_, crew),
       leaf_of_row_(rows->rows) {
-  gradients_.Start(base_score);
+  gradients_.Start({base_score});
 }
 
 std::vector<LeafSums> TreeRefitter::SumLeaves(const Tree& tree) {

@@ -136,8 +136,11 @@ class LanesCopyTest : public CopyTest {
   }
   static Message Push(std::uint64_t number, std::uint32_t batch, std::uint32_t lane_changes) {
     Message message = Entry(kPrimary, 10, number, batch);
-    message.body.mutable_repl()->mutable_entries(0)->set_lane_changes(lane_changes);
-    message.sections[1] = EncodeValues(wire::F32, std::vector<float>{1, 1});
+    wire::Repl::Entry& entry = *message.body.mutable_repl()->mutable_entries(0);
+    entry.set_lane_changes(lane_changes);
+    const std::string values = EncodeValues(wire::F32, std::vector<float>{1, 1});
+    message.sections[0] = message.sections[0].substr(0, entry.key_bytes()) + values;
+    entry.set_value_bytes(static_cast<std::uint32_t>(values.size()));
     return message;
   }
   Message SnapOf(std::uint64_t number, std::uint32_t lane_changes) const {

@@ -35,8 +35,7 @@ double SecondsSince(Clock::time_point start) {
 
 class GbdtTrainer::Run {
  public:
-  Run(const PreparedJob* job, std::optional<TreeClusterOptions> cluster, ProgressReporter* reporter,
-      const std::atomic<bool>* stop)
+  Run(const PreparedJob* job, std::optional<TreeClusterOptions> cluster, ProgressReporter* reporter, const std::atomic<bool>* stop)
       : job_(*job),
         cluster_(std::move(cluster)),
         stop_(*stop),
@@ -108,8 +107,7 @@ class GbdtTrainer::Run {
   JobResult result_;
 };
 
-absl::Status GbdtTrainer::Run::LoadFiles(const DataFiles& files, const LoadOptions& options,
-                                         HeldOut* to) {
+absl::Status GbdtTrainer::Run::LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to) {
   BinPlan plan = *bins_;
   // Its lines are not counted yet; a line has two bytes at least, but for the last of a file.
   PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, files.DecompressedBytes());
@@ -174,8 +172,7 @@ absl::Status GbdtTrainer::Run::ReadStart() {
   return absl::OkStatus();
 }
 
-// The trees to start from get the columns of the bins, and rows are scored with them while they are
-// read.
+// The trees to start from get the columns of the bins, and rows are scored with them while they are read.
 void GbdtTrainer::Run::PlaceStart(LoadOptions* options) {
   PlaceStartTrees(*bins_, &*start_);
   if (refits()) return SetBinsOfThresholds(*bins_, &*start_);
@@ -376,11 +373,7 @@ absl::Status GbdtTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
     model.base_score = train_.base_scores[0];
   }
   model.absent_is_zero = params_.grow.absent_is_zero;
-  for (std::size_t c = 0; c < bins_->columns.size(); ++c) {
-    const ValueColumn& source = bins_->sources[c];
-    model.columns.push_back({bins_->columns[c].name, source.source, bins_->columns[c].kind,
-                             source.text_is_missing, bins_->columns[c].categories});
-  }
+  model.columns = TreeColumnsOf(*bins_);
   if (goes_on()) model.trees = start_->trees;
   model.trees.insert(model.trees.end(), trees_.begin(), trees_.end());
   model.DropUnusedColumns();

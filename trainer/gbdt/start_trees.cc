@@ -17,7 +17,12 @@ namespace ps {
 namespace {
 
 const char* NameOf(Objective objective) {
-  return objective == Objective::kSquared ? "squared" : "logistic";
+  switch (objective) {
+    case Objective::kSquared: return "squared";
+    case Objective::kSoftmax: return "softmax";
+    case Objective::kLogistic: break;
+  }
+  return "logistic";
 }
 
 absl::StatusOr<bool> IsLibsvm(const std::string& extractor) {
@@ -58,15 +63,20 @@ absl::StatusOr<std::optional<TreeModel>> OpenStartTrees(const PreparedJob& job, 
   return std::optional<TreeModel>(std::move(model));
 }
 
-void PlaceStartTrees(const BinPlan& bins, TreeModel* trees) {
-  absl::flat_hash_map<std::string, std::uint32_t> place_of_name;
+std::vector<TreeColumn> TreeColumnsOf(const BinPlan& bins) {
   std::vector<TreeColumn> columns;
   for (std::size_t c = 0; c < bins.columns.size(); ++c) {
     const ValueColumn& source = bins.sources[c];
-    place_of_name.emplace(source.name, static_cast<std::uint32_t>(c));
-    columns.push_back({source.name, source.source, bins.columns[c].kind, source.text_is_missing,
+    columns.push_back({bins.columns[c].name, source.source, bins.columns[c].kind, source.text_is_missing,
                        bins.columns[c].categories});
   }
+  return columns;
+}
+
+void PlaceStartTrees(const BinPlan& bins, TreeModel* trees) {
+  std::vector<TreeColumn> columns = TreeColumnsOf(bins);
+  absl::flat_hash_map<std::string, std::uint32_t> place_of_name;
+  for (std::size_t c = 0; c < columns.size(); ++c) place_of_name.emplace(columns[c].name, static_cast<std::uint32_t>(c));
   std::vector<std::uint32_t> place;
   for (const TreeColumn& column : trees->columns)
     place.push_back(bins.libsvm ? bins.column_of_index[column.source]

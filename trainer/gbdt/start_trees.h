@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,6 +18,9 @@ namespace ps {
 // kind than the job's.
 absl::StatusOr<std::optional<TreeModel>> OpenStartTrees(const PreparedJob& job, Objective objective,
                                                         double margin_offset);
+
+// The columns of a model that is trained on these bins.
+std::vector<TreeColumn> TreeColumnsOf(const BinPlan& bins);
 
 // Gives the trees the columns of `bins`, which PlanBins has made for them: all columns, and
 // categories that they do not know go where missing ones go.
