@@ -335,8 +335,8 @@ class JobChecker {
       const std::string path = absl::StrCat("model.optimizer.", key);
       if (IsGiven(path)) Add(path, "model.tune: auto chooses it; remove one of the two");
     }
-    // A batch's values of all settings must fit into a frame.
-    constexpr int kMostBatchRows = 1 << 16;
+    // A batch's values of all settings must fit into a frame: of 16 settings 256 features a row on one server do.
+    constexpr int kMostBatchRows = 1 << 14;
     if (config_.train.batch_rows > kMostBatchRows) {
       Add("train.batch_rows", absl::StrCat("at most ", kMostBatchRows, " with model.tune: auto"));
     }

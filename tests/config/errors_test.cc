@@ -284,7 +284,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{std::string(kData) + "model: {tune: auto}\ncluster: {servers: 2, workers: 2, values: int8}\n",
              "job.yaml:3: cluster.values: int8 does not go with model.tune: auto; use bf16 or f32"},
         Case{std::string(kData) + "model: {tune: auto}\ntrain: {batch_rows: 100000}\n",
-             "job.yaml:3: train.batch_rows: at most 65536 with model.tune: auto"},
+             "job.yaml:3: train.batch_rows: at most 16384 with model.tune: auto"},
         Case{std::string(kData) + "cluster: {lanes: 3}\n",
              "job.yaml:2: cluster.lanes: expected 2, 4, 8 or 16, got 3"}));
 

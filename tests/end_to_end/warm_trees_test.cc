@@ -1,5 +1,6 @@
 // Trees that go on from a model, and trees whose leaves are fitted again, by the programs
 // themselves.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -164,6 +165,11 @@ TEST_F(WarmTreesTest, SparseRowsGoOnAndAreFittedAgain) {
     EXPECT_TRUE(ReadText(place_ / "refit/trees.pb") == ReadText(place_ / "first/trees.pb"))
         << absent;
   }
+  // Columns would be those beside them.
+  const Finished shifted = RunProgram("ps_train", {"--config", "sparse.yaml", "--set", "model.warm_start=first", "--set",
+                                                   "data.index_base=0"}, place_.path());
+  EXPECT_EQ(shifted.exit_code, 3) << shifted.err;
+  EXPECT_THAT(shifted.err, testing::HasSubstr("was trained with data.index_base: 1, set the same"));
 }
 
 TEST_F(WarmTreesTest, LeavesAreFittedAgain) {

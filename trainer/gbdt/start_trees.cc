@@ -25,11 +25,11 @@ const char* NameOf(Objective objective) {
   return "logistic";
 }
 
-absl::StatusOr<bool> IsLibsvm(const std::string& extractor) {
+absl::StatusOr<features::Plan> ReadPlan(const std::string& extractor) {
   features::Plan plan;
   if (!plan.ParseFromString(extractor))
     return absl::DataLossError("model.warm_start: its feature plan cannot be read");
-  return plan.format() == "libsvm";
+  return plan;
 }
 
 }  // namespace
@@ -50,11 +50,15 @@ absl::StatusOr<std::optional<TreeModel>> OpenStartTrees(const PreparedJob& job, 
                               ", this job has ", NameOf(objective)));
   }
   PS_ASSIGN_OR_RETURN(const std::string extractor, bundle->ReadFile(kExtractorName));
-  PS_ASSIGN_OR_RETURN(const bool libsvm, IsLibsvm(extractor));
-  PS_ASSIGN_OR_RETURN(const bool wanted, IsLibsvm(job.extractor->Serialize()));
+  PS_ASSIGN_OR_RETURN(const features::Plan had, ReadPlan(extractor));
+  PS_ASSIGN_OR_RETURN(const features::Plan has, ReadPlan(job.extractor->Serialize()));
+  const bool libsvm = had.format() == "libsvm", wanted = has.format() == "libsvm";
   if (libsvm != wanted)
     return unfit(absl::StrCat("was trained on ", libsvm ? "libsvm text" : "tables",
                               ", this job's data are ", wanted ? "libsvm text" : "tables"));
+  if (libsvm && had.index_base() != has.index_base()) {
+    return unfit(absl::StrCat("was trained with data.index_base: ", had.index_base(), ", set the same"));
+  }
   if (libsvm && model.absent_is_zero != job.config.model.gbdt.absent_is_zero) {
     return unfit(absl::StrCat("was trained with model.gbdt.absent: ",
                               model.absent_is_zero ? "zero" : "missing", ", set the same"));
