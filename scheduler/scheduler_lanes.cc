@@ -5,6 +5,7 @@
 // With staleness 0 a rollback takes changes back with the chunks before which they were made, and they are made again
 // there. Otherwise slots that were not lost keep their lanes, and those that were lost get them.
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -88,6 +89,18 @@ std::uint32_t SchedulerMachine::LeadingLane() const {
     lane = static_cast<std::uint32_t>(changes[i - 1].origins[lane].from);
   }
   return lane;
+}
+
+std::size_t SchedulerMachine::UsableLane(absl::Span<const float> margins) const {
+  constexpr float kAstray = 1e9f;
+  const std::size_t leader = LeadingLane();
+  for (std::size_t i = 0; i < lanes_; ++i) {
+    const std::size_t lane = (leader + i) % lanes_;
+    bool usable = true;
+    for (std::size_t at = lane; at < margins.size(); at += lanes_) usable &= std::abs(margins[at]) < kAstray;
+    if (usable) return lane;
+  }
+  return leader;
 }
 
 }  // namespace ps

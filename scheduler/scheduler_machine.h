@@ -217,6 +217,9 @@ class SchedulerMachine : public Machine {
   std::size_t LaneChangesOf(const checkpoint::Manifest* manifest) const;
   void DescribeLanes(wire::Config* config) const;
   std::uint32_t LeadingLane() const;
+  // The leader, or the next lane that has not gone astray in these margins of a batch: where rows are judged in order
+  // the race sees a batch later than it comes, and one lane's end must not look like that of the job.
+  std::size_t UsableLane(absl::Span<const float> margins) const;
 
   void BeginPass(std::uint32_t pass);
   void Gather(MonotonicTime now, Outbox& outbox);

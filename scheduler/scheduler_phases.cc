@@ -1,6 +1,5 @@
 // The phases of a job and what ends each of them.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -14,19 +13,6 @@ namespace {
 
 std::int64_t Seconds(MonotonicTime time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time).count();
-}
-
-// The leader, or the next lane that has not gone astray in this batch: where rows are judged in order the race sees
-// a batch later than it comes, and one lane's end must not look like that of the job.
-std::size_t UsableLane(absl::Span<const float> margins, std::size_t lanes, std::size_t leader) {
-  constexpr float kAstray = 1e9f;
-  for (std::size_t i = 0; i < lanes; ++i) {
-    const std::size_t lane = (leader + i) % lanes;
-    bool usable = true;
-    for (std::size_t at = lane; at < margins.size(); at += lanes) usable &= std::abs(margins[at]) < kAstray;
-    if (usable) return lane;
-  }
-  return leader;
 }
 
 }  // namespace
@@ -286,7 +272,7 @@ void SchedulerMachine::CountBatch(const wire::Progress& progress, const wire::Pr
   if (lanes_ > 1) {
     events_->OnLanes({ledger_.pass(), progress.chunk(), stats.batch(), progress.batches(), margins,
                       absl::MakeConstSpan(labels, rows), weights, !first_time});
-    const std::size_t lane = UsableLane(margins, lanes_, LeadingLane());
+    const std::size_t lane = UsableLane(margins);
     for (std::size_t i = 0; i < rows; ++i) margins[i] = margins[i * lanes_ + lane];
     margins.resize(rows);
   }

@@ -1,11 +1,13 @@
 #include "worker/worker_machine.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "kernels/lane_learner.h"
 
 namespace ps {
 
@@ -120,7 +122,7 @@ void WorkerMachine::OnLease(const Message& message, MonotonicTime now) {
   if (message.body.request() != lease_request_) return;
   for (const wire::Lease::Chunk& chunk : message.body.lease().chunks()) {
     const std::uint32_t lanes = chunk.lanes();
-    if (lanes > 16 || (lanes & (lanes - 1)) != 0) {
+    if (lanes > kMostLanes || (lanes != 0 && !std::has_single_bit(lanes))) {
       return Fail(absl::InvalidArgumentError(absl::StrCat("the scheduler leases a chunk of ", lanes, " lanes")), now);
     }
   }
