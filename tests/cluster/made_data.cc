@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <random>
+#include <sstream>
 #include <string>
 
 #include "absl/strings/numbers.h"
@@ -82,8 +83,8 @@ bool SimulatedResult::OnPassEnd(const PassReport& report) {
 
 absl::Status SimulatedResult::OnResume(const std::string& state, const PassReport& report) {
   ++resumed;
-  const std::size_t told = std::stoul(state);
-  const std::size_t changed = std::stoul(state.substr(state.find(' ')));
+  std::size_t told = 0, changed = 0;
+  std::istringstream(state) >> told >> changed >> rows_told;
   if (changed > changes.size()) broken = "a change of lanes that nobody made";
   changes.resize(std::min(changed, changes.size()));
   changed_at.resize(changes.size());

@@ -179,6 +179,9 @@ std::string Violation(const SimulatedJob& job, const MadeData& data,
       return absl::StrCat("no lost or doubled batch: ", counts.learnt, " rows told of ", data.rows);
     }
   }
+  if (result.rows_told != job.passes * data.rows) {
+    return absl::StrCat("each row is told once: ", result.rows_told, " of ", job.passes * data.rows);
+  }
   std::map<Key, double> expected = data.Frequencies();
   if (job.lanes > 1) {  // what the lane counts that leads
     SimulatedResult copy = result;
@@ -264,6 +267,7 @@ TEST(NothingLost, SchedulesThatFoundSomething) {
   for (const std::uint64_t seed : {2482, 6706, 14980, 21991, 36597, 46411}) {
     EXPECT_TRUE(Holds(seed, JobOf(seed), &happened));
   }
+  for (const std::uint64_t seed : {680, 5082}) EXPECT_TRUE(Holds(seed, SchedulerJobOf(seed), &happened));
 }
 
 TEST(NothingLost, WhateverHappensToServers) {

@@ -90,7 +90,7 @@ struct SimulatedResult : JobEvents {
   std::vector<Key> keys;  // of the last export
   std::vector<float> weights;
   std::vector<PassCounts> passes;
-  std::uint64_t rows_told = 0;  // by OnLearnt
+  std::uint64_t rows_told = 0;  // by OnLearnt, each once whatever is done again
   bool started = false;
   std::map<Address, std::uint64_t> computed;  // batches by worker, where the job counts
   std::string broken;  // not empty: what a checker saw, e.g. two primaries of a slot and term
@@ -111,7 +111,7 @@ struct SimulatedResult : JobEvents {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> changed_at;
 
   // The scheduler's process is another from here on: what it does not resume is forgotten.
-  virtual void ForgetAll() {}
+  virtual void ForgetAll() { rows_told = 0; }
   // A job that this is to watch, the first or one that goes on.
   void Begin(const SimulatedJob& job, const MadeData& data);
   void OnStarted() override { started = true; }
@@ -125,7 +125,7 @@ struct SimulatedResult : JobEvents {
   }
   absl::Status OnResume(const std::string& state, const PassReport& report) override;
   std::string SaveState() override {
-    return std::to_string(passes.size()) + " " + std::to_string(changes.size());
+    return std::to_string(passes.size()) + " " + std::to_string(changes.size()) + " " + std::to_string(rows_told);
   }
   std::uint32_t LeadingLane() override { return (lanes_seed + changes.size()) % NowLanes().size(); }
   std::uint32_t NextLook(std::uint32_t pass, std::uint32_t chunk) override;
