@@ -22,13 +22,14 @@ void PassBooks::Save(std::uint32_t first_pass, scheduler::State* state) const {
 
 absl::Status PassBooks::Load(const scheduler::State& state) {
   books_.clear();
+  finished_ = state.passes_done();
   for (const scheduler::State::Book& saved : state.books()) {
-    if (saved.counted_size() != static_cast<int>(chunks_)) {
+    if (saved.pass() >= finished_ && saved.counted_size() != static_cast<int>(chunks_)) {
       return absl::DataLossError(absl::StrCat("pass ", saved.pass(), " has ", saved.counted_size(),
                                               " chunks, not ", chunks_));
     }
     Book& book = BookOf(saved.pass());
-    book.counted.assign(saved.counted().begin(), saved.counted().end());
+    if (saved.pass() >= finished_) book.counted.assign(saved.counted().begin(), saved.counted().end());
     book.report.pass = saved.pass();
     PassCounts& counts = book.report.counts;
     counts.lines = saved.lines();

@@ -2,6 +2,7 @@
 // also when a rollback makes its pass run again. One thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -28,6 +29,7 @@ class PassBooks {
   }
   // True the first time for a batch of a chunk.
   bool FirstTime(std::uint32_t pass, std::uint32_t chunk, std::uint32_t batch) {
+    if (pass < finished_) return false;
     std::uint64_t& counted = BookOf(pass).counted[chunk];
     const std::uint64_t bit = std::uint64_t{1} << batch;
     const bool first = (counted & bit) == 0;
@@ -35,14 +37,19 @@ class PassBooks {
     return first;
   }
   bool AnyCounted(std::uint32_t pass, std::uint32_t chunk) {
-    return BookOf(pass).counted[chunk] != 0;
+    return pass < finished_ || BookOf(pass).counted[chunk] != 0;
   }
-  // A pass has been reported: which batches it has is still known, its metrics are not.
-  void Forget(std::uint32_t pass) { BookOf(pass).report.progressive = MetricState(); }
+  // A pass has been reported: all its batches have been counted, and its metrics are no longer needed.
+  void Finish(std::uint32_t pass) {
+    finished_ = std::max(finished_, pass + 1);
+    Book& book = BookOf(pass);
+    book.report.progressive = MetricState();
+    book.counted = {};
+  }
 
-  // From a pass on; examples of bad rows are left out.
+  // From a pass on, which is none beyond the finished ones; examples of bad rows are left out.
   void Save(std::uint32_t first_pass, scheduler::State* state) const;
-  // Replaces all. DataLoss when they are not of such a job.
+  // Replaces all; passes that state.passes_done says are finished. DataLoss when they are not of such a job.
   absl::Status Load(const scheduler::State& state);
 
  private:
@@ -52,11 +59,12 @@ class PassBooks {
   };
   Book& BookOf(std::uint32_t pass) {
     Book& book = books_[pass];
-    if (book.counted.empty()) book.counted.assign(chunks_, 0);
+    if (book.counted.empty() && pass >= finished_) book.counted.assign(chunks_, 0);
     return book;
   }
 
   const std::uint32_t chunks_;
+  std::uint32_t finished_ = 0;  // passes before this one
   std::map<std::uint32_t, Book> books_;
 };
 

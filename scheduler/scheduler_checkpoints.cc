@@ -1,5 +1,4 @@
 // Checkpoints of a running job, and going on from one.
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -67,12 +66,7 @@ checkpoint::Manifest SchedulerMachine::CheckpointHead() {
     interval.set_last(last);
   }
   scheduler::State state;
-  // Those of the pass that a rollback would go back to, too: what it does again was counted.
-  std::uint32_t first_pass = ledger_.pass();
-  if (checkpointer_.has_value()) {
-    first_pass = checkpointer_->latest() == nullptr ? 0 : std::min(first_pass, checkpointer_->latest()->pass());
-  }
-  books_.Save(first_pass, &state);
+  books_.Save(ledger_.pass(), &state);  // one that is repeated is followed by one that had begun
   state.set_rows_learnt(rows_learnt_);
   state.set_passes_done(passes_done_);
   state.set_job(events_->SaveState());

@@ -165,7 +165,7 @@ void SchedulerMachine::EndPass() {
   }
   ++passes_done_;
   const bool go_on = events_->OnPassEnd(books_.Of(pass));
-  books_.Forget(pass);
+  books_.Finish(pass);
   if (!go_on) return BeginExport();
   BeginPass(pass + 1);
 }
@@ -195,9 +195,10 @@ void SchedulerMachine::AfterExport(Outbox&) {
   exporter_.reset();
   bool go_on = false;
   if (std::exchange(report_pending_, false)) {
-    if (ledger_.PassDone()) ++passes_done_;
+    const bool whole = ledger_.PassDone();
+    if (whole) ++passes_done_;
     go_on = events_->OnPassEnd(report) && passes_done_ < options_.passes && !interrupted_;
-    books_.Forget(report.pass);
+    if (whole) books_.Finish(report.pass);
   }
   if (!go_on) {
     interrupted_ = interrupted_ && passes_done_ < options_.passes;
