@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """The programs in real containers: not root, a read-only root, no capability, a private network, limits of memory
-and processors; a worker paused and resumed, another killed. Needs root, podman and runc, else it is skipped.
+and processors; a worker paused and resumed, another killed; a server paused for longer than it takes to be given up.
+Needs root, podman and runc, else it is skipped.
 
 No image is pulled: the root is made of this build's programs and the libraries that deploy/collect_libraries finds."""
 
+import collections
 import json
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import tempfile
 import time
@@ -130,6 +133,42 @@ class ContainersTest(unittest.TestCase):
         metrics = json.loads((self.place / "models/out/metrics.json").read_text())
         self.assertEqual(metrics["rows_learnt"], 20 * 30000)
         self.assertEqual(metrics["rows_read"], metrics["rows_learnt"])
+
+    def test_a_server_that_is_paused_for_ten_seconds_loses_nothing(self):
+        # Every occurrence of a feature adds exactly 2^-61 to its weight.
+        frequency = collections.Counter()
+        with open(self.place / "data/train.svm") as made, open(self.place / "data/ones.svm", "w") as ones:
+            for line in made:
+                indices = [word.split(":")[0] for word in line.split()[1:]]
+                frequency.update(indices)
+                ones.write("1 " + " ".join(f"{index}:1" for index in indices) + "\n")
+        (self.place / "data/grey.yaml").write_text(
+            "job: grey\ndata: {train: {files: [/data/ones.svm]}}\ntrain: {passes: 60}\n"
+            "model: {optimizer: {type: sgd, alpha: 8.673617379884035e-19}}\n"
+            "cluster: {servers: 3, workers: 2, replicas: 2}\noutput: {dir: /models/grey}\n")
+        scheduler = self.start("scheduler", "none", "/usr/local/bin/ps_train", "--config=/data/grey.yaml",
+                               "--listen=tcp://127.0.0.1:7000", "--http=0.0.0.0:8080")
+        network = "container:" + scheduler
+        at = "--scheduler=tcp://localhost:7000"
+        servers = [self.start(f"server{i}", network, "/usr/local/bin/ps_server", at) for i in range(3)]
+        for i in range(2):  # slow enough for the job to outlast the pause
+            self.start(f"worker{i}", network, "/usr/local/bin/ps_worker", at, extra=("--cpus", "0.1"))
+        self.wait_for(lambda: (self.status(scheduler) or {}).get("rows_learnt", 0) > 30000)
+        podman("pause", servers[0])
+        paused = time.monotonic()
+        time.sleep(2.5)  # by now it is given up
+        before = self.status(scheduler)["rows_learnt"]
+        self.wait_for(lambda: self.status(scheduler)["rows_learnt"] > before + 30000)
+        time.sleep(max(0, paused + 10 - time.monotonic()))
+        self.assertIn("is gone", podman("logs", scheduler).stderr)
+        podman("unpause", servers[0])
+        code = podman("wait", scheduler, timeout=200).stdout.strip()
+        self.assertEqual(code, "0", podman("logs", scheduler).stderr)
+        dump = subprocess.run([BIN / "ps_model", "dump", self.place / "models/grey"], capture_output=True, text=True,
+                              check=True).stdout
+        weights = {index: struct.unpack("f", struct.pack("f", float(weight)))[0]
+                   for key, index, weight in (line.split("\t") for line in dump.splitlines()[1:]) if key != "bias"}
+        self.assertEqual(weights, {index: 60 * count * 2.0**-61 for index, count in frequency.items()})
 
 
 if __name__ == "__main__":
