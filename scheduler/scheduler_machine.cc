@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "ps/wire/protocol.h"
 
 namespace ps {
 namespace {
@@ -131,6 +132,10 @@ void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime 
 
 void SchedulerMachine::OnHello(const Address& from, const wire::Hello& hello, MonotonicTime now,
                                Outbox& outbox) {
+  if (std::optional<Message> refusal = RefuseOtherProtocol(hello)) {
+    LOG_FIRST_N(WARNING, 10) << from << " is not taken: " << refusal->body.error().message();
+    return outbox.Send(from, *std::move(refusal));
+  }
   const std::size_t before = membership_.members().size();
   Member* member = membership_.Admit(hello, from, now);
   if (member == nullptr) return;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "kernels/lane_learner.h"
+#include "ps/wire/protocol.h"
 
 namespace ps {
 
@@ -41,6 +42,10 @@ void WorkerMachine::OnMessage(const Address& from, Message message, MonotonicTim
         Land(now);
         // Others may be waiting for this worker's count: it must not wait for the next tick.
         to_tell_ |= batches_landed_ != landed;
+      } else if (body.has_error() && body.error().code() == wire::Error::REFUSED && from == options_.scheduler &&
+                 !plan_.has_value()) {
+        finished_ = true;
+        status_ = absl::FailedPreconditionError(body.error().message());
       }
       return;
     case wire::Body::kWelcome:
@@ -226,6 +231,7 @@ void WorkerMachine::SendHello(Outbox& outbox) {
   hello.set_incarnation(options_.incarnation);
   hello.set_host(options_.host);
   hello.set_pid(options_.pid);
+  hello.set_protocol(ProtocolDigest());
   outbox.Send(options_.scheduler, std::move(message));
 }
 

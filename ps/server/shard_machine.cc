@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "ps/server/slot_restorer.h"
+#include "ps/wire/protocol.h"
 
 namespace ps {
 namespace {
@@ -185,6 +186,7 @@ void ShardMachine::SendHello(Outbox& outbox) {
   hello.set_endpoint(options_.endpoint);
   hello.set_host(options_.host);
   hello.set_pid(options_.pid);
+  hello.set_protocol(ProtocolDigest());
   outbox.Send(options_.scheduler, std::move(message));
 }
 

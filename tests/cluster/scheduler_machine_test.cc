@@ -5,6 +5,10 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "ps/server/shard_machine.h"
+#include "ps/wire/protocol.h"
+#include "worker/logistic_model.h"
+#include "worker/worker_machine.h"
 
 namespace ps {
 namespace {
@@ -45,6 +49,7 @@ class SchedulerMachineTest : public ::testing::Test {
     message.body.mutable_hello()->set_role(role);
     message.body.mutable_hello()->set_incarnation(incarnation);
     message.body.mutable_hello()->set_endpoint(from);
+    message.body.mutable_hello()->set_protocol(ProtocolDigest());
     Send(from, message);
   }
   void Send(const Address& from, const Message& message) {
@@ -111,6 +116,38 @@ TEST_F(SchedulerMachineTest, AMalformedBatchIsNotDone) {
   EXPECT_EQ(AckedMask(), 1u);
 }
 
+TEST_F(SchedulerMachineTest, ANodeOfAnotherProtocolIsRefusedAndEnds) {
+  Outbox outbox;
+  for (const std::uint64_t protocol : {std::uint64_t{0}, ProtocolDigest() + 2}) {
+    Told told;
+    SchedulerMachine scheduler(MakeOptions(), &told);
+    Message hello;
+    hello.body.mutable_hello()->set_role(wire::WORKER);
+    hello.body.mutable_hello()->set_incarnation(3);
+    hello.body.mutable_hello()->set_protocol(protocol);
+    outbox.items().clear();
+    scheduler.OnMessage("w", hello, now_, outbox);
+    ASSERT_EQ(outbox.items().size(), 1u);
+    EXPECT_EQ(outbox.items()[0].message.body.error().code(), wire::Error::REFUSED);
+    EXPECT_EQ(scheduler.Status(now_).workers.size(), 0u);
+  }
+  WorkerMachine::Options options;
+  options.scheduler = "scheduler";
+  WorkerMachine worker(
+      options, [](const wire::Plan&) { return absl::InternalError("no plan comes"); }, std::make_unique<LogisticModel>());
+  const Message refusal = outbox.items()[0].message;
+  outbox.items().clear();
+  worker.OnMessage("somebody", refusal, now_, outbox);
+  EXPECT_FALSE(worker.finished());
+  worker.OnMessage("scheduler", refusal, now_, outbox);
+  EXPECT_TRUE(worker.finished());
+  EXPECT_TRUE(absl::IsFailedPrecondition(worker.status())) << worker.status();
+  ShardMachine shard({.scheduler = "scheduler"});
+  shard.OnMessage("scheduler", refusal, now_, outbox);
+  EXPECT_TRUE(shard.finished());
+  EXPECT_TRUE(absl::IsFailedPrecondition(shard.status())) << shard.status();
+}
+
 TEST_F(SchedulerMachineTest, AFailureIsNeverASuccess) {
   for (const std::uint32_t code : {0u, 17u, 0xffffffffu}) {
     Told told;
@@ -119,6 +156,7 @@ TEST_F(SchedulerMachineTest, AFailureIsNeverASuccess) {
     Message hello;
     hello.body.mutable_hello()->set_role(wire::WORKER);
     hello.body.mutable_hello()->set_incarnation(3);
+    hello.body.mutable_hello()->set_protocol(ProtocolDigest());
     scheduler.OnMessage("w", hello, now_, outbox);
     Message failure;
     failure.body.mutable_failure()->set_status_code(code);

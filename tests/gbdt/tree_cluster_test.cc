@@ -10,6 +10,7 @@
 #include "models/gbdt/booster.h"
 #include "ps/trees/tree_server.h"
 #include "ps/trees/tree_worker.h"
+#include "ps/wire/protocol.h"
 #include "tests/gbdt/binned_sample.h"
 #include "tests/gbdt/trees_alike.h"
 #include "tests/wire/simulated_network.h"
@@ -90,6 +91,7 @@ class SimulatedNode final : public Machine {
     wire::Hello& hello = *message.body.mutable_hello();
     hello.set_role(role_);
     hello.set_incarnation(incarnation_);
+    hello.set_protocol(ProtocolDigest());
     if (role_ == wire::SERVER) hello.set_endpoint(address_);
     outbox.Send("scheduler", std::move(message));
   }

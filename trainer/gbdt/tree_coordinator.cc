@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "ps/wire/protocol.h"
 
 namespace ps {
 namespace {
@@ -155,6 +156,10 @@ void TreeCoordinator::OnMessage(const Address& from, Message message, MonotonicT
 
 void TreeCoordinator::OnHello(const wire::Hello& hello, const Address& from, MonotonicTime now,
                               Outbox& outbox) {
+  if (std::optional<Message> refusal = RefuseOtherProtocol(hello)) {
+    LOG_FIRST_N(WARNING, 10) << from << " is not taken: " << refusal->body.error().message();
+    return outbox.Send(from, *std::move(refusal));
+  }
   if (hello.incarnation() == 0 || lost_.contains(hello.incarnation())) return;
   if (hello.role() != wire::SERVER && hello.role() != wire::WORKER) return;
   Node* node = FindIncarnation(hello.incarnation());
