@@ -118,6 +118,8 @@ void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime 
       }
       return;
     case wire::Body::kFailure: {
+      // A server that was cut off may fail at what is no longer its own. If it is, it says so again.
+      if (member->role == wire::SERVER && body.epoch() < slots_.epoch()) return;
       // Whatever the wire says, this is no success.
       const std::uint32_t said = body.failure().status_code();
       const bool known = said >= 1 && said <= 16;

@@ -76,7 +76,7 @@ class Replicator {
   wire::Insync Insync() const;
   std::vector<NodeId> Lagging(MonotonicTime now) const;
   std::uint64_t unacknowledged() const;
-  // Not OK: a slot cannot be restored, ever.
+  // Not OK: a slot cannot be restored, as long as it is configured as it is now.
   const absl::Status& restored() const { return restored_; }
 
  private:

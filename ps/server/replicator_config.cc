@@ -41,6 +41,7 @@ bool Replicator::OnConfig(const Message& message, MonotonicTime now, Outbox& out
   Flush(now, outbox);  // pushes of this gen are to go as such
   for (const wire::Routing::Shard& node : config.nodes()) addresses_[node.node()] = node.endpoint();
   if (message.body.gen() > gen_) BeginGen(message.body.gen());
+  restored_ = absl::OkStatus();  // what could not be restored may be another's now, or come from another checkpoint
   if (const absl::Status lanes = data_.FollowLanes(config.lane_changes()); !lanes.ok()) {
     restored_ = lanes;  // the job cannot go on
     return true;

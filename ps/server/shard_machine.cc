@@ -173,6 +173,7 @@ void ShardMachine::OnTick(MonotonicTime now, Outbox& outbox) {
 
 void ShardMachine::SendFailure(const absl::Status& status, Outbox& outbox) {
   Message message;
+  message.body.set_epoch(shard_->replicator().epoch());
   message.body.mutable_failure()->set_status_code(static_cast<std::uint32_t>(status.code()));
   message.body.mutable_failure()->set_message(std::string(status.message()));
   outbox.Send(options_.scheduler, std::move(message));

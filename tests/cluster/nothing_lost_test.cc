@@ -267,6 +267,7 @@ TEST(NothingLost, SchedulesThatFoundSomething) {
   for (const std::uint64_t seed : {2482, 6706, 14980, 21991, 36597, 46411}) {
     EXPECT_TRUE(Holds(seed, JobOf(seed), &happened));
   }
+  EXPECT_TRUE(Holds(14136, CheckpointJobOf(14136), &happened));
   for (const std::uint64_t seed : {680, 5082}) EXPECT_TRUE(Holds(seed, SchedulerJobOf(seed), &happened));
 }
 

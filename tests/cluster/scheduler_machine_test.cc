@@ -167,6 +167,20 @@ TEST_F(SchedulerMachineTest, AFailureIsNeverASuccess) {
   }
 }
 
+TEST_F(SchedulerMachineTest, AServerMayFailAtWhatIsNoLongerItsOwn) {
+  Message failure;
+  failure.body.mutable_failure()->set_status_code(static_cast<std::uint32_t>(absl::StatusCode::kNotFound));
+  failure.body.mutable_failure()->set_message("no such checkpoint");
+  const std::uint64_t epoch = scheduler_.slots().epoch();
+  ASSERT_GT(epoch, 0u);
+  failure.body.set_epoch(epoch - 1);
+  Send("shard", failure);
+  EXPECT_TRUE(scheduler_.status().ok()) << scheduler_.status();
+  failure.body.set_epoch(epoch);
+  Send("shard", failure);
+  EXPECT_TRUE(absl::IsNotFound(scheduler_.status())) << scheduler_.status();
+}
+
 TEST_F(SchedulerMachineTest, TheCountOfAForerunnerAtTheSameAddressIsIgnored) {
   Message late = Progress(0);
   late.body.mutable_progress()->set_incarnation(99);
