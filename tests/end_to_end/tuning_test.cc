@@ -101,6 +101,25 @@ TEST_F(TuningTest, CompressedRowsEndInAboutTheSameModel) {
   EXPECT_EQ(ReadText(place_ / "out/tuning.json"), trace);
 }
 
+TEST_F(TuningTest, AWarmStartIsNotMadeWorse) {
+  Generate(place_.path(), "test.svm", "libsvm", 20000, 500000);
+  Generate(place_.path(), "more.svm", "libsvm", 30000, 30000);
+  const std::string test = "data.test.files=[test.svm]";
+  ASSERT_EQ(Train({"--set", "data.split={}", "--set", test, "--set", "output.dir=start"}).exit_code, 0);
+  const double start = NumberAt(MetricsOf(place_ / "start"), "test.logloss");
+  // Rows that it has learnt, of which much that is predicted says nothing, and rows that it has not.
+  for (const char* rows : {"train.svm", "more.svm"}) {
+    const std::string train = std::string("data.train.files=[") + rows + "]";
+    for (const bool cluster : {false, true}) {
+      std::vector<std::string> how = {"--set", "data.split={}", "--set", test, "--set", train, "--set", "model.warm_start=start"};
+      if (cluster) how.insert(how.end(), {"--local", "1x1", "--set", "train.staleness=0"});
+      ASSERT_EQ(Train(how).exit_code, 0);
+      const double warm = NumberAt(MetricsOf(place_ / "out"), "test.logloss");
+      EXPECT_LT(warm, rows == std::string("more.svm") ? start : 1.003 * start) << rows << (cluster ? ", cluster" : "");
+    }
+  }
+}
+
 TEST_F(TuningTest, WhenEverySettingDivergesTheJobSaysWhatToLookAt) {
   // FTRL keeps its steps short whatever the data: it takes weights to start from that are beyond
   // all bounds.

@@ -45,7 +45,8 @@ bool HasValidation(const DataConfig& data) { return data.valid.set() || data.spl
 // Null: the job gives the optimiser's settings.
 std::unique_ptr<Tuner> MakeTuner(const JobConfig& config) {
   if (!config.model.tune) return nullptr;
-  return std::make_unique<Tuner>(config.train.passes > 1 && HasValidation(config.data));
+  return std::make_unique<Tuner>(config.train.passes > 1 && HasValidation(config.data), kMostLanes,
+                                 !config.model.warm_start.empty());
 }
 
 }  // namespace

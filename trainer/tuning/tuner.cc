@@ -59,8 +59,9 @@ struct Tuner::Standing {
   LaneRecord::Gap gap;  // behind the leader
 };
 
-Tuner::Tuner(bool later_passes, int most_lanes)
+Tuner::Tuner(bool later_passes, int most_lanes, bool warm_start)
     : later_passes_(later_passes),
+      warm_start_(warm_start),
       record_(most_lanes, LaneRecord::Rows::kLaterWeighMore),
       next_look_(kFirstLook) {
   for (const OptimizerParams& setting : StartingSettings(later_passes, most_lanes)) {
@@ -195,7 +196,7 @@ Tuner::Field Tuner::NextField(const Verdict& verdict, const Rules& rules) {
     for (const OptimizerParams& setting : search_.Challengers(parent.setting, live, free, rows_)) {
       next.lanes.push_back(
           {NewLane(setting, parent.number), setting, false, parent.best_valid, parent.best_pass});
-      next.origins.push_back({lane, true});
+      next.origins.push_back({lane, true, warm_start_});
       live.push_back(setting);
     }
   }
