@@ -179,9 +179,24 @@ struct KubernetesConfig {  // for --render kubernetes
   bool operator==(const KubernetesConfig&) const = default;
 };
 
-struct TuneConfig {  // of trees; one of the two
+struct VariedKey {
+  std::string key;                  // dotted
+  std::vector<std::string> values;  // as YAML
+  bool operator==(const VariedKey&) const = default;
+};
+
+struct SearchConfig {  // of whole jobs; budget, trials or both
+  std::vector<VariedKey> vary;
+  int trials = 0;
+  double budget_seconds = 0;
+  std::string metric;  // log_loss, auc, rmse; empty: log_loss, or rmse of numbers
+  bool operator==(const SearchConfig&) const = default;
+};
+
+struct TuneConfig {  // of trees, one of the first two; of any job, search
   double budget_seconds = 0;
   int trainings = 0;
+  std::optional<SearchConfig> search;
   bool operator==(const TuneConfig&) const = default;
 };
 
