@@ -23,6 +23,7 @@
 #include "trainer/cluster_trainer.h"
 #include "trainer/control/job_control.h"
 #include "trainer/embedded/embedded_trainer.h"
+#include "trainer/embedded/tuned_trainer.h"
 #include "trainer/exit_code.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/job_plan.h"
@@ -268,6 +269,8 @@ int Train(const std::vector<std::string>& overrides) {
     trainer = std::make_unique<GbdtTrainer>(&*job, std::move(nodes), &reporter, &stop_requested);
   } else if (cluster->has_value()) {
     trainer = std::make_unique<ClusterTrainer>(&*job, **std::move(cluster), &reporter, &stop_requested);
+  } else if (job->config.model.tune) {
+    trainer = std::make_unique<TunedTrainer>(&*job, &reporter, &stop_requested);
   } else {
     trainer = std::make_unique<EmbeddedTrainer>(&*job, &reporter, &stop_requested);
   }

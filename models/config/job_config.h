@@ -36,6 +36,7 @@ struct DataPart {
 struct SplitConfig {  // by: ratio. A row's part is decided by a hash of (seed, file, offset).
   double valid = 0;
   double test = 0;
+  int valid_fold = 0;  // which part of that size; no key of a file: tuning judges by several
   bool operator==(const SplitConfig&) const = default;
 };
 
@@ -106,6 +107,7 @@ struct GbdtConfig {
 struct ModelConfig {
   std::string type = "lr";  // or gbdt
   bool tune = false;         // the optimiser's settings are found while training
+  bool tune_all_rows = true;  // and then validation rows are learnt too, where they chose
   OptimizerConfig optimizer;  // unless tuned
   GbdtConfig gbdt;
   bool bias = true;

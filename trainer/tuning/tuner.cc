@@ -144,7 +144,8 @@ Tuner::Change Tuner::Apply(Field next) {
 }
 
 void Tuner::NoteDecision(const std::vector<Standing>& standings) {
-  TuningTrace::Decision decision{rows_, pass_, pass_ > 1, {}};
+  // Validation rows judge a pass that is over: pass_ is the next one.
+  TuningTrace::Decision decision{rows_, std::max(1, pass_ - 1), pass_ > 1, {}};
   for (const Standing& one : standings) {
     decision.standings.push_back({lanes_[one.lane].number, one.loss, one.gap.mean, one.gap.error});
   }
