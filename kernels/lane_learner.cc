@@ -26,6 +26,14 @@ void CopyBack(const float* lane_state, float* lanes_state, std::size_t ids, int 
   }
 }
 
+// z that makes the same weight under another setting, of the same sign where it is 0.
+float ZOfSameWeight(const OptimizerParams& before, const OptimizerParams& after, float z, float root) {
+  const float same = FtrlDenominator(after, root) / FtrlDenominator(before, root);
+  const float magnitude = std::fabs(z);
+  if (magnitude > before.l1) return std::copysign(std::fma(magnitude - before.l1, same, after.l1), z);
+  return before.l1 > 0 ? z * (after.l1 / before.l1) : z;
+}
+
 // z under another setting: see KeepLanes.
 float ZOfRebirth(const OptimizerParams& before, const OptimizerParams& after, float z, float root) {
   const float same_weight = FtrlDenominator(after, root) / FtrlDenominator(before, root);
@@ -59,7 +67,13 @@ void KeepLanes(LaneSettings before, LaneSettings after, absl::Span<const LaneOri
     for (std::size_t k = 0; k < new_lanes; ++k) {
       const int from = origins[k].from;
       const float z = entry[from], root = entry[old_lanes + from];
-      to[k] = origins[k].reborn ? ZOfRebirth(before[from], after[k], z, root) : z;
+      if (!origins[k].reborn) {
+        to[k] = z;
+      } else if (origins[k].same_weights) {
+        to[k] = ZOfSameWeight(before[from], after[k], z, root);
+      } else {
+        to[k] = ZOfRebirth(before[from], after[k], z, root);
+      }
       to[new_lanes + k] = root;
     }
   }

@@ -36,10 +36,12 @@ void RowLaneMargins(LaneSettings lanes, const ResolvedRows& rows, const float* s
                     float* margins);
 
 // Where a lane of the new layout comes from: lane `from` of the old one, as it is or reborn under a
-// new setting.
+// new setting; then with the weights that it has, or (usually) with those between that KeepLanes
+// describes.
 struct LaneOrigin {
   int from = 0;
   bool reborn = false;
+  bool same_weights = false;
 };
 
 // Rewrites `entries` entries of before.size() lanes as entries of after.size() lanes, at most as
@@ -47,7 +49,8 @@ struct LaneOrigin {
 // with a z between two: of a frequent feature, what gives the same weight (before l1) under the new
 // setting, for that weight has been learnt; of a rare one the old z, for it is hardly more than the
 // sum of the gradients, and the new setting would have made its weight of them. Measured beside the
-// same weight for all features: docs/tuning.md.
+// same weight for all features: docs/tuning.md. Where z began as a weight (SetStateToWeight) it is
+// no sum of gradients, and another setting would multiply that weight: then, same_weights.
 void KeepLanes(LaneSettings before, LaneSettings after, absl::Span<const LaneOrigin> origins,
                std::size_t entries, float* state);
 

@@ -328,7 +328,9 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   callbacks.on_tick = options_.on_tick;
   callbacks.on_plan = [this](const SchedulerMachine::Options& plan) {
     if (!job_.config.model.tune) return;
-    race_.emplace(LaneRace::OptionsOf(plan.plan, static_cast<std::uint32_t>(plan.chunks.size())));
+    LaneRace::Options race = LaneRace::OptionsOf(plan.plan, static_cast<std::uint32_t>(plan.chunks.size()));
+    race.warm_start = !job_.config.model.warm_start.empty();
+    race_.emplace(race);
     racing_ = true;
   };
   if (hands_over_) callbacks.hand_over = [this] { return stop_.load(); };

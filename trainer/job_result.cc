@@ -102,6 +102,9 @@ std::string PassesText(const JobResult& r, const std::string& bundle_dir) {
   if (r.tuning) {
     absl::StrAppendFormat(&text, "tuned; as a job file: %s/%s\nmodel: {type: lr, optimizer: %s}\n", bundle_dir, kTunedJobName,
                           r.tuning->optimizer_yaml);
+    if (r.tuning->all_rows_passes && r.complete) {
+      text += "the validation rows have been learnt too, after they had chosen; their figures are of the model before\n";
+    }
   }
   if (!r.complete) text += "stopped before the end of the data: the model is what was learnt so far\n";
   return text;

@@ -41,6 +41,7 @@ struct TuningResult {
   std::string trace_json;      // tuning.json of the bundle
   std::string job_yaml;        // tuned_job.yaml of the bundle: the job with that setting, without tuning
   std::string setting_text;    // trees: the chosen setting, for people
+  std::optional<int> all_rows_passes;  // lr: of job_yaml, which has the validation rows among those to learn
 };
 
 struct JobResult {

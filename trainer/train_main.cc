@@ -23,11 +23,13 @@
 #include "trainer/cluster_trainer.h"
 #include "trainer/control/job_control.h"
 #include "trainer/embedded/embedded_trainer.h"
+#include "trainer/embedded/tuned_trainer.h"
 #include "trainer/exit_code.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/job_plan.h"
 #include "trainer/progress/progress_reporter.h"
 #include "trainer/render/kubernetes.h"
+#include "trainer/search/job_search.h"
 #include "trainer/trainer.h"
 
 DEFINE_string(config, "", "job file (YAML)");
@@ -194,10 +196,35 @@ absl::StatusOr<std::unique_ptr<JobControl>> StartControl(const PreparedJob& job,
   return control;
 }
 
+int Search(const LoadedJob& job, const SearchSpace& space) {
+  ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
+  JobSearch::Options options{.flags = {}, .reporter = &reporter, .stop = &stop_requested};
+  if (!FLAGS_local.empty()) options.flags.push_back("--local=" + FLAGS_local);
+  if (!FLAGS_http.empty()) options.flags.push_back("--http=" + FLAGS_http);
+  const absl::StatusOr<JobSearch::Result> result = JobSearch::Run(job, space, options);
+  if (absl::IsFailedPrecondition(result.status())) return Fail(result.status(), ExitCode::kConfiguration);
+  if (!result.ok()) return Fail(result.status(), ExitCodeOf(result.status()));
+  std::cout << result->text;
+  return result->complete ? 0 : static_cast<int>(ExitCode::kTerminated);
+}
+
 int Train(const std::vector<std::string>& overrides) {
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<LoadedJob> loaded = LoadJob(FLAGS_config, overrides);
   if (!loaded.ok()) return Fail(loaded.status(), ExitCode::kConfiguration);
+  if (loaded->config.tune && loaded->config.tune->search) {
+    if (!(FLAGS_listen.empty() && FLAGS_render.empty() && FLAGS_deployments.empty())) {
+      return Fail(absl::InvalidArgumentError(
+                      "tune.search starts what its trials need itself: remove --listen, --deployments and --render"),
+                  ExitCode::kConfiguration);
+    }
+    const absl::StatusOr<SearchSpace> space = SearchSpace::Make(*loaded);
+    if (!space.ok()) return Fail(space.status(), ExitCode::kConfiguration);
+    if (!FLAGS_dry_run) return Search(*loaded, *space);
+    std::cout << JobSearch::Describe(*space, loaded->config.output.dir) << "\nthe first trial:\n";
+    loaded = space->JobOf(SearchSpace::Point(static_cast<std::size_t>(space->keys()), 0));
+    if (!loaded.ok()) return Fail(loaded.status(), ExitCode::kConfiguration);
+  }
   if (!FLAGS_render.empty()) {  // the data need not be here
     const absl::StatusOr<std::string> text =
         RenderKubernetes(loaded->config, {.job_yaml = loaded->effective_yaml, .owner_uid = FLAGS_owner_uid});
@@ -242,6 +269,8 @@ int Train(const std::vector<std::string>& overrides) {
     trainer = std::make_unique<GbdtTrainer>(&*job, std::move(nodes), &reporter, &stop_requested);
   } else if (cluster->has_value()) {
     trainer = std::make_unique<ClusterTrainer>(&*job, **std::move(cluster), &reporter, &stop_requested);
+  } else if (job->config.model.tune) {
+    trainer = std::make_unique<TunedTrainer>(&*job, &reporter, &stop_requested);
   } else {
     trainer = std::make_unique<EmbeddedTrainer>(&*job, &reporter, &stop_requested);
   }

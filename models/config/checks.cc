@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "models/config/model_keys.h"
 
 namespace ps {
 namespace {
@@ -21,6 +22,8 @@ class JobChecker {
       : config_(config), given_(given), errors_(errors) {}
 
   void Check() {
+    // A search is no job, but several, which are checked one by one (search_space.h).
+    if (config_.tune && config_.tune->search) return;
     CheckParts();
     CheckFormatKeys();
     CheckColumnNames();
@@ -265,8 +268,7 @@ class JobChecker {
       if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
       return;
     }
-    for (const char* key : {"model.optimizer", "model.bias", "model.min_count", "train.passes",
-                            "train.batch_rows", "train.staleness", "train.row_cache", "train.chunks_per_round", "cluster.scale", "cluster.state", "cluster.values", "cluster.slot_bits", "checkpoint"}) {
+    for (const std::string& key : LinearModelKeys()) {
       if (IsGiven(key)) Add(key, "not for model.type gbdt");
     }
     if (IsGiven("model.tune")) Add("model.tune", "only for model.type lr; trees are tuned by the section tune, as in tune: {budget: 15m}");

@@ -36,6 +36,7 @@ struct DataPart {
 struct SplitConfig {  // by: ratio. A row's part is decided by a hash of (seed, file, offset).
   double valid = 0;
   double test = 0;
+  int valid_fold = 0;  // which part of that size; no key of a file: tuning judges by several
   bool operator==(const SplitConfig&) const = default;
 };
 
@@ -106,6 +107,7 @@ struct GbdtConfig {
 struct ModelConfig {
   std::string type = "lr";  // or gbdt
   bool tune = false;         // the optimiser's settings are found while training
+  bool tune_all_rows = true;  // and then validation rows are learnt too, where they chose
   OptimizerConfig optimizer;  // unless tuned
   GbdtConfig gbdt;
   bool bias = true;
@@ -179,9 +181,24 @@ struct KubernetesConfig {  // for --render kubernetes
   bool operator==(const KubernetesConfig&) const = default;
 };
 
-struct TuneConfig {  // of trees; one of the two
+struct VariedKey {
+  std::string key;                  // dotted
+  std::vector<std::string> values;  // as YAML
+  bool operator==(const VariedKey&) const = default;
+};
+
+struct SearchConfig {  // of whole jobs; budget, trials or both
+  std::vector<VariedKey> vary;
+  int trials = 0;
+  double budget_seconds = 0;
+  std::string metric;  // log_loss, auc, rmse; empty: log_loss, or rmse of numbers
+  bool operator==(const SearchConfig&) const = default;
+};
+
+struct TuneConfig {  // of trees, one of the first two; of any job, search
   double budget_seconds = 0;
   int trainings = 0;
+  std::optional<SearchConfig> search;
   bool operator==(const TuneConfig&) const = default;
 };
 

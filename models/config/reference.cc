@@ -36,7 +36,7 @@ struct Section {
 // A row belongs to the last section whose prefix it has.
 constexpr Section kSections[] = {
     {"", "The job"},       {"data.", "data"},   {"features[].", "features (a list)"},
-    {"model.", "model"},   {"model.gbdt.", "model.gbdt (for type: gbdt)"}, {"tune", "tune (for type: gbdt)"}, {"train.", "train"}, {"cluster.", "cluster (left out: embedded)"},
+    {"model.", "model"},   {"model.gbdt.", "model.gbdt (for type: gbdt)"}, {"tune", "tune"}, {"train.", "train"}, {"cluster.", "cluster (left out: embedded)"},
     {"output.", "output"},
 };
 
@@ -68,6 +68,8 @@ std::string TypeName(ValueType type) {
       return "column";
     case ValueType::kColumnList:
       return "list of columns";
+    case ValueType::kChoices:
+      return "keys, each with a list of values";
     case ValueType::kSection:
       return "section";
   }

@@ -141,6 +141,10 @@ std::vector<SchemaRow> ModelRows() {
        [](JobConfig* c, const V& v) { c->model.tune = v.integer == 1; },
        {},
        {{"none", 0}, {"auto", 1}}},
+      {"model.tune_all_rows", ValueType::kFlag, "true",
+       "With tune: auto and several passes in one process, where the validation rows choose: in the end all rows are "
+       "learnt with what they chose, they too.",
+       [](JobConfig* c, const V& v) { c->model.tune_all_rows = v.flag; }},
       {"model.optimizer.type",
        ValueType::kWord,
        "ftrl",

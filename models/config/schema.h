@@ -24,6 +24,7 @@ enum class ValueType {
   kTextList,    // a list of texts; a single text is a list of one
   kColumn,      // a name, or a position from 0
   kColumnList,  // a list of columns
+  kChoices,     // a map of dotted keys to lists of values
   kSection,     // a map whose presence means something even when it is empty
 };
 
@@ -35,6 +36,7 @@ struct Value {
   bool flag = false;
   std::vector<std::string> texts;
   std::vector<ColumnRef> columns;  // kColumn: exactly one
+  std::vector<VariedKey> choices;
 
   bool operator==(const Value&) const = default;
 };

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "models/config/load.h"
 #include "models/config/yaml_tree.h"
 #include "ps/base/status_macros.h"
@@ -41,10 +43,28 @@ absl::StatusOr<std::string> TunedTreesYaml(const std::string& job_yaml, const Gb
   return EffectiveYaml(WriteYaml(root), "job.yaml", settings);
 }
 
-absl::StatusOr<std::string> TunedLrYaml(const std::string& job_yaml, const std::string& optimizer_yaml) {
+absl::StatusOr<std::string> TunedLrYaml(const std::string& job_yaml, const std::string& optimizer_yaml,
+                                        std::optional<int> passes) {
   PS_ASSIGN_OR_RETURN(YamlNode root, ParseYaml(job_yaml, "job.yaml"));
   Remove("tune", root.Find("model"));
-  return EffectiveYaml(WriteYaml(root), "job.yaml", {absl::StrCat("model.optimizer=", optimizer_yaml)});
+  Remove("tune_all_rows", root.Find("model"));
+  Overrides settings = {absl::StrCat("model.optimizer=", optimizer_yaml)};
+  if (passes) {
+    YamlNode& data = *root.Find("data");
+    std::vector<std::string> files;
+    for (const char* part : {"train", "valid"}) {
+      const YamlNode* const section = data.Find(part);
+      const YamlNode* const names = section == nullptr ? nullptr : section->Find("files");
+      if (names != nullptr && names->kind == YamlNode::Kind::kScalar) files.push_back(WriteScalar(*names));
+      for (std::size_t i = 0; names != nullptr && i < names->items.size(); ++i) files.push_back(WriteScalar(names->items[i]));
+    }
+    Remove("valid", &data);
+    Remove("valid", data.Find("split"));
+    Remove("early_stopping", root.Find("train"));
+    settings.push_back(absl::StrCat("train.passes=", *passes));
+    settings.push_back(absl::StrCat("data.train.files=[", absl::StrJoin(files, ", "), "]"));
+  }
+  return EffectiveYaml(WriteYaml(root), "job.yaml", settings);
 }
 
 }  // namespace ps

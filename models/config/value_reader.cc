@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -53,6 +54,8 @@ class ValueReader {
         return ReadColumn(node, &value->columns.emplace_back());
       case ValueType::kColumnList:
         return ReadColumnList(node, &value->columns);
+      case ValueType::kChoices:
+        return ReadChoices(node, &value->choices);
       case ValueType::kSection:
         return node.kind == YamlNode::Kind::kMap || node.kind == YamlNode::Kind::kNull ||
                Expected(node, "a section");
@@ -191,6 +194,27 @@ class ValueReader {
     bool ok = true;
     for (const YamlNode& item : node.items) {
       ok = ReadColumn(item, &columns->emplace_back()) && ok;
+    }
+    return ok;
+  }
+
+  bool ReadChoices(const YamlNode& node, std::vector<VariedKey>* choices) {
+    if (node.kind != YamlNode::Kind::kMap) return Expected(node, "keys, each with a list of values");
+    bool ok = true;
+    std::set<std::string> seen;
+    for (const YamlEntry& entry : node.entries) {
+      const std::string shown = absl::StrCat(path_, ", ", entry.key);
+      if (!seen.insert(entry.key).second) {
+        errors_->Add(entry.place, absl::StrCat(shown, ": given twice"));
+        ok = false;
+      }
+      if (entry.value.kind != YamlNode::Kind::kSequence || entry.value.items.empty()) {
+        errors_->Add(entry.place, absl::StrCat(shown, ": expected a list of values, got ", Shown(entry.value)));
+        ok = false;
+      }
+      VariedKey& varied = choices->emplace_back();
+      varied.key = entry.key;
+      for (const YamlNode& item : entry.value.items) varied.values.push_back(WriteFlow(item));
     }
     return ok;
   }

@@ -49,6 +49,9 @@ absl::StatusOr<YamlNode> ParseYaml(const std::string& text, const std::string& n
 // places. The node must be a map or a sequence.
 std::string WriteYaml(const YamlNode& node);
 
+// The same on one line; any node.
+std::string WriteFlow(const YamlNode& node);
+
 // One scalar as it has to be written so that it reads back the same.
 std::string WriteScalar(const YamlNode& scalar);
 

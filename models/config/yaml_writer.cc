@@ -39,7 +39,9 @@ bool IsFlat(const YamlNode& node) {
   return true;
 }
 
-std::string WriteInline(const YamlNode& node) {
+}  // namespace
+
+std::string WriteFlow(const YamlNode& node) {
   switch (node.kind) {
     case YamlNode::Kind::kNull:
       return "null";
@@ -48,7 +50,7 @@ std::string WriteInline(const YamlNode& node) {
     case YamlNode::Kind::kSequence: {
       std::string text = "[";
       for (const YamlNode& item : node.items) {
-        absl::StrAppend(&text, text.size() > 1 ? ", " : "", WriteInline(item));
+        absl::StrAppend(&text, text.size() > 1 ? ", " : "", WriteFlow(item));
       }
       return text + "]";
     }
@@ -57,7 +59,7 @@ std::string WriteInline(const YamlNode& node) {
       for (const YamlEntry& entry : node.entries) {
         absl::StrAppend(&text, text.size() > 1 ? ", " : "",
                         IsPlainSafe(entry.key) ? entry.key : Quote(entry.key), ": ",
-                        WriteInline(entry.value));
+                        WriteFlow(entry.value));
       }
       return text + "}";
     }
@@ -65,10 +67,12 @@ std::string WriteInline(const YamlNode& node) {
   return "";
 }
 
+namespace {
+
 void WriteBlock(const YamlNode& node, int indent, std::string* out) {
   const std::string margin(static_cast<std::size_t>(indent), ' ');
   for (const YamlNode& item : node.items) {
-    absl::StrAppend(out, margin, "- ", WriteInline(item), "\n");
+    absl::StrAppend(out, margin, "- ", WriteFlow(item), "\n");
   }
   for (const YamlEntry& entry : node.entries) {
     const YamlNode& value = entry.value;
@@ -79,7 +83,7 @@ void WriteBlock(const YamlNode& node, int indent, std::string* out) {
       absl::StrAppend(out, margin, key, ":\n");
       WriteBlock(value, indent + 2, out);
     } else {
-      absl::StrAppend(out, margin, key, ": ", WriteInline(value), "\n");
+      absl::StrAppend(out, margin, key, ": ", WriteFlow(value), "\n");
     }
   }
 }

@@ -18,13 +18,18 @@ void Append(const std::vector<T>& in, std::size_t begin, std::size_t end, std::v
 }  // namespace
 
 RowSplit::RowSplit(std::uint64_t seed, const SplitConfig& split, double keep_negatives)
-    : seed_(seed), valid_(split.valid), test_(split.test), keep_negatives_(keep_negatives) {}
+    : seed_(seed),
+      valid_(split.valid),
+      test_(split.test),
+      valid_begin_(test_ + split.valid_fold * valid_),
+      valid_end_(test_ + (split.valid_fold + 1) * valid_),
+      keep_negatives_(keep_negatives) {}
 
 Part RowSplit::PartOf(RowIdentity row, float label) const {
   const std::uint64_t hash = Mix64(Mix64(Mix64(seed_) + row.file) + row.offset);
   const double where = UnitInterval(hash);
   if (where < test_) return Part::kTest;
-  if (where < test_ + valid_) return Part::kValid;
+  if (where >= valid_begin_ && where < valid_end_) return Part::kValid;
   if (label > 0 || keep_negatives_ >= 1) return Part::kTrain;
   // A second hash: whether a row is kept must not depend on how near it is to a part's border.
   return UnitInterval(Mix64(hash)) < keep_negatives_ ? Part::kTrain : Part::kDropped;

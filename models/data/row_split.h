@@ -19,7 +19,7 @@ struct RowIdentity {
 
 class RowSplit {
  public:
-  // Fractions are in [0, 1] and valid + test is at most 1. keep_negatives r: a negative row of the
+  // Fractions are in [0, 1] and valid + test is at most 1, also for the last fold of valid: folds do not overlap. keep_negatives r: a negative row of the
   // train part is kept with probability r and dropped otherwise; valid and test stay as they are.
   RowSplit(std::uint64_t seed, const SplitConfig& split, double keep_negatives);
 
@@ -36,6 +36,7 @@ class RowSplit {
   const std::uint64_t seed_;
   const double valid_;
   const double test_;
+  const double valid_begin_, valid_end_;
   const double keep_negatives_;
 };
 

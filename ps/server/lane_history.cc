@@ -44,7 +44,7 @@ absl::Status LaneHistory::Set(const google::protobuf::RepeatedPtrField<wire::Lan
     Step step;
     for (int k = 0; k < change.lanes_size(); ++k) {
       step.settings.push_back(SettingOf(change.lanes(k), type));
-      step.origins.push_back({static_cast<int>(change.from(k)), change.reborn(k)});
+      step.origins.push_back({static_cast<int>(change.from(k)), change.reborn(k), change.same_weights()});
     }
     width = lanes;
     steps.push_back(std::move(step));

@@ -105,6 +105,28 @@ TEST(RowSplitTest, SeedAndFileMatterLabelDoesNotForValidAndTest) {
   EXPECT_NEAR(same_file, 1000, 150);
 }
 
+TEST(RowSplitTest, FoldsPartTheRowsThatAreNoTest) {
+  const int folds = 4;
+  std::vector<RowSplit> splits;
+  for (int fold = 0; fold < folds; ++fold) splits.emplace_back(7, SplitConfig{.valid = 0.2, .test = 0.2, .valid_fold = fold}, 1);
+  const RowSplit all(7, SplitConfig{.test = 0.2}, 1);
+  std::vector<int> sizes(folds);
+  for (std::uint64_t offset = 0; offset < 20'000; ++offset) {
+    const RowIdentity row{1, offset};
+    int valid = 0, test = 0;
+    for (int fold = 0; fold < folds; ++fold) {
+      const Part part = splits[fold].PartOf(row, 0);
+      valid += part == Part::kValid;
+      test += part == Part::kTest;
+      sizes[fold] += part == Part::kValid;
+    }
+    const bool is_test = all.PartOf(row, 0) == Part::kTest;
+    ASSERT_EQ(test, is_test ? folds : 0);
+    ASSERT_EQ(valid, is_test ? 0 : 1);
+  }
+  for (const int size : sizes) EXPECT_NEAR(size, 4000, 300);
+}
+
 TEST(RowSplitTest, NothingToSplit) {
   const RowSplit split(9, {}, 1.0);
   EXPECT_FALSE(split.splits());

@@ -89,6 +89,45 @@ TEST_F(TuningTest, SeveralPassesAreJudgedOnValidationRows) {
   EXPECT_EQ(traces[0], traces[1]);
 }
 
+TEST_F(TuningTest, AllRowsAreLearntWithWhatTheFoldsOfValidationRowsChose) {
+  const std::vector<std::string> several = {"--set", "train.passes=6", "--set", "train.early_stopping={patience: 2}"};
+  const Finished run = Train(several);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("fold 2 of 5"), HasSubstr("fold 5 of 5"), HasSubstr("now on all rows")));
+  EXPECT_THAT(run.out, HasSubstr("the validation rows have been learnt too"));
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  const std::optional<JsonValue> trace = JsonReader::Read(ReadText(place_ / "out/tuning.json"));
+  ASSERT_TRUE(trace);
+  EXPECT_EQ(trace->members.at("folds").number, 5);
+  const JsonValue& best = trace->members.at("candidates").items.at(0);
+  EXPECT_EQ(best.members.at("lane").number, trace->members.at("chosen").number);
+  EXPECT_EQ(best.members.at("pass").number, NumberAt(metrics, "passes"));
+  EXPECT_NEAR(NumberAt(metrics, "rows_learnt") / NumberAt(metrics, "passes"), 27000, 500) << "train and validation rows";
+  // The job file that is left has no validation rows, the same test rows, and trains the same model.
+  const std::string weights = ReadText(place_ / "out/weights.bin");
+  WriteText(place_ / "tuned.yaml", ReadText(place_ / "out/tuned_job.yaml"));
+  ASSERT_EQ(RunProgram("ps_train", {"--config", "tuned.yaml", "--set", "output.dir=again"}, place_.path()).exit_code, 0);
+  EXPECT_TRUE(ReadText(place_ / "again/weights.bin") == weights);
+  EXPECT_EQ(NumberAt(MetricsOf(place_ / "again"), "test.logloss"), NumberAt(metrics, "test.logloss"));
+  // Without them.
+  std::vector<std::string> kept = several;
+  kept.insert(kept.end(), {"--set", "model.tune_all_rows=false"});
+  const Finished held = Train(kept);
+  ASSERT_EQ(held.exit_code, 0);
+  EXPECT_THAT(held.err, testing::Not(HasSubstr("fold ")));
+  EXPECT_LT(NumberAt(MetricsOf(place_ / "out"), "rows_learnt") / NumberAt(MetricsOf(place_ / "out"), "passes"), 25000);
+  // Validation rows in a file of their own are one fold.
+  Generate(place_.path(), "valid.svm", "libsvm", 3000, 90000);
+  std::vector<std::string> files = several;
+  files.insert(files.end(), {"--set", "data.split={by: ratio, test: 0.1}", "--set", "data.valid.files=valid.svm"});
+  const Finished filed = Train(files);
+  ASSERT_EQ(filed.exit_code, 0) << filed.err;
+  EXPECT_THAT(filed.err, testing::Not(HasSubstr("fold ")));
+  EXPECT_THAT(ReadText(place_ / "out/tuned_job.yaml"), HasSubstr("files: [train.svm, valid.svm]"));
+  const JsonValue both = MetricsOf(place_ / "out");
+  EXPECT_NEAR(NumberAt(both, "rows_learnt") / NumberAt(both, "passes"), 30000, 500);
+}
+
 TEST_F(TuningTest, CompressedRowsEndInAboutTheSameModel) {
   ASSERT_EQ(Train({}).exit_code, 0);
   const double plain = NumberAt(MetricsOf(place_ / "out"), "test.logloss");
@@ -99,6 +138,25 @@ TEST_F(TuningTest, CompressedRowsEndInAboutTheSameModel) {
   const std::string trace = ReadText(place_ / "out/tuning.json");
   ASSERT_EQ(Train({"--set", file, "--set", "train.threads=3"}).exit_code, 0);
   EXPECT_EQ(ReadText(place_ / "out/tuning.json"), trace);
+}
+
+TEST_F(TuningTest, AWarmStartIsNotMadeWorse) {
+  Generate(place_.path(), "test.svm", "libsvm", 20000, 500000);
+  Generate(place_.path(), "more.svm", "libsvm", 30000, 30000);
+  const std::string test = "data.test.files=[test.svm]";
+  ASSERT_EQ(Train({"--set", "data.split={}", "--set", test, "--set", "output.dir=start"}).exit_code, 0);
+  const double start = NumberAt(MetricsOf(place_ / "start"), "test.logloss");
+  // Rows that it has learnt, of which much that is predicted says nothing, and rows that it has not.
+  for (const char* rows : {"train.svm", "more.svm"}) {
+    const std::string train = std::string("data.train.files=[") + rows + "]";
+    for (const bool cluster : {false, true}) {
+      std::vector<std::string> how = {"--set", "data.split={}", "--set", test, "--set", train, "--set", "model.warm_start=start"};
+      if (cluster) how.insert(how.end(), {"--local", "1x1", "--set", "train.staleness=0"});
+      ASSERT_EQ(Train(how).exit_code, 0);
+      const double warm = NumberAt(MetricsOf(place_ / "out"), "test.logloss");
+      EXPECT_LT(warm, rows == std::string("more.svm") ? start : 1.003 * start) << rows << (cluster ? ", cluster" : "");
+    }
+  }
 }
 
 TEST_F(TuningTest, WhenEverySettingDivergesTheJobSaysWhatToLookAt) {

@@ -172,6 +172,36 @@ TEST_P(LaneLearner,
   }
 }
 
+TEST_P(LaneLearner, ALaneRebornWithItsWeightsHasThemWhateverChanges) {
+  const int lanes = GetParam();
+  std::mt19937 random(11);
+  const std::vector<OptimizerParams> settings = RandomSettings(lanes, &random), after = RandomSettings(lanes, &random);
+  std::vector<LaneOrigin> origins;
+  for (int k = 0; k < lanes; ++k) origins.push_back({lanes - 1 - k, true, true});
+  // Weights to start from, half of which have learnt something since.
+  constexpr int kEntries = 40;
+  std::vector<float> state(kEntries * 2 * lanes);
+  for (int i = 0; i < kEntries; ++i) {
+    for (int k = 0; k < lanes; ++k) {
+      float one[2];
+      SetStateToWeight(settings[k], 0.1f * static_cast<float>(i - 20), one);
+      if (i % 2 == 1) ApplyFtrl(settings[k], 0.3f, 0.2f, one);
+      state[i * 2 * lanes + k] = one[0];
+      state[i * 2 * lanes + lanes + k] = one[1];
+    }
+  }
+  const std::vector<float> before = state;
+  KeepLanes(settings, after, origins, kEntries, state.data());
+  for (int k = 0; k < lanes; ++k) {
+    const std::vector<float> parent = StateOfLane(before, lanes, origins[k].from), child = StateOfLane(state, lanes, k);
+    for (int i = 0; i < kEntries; ++i) {
+      const float weight = WeightOf(settings[origins[k].from], &parent[2 * i]);
+      ASSERT_EQ(child[2 * i + 1], parent[2 * i + 1]);
+      EXPECT_NEAR(WeightOf(after[k], &child[2 * i]), weight, 1e-4f * std::fabs(weight) + 1e-5f) << "entry " << i;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Lanes, LaneLearner, ::testing::Values(1, 2, 4, 8, 16));
 
 TEST(LaneLosses, AreTheLogLossInBothVersions) {

@@ -147,6 +147,26 @@ TEST(Tuner, FewRowsKeepTheLanesAndTheElderIsChosenWithoutEvidence) {
   EXPECT_EQ(tuner.lanes(), 1);
 }
 
+TEST(Tuner, ChallengersKeepTheWeightsThatAWarmStartGave) {
+  for (const bool warm_start : {false, true}) {
+    Tuner tuner(false, kMostLanes, warm_start);
+    Rows data;
+    int reborn = 0;
+    for (int block = 0; block < 40; ++block) {
+      data.Next(tuner.Settings(), 512, Distance);
+      tuner.Observe(data.margins, data.labels, {});
+      if (!tuner.IsDue()) continue;
+      const auto change = tuner.Decide(1e5, 1000);
+      if (!change) continue;
+      for (const LaneOrigin& origin : change->origins) {
+        reborn += origin.reborn;
+        if (origin.reborn) EXPECT_EQ(origin.same_weights, warm_start);
+      }
+    }
+    EXPECT_GT(reborn, 0);
+  }
+}
+
 TEST(Tuner, ALaneThatDivergesIsReplaced) {
   const auto distance = [](const OptimizerParams& setting) {
     return setting.alpha > 0.5f ? std::nan("") : Distance(setting);

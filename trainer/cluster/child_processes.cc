@@ -1,6 +1,7 @@
 #include "trainer/cluster/child_processes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,9 +15,19 @@
 
 namespace ps {
 
+namespace {
+
+// Async-signal-safe. False: the file cannot be made.
+bool SendTo(const char* path, int descriptor) {
+  const int file = ::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  return file >= 0 && ::dup2(file, descriptor) == descriptor;
+}
+
+}  // namespace
+
 ChildProcesses::~ChildProcesses() { Finish(0); }
 
-absl::Status ChildProcesses::Start(const std::vector<std::string>& argv) {
+absl::Status ChildProcesses::Start(const std::vector<std::string>& argv, const Output& output) {
   std::vector<char*> arguments;
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
@@ -37,6 +48,8 @@ absl::Status ChildProcesses::Start(const std::vector<std::string>& argv) {
     ::signal(SIGTERM, SIG_IGN);
     ::signal(SIGINT, SIG_IGN);
     if (::getppid() != parent) ::_exit(75);
+    if (!output.out.empty() && !SendTo(output.out.c_str(), STDOUT_FILENO)) ::_exit(126);
+    if (!output.err.empty() && !SendTo(output.err.c_str(), STDERR_FILENO)) ::_exit(126);
     ::execv(arguments[0], arguments.data());
     ::_exit(127);
   }
@@ -51,7 +64,7 @@ std::vector<ChildProcesses::Ended> ChildProcesses::Reap() {
     if (::waitpid(child.pid, &state, WNOHANG) != child.pid) return false;
     const bool killed = WIFSIGNALED(state);
     const int number = killed ? WTERMSIG(state) : WEXITSTATUS(state);
-    ended.push_back({child.pid, child.program, !killed && number == 0,
+    ended.push_back({child.pid, child.program, !killed && number == 0, killed ? -1 : number,
                      absl::StrCat(child.program.substr(child.program.rfind('/') + 1), " (pid ",
                                   child.pid, killed ? ") was killed by signal " : ") ended with exit code ",
                                   number)});
@@ -66,6 +79,10 @@ std::vector<pid_t> ChildProcesses::Running(const std::string& program) const {
     if (child.program == program) pids.push_back(child.pid);
   }
   return pids;
+}
+
+void ChildProcesses::SignalAll(int signal) const {
+  for (const Child& child : children_) ::kill(child.pid, signal);
 }
 
 void ChildProcesses::Finish(double seconds) {

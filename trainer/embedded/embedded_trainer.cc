@@ -45,7 +45,8 @@ bool HasValidation(const DataConfig& data) { return data.valid.set() || data.spl
 // Null: the job gives the optimiser's settings.
 std::unique_ptr<Tuner> MakeTuner(const JobConfig& config) {
   if (!config.model.tune) return nullptr;
-  return std::make_unique<Tuner>(config.train.passes > 1 && HasValidation(config.data));
+  return std::make_unique<Tuner>(config.train.passes > 1 && HasValidation(config.data), kMostLanes,
+                                 !config.model.warm_start.empty());
 }
 
 }  // namespace
@@ -69,6 +70,7 @@ class EmbeddedTrainer::Run {
 
   absl::StatusOr<JobResult> Train();
   absl::Status Export(BundleWriter* writer, BundleInfo* info);
+  const TuningTrace& trace() const { return tuner_->trace(); }
 
  private:
   std::string CacheDir() const {
@@ -298,7 +300,12 @@ absl::Status EmbeddedTrainer::Run::ChooseModel() {
   }
   if (!tuner_) return absl::OkStatus();
   TuningResult tuning{SettingYaml(model_.lanes()[0]), tuner_->trace().ToJson()};
-  PS_ASSIGN_OR_RETURN(tuning.job_yaml, TunedLrYaml(job_.effective_yaml, tuning.optimizer_yaml));
+  // Validation rows that have chosen can be learnt.
+  if (!tuner_->deciding() && job_.config.model.tune_all_rows) {
+    tuning.all_rows_passes = result_.best_pass > 0 ? result_.best_pass : result_.passes;
+  }
+  PS_ASSIGN_OR_RETURN(tuning.job_yaml,
+                      TunedLrYaml(job_.effective_yaml, tuning.optimizer_yaml, tuning.all_rows_passes));
   result_.tuning = std::move(tuning);
   return absl::OkStatus();
 }
@@ -347,7 +354,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
 }
 
 absl::Status EmbeddedTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
-  if (tuner_) info->optimizer = OptimizerText(ConfigOf(model_.lanes()[0]));
+  info->optimizer = OptimizerText(ConfigOf(model_.lanes()[0]));
   info->bias = model_.bias();
   info->margin_offset = MarginOffset(job_.config.data);
   info->rows_learnt = result_.rows_learnt;
@@ -360,6 +367,7 @@ EmbeddedTrainer::EmbeddedTrainer(const PreparedJob* job, ProgressReporter* repor
     : run_(std::make_unique<Run>(job, reporter, stop)) {}
 EmbeddedTrainer::~EmbeddedTrainer() = default;
 absl::StatusOr<JobResult> EmbeddedTrainer::Train() { return run_->Train(); }
+const TuningTrace& EmbeddedTrainer::trace() const { return run_->trace(); }
 absl::Status EmbeddedTrainer::Export(BundleWriter* writer, BundleInfo* info) {
   return run_->Export(writer, info);
 }

@@ -11,6 +11,7 @@
 #include "trainer/prepared_job.h"
 #include "trainer/progress/progress_reporter.h"
 #include "trainer/trainer.h"
+#include "trainer/tuning/tuning_trace.h"
 
 namespace ps {
 
@@ -22,6 +23,8 @@ class EmbeddedTrainer : public Trainer {
 
   absl::StatusOr<JobResult> Train() override;
   absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
+  // After Train of a tuned job.
+  const TuningTrace& trace() const;
 
  private:
   class Run;

@@ -26,7 +26,7 @@ LaneRace::Options LaneRace::OptionsOf(const wire::Plan& plan, std::uint32_t chun
           .chunk_rows = kBatchesAChunk * std::max(1u, plan.batch_rows())};
 }
 
-LaneRace::LaneRace(const Options& options) : options_(options), tuner_(/*later_passes=*/false, options.lanes) {}
+LaneRace::LaneRace(const Options& options) : options_(options), tuner_(/*later_passes=*/false, options.lanes, options.warm_start) {}
 
 void LaneRace::OnLanes(const LearntLanes& rows) {
   if (over_ || rows.pass != 0) return;
@@ -108,6 +108,7 @@ std::string LaneRace::Save() const {
     for (const LaneOrigin& origin : changes_[i].origins) {
       change.add_from(static_cast<std::uint32_t>(origin.from));
       change.add_reborn(origin.reborn);
+      change.set_same_weights(origin.same_weights);
     }
   }
   if (looked_.has_value()) {
@@ -136,7 +137,7 @@ absl::Status LaneRace::Load(const std::string& bytes) {
     for (int k = 0; k < saved.settings_size(); ++k) {
       if (saved.from(k) >= static_cast<std::uint32_t>(lanes)) return damaged;
       change.settings.push_back(LoadSetting(saved.settings(k)));
-      change.origins.push_back({static_cast<int>(saved.from(k)), saved.reborn(k)});
+      change.origins.push_back({static_cast<int>(saved.from(k)), saved.reborn(k), saved.same_weights()});
     }
     lanes = saved.settings_size();
     changes_.push_back(std::move(change));

@@ -32,6 +32,7 @@ class LaneRace {
     std::uint32_t chunks = 0;        // of a pass
     std::uint32_t round_chunks = 1;  // lanes are looked at before a multiple of it
     double chunk_rows = 1;           // about
+    bool warm_start = false;
   };
   static Options OptionsOf(const wire::Plan& plan, std::uint32_t chunks);
   explicit LaneRace(const Options& options);

@@ -59,8 +59,9 @@ struct Tuner::Standing {
   LaneRecord::Gap gap;  // behind the leader
 };
 
-Tuner::Tuner(bool later_passes, int most_lanes)
+Tuner::Tuner(bool later_passes, int most_lanes, bool warm_start)
     : later_passes_(later_passes),
+      warm_start_(warm_start),
       record_(most_lanes, LaneRecord::Rows::kLaterWeighMore),
       next_look_(kFirstLook) {
   for (const OptimizerParams& setting : StartingSettings(later_passes, most_lanes)) {
@@ -143,7 +144,8 @@ Tuner::Change Tuner::Apply(Field next) {
 }
 
 void Tuner::NoteDecision(const std::vector<Standing>& standings) {
-  TuningTrace::Decision decision{rows_, pass_, pass_ > 1, {}};
+  // Validation rows judge a pass that is over: pass_ is the next one.
+  TuningTrace::Decision decision{rows_, std::max(1, pass_ - 1), pass_ > 1, {}};
   for (const Standing& one : standings) {
     decision.standings.push_back({lanes_[one.lane].number, one.loss, one.gap.mean, one.gap.error});
   }
@@ -195,7 +197,7 @@ Tuner::Field Tuner::NextField(const Verdict& verdict, const Rules& rules) {
     for (const OptimizerParams& setting : search_.Challengers(parent.setting, live, free, rows_)) {
       next.lanes.push_back(
           {NewLane(setting, parent.number), setting, false, parent.best_valid, parent.best_pass});
-      next.origins.push_back({lane, true});
+      next.origins.push_back({lane, true, warm_start_});
       live.push_back(setting);
     }
   }

@@ -29,7 +29,8 @@ namespace ps {
 class Tuner {
  public:
   // `later_passes`: lanes go on into them, judged on validation rows. `most_lanes`: that live at once.
-  explicit Tuner(bool later_passes, int most_lanes = kMostLanes);
+  // `warm_start`: lanes begin with the weights of a model, and challengers keep those of their parent.
+  explicit Tuner(bool later_passes, int most_lanes = kMostLanes, bool warm_start = false);
 
   // Settings of the lanes that live now, by lane.
   std::vector<OptimizerParams> Settings() const;
@@ -117,7 +118,7 @@ class Tuner {
 
   friend struct TunerAccess;  // tuner_state.h
 
-  const bool later_passes_;
+  const bool later_passes_, warm_start_;
   std::vector<Lane> lanes_;
   LaneRecord record_;
   LaneSearch search_;

@@ -44,8 +44,14 @@ std::string TuningTrace::ToJson() const {
             .Add("judged_on", decision.on_validation ? "validation" : "progressive")
             .Add("standings", standings));
   }
+  std::vector<JsonObject> candidate_rows;
+  for (const Candidate& one : candidates) {
+    candidate_rows.push_back(JsonObject().Add("lane", one.lane).Add("pass", one.pass).Add("loss", one.loss));
+  }
+  const std::string over_folds =
+      folds == 1 ? "" : absl::StrCat(",\n  \"folds\": ", folds, ",\n  \"candidates\": ", JsonLines(candidate_rows));
   return absl::StrCat(
-      "{\n  \"format\": \"hyperplane-tuning\",\n  \"version\": 1,\n  \"chosen\": ", chosen,
+      "{\n  \"format\": \"hyperplane-tuning\",\n  \"version\": 1,\n  \"chosen\": ", chosen, over_folds,
       ",\n  \"lanes\": ", JsonLines(lane_rows), ",\n  \"decisions\": ", JsonLines(decision_rows), "\n}\n");
 }
 

@@ -32,8 +32,17 @@ struct TuningTrace {
     std::vector<Standing> standings;  // the leader first
   };
 
+  // A lane after so many passes, over several folds of validation rows.
+  struct Candidate {
+    int lane = 0;  // its number
+    int pass = 0;
+    double loss = 0;  // nats a row, the mean of the folds
+  };
+
   std::vector<Lane> lanes;  // by number
   std::vector<Decision> decisions;
+  int folds = 1;                      // of validation rows; `decisions` are of the first
+  std::vector<Candidate> candidates;  // of several folds, the best first
   int chosen = -1;
 
   // The file: one object, lines for people to read too.

@@ -1,0 +1,30 @@
+#include "models/config/model_keys.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace ps {
+namespace {
+
+bool IsOrIsBelow(const std::string& path, const std::string& key) {
+  return path == key || absl::StartsWith(path, absl::StrCat(key, "."));
+}
+
+}  // namespace
+
+const std::vector<std::string>& LinearModelKeys() {
+  static const std::vector<std::string> keys = {
+      "model.optimizer", "model.tune_all_rows", "model.bias",    "model.min_count", "train.passes",   "train.batch_rows",  "train.staleness", "train.row_cache",
+      "train.chunks_per_round", "cluster.scale", "cluster.state",   "cluster.values", "cluster.slot_bits", "checkpoint"};
+  return keys;
+}
+
+bool KeyAppliesTo(const std::string& model_type, const std::string& path) {
+  const auto below = [&path](const std::string& key) { return IsOrIsBelow(path, key); };
+  if (model_type != "gbdt") return !below("model.gbdt") && !below("data.label.classes") && !below("tune");
+  return !below("model.tune") && std::none_of(LinearModelKeys().begin(), LinearModelKeys().end(), below);
+}
+
+}  // namespace ps

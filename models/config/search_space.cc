@@ -1,0 +1,199 @@
+#include "models/config/search_space.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "models/config/config_errors.h"
+#include "models/config/model_keys.h"
+#include "models/config/overrides.h"
+#include "models/config/schema.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+namespace {
+
+constexpr char kTypeKey[] = "model.type";
+constexpr std::size_t kLongestShown = 40;  // of a value
+constexpr std::size_t kMostValues = 1000;  // of all keys together
+
+void Remove(const std::string& path, YamlNode* node) {
+  const std::size_t dot = path.find('.');
+  if (dot != std::string::npos) {
+    if (YamlNode* below = node->Find(path.substr(0, dot))) Remove(path.substr(dot + 1), below);
+    return;
+  }
+  std::erase_if(node->entries, [&](const YamlEntry& entry) { return entry.key == path; });
+}
+
+bool IsEmpty(const YamlNode* node) { return node != nullptr && node->entries.empty() && node->items.empty(); }
+
+bool IsCross(const YamlNode& feature) {
+  const YamlNode* op = feature.Find("op");
+  return op != nullptr && op->text == "cross";
+}
+
+// What jobs of the type refuse.
+void RemoveWhatIsNotFor(const std::string& type, YamlNode* root) {
+  std::vector<std::string> keys = LinearModelKeys();
+  keys.insert(keys.end(), {"model.tune", "model.gbdt", "data.label.classes", "tune"});
+  for (const std::string& key : keys) {
+    if (!KeyAppliesTo(type, key)) Remove(key, root);
+  }
+  YamlNode* features = root->Find("features");
+  if (type == "gbdt" && features != nullptr) std::erase_if(features->items, IsCross);
+}
+
+// Why trials could not be compared where that key varies, or nothing.
+std::string WhyFixed(const std::string& key) {
+  static constexpr const char* kFixed[] = {"train.seed", "train.threads", "train.row_cache", "model.gbdt.objective"};
+  for (const char* fixed : kFixed) {
+    if (key == fixed) return "must be the same in all trials";
+  }
+  for (const char* below : {"features.", "model.", "train."}) {
+    if (absl::StartsWith(key, below)) return "";
+  }
+  for (const char* free : {"features", "data.missing", "data.keep_negatives"}) {
+    if (key == free) return "";
+  }
+  return "must be the same in all trials: features, keys of model and train, data.missing and data.keep_negatives may "
+         "vary";
+}
+
+}  // namespace
+
+absl::StatusOr<SearchSpace> SearchSpace::Make(const LoadedJob& job) {
+  PS_ASSIGN_OR_RETURN(YamlNode base, ParseYaml(job.effective_yaml, "job.yaml"));
+  Remove("tune.search", &base);
+  if (IsEmpty(base.Find("tune"))) Remove("tune", &base);
+  SearchSpace space(*job.config.tune->search, job.config.model.type, std::move(base));
+  const auto wrong = [](const char* what) { return absl::InvalidArgumentError(absl::StrCat("tune.search", what)); };
+  if (space.keys() == 0) return wrong(".vary: required: keys, each with the list of its values");
+  if (space.search_.trials == 0 && space.search_.budget_seconds == 0) {
+    return wrong(": give trials, as in trials: 20, or budget, as in budget: 15m, or both");
+  }
+  const JobConfig& config = job.config;
+  if (!config.data.valid.set() && config.data.split.valid == 0) {
+    return wrong(": needs validation rows: set data.valid.files or data.split.valid");
+  }
+  const std::string& metric = space.search_.metric;
+  const bool numbers = config.model.gbdt.objective == "squared", classes = config.model.gbdt.objective == "softmax";
+  if (numbers ? !metric.empty() && metric != "rmse" : metric == "rmse") {
+    return wrong(".metric: rmse is for model.gbdt.objective squared, and for that the only one");
+  }
+  if (classes && metric == "auc") return wrong(".metric: log_loss only with model.gbdt.objective softmax");
+  PS_RETURN_IF_ERROR(space.CheckKeys());
+  PS_RETURN_IF_ERROR(space.CheckValues());
+  return space;
+}
+
+absl::Status SearchSpace::CheckKeys() const {
+  std::vector<std::string> wrong;
+  std::size_t values = 0;
+  for (const VariedKey& varied : vary()) {
+    const auto add = [&](const std::string& what) { wrong.push_back(absl::StrCat(varied.key, ": ", what)); };
+    values += varied.values.size();
+    const bool known = FindSchemaRow(varied.key) != nullptr || IsSchemaSection(varied.key) ||
+                       IsSchemaSection(varied.key + "[]") || absl::StartsWith(varied.key, "features.");
+    if (!known) {
+      const std::string nearest = NearestKey(varied.key);
+      add(nearest.empty() ? "unknown key" : absl::StrCat("unknown key, did you mean ", nearest, "?"));
+    } else if (const std::string why = WhyFixed(varied.key); !why.empty()) {
+      add(why);
+    }
+    for (const VariedKey& other : vary()) {
+      if (absl::StartsWith(other.key, varied.key + ".")) add(absl::StrCat(other.key, " is a part of it: vary one of the two"));
+    }
+    if (std::set<std::string>(varied.values.begin(), varied.values.end()).size() < varied.values.size()) {
+      add("a value twice");
+    }
+  }
+  if (values > kMostValues) wrong.push_back(absl::StrCat("more than ", kMostValues, " values"));
+  if (wrong.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("tune.search.vary: ", absl::StrJoin(wrong, "\n  ")));
+}
+
+absl::Status SearchSpace::CheckValues() const {
+  const Point first(vary().size(), 0);
+  if (const auto job = JobOf(Canonical(first)); !job.ok()) return job.status();
+  std::vector<std::string> wrong;
+  const auto type = std::find_if(vary().begin(), vary().end(), [](const VariedKey& one) { return one.key == kTypeKey; });
+  for (int key = 0; key < keys(); ++key) {
+    for (int value = 0; value < values(key); ++value) {
+      Point point = first;
+      point[key] = value;
+      for (int i = 0; type != vary().end() && i < static_cast<int>(type->values.size()) && !Applies(key, point); ++i) {
+        point[type - vary().begin()] = i;
+      }
+      if (!Applies(key, point)) {
+        wrong.push_back(absl::StrCat("tune.search.vary: ", vary()[key].key, ": means nothing to model.type ", TypeOf(point)));
+        break;
+      }
+      if (const auto job = JobOf(point); !job.ok()) wrong.emplace_back(job.status().message());
+    }
+  }
+  if (wrong.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(wrong, "\n"));
+}
+
+double SearchSpace::points() const {
+  double product = 1;
+  for (const VariedKey& varied : vary()) product *= static_cast<double>(varied.values.size());
+  return product;
+}
+
+std::string SearchSpace::TypeOf(const Point& point) const {
+  for (int key = 0; key < keys(); ++key) {
+    if (vary()[key].key != kTypeKey) continue;
+    const std::string& type = vary()[key].values[point[key]];
+    return type == "gbdt" || type == "\"gbdt\"" ? "gbdt" : "lr";
+  }
+  return model_type_;
+}
+
+bool SearchSpace::Applies(int key, const Point& point) const { return KeyAppliesTo(TypeOf(point), vary()[key].key); }
+
+SearchSpace::Point SearchSpace::Canonical(Point point) const {
+  for (int key = 0; key < keys(); ++key) {
+    if (!Applies(key, point)) point[key] = 0;
+  }
+  return point;
+}
+
+std::string SearchSpace::Identity() const {
+  std::string text = absl::StrCat(WriteYaml(base_), "metric: ", search_.metric, "\n");
+  for (const VariedKey& varied : vary()) {
+    absl::StrAppend(&text, varied.key, ": ", absl::StrJoin(varied.values, " | "), "\n");
+  }
+  return text;
+}
+
+std::string SearchSpace::Describe(const Point& point) const {
+  std::string text;
+  for (int key = 0; key < keys(); ++key) {
+    if (!Applies(key, point)) continue;
+    const std::string& value = vary()[key].values[point[key]];
+    absl::StrAppend(&text, text.empty() ? "" : ", ", vary()[key].key, ": ",
+                    value.size() <= kLongestShown ? value : absl::StrCat("value ", point[key] + 1, " of ", values(key)));
+  }
+  return text;
+}
+
+absl::StatusOr<LoadedJob> SearchSpace::JobOf(const Point& point, const Overrides& overrides) const {
+  YamlNode root = base_;
+  Overrides values;
+  for (int key = 0; key < keys(); ++key) {
+    if (Applies(key, point)) values.push_back(absl::StrCat(vary()[key].key, "=", vary()[key].values[point[key]]));
+  }
+  const std::string name = absl::StrCat("the job of {", Describe(point), "}");
+  ConfigErrors errors(name, values);
+  ApplyOverrides(values, &root, &errors);
+  PS_RETURN_IF_ERROR(errors.ToStatus());
+  RemoveWhatIsNotFor(TypeOf(point), &root);
+  return ParseJob(WriteYaml(root), name, overrides);
+}
+
+}  // namespace ps

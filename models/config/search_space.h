@@ -1,0 +1,54 @@
+// The jobs that a search (tune.search) can run: the job's file with one value of each varied key.
+//
+// What a type of model refuses is left out of its jobs: keys that only the other type has, crosses
+// for trees. So several points may be one job; the canonical one has such keys at their first value.
+//
+// Immutable after Make; any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "models/config/load.h"
+#include "models/config/yaml_tree.h"
+
+namespace ps {
+
+class SearchSpace {
+ public:
+  using Point = std::vector<int>;  // of each varied key, which of its values
+
+  // InvalidArgument, with all that is wrong, where a key may not vary, or a value is one that no job
+  // can have.
+  static absl::StatusOr<SearchSpace> Make(const LoadedJob& job);
+
+  const std::vector<VariedKey>& vary() const { return search_.vary; }
+  const SearchConfig& search() const { return search_; }
+  int keys() const { return static_cast<int>(search_.vary.size()); }
+  int values(int key) const { return static_cast<int>(search_.vary[key].values.size()); }
+  double points() const;  // canonical or not
+
+  std::string TypeOf(const Point& point) const;  // of its model
+  bool Applies(int key, const Point& point) const;
+  Point Canonical(Point point) const;
+  // What says whether trials of two searches can be compared: all but how many there shall be.
+  std::string Identity() const;
+  // "model.type: gbdt, model.gbdt.max_leaves: 31, features: value 2 of 3": the keys that apply.
+  std::string Describe(const Point& point) const;
+
+  // InvalidArgument: values that do not go together.
+  absl::StatusOr<LoadedJob> JobOf(const Point& point, const Overrides& overrides = {}) const;
+
+ private:
+  SearchSpace(const SearchConfig& search, std::string model_type, YamlNode base)
+      : search_(search), model_type_(std::move(model_type)), base_(std::move(base)) {}
+  absl::Status CheckKeys() const;
+  absl::Status CheckValues() const;
+
+  SearchConfig search_;
+  std::string model_type_;  // of the job without model.type varied
+  YamlNode base_;           // without the search
+};
+
+}  // namespace ps

@@ -1,0 +1,156 @@
+// tune.search as a user runs it: what is tried, what is left, what is refused, and going on after a kill.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <regex>
+
+#include "tests/end_to_end/program.h"
+
+namespace ps {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class SearchTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    Generate(place_.path(), "train.csv", "csv", 6000);
+    Generate(place_.path(), "test.csv", "csv", 2000, 6000);
+    WriteText(place_ / "job.yaml",
+              "data: {train: {files: [train.csv]}, test: {files: [test.csv]}, format: csv, header: true,"
+              " label: {column: label}, split: {by: ratio, valid: 0.2}}\n"
+              "features: [{column: I1, op: bucket}, {column: C1, op: hash}, {op: cross, of: [C1, C2]}]\n"
+              "model: {gbdt: {trees: 10}}\n"
+              "tune:\n  search:\n    trials: 6\n    vary:\n"
+              "      model.type: [lr, gbdt]\n"
+              "      model.optimizer.alpha: [0.05, 0.2]\n"
+              "      model.gbdt.max_leaves: [7, 15]\n"
+              "      features: [[{column: I1, op: bucket}, {column: C1, op: hash}],"
+              " [{column: I1, op: bucket}, {column: I2, op: bucket}, {column: C1, op: hash}, {column: C2, op: hash}]]\n");
+  }
+
+  std::vector<std::string> Arguments(const std::vector<std::string>& settings) const {
+    std::vector<std::string> arguments{"--config", "job.yaml"};
+    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+    return arguments;
+  }
+  Finished Train(const std::vector<std::string>& settings, const std::vector<std::string>& flags = {}) const {
+    std::vector<std::string> arguments = Arguments(settings);
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    return RunProgram("ps_train", arguments, place_.path());
+  }
+  // What is the same whenever it is run.
+  std::string Trace() const {
+    return std::regex_replace(ReadText(place_ / "out/search.json"), std::regex("\"seconds\":[0-9.e-]+"), "");
+  }
+
+  const Workplace place_;
+};
+
+TEST_F(SearchTest, TheBestTrialIsTheModelAndItsJobTrainsItAgain) {
+  const Finished run = Train({});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("searched: 6 trials"), HasSubstr("model: out ("), Not(HasSubstr("trial-"))));
+  const std::optional<JsonValue> trace = JsonReader::Read(ReadText(place_ / "out/search.json"));
+  ASSERT_TRUE(trace.has_value()) << ReadText(place_ / "out/search.json");
+  const auto& trials = trace->members.at("trials").items;
+  ASSERT_EQ(trials.size(), 6u);
+  double least = INFINITY;
+  for (const JsonValue& trial : trials) least = std::min(least, NumberAt(trial, "log_loss"));
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  EXPECT_EQ(NumberAt(metrics, "valid.logloss"), least);
+  EXPECT_GT(NumberAt(metrics, "rows_test"), 0);
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out.search"));
+
+  WriteText(place_ / "tuned.yaml", ReadText(place_ / "out/tuned_job.yaml"));
+  EXPECT_THAT(ReadText(place_ / "tuned.yaml"), AllOf(Not(HasSubstr("tune")), Not(HasSubstr("trial-"))));
+  ASSERT_EQ(RunProgram("ps_train", {"--config", "tuned.yaml", "--set", "output.dir=again"}, place_.path()).exit_code, 0);
+  EXPECT_EQ(NumberAt(MetricsOf(place_ / "again"), "test.logloss"), NumberAt(metrics, "test.logloss"));
+  EXPECT_TRUE(ReadText(place_ / "again/weights.bin") == ReadText(place_ / "out/weights.bin"));
+  ASSERT_EQ(RunProgram("ps_eval", {"--model", "out", "--data", "test.csv"}, place_.path()).exit_code, 0);
+
+  // The same decisions by the same seed, whatever the test rows say.
+  const std::string first = Trace();
+  Generate(place_.path(), "test.csv", "csv", 500, 90000);
+  ASSERT_EQ(Train({"train.threads=3"}).exit_code, 0);
+  EXPECT_EQ(Trace(), first);
+}
+
+TEST_F(SearchTest, AKilledSearchGoesOnAndEndsInTheSame) {
+  ASSERT_EQ(Train({}).exit_code, 0);
+  const std::string whole = Trace(), weights = ReadText(place_ / "out/weights.bin");
+  std::filesystem::remove_all(place_ / "out");
+  Program run("ps_train", Arguments({}), place_.path());
+  ASSERT_TRUE(run.WaitForError("trial 4 of at most 6 begins"));
+  const auto children = run.Children();
+  run.Signal(SIGKILL);
+  EXPECT_EQ(run.Wait().exit_code, 137);
+  EXPECT_TRUE(AllGone(children));
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out"));
+  // Another search must not take these for its own.
+  const Finished other = Train({"tune.search.metric=auc"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("out.search has the trials of a search with other keys"));
+  const Finished on = Train({});
+  ASSERT_EQ(on.exit_code, 0) << on.err;
+  EXPECT_THAT(on.err, AllOf(HasSubstr("going on, 3 trials have ended before"), Not(HasSubstr("trial 3 of")), HasSubstr("trial 4 of")));
+  EXPECT_EQ(Trace(), whole);
+  EXPECT_TRUE(ReadText(place_ / "out/weights.bin") == weights);
+}
+
+TEST_F(SearchTest, AStoppedSearchLeavesTheBestSoFarAndGoesOn) {
+  Program run("ps_train", Arguments({}), place_.path());
+  ASSERT_TRUE(run.WaitForError("trial 3 of at most 6 begins"));
+  run.Signal(SIGTERM);
+  const Finished stopped = run.Wait();
+  EXPECT_EQ(stopped.exit_code, 143) << stopped.err;
+  EXPECT_THAT(ReadText(place_ / "out/manifest.json"), HasSubstr("\"complete\": false"));
+  const Finished on = Train({});
+  ASSERT_EQ(on.exit_code, 0) << on.err;
+  EXPECT_THAT(on.out, HasSubstr("searched: 6 trials"));
+  EXPECT_THAT(ReadText(place_ / "out/manifest.json"), HasSubstr("\"complete\": true"));
+}
+
+TEST_F(SearchTest, FailedTrialsAreToldAndDoNotEndTheSearch) {
+  // A column that is not there: only the data can tell.
+  const Finished run = Train({"tune.search.vary={features: [[{column: C1, op: hash}], [{column: nowhere, op: hash}]], "
+                              "model.optimizer: [{type: ftrl, alpha: .1}, {type: sgd, alpha: 1e38}]}"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr(", and 3 that failed"));
+  EXPECT_THAT(run.err, AllOf(HasSubstr("nowhere"), HasSubstr("failed: ")));
+  EXPECT_THAT(ReadText(place_ / "out/search.json"), AllOf(HasSubstr("\"end\":\"failed\""), HasSubstr("\"end\":\"chosen\"")));
+  const Finished all = Train({"tune.search.vary={features: [[{column: nowhere, op: hash}], [{column: nobody, op: hash}]]}",
+                              "output.dir=none"});
+  EXPECT_EQ(all.exit_code, 3);
+  EXPECT_THAT(all.err, HasSubstr("all trials failed"));
+  EXPECT_FALSE(std::filesystem::exists(place_ / "none"));
+}
+
+TEST_F(SearchTest, ABudgetEndsItAndWhatIsWrongIsSaidAtOnce) {
+  const Finished run = Train({"tune.search.trials=1000", "tune.search.budget=1s", "model.gbdt.trees=100000",
+                              "tune.search.vary={model.type: [lr, gbdt], model.gbdt.max_leaves: [7, 15]}"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("is given up: the budget is used up"));
+  const Finished wrong = Train({"tune.search.vary={model.optimizer.alpa: [1, 2]}"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("did you mean model.optimizer.alpha?"));
+  const Finished listening = Train({}, {"--listen", "tcp://127.0.0.1:0"});
+  EXPECT_EQ(listening.exit_code, 2);
+  const Finished planned = Train({"output.dir=planned"}, {"--dry_run"});
+  EXPECT_EQ(planned.exit_code, 0) << planned.err;
+  EXPECT_THAT(planned.out, AllOf(HasSubstr("at most 6 trials of 8 jobs"), HasSubstr("the first trial:")));
+  EXPECT_FALSE(std::filesystem::exists(place_ / "planned.search"));
+}
+
+TEST_F(SearchTest, TrialsRunOnACluster) {
+  const Finished run = Train({"tune.search.trials=3"}, {"--local", "1x2"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("searched: 3 trials"));
+}
+
+}  // namespace
+}  // namespace ps

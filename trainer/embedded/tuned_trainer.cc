@@ -1,0 +1,108 @@
+#include "trainer/embedded/tuned_trainer.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "models/config/load.h"
+#include "models/config/tuned_job.h"
+#include "ps/base/status_macros.h"
+#include "trainer/tuning/fold_choice.h"
+#include "trainer/tuning/lane_search.h"
+
+namespace ps {
+namespace {
+
+// The best are shown.
+constexpr std::size_t kMostTold = 20;
+
+// Another job with the features of `job`.
+absl::StatusOr<PreparedJob> JobLike(const PreparedJob& job, const JobConfig& config) {
+  PreparedJob like;
+  like.config = config;
+  like.effective_yaml = job.effective_yaml;
+  PS_ASSIGN_OR_RETURN(like.train, DataFiles::Open(config.data.train.files));
+  if (config.data.test.set()) like.test = job.test;
+  PS_ASSIGN_OR_RETURN(like.extractor, Extractor::Parse(job.extractor->Serialize()));
+  like.threads = job.threads;
+  return like;
+}
+
+// Folds of the part that split.valid holds out; there is one where files name the validation rows.
+int FoldsOf(const SplitConfig& split) {
+  constexpr double kRounding = 1e-9;
+  return split.valid > 0 ? static_cast<int>((1 - split.test) / split.valid + kRounding) : 1;
+}
+
+}  // namespace
+
+TunedTrainer::TunedTrainer(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop)
+    : job_(*job), reporter_(*reporter), stop_(*stop), model_(std::make_unique<EmbeddedTrainer>(job, reporter, stop)) {}
+
+absl::StatusOr<bool> TunedTrainer::ChooseOverFolds(JobResult* tuned) {
+  const int folds = FoldsToJudgeBy(tuned->rows_valid, FoldsOf(job_.config.data.split));
+  if (folds == 1) return true;
+  std::vector<TuningTrace> traces = {model_->trace()};
+  for (int fold = 1; fold < folds; ++fold) {
+    reporter_.Say(absl::StrCat("tune: ", tuned->rows_valid, " validation rows are few: fold ", fold + 1, " of ", folds));
+    JobConfig config = job_.config;
+    config.data.split.valid_fold = fold;
+    config.data.test = {};
+    PS_ASSIGN_OR_RETURN(const PreparedJob job, JobLike(job_, config));
+    EmbeddedTrainer trainer(&job, &reporter_, &stop_);
+    const absl::StatusOr<JobResult> result = trainer.Train();
+    if (stop_.load()) return false;
+    PS_RETURN_IF_ERROR(result.status());
+    traces.push_back(trainer.trace());
+  }
+  TuningTrace& trace = traces[0];
+  std::vector<TuningTrace::Candidate> candidates = RankOverFolds(traces);
+  if (candidates.empty()) return true;  // no lane was alive in all of them: the first one's choice stays
+  const TuningTrace::Candidate best = candidates[0];
+  candidates.resize(std::min(candidates.size(), kMostTold));
+  trace.folds = folds;
+  trace.candidates = std::move(candidates);
+  trace.lanes[trace.chosen].end = "lost";
+  trace.lanes[best.lane].end = "chosen";
+  trace.chosen = best.lane;
+  TuningResult& tuning = *tuned->tuning;
+  tuning.optimizer_yaml = SettingYaml(trace.lanes[best.lane].setting);
+  tuning.trace_json = trace.ToJson();
+  tuning.all_rows_passes = best.pass;
+  PS_ASSIGN_OR_RETURN(tuning.job_yaml, TunedLrYaml(job_.effective_yaml, tuning.optimizer_yaml, best.pass));
+  return true;
+}
+
+absl::StatusOr<JobResult> TunedTrainer::Train() {
+  PS_ASSIGN_OR_RETURN(JobResult tuned, model_->Train());
+  if (!tuned.complete || !tuned.tuning->all_rows_passes) return tuned;
+  // What the model is that a stop leaves: that of the first fold.
+  const TuningResult first = *tuned.tuning;
+  const auto stopped = [&] {
+    tuned.tuning = first;
+    tuned.complete = false;
+    return std::move(tuned);
+  };
+  PS_ASSIGN_OR_RETURN(const bool chosen, ChooseOverFolds(&tuned));
+  if (!chosen) return stopped();
+  reporter_.Say(absl::StrCat("tuned: ", tuned.tuning->optimizer_yaml, ", passes: ", *tuned.tuning->all_rows_passes,
+                             "; now on all rows, those of validation too"));
+  PS_ASSIGN_OR_RETURN(const LoadedJob loaded, ParseJob(tuned.tuning->job_yaml, kTunedJobName, {}));
+  PS_ASSIGN_OR_RETURN(PreparedJob job, JobLike(job_, loaded.config));
+  all_rows_ = std::make_unique<PreparedJob>(std::move(job));
+  auto again = std::make_unique<EmbeddedTrainer>(all_rows_.get(), &reporter_, &stop_);
+  absl::StatusOr<JobResult> result = again->Train();
+  if (stop_.load()) return stopped();  // that model is better than a part of this one
+  PS_RETURN_IF_ERROR(result.status());
+  model_ = std::move(again);
+  result->valid = tuned.valid;
+  result->rows_valid = tuned.rows_valid;
+  result->train_seconds += tuned.train_seconds;
+  result->tuning = std::move(tuned.tuning);
+  return result;
+}
+
+absl::Status TunedTrainer::Export(BundleWriter* writer, BundleInfo* info) { return model_->Export(writer, info); }
+
+}  // namespace ps
