@@ -26,10 +26,9 @@ double BoundedScore(WideSum total, const ScanParams& params, const ValueBounds& 
 }
 
 ColumnSplit BestBoundedSplit(const ColumnCells& column, const ScanParams& params,
-                             const MissingSides& sides, const ValueBounds& bounds,
-                             Direction direction) {
+                             const ValueBounds& bounds, Direction direction) {
   const double own = std::min(0.0, BoundedScore(column.total, params, bounds));
-  return ScanCutsPlain(column, sides, [&](WideSum left) {
+  return ScanCutsPlain(column, [&](WideSum left) {
     const WideSum right = column.total - left;
     const double score = CutScore(left, column.total, params);
     if (score < 0) return score;

@@ -32,7 +32,6 @@ double BoundedScore(WideSum total, const ScanParams& params, const ValueBounds& 
 // As BestSplitPlain, of cuts whose sides' values go in `direction`. The score has the node's own
 // taken off where that is negative, so that no cut that gains has a negative one.
 ColumnSplit BestBoundedSplit(const ColumnCells& column, const ScanParams& params,
-                             const MissingSides& sides, const ValueBounds& bounds,
-                             Direction direction);
+                             const ValueBounds& bounds, Direction direction);
 
 }  // namespace ps

@@ -78,14 +78,12 @@ double NodeScore(WideSum total, const ScanParams& params) {
   return d > 0 ? g * g / d : 0;
 }
 
-ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params,
-                           const MissingSides& sides) {
-  return ScanCutsPlain(column, sides,
+ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params) {
+  return ScanCutsPlain(column,
                        [&](WideSum left) { return CutScore(left, column.total, params); });
 }
 
-ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params,
-                      const MissingSides& sides) {
+ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params) {
   WideSum running[kBinsPerColumn + kLanes];
   WideSum sum = 0;
   running[0] = 0;
@@ -93,11 +91,10 @@ ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params,
   for (int j = column.bins + 1; j <= column.bins + kLanes - 1; ++j) running[j] = sum;
   ColumnSplit best;
   const bool has_missing = column.missing != 0;
-  ScanCuts(running, 1, std::min(has_missing ? column.bins : column.bins - 1, sides.right_to), 0,
-           column.total, false, params, &best);
+  ScanCuts(running, 1, has_missing ? column.bins : column.bins - 1, 0, column.total, false, params,
+           &best);
   if (has_missing) {
-    ScanCuts(running, std::max(1, sides.left_from), column.bins - 1, column.missing, column.total,
-             true, params, &best);
+    ScanCuts(running, 1, column.bins - 1, column.missing, column.total, true, params, &best);
   }
   return best;
 }

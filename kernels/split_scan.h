@@ -42,13 +42,6 @@ struct ColumnCells {
   WideSum total = 0;  // of the node: cells and missing together
 };
 
-// Where missing values may go. Of columns whose absent values are zeros, zeros lie between bins:
-// before the cut everything absent is on the right, behind it on the left.
-struct MissingSides {
-  int right_to = 255;  // cuts after bins 1..right_to may send missing values right
-  int left_from = 0;   // cuts from this bin on may send them left
-};
-
 struct ColumnSplit {
   double score = -1;  // of both sides together; negative: no cut is allowed
   int bin = 0;        // bins 1..bin go left
@@ -58,12 +51,11 @@ struct ColumnSplit {
 
 // The cut of largest score(sum of the left side): the order in which cuts are tried decides ties.
 template <typename Score>
-ColumnSplit ScanCutsPlain(const ColumnCells& column, const MissingSides& sides,
-                          const Score& score_of) {
+ColumnSplit ScanCutsPlain(const ColumnCells& column, const Score& score_of) {
   ColumnSplit best;
   const bool has_missing = column.missing != 0;
   // With nothing missing the cut after the last bin would leave the right side empty.
-  const int last_right = std::min(has_missing ? column.bins : column.bins - 1, sides.right_to);
+  const int last_right = has_missing ? column.bins : column.bins - 1;
   WideSum left = 0;
   for (int j = 1; j <= last_right; ++j) {
     left += column.cells[j - 1];
@@ -74,16 +66,13 @@ ColumnSplit ScanCutsPlain(const ColumnCells& column, const MissingSides& sides,
   left = column.missing;
   for (int j = 1; j < column.bins; ++j) {
     left += column.cells[j - 1];
-    if (j < sides.left_from) continue;
     const double score = score_of(left);
     if (score > best.score) best = {score, j, true, left};
   }
   return best;
 }
 
-ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params,
-                      const MissingSides& sides = {});
-ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params,
-                           const MissingSides& sides = {});
+ColumnSplit BestSplit(const ColumnCells& column, const ScanParams& params);
+ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params);
 
 }  // namespace ps

@@ -81,4 +81,47 @@ std::vector<float> ChooseCuts(absl::Span<const WeightedValue> values, int bins,
   return cuts;
 }
 
+std::vector<float> ChooseCutsAroundZero(absl::Span<const WeightedValue> values, int bins,
+                                        std::uint64_t min_rows) {
+  const auto middle = static_cast<std::size_t>(
+      std::partition_point(values.begin(), values.end(),
+                           [](const WeightedValue& value) { return value.value < 0; }) -
+      values.begin());
+  const absl::Span<const WeightedValue> below = values.subspan(0, middle),
+                                        above = values.subspan(middle);
+  const auto mass = [](absl::Span<const WeightedValue> side) {
+    std::uint64_t sum = 0;
+    for (const WeightedValue& value : side) sum += value.count;
+    return sum;
+  };
+  const std::uint64_t mass_below = mass(below), all = mass_below + mass(above);
+  // Bins of the side below, of `bins` - 1: by mass, at least one, and no more than it has values
+  // where the other side can use them.
+  const int others = bins - 1;
+  int of_below = 0;
+  if (others == 1) {
+    of_below = 2 * mass_below > all ? 1 : 0;
+  } else if (!below.empty()) {
+    const double share = static_cast<double>(mass_below) / static_cast<double>(all);
+    const auto limit = [&](std::size_t values_of_side) {
+      return static_cast<int>(std::min(values_of_side, static_cast<std::size_t>(others)));
+    };
+    const int most = above.empty() ? others : others - 1;
+    of_below = std::clamp(static_cast<int>(std::lround(share * others)), 1, most);
+    of_below = std::max(of_below, std::min(most, others - limit(above.size())));
+    of_below = std::min(of_below, limit(below.size()));
+  }
+  std::vector<float> cuts;
+  if (of_below > 0) {
+    cuts = ChooseCuts(below, of_below, min_rows);
+    cuts.push_back(Between(below.back().value, 0));
+  }
+  if (others - of_below > 0 && !above.empty()) {
+    cuts.push_back(Between(0, above.front().value));
+    const std::vector<float> more = ChooseCuts(above, others - of_below, min_rows);
+    cuts.insert(cuts.end(), more.begin(), more.end());
+  }
+  return cuts;
+}
+
 }  // namespace ps

@@ -45,6 +45,12 @@ struct WeightedValue {
 std::vector<float> ChooseCuts(absl::Span<const WeightedValue> values, int bins,
                               std::uint64_t min_rows);
 
+// The same where 0 is what an absent value stands for, and `values`, ascending and without 0, are
+// those that are not: 0 has a bin of its own whatever its mass, the values on either side share
+// the others. With two bins in all, 0 is cut off the heavier side.
+std::vector<float> ChooseCutsAroundZero(absl::Span<const WeightedValue> values, int bins,
+                                        std::uint64_t min_rows);
+
 // Sorts `values` and counts equal ones.
 std::vector<WeightedValue> CountValues(std::vector<float>* values);
 

@@ -7,11 +7,25 @@
 namespace ps {
 namespace {
 
-ColumnSplit BestCut(const ColumnCells& cells, const ScanParams& params, const MissingSides& sides,
-                    const ValueBounds& bounds, Direction direction) {
+ColumnSplit BestCut(const ColumnCells& cells, const ScanParams& params, const ValueBounds& bounds,
+                    Direction direction) {
   return bounds.any() || direction != Direction::kFree
-             ? BestBoundedSplit(cells, params, sides, bounds, direction)
-             : BestSplit(cells, params, sides);
+             ? BestBoundedSplit(cells, params, bounds, direction)
+             : BestSplit(cells, params);
+}
+
+// Absent values enter the bin of 0, and then nothing is missing.
+SplitChoice BestCutAroundZero(const ColumnCells& numbers, const BinColumn& column,
+                              const ScanParams& params, const ValueBounds& bounds) {
+  const int zero_bin = BinOf(column, 0.0f);
+  WideSum cells[kBinsPerColumn];
+  std::copy_n(numbers.cells, numbers.bins, cells);
+  cells[zero_bin - 1] += numbers.missing;
+  const ColumnSplit cut = BestCut({cells, numbers.bins, 0, numbers.total}, params, bounds,
+                                  column.direction);
+  SplitChoice choice = ChoiceOfCut(cut, 0, numbers.total);
+  choice.missing_left = choice.bin >= zero_bin;
+  return choice;
 }
 
 }  // namespace
@@ -32,7 +46,7 @@ SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
   careful.l2 += count > 4 ? smooth_hessian : 0;
   WideSum sorted[kBinsPerColumn];
   for (int i = 0; i < count; ++i) sorted[i] = cells[order[i].second];
-  const ColumnSplit cut = BestCut({sorted, count, 0, total}, careful, {}, bounds, Direction::kFree);
+  const ColumnSplit cut = BestCut({sorted, count, 0, total}, careful, bounds, Direction::kFree);
   SplitChoice choice;
   if (cut.score < 0) return choice;
   choice.score = cut.score;
@@ -68,14 +82,12 @@ SplitChoice BestColumnSplit(const ColumnHistogram& histogram, std::uint32_t numb
     // Each side needs min_hessian, and one of the two has only rows with a value.
     const WideSum present = numbers.total - numbers.missing;
     if (WideHessian(present) < rules.scan.min_hessian) return choice;
-    MissingSides sides;
-    // All bins before that of 0 hold negative numbers.
     if (rules.absent_is_zero) {
-      const int zero_bin = BinOf(column, 0.0f);
-      sides = {zero_bin - 1, zero_bin - 1};
+      choice = BestCutAroundZero(numbers, column, rules.scan, bounds);
+    } else {
+      const ColumnSplit cut = BestCut(numbers, rules.scan, bounds, column.direction);
+      choice = ChoiceOfCut(cut, numbers.missing, numbers.total);
     }
-    const ColumnSplit cut = BestCut(numbers, rules.scan, sides, bounds, column.direction);
-    choice = ChoiceOfCut(cut, numbers.missing, numbers.total);
   }
   choice.column = number;
   return choice;

@@ -58,6 +58,54 @@ TEST(Columns, RareColumnsHaveFewBins) {
   EXPECT_EQ(ChooseCuts(CountValues(&values), 255, 1000).size(), 0u);
 }
 
+std::vector<float> CutsAroundZero(std::vector<float> values, int bins, std::uint64_t min_rows) {
+  return ChooseCutsAroundZero(CountValues(&values), bins, min_rows);
+}
+
+TEST(Columns, ZeroThatStandsForAbsentIsCutOff) {
+  EXPECT_EQ(CutsAroundZero({1, 1, 1}, 255, 1), std::vector<float>{0.5f});
+  EXPECT_EQ(CutsAroundZero({1, 1, 1}, 255, 32), std::vector<float>{0.5f});
+  EXPECT_EQ(CutsAroundZero({-4, -4}, 255, 1), std::vector<float>{-2});
+  EXPECT_EQ(CutsAroundZero({-4, 2, 4}, 255, 1), (std::vector<float>{-2, 1, 3}));
+  EXPECT_TRUE(CutsAroundZero({}, 255, 1).empty());
+  // Two bins in all: the heavier side.
+  EXPECT_EQ(CutsAroundZero({-4, -4, 2}, 2, 1), std::vector<float>{-2});
+  EXPECT_EQ(CutsAroundZero({-4, 2, 2}, 2, 1), std::vector<float>{1});
+  EXPECT_EQ(CutsAroundZero({-4}, 2, 1), std::vector<float>{-2});
+  EXPECT_EQ(CutsAroundZero({1e-45f}, 3, 1), std::vector<float>{1e-45f});
+}
+
+TEST(Columns, BinsBesideZeroAreSharedByMass) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 300; ++round) {
+    const int below = static_cast<int>(random() % 3) * static_cast<int>(random() % 400),
+              above = static_cast<int>(random() % 3) * static_cast<int>(random() % 400);
+    const int bins = 2 + static_cast<int>(random() % 254);
+    std::vector<float> values;
+    for (int i = 0; i < below + above; ++i) {
+      const float size = static_cast<float>(1 + random() % 500);
+      values.push_back(i < below ? -size : size);
+    }
+    const std::uint64_t min_rows = round % 2 == 0 ? 1 : 32;
+    BinColumn column;
+    column.cuts = CutsAroundZero(values, bins, min_rows);
+    ASSERT_LE(column.bins(), bins) << round;
+    ASSERT_TRUE(std::is_sorted(column.cuts.begin(), column.cuts.end(), std::less_equal<>()));
+    const int sides = (below > 0) + (above > 0);
+    if (bins <= sides) continue;
+    int shared = 0;
+    for (const float value : values) shared += BinOf(column, value) == BinOf(column, 0);
+    ASSERT_EQ(shared, 0) << round;
+    // No bin is left over that a value could have had.
+    const std::size_t distinct = CountValues(&values).size();
+    if (min_rows == 1 && distinct < static_cast<std::size_t>(bins)) {
+      ASSERT_EQ(column.cuts.size(), distinct) << round;
+    } else if (min_rows == 1 && bins > 20) {
+      ASSERT_GE(column.bins(), bins * 9 / 10) << round;
+    }
+  }
+}
+
 TEST(Columns, TheTableFindsTheSameBins) {
   std::mt19937 random(9);
   std::normal_distribution<float> normal;

@@ -317,12 +317,57 @@ TEST(Grower, AbsentZerosLieBetweenTheirNeighbours) {
   for (const Tree& tree : Boost(sample, params, 10, 2)) {
     for (const TreeNode& node : tree.nodes) {
       if (node.column != 0) continue;
-      EXPECT_EQ(node.missing_left, 0 < node.threshold || (node.bin == 10 && node.missing_left))
-          << node.threshold;
+      EXPECT_EQ(node.missing_left, 0 < node.threshold) << node.threshold;
       ++seen;
     }
   }
   EXPECT_GT(seen, 10);
+}
+
+// Absent values of sparse rows that are zeros are the matrix that has them in the bin of 0,
+// wherever that is among the bins.
+TEST(Grower, AbsentZerosAreTheBinOfZero) {
+  for (int below = 0; below < 12; ++below) {
+    SampleShape shape;
+    shape.rows = 4000;
+    shape.columns = 4;
+    shape.bins = 12;
+    shape.missing = below % 3 == 0 ? 0.9 : 0.4;
+    shape.sparse = true;
+    shape.seed = static_cast<unsigned>(below + 1);
+    BinnedSample sparse = MakeSample(shape);
+    for (BinColumn& column : sparse.columns) {
+      for (float& cut : column.cuts) cut -= static_cast<float>(below);
+    }
+    BinnedRows matrix;
+    matrix.rows = shape.rows;
+    matrix.columns = shape.columns;
+    matrix.labels = sparse.rows.labels;
+    matrix.stride = DenseStride(shape.columns);
+    matrix.bins = HugeArray<std::uint8_t>(shape.rows * matrix.stride + 64);
+    for (std::size_t r = 0; r < shape.rows; ++r) {
+      for (std::size_t c = 0; c < sparse.columns.size(); ++c) {
+        const std::uint8_t bin = sparse.bin[r][c];
+        matrix.bins[r * matrix.stride + c] = bin == 0 ? BinOf(sparse.columns[c], 0.0f) : bin;
+      }
+    }
+    BoostParams params = Params(16);
+    params.grow.absent_is_zero = true;
+    const std::vector<Tree> trees = Boost(sparse, params, 5, 2);
+    Crew crew(1);
+    Booster booster(&matrix, &sparse.columns, params, &crew);
+    for (const Tree& tree : trees) {
+      const Tree same = booster.GrowNext();
+      ASSERT_EQ(tree.nodes.size(), same.nodes.size()) << below;
+      ASSERT_GT(tree.nodes.size(), 3u);
+      for (std::size_t n = 0; n < tree.nodes.size(); ++n) {
+        EXPECT_EQ(tree.nodes[n].column, same.nodes[n].column);
+        EXPECT_EQ(tree.nodes[n].bin, same.nodes[n].bin);
+        EXPECT_EQ(tree.nodes[n].missing_left, 0 < tree.nodes[n].threshold);
+      }
+      EXPECT_EQ(tree.leaf_value, same.leaf_value) << below;
+    }
+  }
 }
 
 }  // namespace

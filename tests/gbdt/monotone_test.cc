@@ -29,7 +29,7 @@ TEST(BoundedSplit, WithoutBoundsAndDirectionIsThePlainOne) {
     if (round % 2 == 0) column.total += column.missing = RandomSum(&random, 90);
     const ScanParams params{1, round % 3 == 0 ? 20.0 : 0.0, 5};
     const ColumnSplit plain = BestSplitPlain(column, params),
-                      bounded = BestBoundedSplit(column, params, {}, {}, Direction::kFree);
+                      bounded = BestBoundedSplit(column, params, {}, Direction::kFree);
     EXPECT_EQ(bounded.score, plain.score);
     EXPECT_EQ(bounded.bin, plain.bin);
     EXPECT_EQ(bounded.missing_left, plain.missing_left);
@@ -73,7 +73,7 @@ TEST(BoundedSplit, SidesGoInTheDirection) {
     ValueBounds bounds;
     if (round % 3 == 0) bounds = {-0.1, 0.05};
     const Direction direction = round % 4 < 2 ? Direction::kIncreasing : Direction::kDecreasing;
-    const ColumnSplit split = BestBoundedSplit(column, params, {}, bounds, direction);
+    const ColumnSplit split = BestBoundedSplit(column, params, bounds, direction);
     if (split.score < 0) continue;
     ++found;
     const double left = BoundedValue(split.left, params, bounds),

@@ -106,13 +106,7 @@ TEST(SplitScan, FastIsPlain) {
     if (round % 2 == 0) column.total += column.missing = sum();
     const ScanParams params{static_cast<double>(random() % 3), round % 7 == 0 ? 20.0 : 0.0,
                             1.0 + static_cast<double>(random() % 100)};
-    MissingSides sides;
-    if (round % 3 == 0) {
-      const int zero = static_cast<int>(random() % 256);
-      sides = {zero, zero};
-    }
-    const ColumnSplit plain = BestSplitPlain(column, params, sides),
-                      fast = BestSplit(column, params, sides);
+    const ColumnSplit plain = BestSplitPlain(column, params), fast = BestSplit(column, params);
     ASSERT_EQ(fast.score, plain.score) << round;
     if (plain.score < 0) continue;
     ++found;

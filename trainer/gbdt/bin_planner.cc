@@ -313,13 +313,17 @@ class Planner {
     }
     bins->columns.resize(columns);
     Crew crew(options_.threads);
-    const bool add_zeros = !bins->sparse && options_.absent_is_zero;
+    const std::uint64_t min_rows = bins->sparse ? kSparseBinRows : 1;
     crew.ForEach(columns, [&](int, std::size_t c) {
       std::vector<float> of_column(values.data() + begin[c], values.data() + begin[c + 1]);
-      if (add_zeros) of_column.resize(bins->sample_rows, 0.0f);
       bins->columns[c].name = bins->sources[c].name;
-      bins->columns[c].cuts =
-          ChooseCuts(CountValues(&of_column), options_.max_bins, bins->sparse ? kSparseBinRows : 1);
+      std::vector<float>* const cuts = &bins->columns[c].cuts;
+      if (options_.absent_is_zero) {
+        std::erase(of_column, 0.0f);
+        *cuts = ChooseCutsAroundZero(CountValues(&of_column), options_.max_bins, min_rows);
+      } else {
+        *cuts = ChooseCuts(CountValues(&of_column), options_.max_bins, min_rows);
+      }
     });
     std::uint64_t bins_of_all = 0;
     for (const BinColumn& column : bins->columns)
