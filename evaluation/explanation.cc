@@ -13,7 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "evaluation/block_work.h"
-#include "evaluation/model_inspection.h"
+#include "evaluation/key_names.h"
 #include "models/bundle/manifest.h"
 #include "models/bundle/scorer.h"
 #include "models/gbdt/contributions.h"
@@ -210,8 +210,8 @@ class TreesExplainer final : public RowExplainer {
 
 class WeightsExplainer final : public RowExplainer {
  public:
-  WeightsExplainer(std::unique_ptr<const Scorer> scorer, bool indices)
-      : scorer_(std::move(scorer)), indices_(indices) {}
+  WeightsExplainer(std::unique_ptr<const Scorer> scorer, KeyNames names)
+      : scorer_(std::move(scorer)), names_(std::move(names)) {}
 
   void Explain(const BlockStream::Block& block, const RowWriter& writer,
                ExplainedRows* to) const override {
@@ -237,13 +237,13 @@ class WeightsExplainer final : public RowExplainer {
   }
 
   void AppendName(std::uint64_t feature, std::string* text) const override {
-    indices_ ? absl::StrAppend(text, "\"", UnmixKey64(feature), "\"")
-             : absl::StrAppend(text, absl::StrFormat("\"%016x\"", feature));
+    const std::string name = names_.NameOf(feature);
+    absl::StrAppend(text, "\"", name.empty() ? absl::StrFormat("%016x", feature) : name, "\"");
   }
 
  private:
   const std::unique_ptr<const Scorer> scorer_;
-  const bool indices_;
+  const KeyNames names_;
 };
 
 absl::StatusOr<std::unique_ptr<RowExplainer>> ExplainerOf(std::unique_ptr<const Bundle> bundle,
@@ -254,14 +254,16 @@ absl::StatusOr<std::unique_ptr<RowExplainer>> ExplainerOf(std::unique_ptr<const 
       return absl::UnimplementedError(
           "a linear model has too many features for columns of a table: use --format jsonl");
     }
-    const bool indices = KeysAreIndices(*bundle);
+    KeyNames names(*bundle);
     PS_ASSIGN_OR_RETURN(std::unique_ptr<Scorer> scorer, Scorer::FromBundle(std::move(bundle)));
-    return std::make_unique<WeightsExplainer>(std::move(scorer), indices);
+    return std::make_unique<WeightsExplainer>(std::move(scorer), std::move(names));
   }
   PS_ASSIGN_OR_RETURN(std::unique_ptr<TreeScorer> scorer,
                       TreeScorer::FromBundle(std::move(bundle)));
   if (scorer->model().outputs() > 1)
     return absl::UnimplementedError("the model has several classes; explain takes models of one margin a row in this version");
+  if (scorer->base() != nullptr)
+    return absl::UnimplementedError("the trees begin with a linear model (model.gbdt.base_model); explain takes trees alone in this version");
   for (const TreeColumn& column : scorer->model().columns) {
     if (csv || IsUtf8(column.name)) continue;
     return absl::UnimplementedError(

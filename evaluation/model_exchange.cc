@@ -7,11 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "models/bundle/manifest.h"
 #include "models/config/job_config.h"
-#include "models/features/extractor.h"
 #include "models/features/extractor.pb.h"
 #include "models/features/plan.h"
 #include "models/gbdt/foreign_trees.h"
-#include "models/gbdt/tree_scorer.h"
+#include "models/gbdt/bundle_trees.h"
+#include "models/gbdt/class_names.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
 
@@ -106,6 +106,8 @@ absl::Status ExportModel(const Bundle& bundle, ModelFormat format, const std::st
   if (bundle.info().model_type != "gbdt")
     return absl::InvalidArgumentError("only models of trees can be exported");
   ForeignModel model;
+  if (HasBaseModel(bundle))
+    return absl::UnimplementedError("the trees begin with a linear model (model.gbdt.base_model), which the formats do not have");
   PS_ASSIGN_OR_RETURN(model.model, ReadTrees(bundle));
   PS_ASSIGN_OR_RETURN(const features::Plan plan, PlanOf(bundle));
   model.libsvm = plan.format() == "libsvm";

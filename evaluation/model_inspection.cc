@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "evaluation/key_names.h"
 #include "evaluation/largest.h"
 #include "evaluation/metrics_table.h"
 #include "models/features/extractor.h"
-#include "models/features/extractor.pb.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -115,12 +115,6 @@ void WalkBoth(const Bundle& before, const Bundle& after, const Visit& visit) {
 
 }  // namespace
 
-bool KeysAreIndices(const Bundle& bundle) {
-  const absl::StatusOr<std::string> serialized = bundle.ReadFile("extractor.pb");
-  features::Plan plan;
-  return serialized.ok() && plan.ParseFromString(*serialized) && plan.format() == "libsvm";
-}
-
 void InspectModel(const Bundle& bundle, std::ostream& out) {
   const BundleInfo& info = bundle.info();
   Line(out, "job", info.job_name);
@@ -137,14 +131,15 @@ void InspectModel(const Bundle& bundle, std::ostream& out) {
 }
 
 absl::Status DumpModel(const Bundle& bundle, const DumpOptions& options, std::ostream& out) {
-  const bool indices = KeysAreIndices(bundle);
+  const KeyNames names(bundle);
+  const bool named = !names.title().empty();
   const auto print = [&](Key key, float weight) {
     out << Hex(key) << '\t';
-    if (indices) out << UnmixKey64(key) << '\t';
+    if (named) out << names.NameOf(key) << '\t';
     out << Shortest(weight) << '\n';
   };
-  out << (indices ? "key\tindex\tweight\n" : "key\tweight\n");
-  out << (indices ? "bias\t\t" : "bias\t") << Shortest(bundle.info().bias) << '\n';
+  out << "key\t" << names.title() << (named ? "\t" : "") << "weight\n";
+  out << (named ? "bias\t\t" : "bias\t") << Shortest(bundle.info().bias) << '\n';
   const std::uint64_t count = bundle.keys().size();
   if (options.top == 0 && options.order == DumpOrder::kKey) {
     for (std::uint64_t i = 0; i < count; ++i) print(bundle.keys()[i], bundle.weights()[i]);

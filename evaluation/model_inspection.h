@@ -13,9 +13,6 @@ namespace ps {
 // Facts of the manifest, of the weights as a whole, and of the extractor.
 void InspectModel(const Bundle& bundle, std::ostream& out);
 
-// Keys of libsvm rows are mixed indices, which can be unmixed; those of other formats are hashes.
-bool KeysAreIndices(const Bundle& bundle);
-
 enum class DumpOrder { kMagnitude, kKey };
 
 struct DumpOptions {
@@ -23,8 +20,8 @@ struct DumpOptions {
   DumpOrder order = DumpOrder::kMagnitude;
 };
 
-// Tab-separated with a heading: key (hex), the index behind the key where the data format is
-// libsvm, weight. The bias is the first line, its key is "bias".
+// Tab-separated with a heading: key (hex), what it stands for where that can be told (KeyNames),
+// weight. The bias is the first line, its key is "bias".
 absl::Status DumpModel(const Bundle& bundle, const DumpOptions& options, std::ostream& out);
 
 // How `after` differs from `before`: counts, norms, cosine, and the `top` largest differences.

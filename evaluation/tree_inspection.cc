@@ -9,7 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "evaluation/metrics_table.h"
 #include "models/gbdt/class_names.h"
-#include "models/gbdt/tree_scorer.h"
+#include "models/gbdt/bundle_trees.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -80,6 +80,8 @@ absl::Status InspectTrees(const Bundle& bundle, std::uint64_t top, std::ostream&
   Line(out, "deepest", absl::StrCat(deepest));
   Line(out, "columns used", GroupedDigits(model.columns.size()));
   if (model.classes.empty()) Line(out, "base score", Shortest(model.base_score));
+  if (HasBaseModel(bundle))
+    Line(out, "base model", absl::StrCat("linear, ", GroupedDigits(info.features), " weights"));
   Line(out, "margin offset", Shortest(info.margin_offset));
   Line(out, "extractor digest", info.extractor_digest);
   if (!model.classes.empty()) out << "\nclass\tbase score\n";

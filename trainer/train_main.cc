@@ -134,6 +134,10 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
     return absl::InvalidArgumentError(
         "model.warm_start of trees is for one process in this version: remove --local and --listen");
   }
+  if (!job.config.model.gbdt.base_model.empty() && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
+    return absl::InvalidArgumentError(
+        "model.gbdt.base_model is for one process in this version: remove --local and --listen");
+  }
   if (job.config.device == "cuda" && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
     return absl::InvalidArgumentError(
         "device: cuda is for one process in this version: remove --local and --listen, or set auto");

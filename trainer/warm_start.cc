@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "models/features/extractor_digest.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {

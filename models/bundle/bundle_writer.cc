@@ -7,7 +7,7 @@
 #include "models/bundle/bundle_directory.h"
 #include "models/bundle/manifest.h"
 #include "models/bundle/weights_writer.h"
-#include "models/features/extractor.h"
+#include "models/features/extractor_digest.h"
 #include "ps/base/crc32c.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/bundle/manifest.h"
+#include "models/features/extractor_digest.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {

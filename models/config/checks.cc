@@ -6,20 +6,15 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
+#include "models/config/job_checks.h"
 #include "models/config/model_keys.h"
 
 namespace ps {
 namespace {
 
-std::string Shown(const ColumnRef& column) {
-  return column.index >= 0 ? absl::StrCat(column.index) : column.name;
-}
-
-class JobChecker {
+class JobChecker : private JobChecks {
  public:
-  JobChecker(const JobConfig& config, const GivenKeys& given, ConfigErrors* errors)
-      : config_(config), given_(given), errors_(errors) {}
+  using JobChecks::JobChecks;
 
   void Check() {
     // A search is no job, but several, which are checked one by one (search_space.h).
@@ -28,7 +23,7 @@ class JobChecker {
     CheckFormatKeys();
     CheckColumnNames();
     CheckColumns();
-    for (std::size_t i = 0; i < config_.features.size(); ++i) CheckFeature(i);
+    CheckFeatures(config_, given_, errors_);
     CheckTrain();
     CheckCluster();
     CheckCheckpoint();
@@ -38,27 +33,6 @@ class JobChecker {
   }
 
  private:
-  bool IsGiven(const std::string& path) const { return given_.count(path) > 0; }
-
-  // The place of a key, or of the nearest section above it that the file has.
-  Place PlaceOf(std::string path) const {
-    for (;;) {
-      const auto found = given_.find(path);
-      if (found != given_.end()) return found->second;
-      const std::size_t dot = path.rfind('.');
-      if (dot == std::string::npos) return {};
-      path.resize(dot);
-    }
-  }
-
-  void Add(const std::string& path, const std::string& what) {
-    errors_->Add(PlaceOf(path), absl::StrCat(path, ": ", what));
-  }
-
-  bool IsDelimited() const {
-    return config_.data.format == DataFormat::kCsv || config_.data.format == DataFormat::kTsv;
-  }
-
   void CheckParts() {
     const DataConfig& data = config_.data;
     if (!data.train.set()) Add("data.train.files", "required: name at least one training file");
@@ -103,11 +77,6 @@ class JobChecker {
     if (IsGiven("data.index_base") && data.format != DataFormat::kLibsvm) {
       Add("data.index_base", "only for format libsvm");
     }
-    const bool rows_name_features =
-        data.format == DataFormat::kLibsvm || data.format == DataFormat::kVw;
-    if (IsGiven("features") && rows_name_features) {
-      Add("features", "rows of format libsvm and vw name their own features; leave this out");
-    }
     if (data.quote.size() > 1 || data.quote == "," || data.quote == "\n" || data.quote == "\r") {
       Add("data.quote",
           "expected one character other than a comma or a line end, or an empty text");
@@ -126,72 +95,12 @@ class JobChecker {
     }
   }
 
-  // A column that is named must be one of the names known so far; a header is not read yet.
-  void CheckColumn(const std::string& path, const ColumnRef& column) {
-    const DataConfig& data = config_.data;
-    if (!column.set() || !IsDelimited() || data.header) return;
-    if (data.columns.empty()) {
-      if (column.index < 0) {
-        Add(path, absl::StrCat("\"", column.name,
-                               "\" is a name, but the files have no header: set "
-                               "data.header or data.columns, or give the position"));
-      }
-    } else if (column.index >= 0 && column.index >= static_cast<int>(data.columns.size())) {
-      Add(path, absl::StrCat("column ", column.index, " of ", data.columns.size(),
-                             "; positions count from 0"));
-    } else if (column.index < 0 && std::find(data.columns.begin(), data.columns.end(),
-                                             column.name) == data.columns.end()) {
-      Add(path, absl::StrCat("no column \"", column.name, "\"; data.columns has ",
-                             absl::StrJoin(data.columns, ", ")));
-    }
-  }
-
   void CheckColumns() {
     const DataConfig& data = config_.data;
     CheckColumn("data.label.column", data.label.column);
     CheckColumn("data.weight", data.weight);
     if (data.weight.set() && data.weight == data.label.column) {
       Add("data.weight", "the same column as the label");
-    }
-  }
-
-  void CheckInput(const std::string& path, const ColumnRef& column) {
-    CheckColumn(path, column);
-    if (column.set() && column == config_.data.label.column) {
-      Add(path, absl::StrCat("column ", Shown(column), " is the label"));
-    }
-  }
-
-  void CheckFeature(std::size_t index) {
-    const FeatureConfig& feature = config_.features[index];
-    const std::string path = absl::StrCat("features[", index, "]");
-    if (!IsGiven(path + ".op")) {
-      Add(path + ".op", "required: numeric, bucket, log, raw, hash, cross or ignore");
-      return;
-    }
-    const bool cross = feature.op == FeatureOp::kCross;
-    if (cross) {
-      if (feature.column.set()) Add(path + ".column", "a cross names its columns in of");
-      if (feature.of.size() < 2) Add(path + ".of", "a cross needs two or more columns");
-    } else {
-      if (!feature.column.set()) Add(path + ".column", "required, except for op: cross");
-      if (IsGiven(path + ".of")) Add(path + ".of", "only for op: cross");
-    }
-    if (IsGiven(path + ".buckets") && feature.op != FeatureOp::kBucket) {
-      Add(path + ".buckets", "only for op: bucket");
-    }
-    if (feature.op != FeatureOp::kIgnore) CheckInput(path + ".column", feature.column);
-    for (std::size_t i = 0; i < feature.of.size(); ++i) {
-      CheckInput(path + ".of", feature.of[i]);
-      if (std::count(feature.of.begin(), feature.of.begin() + i, feature.of[i]) > 0) {
-        Add(path + ".of", absl::StrCat("column ", Shown(feature.of[i]), " twice"));
-      }
-    }
-    for (std::size_t other = 0; other < index; ++other) {
-      const FeatureConfig& before = config_.features[other];
-      if (before.op == feature.op && before.column == feature.column && before.of == feature.of) {
-        Add(path, absl::StrCat("the same as features[", other, "]"));
-      }
     }
   }
 
@@ -275,6 +184,7 @@ class JobChecker {
     if (config_.cluster.replicas > 1) Add("cluster.replicas", "not for model.type gbdt, which begins a tree anew when a server is lost");
     if (config_.data.format == DataFormat::kVw) Add("data.format", "model.type gbdt reads libsvm, csv, tsv and criteo");
     CheckStartTrees();
+    if (!config_.model.gbdt.base_model.empty()) CheckBaseModel();
     const bool squared = config_.model.gbdt.objective == "squared";
     if (squared && !IsDelimited()) Add("model.gbdt.objective", "squared needs labels that csv and tsv files have");
     if (squared && IsGiven("data.label.positive")) Add("data.label.positive", "only for classes");
@@ -316,6 +226,15 @@ class JobChecker {
       if (config_.data.format == DataFormat::kLibsvm && (!absl::SimpleAtoi(name, &number) || absl::StrCat(number) != name))
         Add("data.label.classes", absl::StrCat("libsvm has whole numbers as classes, found \"", name, "\""));
     }
+  }
+
+  void CheckBaseModel() {
+    const std::string path = "model.gbdt.base_model";
+    if (config_.model.gbdt.objective != "logistic") Add(path, "only with objective logistic");
+    if (config_.tune) Add(path, "not with tune in this version; remove one of the two");
+    if (!config_.model.warm_start.empty()) Add(path, "not with model.warm_start; remove one of the two");
+    if (config_.device == "cuda") Add("device", "cuda takes no model.gbdt.base_model in this version; set auto or cpu");
+    if (config_.cluster.servers > 0) Add(path, "is for one process in this version; remove cluster.servers and workers");
   }
 
   void CheckStartTrees() {
@@ -367,10 +286,6 @@ class JobChecker {
       Add("tune", "trains in one process in this version; remove cluster.servers and workers");
     }
   }
-
-  const JobConfig& config_;
-  const GivenKeys& given_;
-  ConfigErrors* const errors_;
 };
 
 }  // namespace

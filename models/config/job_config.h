@@ -56,13 +56,14 @@ struct DataConfig {
   bool operator==(const DataConfig&) const = default;
 };
 
-enum class FeatureOp { kNumeric, kBucket, kLog, kRaw, kHash, kCross, kIgnore };
+enum class FeatureOp { kNumeric, kBucket, kLog, kRaw, kHash, kCross, kIgnore, kRest, kTreeLeaves };
 
 struct FeatureConfig {
   FeatureOp op = FeatureOp::kHash;
-  ColumnRef column;           // all but cross
+  ColumnRef column;           // all but cross, rest and tree_leaves
   std::vector<ColumnRef> of;  // cross
   int buckets = 32;           // bucket
+  std::string model;          // tree_leaves: bundle directory
   bool operator==(const FeatureConfig&) const = default;
 };
 
@@ -100,6 +101,7 @@ struct GbdtConfig {
   double category_smooth = 10;
   bool absent_is_zero = false;  // libsvm; else an absent value is missing
   std::vector<ColumnRef> increasing, decreasing;  // as their values rise, predictions do not go the other way
+  std::string base_model;  // bundle directory of a linear model whose margins trees add to; or empty
   std::optional<RefitConfig> refit;  // the trees of model.warm_start keep their splits and get new values
   bool operator==(const GbdtConfig&) const = default;
 };

@@ -104,7 +104,9 @@ std::vector<SchemaRow> FeatureRows() {
        ValueType::kWord,
        nullptr,
        "What becomes of the column (numeric: quantiles at several resolutions; bucket: quantiles; log: cells of a "
-       "logarithmic grid, eight an octave; raw: the standardised number; hash: a category; cross: pairs of the columns in `of`; ignore: nothing). Required.",
+       "logarithmic grid, eight an octave; raw: the standardised number; hash: a category; cross: pairs of the columns in `of`; ignore: nothing), or of the row (rest: all columns "
+       "that no other item names, by their inferred types, libsvm: all indices; tree_leaves: the leaf of each tree of "
+       "`model`, a category). Required.",
        [](JobConfig* c, const V& v) { c->features.back().op = static_cast<FeatureOp>(v.integer); },
        {},
        {{"numeric", N(FeatureOp::kNumeric)},
@@ -113,14 +115,20 @@ std::vector<SchemaRow> FeatureRows() {
         {"raw", N(FeatureOp::kRaw)},
         {"hash", N(FeatureOp::kHash)},
         {"cross", N(FeatureOp::kCross)},
-        {"ignore", N(FeatureOp::kIgnore)}}},
-      {"features[].column", ValueType::kColumn, nullptr, "The column; required but for cross.",
+        {"ignore", N(FeatureOp::kIgnore)},
+        {"rest", N(FeatureOp::kRest)},
+        {"tree_leaves", N(FeatureOp::kTreeLeaves)}}},
+      {"features[].column", ValueType::kColumn, nullptr,
+       "The column; required but for cross, rest and tree_leaves.",
        [](JobConfig* c, const V& v) { c->features.back().column = v.columns.front(); }},
       {"features[].of", ValueType::kColumnList, nullptr, "cross: the two or more columns crossed.",
        [](JobConfig* c, const V& v) { c->features.back().of = v.columns; }},
       {"features[].buckets", ValueType::kInteger, "32", "bucket: how many quantile buckets.",
        [](JobConfig* c, const V& v) { c->features.back().buckets = static_cast<int>(v.integer); },
        Between(2, 65536)},
+      {"features[].model", ValueType::kText, "''",
+       "tree_leaves: directory of a model of type gbdt (docs/gbdt.md). Its trees become part of this model.",
+       [](JobConfig* c, const V& v) { c->features.back().model = v.text; }},
   };
 }
 

@@ -15,7 +15,7 @@ namespace ps {
 class Extractor {
  public:
   // Reads a bounded, deterministic sample of the training files where the configuration leaves
-  // something open (column names, types, quantile cuts); never reads anything for libsvm and VW
+  // something open (column names, types, quantile cuts); never reads any of libsvm and VW
   // text. InvalidArgument names the configuration path at fault; a missing column names the known
   // ones.
   static absl::StatusOr<std::unique_ptr<Extractor>> Compile(const JobConfig& config,
@@ -29,8 +29,5 @@ class Extractor {
   // A parser of this format. Immutable, may be shared by threads.
   virtual std::unique_ptr<RowParser> MakeParser() const = 0;
 };
-
-// Hex XXH3-128 of the serialized plan.
-std::string ExtractorDigest(const std::string& serialized);
 
 }  // namespace ps

@@ -156,12 +156,21 @@ std::string TextName(const std::string& feature_name) {
   return absl::StrCat(feature_name, "\ntext");
 }
 
+std::string LeafName(std::size_t tree) { return absl::StrCat("\nleaf\n", tree); }
+
 absl::Status ValidatePlan(const Plan& plan) {
-  if (plan.version() != kPlanVersion) {
+  if (plan.version() != kPlanVersion && plan.version() != kPlanVersionOfTrees) {
     return absl::InvalidArgumentError(absl::StrCat("extractor plan of version ", plan.version(),
-                                                   "; this program reads version ", kPlanVersion));
+                                                   "; this program reads versions ", kPlanVersion,
+                                                   " and ", kPlanVersionOfTrees));
   }
   PS_ASSIGN_OR_RETURN(const DataFormat format, FormatOfName(plan.format()));
+  const bool has_trees = !plan.trees().empty();
+  if (has_trees != (plan.version() == kPlanVersionOfTrees) ||
+      (has_trees && format == DataFormat::kVw) ||
+      (plan.without_indices() && !(has_trees && format == DataFormat::kLibsvm))) {
+    return Malformed("trees");
+  }
   if (!IsTable(format)) {
     if (plan.index_base() < 0) return Malformed("index base");
     if (plan.column_size() != 0 || plan.feature_size() != 0) return Malformed("columns of a text");

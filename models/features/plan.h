@@ -15,6 +15,7 @@
 namespace ps {
 
 inline constexpr std::uint32_t kPlanVersion = 2;
+inline constexpr std::uint32_t kPlanVersionOfTrees = 3;  // the same, and leaves of trees
 inline constexpr int kMaxBuckets = 4096;
 inline constexpr int kMaxColumns = 1 << 16;
 inline constexpr int kMaxLevels = 4;
@@ -37,6 +38,7 @@ std::string FeatureName(const features::Plan& plan, const features::Feature& fea
 std::string LevelName(const std::string& feature_name, int level);
 std::string MissingName(const std::string& feature_name);  // BucketKey(seed, 0)
 std::string TextName(const std::string& feature_name);     // CategoryKey(seed, text)
+std::string LeafName(std::size_t tree);                    // BucketKey(seed, leaf)
 
 // The cell of the logarithmic grid that holds x: sign, exponent and the first three bits of the
 // mantissa, so integers up to 16 have a cell each and larger ones eight cells an octave. Needs no

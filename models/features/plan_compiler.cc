@@ -45,10 +45,7 @@ class Compiler {
     plan_.set_format(std::string(FormatName(data.format)));
     if (data.format == DataFormat::kLibsvm) plan_.set_index_base(data.index_base);
     if (!IsTable(data.format)) {
-      if (!config_.features.empty()) {
-        return Invalid("features: ", plan_.format(),
-                       " text has no columns; leave `features` out for this format");
-      }
+      PS_RETURN_IF_ERROR(SetFeaturesOfRows());
       return plan_;
     }
     if (data.quote.size() > 1) return Invalid("data.quote: expected one character or none");
@@ -151,15 +148,37 @@ class Compiler {
     return static_cast<std::uint32_t>(ref.index);
   }
 
+  // Of text without columns: its indices, leaves of trees in their place, or both. The trees
+  // themselves come later (Extractor::Compile).
+  absl::Status SetFeaturesOfRows() {
+    if (config_.features.empty()) return absl::OkStatus();
+    bool rest = false;
+    for (const FeatureConfig& feature : config_.features) {
+      rest |= feature.op == FeatureOp::kRest;
+      if (config_.data.format == DataFormat::kLibsvm &&
+          (feature.op == FeatureOp::kRest || feature.op == FeatureOp::kTreeLeaves)) {
+        continue;
+      }
+      return Invalid("features: ", plan_.format(),
+                     " text has no columns; leave `features` out for this format");
+    }
+    plan_.set_without_indices(!rest);
+    return absl::OkStatus();
+  }
+
   absl::Status SetFeatures() {
     const std::vector<FeatureConfig>& declared = config_.features;
     const bool only_ignores = std::all_of(declared.begin(), declared.end(),
                                           [](const auto& f) { return f.op == FeatureOp::kIgnore; });
-    if (only_ignores) return SetAllColumns();
+    if (only_ignores) return SetRest();
     std::set<std::string> seen;
     for (std::size_t i = 0; i < declared.size(); ++i) {
-      if (declared[i].op == FeatureOp::kIgnore) continue;
       const std::string path = absl::StrCat("features[", i, "]");
+      if (declared[i].op == FeatureOp::kRest) PS_RETURN_IF_ERROR(SetRest());
+      if (declared[i].op == FeatureOp::kIgnore || declared[i].op == FeatureOp::kRest ||
+          declared[i].op == FeatureOp::kTreeLeaves) {
+        continue;
+      }
       Feature feature;
       if (declared[i].op == FeatureOp::kCross) {
         PS_ASSIGN_OR_RETURN(feature, Cross(declared[i], path));
@@ -176,11 +195,13 @@ class Compiler {
     return absl::OkStatus();
   }
 
-  // All columns but the label, the weight and those declared as ignored, by inferred type.
-  absl::Status SetAllColumns() {
+  // All columns but the label, the weight and those that an item of their own names, by inferred
+  // type.
+  absl::Status SetRest() {
     std::set<std::uint32_t> without = {label_};
     if (plan_.weighted()) without.insert(plan_.weight_column());
     for (std::size_t i = 0; i < config_.features.size(); ++i) {
+      if (!config_.features[i].column.set()) continue;
       PS_ASSIGN_OR_RETURN(
           const std::uint32_t column,
           Resolve(config_.features[i].column, absl::StrCat("features[", i, "].column")));
@@ -258,7 +279,7 @@ class Compiler {
   absl::StatusOr<Feature> Member(std::uint32_t column) const {
     for (std::size_t i = 0; i < config_.features.size(); ++i) {
       const FeatureConfig& config = config_.features[i];
-      if (config.op == FeatureOp::kCross || config.op == FeatureOp::kIgnore) continue;
+      if (config.op == FeatureOp::kIgnore || !config.column.set()) continue;
       const std::string path = absl::StrCat("features[", i, "]");
       PS_ASSIGN_OR_RETURN(const std::uint32_t other, Resolve(config.column, path + ".column"));
       if (other != column) continue;

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "models/data/bad_rows.h"
+#include "models/data/float_text.h"
 #include "models/features/delimiter_index.h"
 #include "models/features/number.h"
 #include "models/features/plan.h"
@@ -22,7 +24,9 @@ constexpr std::uint32_t kWindowBytes = 16 << 10;
 
 class TableParser final : public RowParser {
  public:
-  explicit TableParser(const features::Plan& plan) : plan_(plan), program_(plan) {
+  TableParser(const features::Plan& plan, std::unique_ptr<const FurtherKeys> further)
+      : plan_(plan), program_(plan), further_(std::move(further)) {
+    max_keys_ = program_.max_keys() + (further_ != nullptr ? further_->max_keys() : 0);
     const DataFormat format = FormatOfName(plan.format()).value();
     layout_.delimiter = DelimiterOf(format);
     layout_.trim = format == DataFormat::kCsv;
@@ -41,6 +45,9 @@ class TableParser final : public RowParser {
   void CheckHeader(std::string_view line, Work* work) const;
   void AddRow(const RowText& row, bool trim, std::string_view line, std::uint64_t offset,
               Work* work) const;
+  // As RowProgram::Run.
+  int MakeKeys(const RowText& row, bool trim, bool inside, Work* work,
+               std::uint32_t* bad_column) const;
   // Empty, or what is wrong with the label.
   std::string ReadLabel(std::string_view text, float* label) const;
   std::string ReadWeight(std::string_view text, float* weight) const;
@@ -48,6 +55,8 @@ class TableParser final : public RowParser {
 
   const features::Plan plan_;
   const RowProgram program_;
+  const std::unique_ptr<const FurtherKeys> further_;  // may be null
+  std::size_t max_keys_ = 0;
   TextLayout layout_;
   std::uint32_t columns_ = 0;
 };
@@ -62,6 +71,7 @@ struct TableParser::Work {
   SplitRow split;
   // The keys of the window's rows go straight to the block; `keys` of them are filled.
   std::size_t keys = 0;
+  std::vector<float> values;  // of FurtherKeys
 };
 
 std::string_view LineOf(std::string_view text) {
@@ -142,7 +152,7 @@ void TableParser::ParseWindow(Work* work) const {
   DelimiterIndex& index = work->index;
   RowBlock* const block = work->block;
   block->lines += index.lines();
-  block->key.resize(work->keys + index.lines() * program_.max_keys() + RowProgram::kSlack);
+  block->key.resize(work->keys + index.lines() * max_keys_ + RowProgram::kSlack);
   if (program_.has_values()) {
     block->value.resize(work->keys);
     block->value.resize(block->key.size(), 1.0f);
@@ -232,6 +242,17 @@ std::string TableParser::ReadWeight(std::string_view text, float* weight) const 
   return "";
 }
 
+int TableParser::MakeKeys(const RowText& row, bool trim, bool inside, Work* work,
+                          std::uint32_t* bad_column) const {
+  RowBlock* const block = work->block;
+  Key* const keys = block->key.data() + work->keys;
+  float* const values = program_.has_values() ? block->value.data() + work->keys : nullptr;
+  const int made = program_.Run(row, trim, keys, values, bad_column);
+  if (made < 0 || further_ == nullptr) return made;
+  const int more = further_->Run(row, trim, inside, &work->values, keys + made, bad_column);
+  return more < 0 ? more : made + more;
+}
+
 void TableParser::AddRow(const RowText& row, bool trim, std::string_view line, std::uint64_t offset,
                          Work* work) const {
   RowBlock* const block = work->block;
@@ -245,11 +266,14 @@ void TableParser::AddRow(const RowText& row, bool trim, std::string_view line, s
   }
   int made = 0;
   if (what.empty()) {
-    float* const values = program_.has_values() ? block->value.data() + work->keys : nullptr;
-    made = program_.Run(row, trim, block->key.data() + work->keys, values, &bad_column);
+    // Text of a split row is a copy.
+    const bool inside =
+        row.text == work->window && line.data() - work->window >= kFloatReadableBefore;
+    made = MakeKeys(row, trim, inside, work, &bad_column);
     if (made < 0) {
       // Values of a row that was dropped must not stay for the next one.
-      if (values != nullptr) std::fill_n(values, program_.max_keys(), 1.0f);
+      if (program_.has_values())
+        std::fill_n(block->value.data() + work->keys, program_.max_keys(), 1.0f);
       what = absl::StrCat("expected a number in column \"",
                           plan_.column(static_cast<int>(bad_column)).name(), "\", found '",
                           std::string(Field(row, bad_column, trim).substr(0, 40)), "'");
@@ -272,8 +296,9 @@ void TableParser::AddRow(const RowText& row, bool trim, std::string_view line, s
 
 }  // namespace
 
-std::unique_ptr<RowParser> MakeTableParser(const features::Plan& plan) {
-  return std::make_unique<TableParser>(plan);
+std::unique_ptr<RowParser> MakeTableParser(const features::Plan& plan,
+                                           std::unique_ptr<const FurtherKeys> further) {
+  return std::make_unique<TableParser>(plan, std::move(further));
 }
 
 }  // namespace ps

@@ -11,10 +11,12 @@
 
 #include "models/data/row_parser.h"
 #include "models/features/extractor.pb.h"
+#include "models/features/further_keys.h"
 
 namespace ps {
 
-// `plan` has been validated and is of a table.
-std::unique_ptr<RowParser> MakeTableParser(const features::Plan& plan);
+// `plan` has been validated and is of a table. `further` may be null.
+std::unique_ptr<RowParser> MakeTableParser(const features::Plan& plan,
+                                           std::unique_ptr<const FurtherKeys> further = nullptr);
 
 }  // namespace ps

@@ -9,7 +9,7 @@ namespace {
 constexpr std::uint32_t kMissingLeft = 1u << 31;
 constexpr std::size_t kAtOnce = 8;  // walks
 
-float WalkWithSets(const Tree& tree, const float* row) {
+std::uint32_t WalkWithSets(const Tree& tree, const float* row) {
   std::int32_t at = tree.nodes.empty() ? ~0 : 0;
   while (at >= 0) {
     const TreeNode& node = tree.nodes[static_cast<std::size_t>(at)];
@@ -23,7 +23,7 @@ float WalkWithSets(const Tree& tree, const float* row) {
     }
     at = left ? node.left : node.right;
   }
-  return tree.leaf_value[static_cast<std::size_t>(~at)];
+  return static_cast<std::uint32_t>(~at);
 }
 
 }  // namespace
@@ -41,6 +41,7 @@ void TreePredictor::AddTrees(const TreeModel& model, std::size_t output) {
 void TreePredictor::Flatten(const Tree& tree) {
   Flat flat;
   flat.root = static_cast<std::uint32_t>(nodes_.size());
+  flat.first_leaf = flat.root + static_cast<std::uint32_t>(tree.nodes.size());
   flat.categories = !tree.left_sets.empty();
   if (flat.categories) {
     flat.source = with_sets_.size();
@@ -49,8 +50,7 @@ void TreePredictor::Flatten(const Tree& tree) {
     return;
   }
   const auto leaf_at = [&](std::int32_t leaf) {
-    return flat.root + static_cast<std::uint32_t>(tree.nodes.size()) +
-           static_cast<std::uint32_t>(leaf);
+    return flat.first_leaf + static_cast<std::uint32_t>(leaf);
   };
   std::vector<int> depth(tree.nodes.size(), 1);
   for (std::size_t n = 0; n < tree.nodes.size(); ++n) {
@@ -110,11 +110,36 @@ double TreePredictor::Margin(const float* row, std::size_t output) const {
 }
 
 float TreePredictor::Leaf(const Flat& tree, const float* row) const {
-  if (tree.categories) return WalkWithSets(with_sets_[tree.source], row);
+  if (tree.categories) {
+    const Tree& with_sets = with_sets_[tree.source];
+    return with_sets.leaf_value[WalkWithSets(with_sets, row)];
+  }
   const Node* const nodes = nodes_.data();
   std::uint32_t at = tree.root;
   for (int d = 0; d < tree.depth; ++d) PS_STEP(at, row);
   return nodes[at].threshold;
+}
+
+void TreePredictor::Leaves(const float* row, std::uint32_t* leaves) const {
+  const Node* const nodes = nodes_.data();
+  for (std::size_t first = 0; first < trees_.size(); first += kAtOnce) {
+    const std::size_t count = std::min(kAtOnce, trees_.size() - first);
+    const Flat* const trees = trees_.data() + first;
+    std::uint32_t at[kAtOnce] = {};
+    int depth = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (trees[i].categories) continue;  // at node 0 meanwhile
+      at[i] = trees[i].root;
+      depth = std::max(depth, trees[i].depth);
+    }
+    for (int d = 0; d < depth; ++d) {
+      for (std::size_t i = 0; i < kAtOnce; ++i) PS_STEP(at[i], row);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      leaves[first + i] = trees[i].categories ? WalkWithSets(with_sets_[trees[i].source], row)
+                                              : at[i] - trees[i].first_leaf;
+    }
+  }
 }
 
 float TreePredictor::MarginAsGrown(const float* row) const {

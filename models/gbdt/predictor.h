@@ -23,6 +23,11 @@ class TreePredictor {
   // to float.
   void Margins(const float* rows, std::size_t count, float* margins) const;
 
+  // The leaf of each tree that the row comes to, numbered within the tree; trees are in the order of
+  // the model (of several classes: those of the first class, then of the next).
+  void Leaves(const float* row, std::uint32_t* leaves) const;
+  std::size_t trees() const { return trees_.size(); }
+
   // As training adds it up: in float, one tree after the other.
   float MarginAsGrown(const float* row) const;
 
@@ -34,6 +39,7 @@ class TreePredictor {
   };
   struct Flat {
     std::uint32_t root = 0;
+    std::uint32_t first_leaf = 0;
     int depth = 0;
     bool categories = false;  // asks for some: walked with sets
     std::size_t source = 0;

@@ -12,6 +12,7 @@
 #include "models/features/plan.h"
 #include "models/features/row_program.h"
 #include "models/features/split_row.h"
+#include "models/gbdt/field_values.h"
 #include "models/gbdt/value_rows.h"
 #include "ps/base/key.h"
 
@@ -24,16 +25,12 @@ constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
 class TableValues final : public ValueParser {
  public:
   TableValues(const features::Plan& plan, std::vector<ValueColumn> columns, LabelReading labels)
-      : plan_(plan), columns_(std::move(columns)), labels_(labels) {
+      : plan_(plan), fields_(plan, std::move(columns)), labels_(labels) {
     const DataFormat format = FormatOfName(plan.format()).value();
     layout_.delimiter = DelimiterOf(format);
     layout_.trim = format == DataFormat::kCsv;
     if (!plan.quote().empty()) layout_.quote = plan.quote()[0];
-    fields_ = static_cast<std::uint32_t>(plan.column_size());
-    for (const std::string& text : plan.missing()) {
-      double number;
-      missing_is_number_ |= ParseNumber(text, &number);
-    }
+    field_count_ = static_cast<std::uint32_t>(plan.column_size());
   }
 
   void Parse(std::string_view text, TextOrigin origin, const RowSample& sample,
@@ -78,8 +75,8 @@ class TableValues final : public ValueParser {
     std::string_view line =
         text.substr(from, newline == std::string_view::npos ? newline : newline - from);
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    bool matches = work->split.Split(line, layout_) && work->split.fields() == fields_;
-    for (std::uint32_t i = 0; matches && i < fields_; ++i) {
+    bool matches = work->split.Split(line, layout_) && work->split.fields() == field_count_;
+    for (std::uint32_t i = 0; matches && i < field_count_; ++i) {
       matches = work->split.field(i) == plan_.column(static_cast<int>(i)).name();
     }
     ++work->out->rows.lines;
@@ -148,26 +145,15 @@ class TableValues final : public ValueParser {
 
   bool CheckFields(std::size_t fields, std::string_view line, std::uint64_t offset,
                    Work* work) const {
-    if (fields == fields_) return true;
-    Quote(line, offset, 0, absl::StrCat("expected ", fields_, " columns, found ", fields), work);
+    if (fields == field_count_) return true;
+    Quote(line, offset, 0, absl::StrCat("expected ", field_count_, " columns, found ", fields), work);
     return false;
-  }
-
-  static std::string_view Field(const RowText& row, std::uint32_t column, bool trim) {
-    std::string_view field = row.field(column);
-    while (trim && !field.empty() && field.front() == ' ') field.remove_prefix(1);
-    while (trim && !field.empty() && field.back() == ' ') field.remove_suffix(1);
-    return field;
-  }
-
-  bool IsMissing(std::string_view text) const {
-    return std::find(plan_.missing().begin(), plan_.missing().end(), text) != plan_.missing().end();
   }
 
   // Empty, or what is wrong.
   std::string ReadClass(std::string_view text, Work* work, float* label) const {
     if (labels_.looks_for_classes()) {
-      if (IsMissing(text) || text == "nan" || text == "NaN" || text == "NAN")
+      if (fields_.IsMissing(text) || text == "nan" || text == "NaN" || text == "NAN")
         return absl::StrCat("the label '", std::string(text.substr(0, 40)), "' is a missing value");
       work->class_name = text;
       return "";
@@ -203,33 +189,16 @@ class TableValues final : public ValueParser {
     return "";
   }
 
-  // False: the text is neither a number nor missing.
-  bool ReadNumber(std::string_view text, const ValueColumn& column, bool inside,
-                  float* value) const {
-    *value = kMissing;
-    if (text.empty()) return true;
-    if (missing_is_number_ && IsMissing(text)) return true;
-    const char* const end = text.data() + text.size();
-    const ParsedFloat parsed =
-        inside ? ParseFloatInside(text.data(), end) : ParseFloat(text.data(), end);
-    if (parsed.result == FloatText::kOk && parsed.end == end) [[likely]] {
-      *value = parsed.value;
-      return true;
-    }
-    if (IsMissing(text) || text == "nan" || text == "NaN" || text == "NAN") return true;
-    return column.text_is_missing && parsed.result == FloatText::kNotANumber;
-  }
-
   void AddRow(const RowText& row, bool trim, std::string_view line, std::uint64_t offset,
               Work* work) const {
     ValueRows& out = *work->out;
     float label = 0;
     double weight = 1;
     std::uint32_t bad = plan_.label_column();
-    std::string what = ReadLabel(Field(row, bad, trim), work, &label);
+    std::string what = ReadLabel(FieldOf(row, bad, trim), work, &label);
     if (what.empty() && plan_.weighted()) {
       bad = plan_.weight_column();
-      const std::string_view text = Field(row, bad, trim);
+      const std::string_view text = FieldOf(row, bad, trim);
       if (!ParseNumber(text, &weight) || weight < 0 || weight > 1e30) {
         what = absl::StrCat("expected a weight of 0 or more, found '",
                             std::string(text.substr(0, 40)), "'");
@@ -237,16 +206,16 @@ class TableValues final : public ValueParser {
     }
     const std::size_t before = out.values.size();
     if (what.empty()) {
-      out.values.resize(before + columns_.size());
+      out.values.resize(before + fields_.columns().size());
       float* value = out.values.data() + before;
       // Text of a split row is a copy; the window has bytes behind it, not always in front.
       const bool inside =
           row.text == work->text && line.data() - work->text >= kFloatReadableBefore;
-      for (const ValueColumn& column : columns_) {
-        const std::string_view text = Field(row, column.source, trim);
+      for (const ValueColumn& column : fields_.columns()) {
+        const std::string_view text = FieldOf(row, column.source, trim);
         if (column.kind == ColumnKind::kCategory) {
           *value++ = work->taken ? ReadCategory(text, column, &out) : kMissing;
-        } else if (!ReadNumber(text, column, inside, value++)) {
+        } else if (!fields_.ReadNumber(text, column, inside, value++)) {
           bad = column.source;
           what = absl::StrCat("expected a number in column \"", column.name, "\", found '",
                               std::string(text.substr(0, 40)), "'");
@@ -256,7 +225,7 @@ class TableValues final : public ValueParser {
     }
     if (!what.empty()) [[unlikely]] {
       out.values.resize(before);
-      const char* const at = Field(row, bad, trim).data();
+      const char* const at = FieldOf(row, bad, trim).data();
       const bool in_line = at >= line.data() && at <= line.data() + line.size();
       Quote(line, offset, in_line ? static_cast<std::size_t>(at - line.data()) : 0, std::move(what),
             work);
@@ -275,23 +244,20 @@ class TableValues final : public ValueParser {
   }
 
   float ReadCategory(std::string_view text, const ValueColumn& column, ValueRows* out) const {
-    if (IsMissing(text)) return kMissing;
-    if (column.bins == nullptr) {
-      const auto i = static_cast<std::size_t>(&column - columns_.data());
-      if (out->texts.size() < columns_.size()) out->texts.resize(columns_.size());
-      ++out->texts[i][absl::string_view(text.data(), text.size())];
-      return kMissing;
-    }
-    const auto found = column.bins->find(absl::string_view(text.data(), text.size()));
-    return found == column.bins->end() ? kMissing : static_cast<float>(found->second);
+    if (column.bins != nullptr) return fields_.ReadCategory(text, column);
+    if (fields_.IsMissing(text)) return kMissing;
+    const std::vector<ValueColumn>& columns = fields_.columns();
+    const auto i = static_cast<std::size_t>(&column - columns.data());
+    if (out->texts.size() < columns.size()) out->texts.resize(columns.size());
+    ++out->texts[i][absl::string_view(text.data(), text.size())];
+    return kMissing;
   }
 
   const features::Plan plan_;
-  const std::vector<ValueColumn> columns_;
+  const FieldValues fields_;
   const LabelReading labels_;
   TextLayout layout_;
-  std::uint32_t fields_ = 0;
-  bool missing_is_number_ = false;
+  std::uint32_t field_count_ = 0;
 };
 
 }  // namespace

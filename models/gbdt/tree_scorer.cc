@@ -6,8 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/bundle/manifest.h"
-#include "models/features/extractor.h"
+#include "models/features/extractor_digest.h"
 #include "models/features/plan.h"
+#include "models/gbdt/bundle_trees.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -20,14 +21,6 @@ absl::Status Unfit(const Bundle& bundle, const std::string& what) {
 }
 
 }  // namespace
-
-absl::StatusOr<TreeModel> ReadTrees(const Bundle& bundle) {
-  const absl::StatusOr<std::string> bytes = bundle.ReadFile(kTreesName);
-  if (absl::IsNotFound(bytes.status()))
-    return Unfit(bundle, absl::StrCat("a model of trees without ", kTreesName));
-  PS_RETURN_IF_ERROR(bytes.status());
-  return TreeModel::Parse(*bytes);
-}
 
 TreeScorer::TreeScorer(std::unique_ptr<const Bundle> bundle, TreeModel model)
     : bundle_(std::move(bundle)), model_(std::move(model)), predictor_(model_) {}
@@ -51,6 +44,9 @@ absl::StatusOr<std::unique_ptr<TreeScorer>> TreeScorer::FromBundle(
   PS_RETURN_IF_ERROR(ValidatePlan(plan));
   std::unique_ptr<TreeScorer> scorer(new TreeScorer(std::move(bundle), std::move(model)));
   const TreeModel& trees = scorer->model_;
+  PS_ASSIGN_OR_RETURN(scorer->base_, BaseModel::OfTrees(scorer->bundle()));
+  if (scorer->base_ != nullptr && trees.outputs() > 1)
+    return Unfit(scorer->bundle(), "a linear model beneath trees of several classes");
   scorer->class_numbers_ = NumberClasses(trees.classes);
   const LabelReading labels{trees.objective == Objective::kSoftmax   ? LabelRule::kClass
                             : trees.objective == Objective::kSquared ? LabelRule::kNumber
@@ -89,11 +85,15 @@ absl::StatusOr<std::unique_ptr<TreeScorer>> TreeScorer::FromBundle(
 void TreeScorer::ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows,
                            std::vector<float>* margins) const {
   margins->clear();
-  VisitText(text, origin, rows,
-            [&](const RowBlock&, std::size_t first, std::size_t count, const float* values) {
-              margins->resize((first + count) * predictor_.outputs());
-              Margins(values, count, margins->data() + first * predictor_.outputs());
-            });
+  std::vector<float> base_margins;
+  VisitText(
+      text, origin, rows,
+      [&](const RowBlock&, std::size_t first, std::size_t count, const float* values) {
+        margins->resize((first + count) * predictor_.outputs());
+        Margins(values, count, margins->data() + first * predictor_.outputs());
+      },
+      &base_margins);
+  for (std::size_t r = 0; r < base_margins.size(); ++r) (*margins)[r] += base_margins[r];
 }
 
 void TreeScorer::Margins(const float* values, std::size_t count, float* margins) const {
@@ -105,9 +105,16 @@ void TreeScorer::Margins(const float* values, std::size_t count, float* margins)
 
 void TreeScorer::VisitText(std::string_view text, TextOrigin origin, RowBlock* rows,
                            const Visit& visit) const {
+  std::vector<float> base_margins;
+  VisitText(text, origin, rows, visit, &base_margins);
+}
+
+void TreeScorer::VisitText(std::string_view text, TextOrigin origin, RowBlock* rows,
+                           const Visit& visit, std::vector<float>* base_margins) const {
   ValueRows values;
   std::swap(values.rows, *rows);
   parser_->Parse(text, origin, RowSample(), &values);
+  if (base_ != nullptr) base_->Score(text, origin, libsvm_ ? 0 : predictor_.columns(), &values, base_margins);
   if (libsvm_) {
     VisitIndices(values, visit);
   } else {

@@ -1,4 +1,5 @@
-// From text to margins with a finished model of trees: what evaluation uses. Immutable after
+// From text to margins with a finished model of trees, and of the linear model that it adds to where
+// it has one: what evaluation uses. Immutable after
 // construction: any thread.
 #pragma once
 
@@ -11,18 +12,16 @@
 #include "models/bundle/bundle.h"
 #include "models/data/row_block.h"
 #include "models/data/row_parser.h"
+#include "models/gbdt/base_model.h"
 #include "models/gbdt/predictor.h"
 #include "models/gbdt/tree_model.h"
 #include "models/gbdt/value_rows.h"
 
 namespace ps {
 
-// The trees of a bundle. FailedPrecondition: it has none, or of another version; DataLoss: damaged.
-absl::StatusOr<TreeModel> ReadTrees(const Bundle& bundle);
-
 class TreeScorer {
  public:
-  // Takes the bundle over. Errors as of ReadTrees, and FailedPrecondition when the bundle's plan
+  // Takes the bundle over. Errors as of ReadTrees and BaseModel, and FailedPrecondition when the bundle's plan
   // does not fit.
   static absl::StatusOr<std::unique_ptr<TreeScorer>> FromBundle(
       std::unique_ptr<const Bundle> bundle);
@@ -38,19 +37,24 @@ class TreeScorer {
                                    const float* values)>;
   void VisitText(std::string_view text, TextOrigin origin, RowBlock* rows,
                  const Visit& visit) const;
-  // `values` has one for each row and column of the model, row by row, as TreePredictor takes them.
+  // Of the trees. `values` has one for each row and column of the model, row by row, as TreePredictor
+  // takes them.
   void Margins(const float* values, std::size_t count, float* margins) const;
 
   const Bundle& bundle() const { return *bundle_; }
   const TreeModel& model() const { return model_; }
+  const BaseModel* base() const { return base_.get(); }  // null: there is none
 
  private:
   TreeScorer(std::unique_ptr<const Bundle> bundle, TreeModel model);
+  void VisitText(std::string_view text, TextOrigin origin, RowBlock* rows, const Visit& visit,
+                 std::vector<float>* base_margins) const;
   void VisitIndices(const ValueRows& values, const Visit& visit) const;
 
   std::unique_ptr<const Bundle> bundle_;
   const TreeModel model_;
   const TreePredictor predictor_;
+  std::unique_ptr<const BaseModel> base_;
   std::vector<absl::flat_hash_map<std::string, std::uint8_t>> category_bins_;
   ClassNumbers class_numbers_;
   std::unique_ptr<ValueParser> parser_;

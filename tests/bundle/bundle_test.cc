@@ -8,7 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "models/bundle/weights_format.h"
-#include "models/features/extractor.h"
+#include "models/features/extractor_digest.h"
 #include "tests/bundle/bundle_builder.h"
 #include "tests/bundle/program.h"
 #include "tests/bundle/scratch_directory.h"

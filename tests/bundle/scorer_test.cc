@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "models/bundle/manifest.h"
+#include "models/features/extractor_digest.h"
 #include "tests/bundle/libsvm_model.h"
 #include "tests/bundle/program.h"
 #include "tests/bundle/scratch_directory.h"

@@ -197,8 +197,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"data: {train: {files: [a]}, format: vw, index_base: 0}\n",
              "job.yaml:1: data.index_base: only for format libsvm"},
         Case{std::string(kData) + "features: [{column: x, op: hash}]\n",
-             "job.yaml:2: features: rows of format libsvm and vw name their own features; leave "
-             "this out"},
+             "job.yaml:2: features[0].op: rows of format libsvm have no columns: rest or "
+             "tree_leaves"},
         Case{"data:\n  train: {files: [a], format: csv}\n  test: {files: [b], format: tsv}\n",
              "job.yaml:3: data.test.format: differs from data.format; in this version all parts "
              "have one format"},
@@ -252,10 +252,24 @@ INSTANTIATE_TEST_SUITE_P(
         Case{WithFeatures("  - {op: cross, of: [x, x]}\n"),
              "job.yaml:3: features[0].of: column x twice"},
         Case{WithFeatures("  - {op: hash}\n"),
-             "job.yaml:3: features[0].column: required, except for op: cross"},
+             "job.yaml:3: features[0].column: required, except for op: cross, rest and "
+             "tree_leaves"},
+        Case{WithFeatures("  - {op: rest, column: x}\n"),
+             "job.yaml:3: features[0].column: rest and tree_leaves name no column"},
+        Case{WithFeatures("  - {op: tree_leaves}\n"),
+             "job.yaml:3: features[0].model: required for op: tree_leaves: the directory of a "
+             "model of trees"},
+        Case{WithFeatures("  - {op: rest, model: out/trees}\n"),
+             "job.yaml:3: features[0].model: only for op: tree_leaves"},
+        Case{WithFeatures("  - {op: tree_leaves, model: a}\n  - {op: tree_leaves, model: b}\n"),
+             "job.yaml:4: features[1]: the leaves of one model only in this version"},
+        Case{WithFeatures("  - {op: tree_leaves, model: a}\nmodel: {type: gbdt}\n"),
+             "job.yaml:3: features[0].op: tree_leaves is only for model.type lr"},
+        Case{"data: {train: {files: a.vw}, format: vw}\nfeatures: [{op: rest}]\n",
+             "job.yaml:2: features: rows of format vw name their own features; leave this out"},
         Case{WithFeatures("  - {column: x}\n"),
-             "job.yaml:3: features[0].op: required: numeric, bucket, log, raw, hash, cross or "
-             "ignore"},
+             "job.yaml:3: features[0].op: required: numeric, bucket, log, raw, hash, cross, "
+             "ignore, rest or tree_leaves"},
         Case{WithFeatures("  - {column: x, op: hash, of: [a, b]}\n"),
              "job.yaml:3: features[0].of: only for op: cross"},
         Case{WithFeatures("  - {column: x, op: hash, buckets: 4}\n"),
@@ -267,8 +281,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{WithFeatures("  - {column: x, op: hash}\n  - {column: x, op: hash}\n"),
              "job.yaml:4: features[1]: the same as features[0]"},
         Case{WithFeatures("  - {column: x, op: lfc}\n"),
-             "job.yaml:3: features[0].op: expected numeric, bucket, log, raw, hash, cross or "
-             "ignore, got lfc"}));
+             "job.yaml:3: features[0].op: expected numeric, bucket, log, raw, hash, cross, "
+             "ignore, rest or tree_leaves, got lfc"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Tuning, ErrorTest,

@@ -101,6 +101,17 @@ TEST(CompileTest, OnlyDeclaredColumnsUnlessAllAreIgnored) {
   EXPECT_EQ(OpsOf(*plan), "age numeric size hash kind hash ");
 }
 
+TEST(CompileTest, TheRestIsWhatNoOtherItemNames) {
+  JobConfig config = TableJob(DataFormat::kCsv, true);
+  FeatureConfig rest;
+  rest.op = FeatureOp::kRest;
+  config.features = {On("size", FeatureOp::kLog), rest, On("id", FeatureOp::kIgnore),
+                     CrossOf({"kind", "size"})};
+  const auto plan = PlanOf(config, Table(true));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(OpsOf(*plan), "size log age numeric kind hash id cross ");  // a cross has no column
+}
+
 TEST(CompileTest, CriteoColumns) {
   JobConfig config = TableJob(DataFormat::kCriteo, false);
   std::string row = "1";

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/features/extractor_digest.h"
 #include "tests/features/table_job.h"
 
 namespace ps {

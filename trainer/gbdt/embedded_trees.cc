@@ -29,8 +29,9 @@ class EmbeddedTrees final : public TreeMaker {
     *held_out = std::move(loaded);
     if (rows_.rows >= 0xffffffffu)
       return absl::ResourceExhaustedError("data.train: more than 2^32 rows in one process");
-    base_scores_ = job_.start != nullptr ? std::vector<double>{job_.start->base_score}
-                                         : train.sums.BaseScores(job_.params.objective);
+    base_scores_ = job_.start != nullptr          ? std::vector<double>{job_.start->base_score}
+                   : job_.options.base != nullptr ? std::vector<double>{0}
+                                                  : train.sums.BaseScores(job_.params.objective);
     train.base_scores = base_scores_;
     if (rows_.rows > 0) PS_RETURN_IF_ERROR(ChooseDevice(&train));
     return train;
@@ -72,9 +73,10 @@ class EmbeddedTrees final : public TreeMaker {
     if (job_.job->config.tune) {
       refused = absl::FailedPreconditionError("tune tries settings on the processor");
       if (wanted == "cuda") return NoDeviceError(refused);
-    } else if (job_.start != nullptr) {
-      refused = absl::FailedPreconditionError(
-          "model.warm_start of trees is for the processor in this version");
+    } else if (job_.start != nullptr || job_.options.base != nullptr) {
+      refused = absl::FailedPreconditionError(absl::StrCat(
+          job_.start != nullptr ? "model.warm_start of trees" : "model.gbdt.base_model",
+          " is for the processor in this version"));
       if (wanted == "cuda") return NoDeviceError(refused);
     } else if (wanted != "cpu") {
       absl::StatusOr<std::unique_ptr<DeviceBooster>> device =

@@ -11,12 +11,12 @@
 #include "glog/logging.h"
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
-#include "models/gbdt/tree_model.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/monotone_columns.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/start_trees.h"
+#include "trainer/gbdt/tree_bundle.h"
 #include "trainer/gbdt/tree_maker.h"
 #include "trainer/gbdt/tree_runs.h"
 #include "trainer/gbdt/tree_tuning.h"
@@ -95,6 +95,7 @@ class GbdtTrainer::Run {
   features::Plan plan_;
   std::optional<TreeModel> start_;  // trees to go on from, or to fit again
   std::unique_ptr<TreePredictor> start_margins_;
+  std::unique_ptr<const BaseModel> base_;  // or null
   std::unique_ptr<BinPlan> bins_;
   std::unique_ptr<TreeMaker> maker_;
   TrainRows train_;
@@ -137,6 +138,8 @@ absl::Status GbdtTrainer::Run::Load() {
   options.stop = &stop_;
   PS_RETURN_IF_ERROR(ReadStart());
   if (start_) options.start = &*start_;
+  options.base = base_.get();
+  options.base_offset = offset_;
   options.start_cuts = refits();
   PS_ASSIGN_OR_RETURN(bins_, PlanBins(job_.train, plan_, options));
   if (softmax_) {
@@ -163,6 +166,11 @@ absl::Status GbdtTrainer::Run::Load() {
 }
 
 absl::Status GbdtTrainer::Run::ReadStart() {
+  PS_ASSIGN_OR_RETURN(base_, OpenBaseModel(job_.config));
+  if (base_ != nullptr) {
+    reporter_.Say(absl::StrCat("trees begin with the margins of ",
+                               job_.config.model.gbdt.base_model));
+  }
   PS_ASSIGN_OR_RETURN(start_, OpenStartTrees(job_, params_.objective, offset_));
   if (!start_) return absl::OkStatus();
   if (refits() && start_->trees.empty())
@@ -270,7 +278,7 @@ absl::Status GbdtTrainer::Run::GrowTrees() {
   grow_start_ = Clock::now();
   StartHeldOut();
   best_rounds_ = 0;
-  if (start_ && valid_.rows.rows > 0) best_loss_ = ValidLoss();
+  if ((start_ || base_ != nullptr) && valid_.rows.rows > 0) best_loss_ = ValidLoss();
   for (int round = 1; round <= wanted(); ++round) {
     PS_ASSIGN_OR_RETURN(const bool grown, GrowRound());
     if (!grown) break;
@@ -364,25 +372,9 @@ absl::StatusOr<JobResult> GbdtTrainer::Run::Train() {
 }
 
 absl::Status GbdtTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
-  TreeModel model;
-  model.objective = params_.objective;
-  if (softmax_) {
-    model.classes = bins_->classes;
-    model.class_scores = train_.base_scores;
-  } else {
-    model.base_score = train_.base_scores[0];
-  }
-  model.absent_is_zero = params_.grow.absent_is_zero;
-  model.columns = TreeColumnsOf(*bins_);
-  if (goes_on()) model.trees = start_->trees;
-  model.trees.insert(model.trees.end(), trees_.begin(), trees_.end());
-  model.DropUnusedColumns();
-  PS_RETURN_IF_ERROR(writer->AddFile(kTreesName, model.Serialize()));
-  info->model_type = "gbdt";
-  info->optimizer = absl::StrCat("gbdt ", setting_.objective, " trees=", model.trees.size(),
-                                 " max_leaves=", setting_.max_leaves,
-                                 " learning_rate=", setting_.learning_rate, " l2=", setting_.l2);
-  info->margin_offset = offset_;
+  PS_RETURN_IF_ERROR(WriteTrees({&params_, &setting_, bins_.get(), &train_.base_scores,
+                                 goes_on() ? &*start_ : nullptr, &trees_, base_.get(), offset_},
+                                writer, info));
   info->rows_learnt = result_.rows_learnt;
   info->complete = result_.complete;
   return absl::OkStatus();

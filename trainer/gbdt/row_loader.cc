@@ -142,6 +142,7 @@ class Loader {
         rows.Clear();
         parser_->Parse(text.text, {text.file, text.offset}, RowSample(), &rows);
         BinnedBlock block = in_order.Spare();
+        if (options_.base != nullptr) ScoreBase(text, &rows, &block.margins);
         block.good_rows = rows.rows.rows();
         block.bad_rows = rows.rows.bad_rows;
         std::swap(block.bad, rows.rows.bad);
@@ -212,6 +213,13 @@ class Loader {
           *out = cuts.BinOf(*value);
       }
     }
+  }
+
+  void ScoreBase(const BlockStream::Block& text, ValueRows* rows,
+                 std::vector<float>* margins) const {
+    options_.base->Score(text.text, {text.file, text.offset},
+                         bins_.libsvm ? 0 : bins_.columns.size(), rows, margins);
+    for (float& margin : *margins) margin -= static_cast<float>(options_.base_offset);
   }
 
   void ScoreRows(const ValueRows& rows, BinnedBlock* block) const {

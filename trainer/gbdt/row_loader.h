@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "models/data/data_files.h"
 #include "models/data/row_split.h"
+#include "models/gbdt/base_model.h"
 #include "models/gbdt/binned_rows.h"
 #include "models/gbdt/columns.h"
 #include "models/gbdt/predictor.h"
@@ -44,6 +45,8 @@ struct LoadOptions {
   bool start_cuts = false;
   // Of the second reading.
   const TreePredictor* start_margins = nullptr;  // of the plan's columns: rows get margins; or null
+  const BaseModel* base = nullptr;  // instead: rows get its margins less `base_offset`; or null
+  double base_offset = 0;
   RowsWanted wanted = RowsWanted::kAll;
   std::uint32_t part = 0,
                 parts = 1;  // part p is a stretch of the text; in order they are all of it

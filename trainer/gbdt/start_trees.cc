@@ -10,7 +10,8 @@
 #include "models/bundle/bundle.h"
 #include "models/bundle/manifest.h"
 #include "models/features/extractor.pb.h"
-#include "models/gbdt/tree_scorer.h"
+#include "models/features/plan.h"
+#include "models/gbdt/bundle_trees.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -44,6 +45,9 @@ absl::StatusOr<std::optional<TreeModel>> OpenStartTrees(const PreparedJob& job, 
   };
   if (bundle->info().model_type != "gbdt")
     return unfit(absl::StrCat("is a model of type ", bundle->info().model_type, ", not of trees"));
+  if (HasBaseModel(*bundle))
+    return unfit("begins with a linear model (model.gbdt.base_model), which cannot be gone on from "
+                 "in this version");
   PS_ASSIGN_OR_RETURN(TreeModel model, ReadTrees(*bundle));
   if (model.objective != objective) {
     return unfit(absl::StrCat("was trained with objective: ", NameOf(model.objective),
@@ -65,6 +69,39 @@ absl::StatusOr<std::optional<TreeModel>> OpenStartTrees(const PreparedJob& job, 
   }
   model.base_score += bundle->info().margin_offset - margin_offset;
   return std::optional<TreeModel>(std::move(model));
+}
+
+absl::StatusOr<std::unique_ptr<BaseModel>> OpenBaseModel(const JobConfig& config) {
+  const std::string& dir = config.model.gbdt.base_model;
+  if (dir.empty()) return std::unique_ptr<BaseModel>();
+  const auto within = [](const absl::Status& status) {
+    return absl::Status(status.code(),
+                        absl::StrCat("model.gbdt.base_model: ", status.message()));
+  };
+  absl::StatusOr<std::unique_ptr<Bundle>> bundle = Bundle::Open(dir);
+  if (!bundle.ok()) return within(bundle.status());
+  if ((*bundle)->info().model_type != "lr") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.gbdt.base_model: '", dir, "' is a model of type ",
+                     (*bundle)->info().model_type,
+                     ", not lr; trees go on from trees by model.warm_start"));
+  }
+  absl::StatusOr<std::unique_ptr<BaseModel>> base = BaseModel::FromLinear(*std::move(bundle));
+  if (!base.ok()) return within(base.status());
+  features::Plan plan;
+  if (!plan.ParseFromString((*base)->scorer().extractor()->Serialize()))
+    return absl::InternalError("the plan cannot be read back");
+  if (plan.format() != FormatName(config.data.format)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.gbdt.base_model: '", dir, "' reads format ", plan.format(),
+                     ", this job's data are ", FormatName(config.data.format)));
+  }
+  if (plan.format() == "libsvm" && plan.index_base() != config.data.index_base) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.gbdt.base_model: '", dir, "' was trained with data.index_base: ",
+                     plan.index_base(), ", set the same"));
+  }
+  return base;
 }
 
 std::vector<TreeColumn> TreeColumnsOf(const BinPlan& bins) {

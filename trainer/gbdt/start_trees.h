@@ -1,12 +1,15 @@
 // Going on from the trees of an earlier model (model.warm_start), or fitting them again
-// (model.gbdt.refit). Pure functions, any thread.
+// (model.gbdt.refit); or beginning with a linear model (model.gbdt.base_model). Pure functions, any
+// thread.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "models/gbdt/base_model.h"
 #include "models/gbdt/tree_model.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/prepared_job.h"
@@ -18,6 +21,9 @@ namespace ps {
 // kind than the job's.
 absl::StatusOr<std::optional<TreeModel>> OpenStartTrees(const PreparedJob& job, Objective objective,
                                                         double margin_offset);
+
+// model.gbdt.base_model; null without one. InvalidArgument: it is no linear model.
+absl::StatusOr<std::unique_ptr<BaseModel>> OpenBaseModel(const JobConfig& config);
 
 // The columns of a model that is trained on these bins.
 std::vector<TreeColumn> TreeColumnsOf(const BinPlan& bins);

@@ -18,7 +18,7 @@ constexpr double kFixedBytes = 48 << 20;  // program, blocks of text under way, 
 // Of a row while trees are grown: margin, label, node entry, fixed-point gradient.
 constexpr double kRowBytes = 4 + 4 + 8 + 8;
 constexpr double kNormBytes = 4 + 4;  // softmax, beside a margin for each class
-// With trees to start from: their margin, or the leaf of the tree that is fitted.
+// With a model to start from: their margin, or the leaf of the tree that is fitted.
 constexpr double kStartBytes = 4;
 
 }  // namespace
@@ -58,7 +58,9 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
     plan.classes = std::max<double>(1, static_cast<double>(rows.classes.size()));
   }
   plan.classes = std::max(plan.classes, static_cast<double>(job.config.data.label.classes.size()));
-  const double row_bytes = kRowBytes + (job.config.model.warm_start.empty() ? 0 : kStartBytes);
+  const bool starts =
+      !job.config.model.warm_start.empty() || !job.config.model.gbdt.base_model.empty();
+  const double row_bytes = kRowBytes + (starts ? kStartBytes : 0);
   double memory = kFixedBytes + plan.rows * row_bytes;
   if (plan.classes > 1) memory += plan.rows * (4 * (plan.classes - 1) + kNormBytes);
   if (libsvm) {
