@@ -175,6 +175,7 @@ class JobChecker : private JobChecks {
     if (!trees) {
       if (IsGiven("data.label.classes")) Add("data.label.classes", "only for model.type gbdt with objective softmax");
       if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
+      if (IsGiven("data.cache")) Add("data.cache", "only for model.type gbdt; later passes of lr have train.row_cache");
       return;
     }
     for (const std::string& key : LinearModelKeys()) {

@@ -53,6 +53,7 @@ struct DataConfig {
   SplitConfig split;
   double keep_negatives = 1.0;  // negative down-sampling rate r, by row hash
   double max_bad_rows = 0.001;  // fraction of rows; above it the job stops, exit 3
+  std::string cache;            // of trees: directory of binned rows; empty: none are kept
   bool operator==(const DataConfig&) const = default;
 };
 

@@ -23,7 +23,8 @@ const std::vector<std::string>& LinearModelKeys() {
 
 bool KeyAppliesTo(const std::string& model_type, const std::string& path) {
   const auto below = [&path](const std::string& key) { return IsOrIsBelow(path, key); };
-  if (model_type != "gbdt") return !below("model.gbdt") && !below("data.label.classes") && !below("tune");
+  if (model_type != "gbdt") return !below("model.gbdt") && !below("data.label.classes") && !below("data.cache") &&
+           !below("tune");
   return !below("model.tune") && std::none_of(LinearModelKeys().begin(), LinearModelKeys().end(), below);
 }
 

@@ -95,6 +95,10 @@ std::vector<SchemaRow> DataRows() {
       {"data.max_bad_rows", ValueType::kReal, "0.001",
        "Malformed rows allowed, as a fraction; above it the job stops with exit code 3.",
        [](JobConfig* c, const V& v) { c->data.max_bad_rows = v.real; }, Between(0, 1)},
+      {"data.cache", ValueType::kText, "''",
+       "Trees: directory where bins and binned rows are kept; a job with the same data and settings reads them there. "
+       "It may be emptied at any time. Empty: nothing is kept.",
+       [](JobConfig* c, const V& v) { c->data.cache = v.text; }},
   };
 }
 

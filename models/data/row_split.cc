@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_format.h"
 #include "ps/base/key.h"
 
 namespace ps {
@@ -24,6 +25,10 @@ RowSplit::RowSplit(std::uint64_t seed, const SplitConfig& split, double keep_neg
       valid_begin_(test_ + split.valid_fold * valid_),
       valid_end_(test_ + (split.valid_fold + 1) * valid_),
       keep_negatives_(keep_negatives) {}
+
+std::string RowSplit::Text() const {
+  return absl::StrFormat("%d %.17g %.17g %.17g", seed_, valid_, test_, keep_negatives_);
+}
 
 Part RowSplit::PartOf(RowIdentity row, float label) const {
   const std::uint64_t hash = Mix64(Mix64(Mix64(seed_) + row.file) + row.offset);

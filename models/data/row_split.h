@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "models/config/job_config.h"
 #include "models/data/row_block.h"
@@ -25,6 +26,9 @@ class RowSplit {
 
   // False when every row is of the train part: blocks may then be used as they are.
   bool splits() const { return valid_ > 0 || test_ > 0 || keep_negatives_ < 1; }
+
+  // Equal texts part all rows alike.
+  std::string Text() const;
 
   Part PartOf(RowIdentity row, float label) const;
 

@@ -52,10 +52,10 @@ absl::Status WriteAll(int fd, const std::string& path, std::string_view content)
   return absl::OkStatus();
 }
 
-absl::Status WriteAndSync(const std::string& path, std::string_view content) {
+absl::Status WriteAndSync(const std::string& path, const std::vector<std::string_view>& pieces) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (!file.ok()) return FileError("create", path, errno);
-  PS_RETURN_IF_ERROR(WriteAll(file.get(), path, content));
+  for (const std::string_view piece : pieces) PS_RETURN_IF_ERROR(WriteAll(file.get(), path, piece));
   if (::fsync(file.get()) != 0) return FileError("fsync", path, errno);
   return absl::OkStatus();
 }
@@ -109,10 +109,15 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path) {
 }
 
 absl::Status WriteFileAtomically(const std::string& path, std::string_view content) {
+  return WriteFileAtomically(path, std::vector<std::string_view>{content});
+}
+
+absl::Status WriteFileAtomically(const std::string& path,
+                                 const std::vector<std::string_view>& pieces) {
   // The name is unlike any other writer's, in this process or another.
   static std::atomic<unsigned> writes{0};
   const std::string temporary = absl::StrCat(path, ".tmp.", ::getpid(), ".", writes.fetch_add(1));
-  absl::Status status = WriteAndSync(temporary, content);
+  absl::Status status = WriteAndSync(temporary, pieces);
   if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
     status = FileError("rename to", path, errno);
   }

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +20,9 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path);
 // Writes a temporary file beside `path`, syncs it, renames it over `path` and syncs the directory:
 // after a crash a reader finds either the old content or the new one, whole.
 absl::Status WriteFileAtomically(const std::string& path, std::string_view content);
+// The same of a content that lies in pieces.
+absl::Status WriteFileAtomically(const std::string& path,
+                                 const std::vector<std::string_view>& pieces);
 
 // Makes what was renamed, created or removed in a directory survive a crash.
 absl::Status SyncDirectory(const std::string& directory);

@@ -67,6 +67,13 @@ TEST_F(FileTest, AFailedReplacementLeavesTheOldContentAndNoRest) {
   EXPECT_EQ(Names(), std::vector<std::string>{"d"});
 }
 
+TEST_F(FileTest, PiecesAreWrittenOneBehindTheOther) {
+  const std::string path = directory_ + "/pieces";
+  const std::vector<std::string_view> pieces = {"one ", "", "two"};
+  ASSERT_TRUE(WriteFileAtomically(path, pieces).ok());
+  EXPECT_EQ(*ReadWholeFile(path), "one two");
+}
+
 TEST_F(FileTest, AFailedWriteKeepsTheOldContent) {
   const std::string path = directory_ + "/kept";
   ASSERT_TRUE(WriteFileAtomically(path, "old").ok());

@@ -199,7 +199,7 @@ absl::StatusOr<TrainRows> ClusterTrees::Load(LoadedRows* held_out) {
       const RowSplit split(config.train.seed, config.data.split, config.data.keep_negatives);
       LoadOptions options = job_.options;
       options.wanted = RowsWanted::kHeldOut;
-      loaded = LoadRows(job_.job->train, *job_.plan, *job_.bins, &split, options);
+      loaded = job_.cache->Load(job_.job->train, *job_.plan, *job_.bins, &split, options);
     });
   }
   coordinator_->Gather();

@@ -22,7 +22,8 @@ class EmbeddedTrees final : public TreeMaker {
     const JobConfig& config = job_.job->config;
     const RowSplit split(config.train.seed, config.data.split, config.data.keep_negatives);
     PS_ASSIGN_OR_RETURN(LoadedRows loaded,
-                        LoadRows(job_.job->train, *job_.plan, *job_.bins, &split, job_.options));
+                        job_.cache->Load(job_.job->train, *job_.plan, *job_.bins, &split,
+                                         job_.options));
     rows_ = std::move(loaded.train);
     TrainRows train{LabelSums::Of(rows_, job_.params.classes), {}, loaded.dropped, loaded.bad_rows,
                     loaded.bad_row_text};

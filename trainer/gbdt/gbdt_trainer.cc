@@ -45,6 +45,7 @@ class GbdtTrainer::Run {
         squared_(params_.objective == Objective::kSquared),
         softmax_(params_.objective == Objective::kSoftmax),
         offset_(squared_ ? 0 : MarginOffset(job->config.data)),
+        cache_(job->config.data.cache, [reporter](const std::string& line) { reporter->Say(line); }),
         crew_(job->threads) {}
 
   absl::StatusOr<JobResult> Train();
@@ -91,6 +92,7 @@ class GbdtTrainer::Run {
   GbdtConfig setting_;  // as tuned
   const bool squared_, softmax_;
   const double offset_;
+  const BinCache cache_;
   Crew crew_;
   features::Plan plan_;
   std::optional<TreeModel> start_;  // trees to go on from, or to fit again
@@ -110,10 +112,8 @@ class GbdtTrainer::Run {
 
 absl::Status GbdtTrainer::Run::LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to) {
   BinPlan plan = *bins_;
-  // Its lines are not counted yet; a line has two bytes at least, but for the last of a file.
-  PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, files.DecompressedBytes());
-  plan.rows = bytes / 2 + files.files().size();
-  PS_ASSIGN_OR_RETURN(LoadedRows loaded, LoadRows(files, plan_, plan, nullptr, options));
+  plan.rows = 0;  // its own are not counted yet
+  PS_ASSIGN_OR_RETURN(LoadedRows loaded, cache_.Load(files, plan_, plan, nullptr, options));
   if (loaded.bad_rows > 0) reporter_.Say(loaded.bad_row_text);
   to->rows = std::move(loaded.train);
   return absl::OkStatus();
@@ -141,7 +141,7 @@ absl::Status GbdtTrainer::Run::Load() {
   options.base = base_.get();
   options.base_offset = offset_;
   options.start_cuts = refits();
-  PS_ASSIGN_OR_RETURN(bins_, PlanBins(job_.train, plan_, options));
+  PS_ASSIGN_OR_RETURN(bins_, cache_.Plan(job_.train, plan_, options));
   if (softmax_) {
     params_.classes = static_cast<std::uint32_t>(bins_->classes.size());
     reporter_.Say(absl::StrCat("classes ", DescribeClasses(bins_->classes)));
@@ -150,7 +150,7 @@ absl::Status GbdtTrainer::Run::Load() {
   PS_RETURN_IF_ERROR(SetDirections(config.model.gbdt, bins_.get()));
   BoostParams params = params_;
   params.first_tree = goes_on() ? start_->trees.size() : 0;
-  const TreeJob job{&job_, &plan_, bins_.get(), params, options, offset_, &crew_, options.start};
+  const TreeJob job{&job_, &plan_, bins_.get(), params, options, offset_, &crew_, options.start, &cache_};
   maker_ = cluster_ ? MakeClusterTrees(job, *cluster_) : MakeEmbeddedTrees(job);
   LoadedRows held_out;
   PS_ASSIGN_OR_RETURN(train_, maker_->Load(&held_out));

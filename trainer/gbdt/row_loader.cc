@@ -87,18 +87,8 @@ class Loader {
     const LabelReading labels{options.labels, &bins.class_numbers};
     parser_ = bins.libsvm ? MakeLibsvmValues(plan.index_base(), labels)
                           : MakeTableValues(plan, bins.sources, labels);
-    for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test}) {
-      part->columns = static_cast<int>(bins.columns.size());
-      part->sparse = bins.sparse;
-      part->stride = stride_;
-      if (!bins.sparse) continue;
-      part->row_begin = {0};
-      part->first_cell = {0};
-      for (const BinColumn& column : bins.columns) {
-        part->first_cell.push_back(part->first_cell.back() +
-                                   static_cast<std::uint32_t>(column.bins()));
-      }
-    }
+    for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test})
+      *part = EmptyRows(bins);
     for (const BinColumn& column : bins.columns) {
       if (bins.sparse) {
         flat_cuts_.insert(flat_cuts_.end(), column.cuts.begin(), column.cuts.end());
@@ -168,12 +158,17 @@ class Loader {
 
  private:
   absl::Status Reserve(BinnedRows* part) const {
+    std::uint64_t rows = bins_.rows, bytes = 0;
+    if (bins_.sparse || rows == 0) {
+      PS_ASSIGN_OR_RETURN(bytes, files_.DecompressedBytes());
+      // A line has two bytes at least, but for the last of a file.
+      rows = bytes / 2 + files_.files().size();
+    }
     if (bins_.sparse) {
       // A value takes at least four characters of text: " 1:1".
-      PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, files_.DecompressedBytes());
       part->cells = HugeArray<std::uint32_t>(bytes / 4 + 1);
     } else {
-      part->bins = HugeArray<std::uint8_t>((bins_.rows + 1) * stride_ + 64);
+      part->bins = HugeArray<std::uint8_t>((rows + 1) * stride_ + 64);
     }
     return absl::OkStatus();
   }
@@ -354,6 +349,20 @@ class Loader {
 };
 
 }  // namespace
+
+BinnedRows EmptyRows(const BinPlan& bins) {
+  BinnedRows rows;
+  rows.columns = static_cast<int>(bins.columns.size());
+  rows.sparse = bins.sparse;
+  rows.stride = DenseStride(rows.columns);
+  if (!bins.sparse) return rows;
+  rows.row_begin = {0};
+  rows.first_cell = {0};
+  for (const BinColumn& column : bins.columns) {
+    rows.first_cell.push_back(rows.first_cell.back() + static_cast<std::uint32_t>(column.bins()));
+  }
+  return rows;
+}
 
 absl::StatusOr<LoadedRows> LoadRows(const DataFiles& files, const features::Plan& plan,
                                     const BinPlan& bins, const RowSplit* split,

@@ -60,7 +60,7 @@ struct BinPlan {
       column_of_index;  // libsvm: of an index, kNoColumn where no row of the sample has it
   bool sparse = false;  // rows of cells; else a matrix
   bool libsvm = false;
-  std::uint64_t rows = 0;  // lines of the files: no fewer than their rows
+  std::uint64_t rows = 0;  // lines of the files: no fewer than their rows; 0: not known
   std::uint64_t sample_rows = 0;
   std::vector<absl::flat_hash_map<std::string, std::uint8_t>> category_bins;
   std::vector<std::string> classes;  // of softmax
@@ -81,6 +81,9 @@ struct LoadedRows {
                 bad_rows = 0;  // good ones: held-out and dropped ones too
   std::string bad_row_text;    // of the first ones
 };
+
+// Rows of these bins, none so far.
+BinnedRows EmptyRows(const BinPlan& bins);
 
 // `split` may be null: all rows are train rows. Cancelled: `stop` was set.
 absl::StatusOr<LoadedRows> LoadRows(const DataFiles& files, const features::Plan& plan,

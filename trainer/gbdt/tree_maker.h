@@ -13,6 +13,7 @@
 #include "models/gbdt/gradient_rows.h"
 #include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
+#include "trainer/gbdt/bin_cache.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/prepared_job.h"
 
@@ -71,6 +72,7 @@ struct TreeJob {
   double offset = 0;
   Crew* crew = nullptr;
   const TreeModel* start = nullptr;  // trees to go on from, or to fit again; may be null
+  const BinCache* cache = nullptr;
 };
 // Of a job that asks for a device which is not there, or cannot take it.
 absl::Status NoDeviceError(const absl::Status& reason);
