@@ -22,6 +22,8 @@ namespace {
 constexpr std::uint32_t kNoColumn = 0xffffffffu;
 // A row has a key for each.
 constexpr std::size_t kMostTrees = 10000;
+// The plan is sent to every node of a cluster in one message (kMaxBodyBytes of ps/wire/frame.h).
+constexpr std::size_t kMostTreeBytes = std::size_t{32} << 20;
 
 class Placement {
  public:
@@ -53,6 +55,9 @@ class Placement {
     }
     model.DropUnusedColumns();
     plan_.set_trees(model.Serialize());
+    if (plan_.trees().size() > kMostTreeBytes)
+      return Unfit(absl::StrCat("has trees of ", plan_.trees().size() >> 20,
+                                " MiB; features are made of at most ", kMostTreeBytes >> 20));
     plan_.set_version(kPlanVersionOfTrees);
     return absl::OkStatus();
   }
