@@ -31,20 +31,21 @@ void Remove(const std::string& path, YamlNode* node) {
 
 bool IsEmpty(const YamlNode* node) { return node != nullptr && node->entries.empty() && node->items.empty(); }
 
-bool IsCross(const YamlNode& feature) {
+// Trees find crosses themselves, and other trees' leaves are nothing to them.
+bool IsOfLinearModels(const YamlNode& feature) {
   const YamlNode* op = feature.Find("op");
-  return op != nullptr && op->text == "cross";
+  return op != nullptr && (op->text == "cross" || op->text == "tree_leaves");
 }
 
 // What jobs of the type refuse.
 void RemoveWhatIsNotFor(const std::string& type, YamlNode* root) {
   std::vector<std::string> keys = LinearModelKeys();
-  keys.insert(keys.end(), {"model.tune", "model.gbdt", "data.label.classes", "tune"});
+  keys.insert(keys.end(), {"model.tune", "model.gbdt", "data.label.classes", "data.cache", "tune"});
   for (const std::string& key : keys) {
     if (!KeyAppliesTo(type, key)) Remove(key, root);
   }
   YamlNode* features = root->Find("features");
-  if (type == "gbdt" && features != nullptr) std::erase_if(features->items, IsCross);
+  if (type == "gbdt" && features != nullptr) std::erase_if(features->items, IsOfLinearModels);
 }
 
 // Why trials could not be compared where that key varies, or nothing.
