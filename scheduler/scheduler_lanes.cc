@@ -76,7 +76,7 @@ void SchedulerMachine::DescribeLanes(wire::Config* config) const {
     for (const LaneOrigin& origin : changes[i].origins) {
       change.add_from(static_cast<std::uint32_t>(origin.from));
       change.add_reborn(origin.reborn);
-      change.set_same_weights(origin.same_weights);
+      if (origin.same_weights) change.set_same_weights(true);
     }
   }
   config->set_checkpoint_lane_changes(static_cast<std::uint32_t>(restore_lane_changes_));

@@ -108,7 +108,7 @@ std::string LaneRace::Save() const {
     for (const LaneOrigin& origin : changes_[i].origins) {
       change.add_from(static_cast<std::uint32_t>(origin.from));
       change.add_reborn(origin.reborn);
-      change.set_same_weights(origin.same_weights);
+      if (origin.same_weights) change.set_same_weights(true);
     }
   }
   if (looked_.has_value()) {
