@@ -1,193 +1,243 @@
 #include "ps/trees/histogram_codec.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <cstring>
+
+#include "ps/trees/bit_stream.h"
 
 namespace ps {
 namespace {
 
-constexpr std::size_t kGroup = 64;
-enum Kind : std::uint8_t { kZero = 0, kAll = 1, kSome = 2 };
-
-void PutVarint(std::uint64_t value, std::string* out) {
-  for (; value >= 128; value >>= 7) out->push_back(static_cast<char>(value | 128));
-  out->push_back(static_cast<char>(value));
-}
-
-bool TakeVarint(std::string_view in, std::size_t* at, std::uint64_t* value) {
-  *value = 0;
-  for (int shift = 0; shift < 35; shift += 7) {
-    if (*at >= in.size()) return false;
-    const auto byte = static_cast<std::uint8_t>(in[(*at)++]);
-    *value |= std::uint64_t{byte & 127u} << shift;
-    if (byte < 128) return true;
-  }
-  return false;
-}
-
-std::uint64_t ZigZag(std::int64_t x) {
-  return (static_cast<std::uint64_t>(x) << 1) ^ static_cast<std::uint64_t>(x >> 63);
-}
-std::int64_t UnZigZag(std::uint64_t x) {
-  return static_cast<std::int64_t>(x >> 1) ^ -static_cast<std::int64_t>(x & 1);
-}
-
-struct BitWriter {
-  std::string* out;
-  std::uint64_t bits = 0;
-  unsigned held = 0;
-  void Put(std::uint32_t value, unsigned width) {
-    bits |= std::uint64_t{value} << held;
-    held += width;
-    if (held < 32) return;
-    char four[4];
-    const auto low = static_cast<std::uint32_t>(bits);
-    std::memcpy(four, &low, 4);
-    out->append(four, 4);
-    bits >>= 32;
-    held -= 32;
-  }
-  void Flush() {
-    for (; held > 0; held -= std::min(8u, held), bits >>= 8)
-      out->push_back(static_cast<char>(bits));
-  }
-};
-
-struct BitReader {
-  std::string_view in;
-  std::size_t at;
-  std::uint64_t bits = 0;
-  unsigned held = 0;
-  std::uint32_t Take(unsigned width) {
-    while (held < width) {
-      bits |= std::uint64_t{static_cast<std::uint8_t>(in[at++])} << held;
-      held += 8;
-    }
-    const auto value = static_cast<std::uint32_t>(bits & ((std::uint64_t{1} << width) - 1));
-    bits >>= width;
-    held -= width;
-    return value;
-  }
-};
-
-struct Group {
-  std::uint64_t mask = 0;
-  std::int64_t least_g = 0;
-  std::uint64_t least_h = 0;
-  unsigned width_g = 0, width_h = 0;
-  std::size_t bits_at = 0;  // where the cells begin
-  std::size_t end = 0;
-};
+constexpr std::size_t kGroup = kMostGroupCells;
+enum Kind : std::uint64_t { kNone = 0, kAll = 1, kAllButOne = 2, kSome = 3 };
+constexpr unsigned kKindBits = 2, kPlaceBits = 6;
+// A number whose distance is as many widths or more is written out.
+constexpr unsigned kFar = 20, kFarBits = 34;
+constexpr unsigned kMostWidth = 32;
 
 constexpr std::uint64_t MaskOf(std::size_t cells) {
   return cells == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << cells) - 1;
 }
 
-// The group of `cells` cells that begins at `at`.
-bool ReadGroup(std::string_view in, std::size_t at, std::size_t cells, Group* group) {
-  *group = Group();
-  if (at >= in.size()) return false;
-  const auto kind = static_cast<std::uint8_t>(in[at++]);
-  group->end = at;
-  if (kind == kZero) return true;
-  if (kind > kSome) return false;
-  group->mask = MaskOf(cells);
-  if (kind == kSome) {
-    const std::size_t bytes = (cells + 7) / 8;
-    if (in.size() - at < bytes) return false;
-    std::uint64_t mask = 0;
-    std::memcpy(&mask, in.data() + at, bytes);
-    if ((mask & ~group->mask) != 0 || mask == 0) return false;
-    group->mask = mask;
-    at += bytes;
-  }
-  std::uint64_t least_g = 0;
-  if (!TakeVarint(in, &at, &least_g) || !TakeVarint(in, &at, &group->least_h)) return false;
-  group->least_g = UnZigZag(least_g);
-  if (in.size() - at < 2) return false;
-  group->width_g = static_cast<std::uint8_t>(in[at]);
-  group->width_h = static_cast<std::uint8_t>(in[at + 1]);
-  at += 2;
-  if (group->width_g > 32 || group->width_h > 32) return false;
-  const std::size_t each = group->width_g + group->width_h;
-  const std::size_t bytes = (static_cast<std::size_t>(std::popcount(group->mask)) * each + 7) / 8;
-  if (in.size() - at < bytes) return false;
-  group->bits_at = at;
-  group->end = at + bytes;
+// How a group's gradients, or its hessians, are written: as distances from `centre`. Width 0: all
+// are the centre.
+struct Scale {
+  std::int64_t centre = 0;
+  unsigned width = 0;
+
+  unsigned low_bits() const { return width - 1; }
+  // Of what the centre is moved in: an eighth of the numbers' deviation costs nothing.
+  static unsigned StepBits(unsigned width) { return width < 2 ? 0 : width - 2; }
+};
+
+// Elias's gamma code.
+void PutSigned(std::int64_t x, BitWriter* out) {
+  const std::uint64_t z = ZigZag(x) + 1;
+  const auto digits = static_cast<unsigned>(std::bit_width(z));
+  out->Put(std::uint64_t{1} << (digits - 1), digits);
+  out->Put(z & MaskOf(digits - 1), digits - 1);
+}
+
+bool TakeSigned(BitReader* in, std::int64_t* x) {
+  const auto zeros = static_cast<unsigned>(std::countr_zero(in->Peek()));
+  if (zeros > kFarBits + 1) return false;
+  in->Skip(zeros + 1);
+  *x = UnZigZag((std::uint64_t{1} << zeros | in->Take(zeros)) - 1);
   return true;
 }
 
-void PackGroup(const WideSum* cells, std::size_t count, std::string* out) {
+void PutNumber(std::int64_t distance, unsigned low_bits, BitWriter* out) {
+  const bool below = distance < 0;
+  const auto size = static_cast<std::uint64_t>(below ? ~distance : distance);
+  const std::uint64_t widths = size >> low_bits;
+  if (widths >= kFar) return out->Put(ZigZag(distance) << kFar, kFar + kFarBits);
+  const auto zeros = static_cast<unsigned>(widths);
+  const std::uint64_t low = size & MaskOf(low_bits);
+  out->Put((((low << 1) | std::uint64_t{below}) << 1 | 1) << zeros, zeros + 2 + low_bits);
+}
+
+std::int64_t TakeNumber(unsigned low_bits, BitReader* in) {
+  const std::uint64_t bits = in->Peek();
+  const auto zeros = static_cast<unsigned>(std::countr_zero(bits | std::uint64_t{1} << kFar));
+  if (zeros == kFar) {
+    in->Skip(kFar + kFarBits);
+    return UnZigZag(bits >> kFar & MaskOf(kFarBits));
+  }
+  in->Skip(zeros + 2 + low_bits);
+  const std::uint64_t rest = bits >> (zeros + 1);
+  const auto size =
+      static_cast<std::int64_t>(std::uint64_t{zeros} << low_bits | (rest >> 1 & MaskOf(low_bits)));
+  return size ^ -static_cast<std::int64_t>(rest & 1);
+}
+
+// The scale of these numbers; moves *scale to it in `out`.
+void PutScale(const std::int32_t* numbers, std::size_t count, Scale* scale, BitWriter* out) {
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += numbers[i];
+  const auto n = static_cast<std::int64_t>(count);
+  const std::int64_t mean = (sum + (sum < 0 ? -n : n) / 2) / n;
+  std::uint64_t deviations = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    deviations +=
+        static_cast<std::uint64_t>(numbers[i] < mean ? mean - numbers[i] : numbers[i] - mean);
+  const unsigned width =
+      deviations == 0 ? 0 : std::max(1u, static_cast<unsigned>(std::bit_width(deviations / count)));
+  const unsigned step = Scale::StepBits(width);
+  const std::int64_t moved = (mean - scale->centre + ((std::int64_t{1} << step) >> 1)) >> step;
+  PutSigned(static_cast<std::int64_t>(width) - scale->width, out);
+  PutSigned(moved, out);
+  scale->centre += moved * (std::int64_t{1} << step);
+  scale->width = width;
+}
+
+bool TakeScale(BitReader* in, Scale* scale) {
+  std::int64_t wider = 0, moved = 0;
+  if (!TakeSigned(in, &wider) || !TakeSigned(in, &moved)) return false;
+  const std::int64_t width = scale->width + wider;
+  if (width < 0 || width > kMostWidth) return false;
+  scale->width = static_cast<unsigned>(width);
+  // Unsigned: a centre that no numbers can have wraps.
+  scale->centre = static_cast<std::int64_t>(
+      static_cast<std::uint64_t>(scale->centre) +
+      (static_cast<std::uint64_t>(moved) << Scale::StepBits(scale->width)));
+  return true;
+}
+
+struct Scales {
+  Scale g, h;
+};
+
+std::uint64_t NonZero(const WideSum* cells, std::size_t count) {
   std::uint64_t mask = 0;
-  std::int64_t least_g = INT64_MAX, most_g = INT64_MIN, least_h = INT64_MAX, most_h = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (cells[i] == 0) continue;
-    mask |= std::uint64_t{1} << i;
+  std::size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const __m256i four = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(cells + i));
+    const __m256i zero = _mm256_cmpeq_epi64(four, _mm256_setzero_si256());
+    const auto zeros = static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(zero)));
+    mask |= std::uint64_t{~zeros & 15u} << i;
   }
-  if (mask == 0) return out->push_back(kZero);
-  // A few zeros among others cost less than a bitmap.
-  if (static_cast<std::size_t>(std::popcount(mask)) * 8 >= count * 7) mask = MaskOf(count);
-  for (std::uint64_t left = mask; left != 0; left &= left - 1) {
+  for (; i < count; ++i) mask |= std::uint64_t{cells[i] != 0} << i;
+  return mask;
+}
+
+void PackGroup(const WideSum* cells, std::size_t count, Scales* scales, BitWriter* out) {
+  const std::uint64_t mask = NonZero(cells, count);
+  if (mask == 0) return out->Put(kNone, kKindBits);
+  const std::uint64_t zeros = MaskOf(count) & ~mask;
+  if (zeros == 0) {
+    out->Put(kAll, kKindBits);
+  } else if ((zeros & (zeros - 1)) == 0) {
+    out->Put(kAllButOne, kKindBits);
+    out->Put(static_cast<std::uint64_t>(std::countr_zero(zeros)), kPlaceBits);
+  } else {
+    out->Put(kSome, kKindBits);
+    out->Put(mask & 0xffffffff, 32);
+    out->Put(mask >> 32, 32);
+  }
+  std::int32_t g[kGroup], h[kGroup];
+  std::size_t some = 0;
+  for (std::uint64_t left = mask; left != 0; left &= left - 1, ++some) {
     const WideSum cell = cells[std::countr_zero(left)];
-    least_g = std::min<std::int64_t>(least_g, WideGradient(cell));
-    most_g = std::max<std::int64_t>(most_g, WideGradient(cell));
-    least_h = std::min<std::int64_t>(least_h, WideHessian(cell));
-    most_h = std::max<std::int64_t>(most_h, WideHessian(cell));
+    g[some] = WideGradient(cell);
+    h[some] = WideHessian(cell);
   }
-  const bool all = mask == MaskOf(count);
-  out->push_back(all ? kAll : kSome);
-  if (!all) out->append(reinterpret_cast<const char*>(&mask), (count + 7) / 8);
-  PutVarint(ZigZag(least_g), out);
-  PutVarint(static_cast<std::uint64_t>(least_h), out);
-  const auto width_g =
-      static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(most_g - least_g)));
-  const auto width_h =
-      static_cast<unsigned>(std::bit_width(static_cast<std::uint64_t>(most_h - least_h)));
-  out->push_back(static_cast<char>(width_g));
-  out->push_back(static_cast<char>(width_h));
-  BitWriter writer{out};
-  for (std::uint64_t left = mask; left != 0; left &= left - 1) {
-    const WideSum cell = cells[std::countr_zero(left)];
-    writer.Put(static_cast<std::uint32_t>(WideGradient(cell) - least_g), width_g);
-    writer.Put(static_cast<std::uint32_t>(WideHessian(cell) - least_h), width_h);
+  PutScale(g, some, &scales->g, out);
+  PutScale(h, some, &scales->h, out);
+  const Scale of_g = scales->g, of_h = scales->h;
+  for (std::size_t i = 0; i < some; ++i) {
+    if (of_g.width > 0) PutNumber(g[i] - of_g.centre, of_g.low_bits(), out);
+    if (of_h.width > 0) PutNumber(h[i] - of_h.centre, of_h.low_bits(), out);
   }
-  writer.Flush();
+}
+
+// Reads a group of `count` cells; false where it is malformed.
+bool TakeGroup(std::size_t count, BitReader* in, Scales* scales, std::uint64_t* mask,
+               WideSum* cells) {
+  const std::uint64_t kind = in->Take(kKindBits);
+  *mask = MaskOf(count);
+  if (kind == kNone) {
+    *mask = 0;
+    return !in->is_beyond_end();
+  }
+  if (kind == kAllButOne) {
+    *mask &= ~(std::uint64_t{1} << in->Take(kPlaceBits));
+  } else if (kind == kSome) {
+    const std::uint64_t low = in->Take(32);
+    *mask &= in->Take(32) << 32 | low;
+  }
+  if (!TakeScale(in, &scales->g) || !TakeScale(in, &scales->h)) return false;
+  const Scale of_g = scales->g, of_h = scales->h;
+  for (std::uint64_t left = *mask; left != 0; left &= left - 1) {
+    // Unsigned: numbers and sums that no rows can have wrap.
+    auto g = static_cast<std::uint64_t>(of_g.centre), h = static_cast<std::uint64_t>(of_h.centre);
+    if (of_g.width > 0) g += static_cast<std::uint64_t>(TakeNumber(of_g.low_bits(), in));
+    if (of_h.width > 0) h += static_cast<std::uint64_t>(TakeNumber(of_h.low_bits(), in));
+    cells[std::countr_zero(left)] = static_cast<WideSum>((h << 32) + g);
+  }
+  return !in->is_beyond_end();
 }
 
 }  // namespace
 
-void PackHistogram(const WideSum* cells, std::size_t count, std::string* out) {
-  for (std::size_t i = 0; i < count; i += kGroup)
-    PackGroup(cells + i, std::min(kGroup, count - i), out);
+void PackHistogram(const WideSum* cells, std::span<const CellGroup> groups, std::string* out) {
+  BitWriter writer(out);
+  Scales scales;
+  for (const CellGroup& group : groups)
+    PackGroup(cells + group.first, group.count, &scales, &writer);
+  writer.Finish();
 }
 
-std::size_t PackedSize(std::string_view in, std::size_t count) {
-  std::size_t at = 0;
-  Group group;
-  for (std::size_t i = 0; i < count; i += kGroup) {
-    if (!ReadGroup(in, at, std::min(kGroup, count - i), &group)) return std::string_view::npos;
-    at = group.end;
-  }
-  return at;
-}
+namespace {
 
-void AddPackedHistogram(std::string_view in, std::size_t count, WideSum* cells) {
-  std::size_t at = 0;
-  Group group;
-  for (std::size_t i = 0; i < count; i += kGroup) {
-    if (!ReadGroup(in, at, std::min(kGroup, count - i), &group)) return;
-    BitReader reader{in, group.bits_at};
-    for (std::uint64_t left = group.mask; left != 0; left &= left - 1) {
-      const std::uint64_t g = static_cast<std::uint64_t>(group.least_g) + reader.Take(group.width_g);
-      const std::uint64_t h = group.least_h + reader.Take(group.width_h);
-      // Unsigned: a sum that no rows can have wraps.
-      WideSum& cell = cells[i + static_cast<std::size_t>(std::countr_zero(left))];
-      cell = static_cast<WideSum>(static_cast<std::uint64_t>(cell) + (h << 32) + g);
+// Calls add(i, cell) for every cell that is there. The number of groups before the first one that
+// is malformed.
+template <typename Add>
+std::size_t ForEachCell(BitReader* in, std::span<const CellGroup> groups, const Add& add) {
+  Scales scales;
+  WideSum cells[kGroup];
+  std::uint64_t mask = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (!TakeGroup(groups[g].count, in, &scales, &mask, cells)) return g;
+    for (; mask != 0; mask &= mask - 1) {
+      const auto i = static_cast<std::size_t>(std::countr_zero(mask));
+      add(groups[g].first + i, static_cast<std::uint64_t>(cells[i]));
     }
-    at = group.end;
   }
+  return groups.size();
+}
+
+// Unsigned: a sum that no rows can have wraps.
+struct Adding {
+  WideSum* cells;
+  void operator()(std::size_t i, std::uint64_t cell) const {
+    cells[i] = static_cast<WideSum>(static_cast<std::uint64_t>(cells[i]) + cell);
+  }
+};
+struct Subtracting {
+  WideSum* cells;
+  void operator()(std::size_t i, std::uint64_t cell) const {
+    cells[i] = static_cast<WideSum>(static_cast<std::uint64_t>(cells[i]) - cell);
+  }
+};
+
+}  // namespace
+
+std::size_t AddPackedHistogram(std::string_view in, std::span<const CellGroup> groups,
+                               WideSum* cells) {
+  BitReader reader(in);
+  const std::size_t whole = ForEachCell(&reader, groups, Adding{cells});
+  if (whole == groups.size()) return reader.bytes();
+  SubtractPackedHistogram(in, groups.first(whole), cells);
+  return std::string_view::npos;
+}
+
+void SubtractPackedHistogram(std::string_view in, std::span<const CellGroup> groups,
+                             WideSum* cells) {
+  BitReader reader(in);
+  ForEachCell(&reader, groups, Subtracting{cells});
 }
 
 }  // namespace ps

@@ -19,9 +19,7 @@ PartGrower::PartGrower(BinnedRows rows, std::vector<BinColumn> columns, const Bo
       source_(rows_.sparse ? MakeSparseSource(&rows_, &columns_, &node_rows_, &crew_)
                            : MakeDenseSource(&rows_, &columns_, &node_rows_, &crew_)),
       histogram_(source_->cells()),
-      classes_(params.classes) {
-  if (!rows_.sparse) compact_.resize(offset_.back());
-}
+      classes_(params.classes) {}
 
 void PartGrower::Start(std::vector<double> base_scores, std::uint64_t first_row) {
   base_scores_ = std::move(base_scores);
@@ -67,14 +65,8 @@ void PartGrower::Split(std::uint32_t node, std::uint32_t left, const SplitChoice
 }
 
 const WideSum* PartGrower::Collect() {
-  source_->Collect(histogram_.data(), [&](const ColumnStretch& stretch) {
-    if (rows_.sparse) return;
-    for (std::uint32_t c = stretch.first; c < stretch.end; ++c) {
-      const WideSum* const from = histogram_.data() + source_->first_cell(c);
-      std::copy(from, from + (offset_[c + 1] - offset_[c]), compact_.data() + offset_[c]);
-    }
-  });
-  return rows_.sparse ? histogram_.data() : compact_.data();
+  source_->Collect(histogram_.data(), [](const ColumnStretch&) {});
+  return histogram_.data();
 }
 
 std::vector<LeafSums> PartGrower::SumLeaves(const std::vector<std::uint32_t>& leaves) {

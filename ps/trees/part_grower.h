@@ -37,8 +37,9 @@ class PartGrower {
   // Parts a node that is there; the right child is left + 1.
   enum class Sum { kNone, kLeft, kRight };
   void Split(std::uint32_t node, std::uint32_t left, const SplitChoice& choice, Sum sum);
-  // Of the root, or of the child that was summed: cells at offsets().
+  // Of the root, or of the child that was summed: a column's cells are at first_cell().
   const WideSum* Collect();
+  std::uint64_t first_cell(std::uint32_t column) const { return source_->first_cell(column); }
   std::vector<LeafSums> SumLeaves(const std::vector<std::uint32_t>& leaves);
 
  private:
@@ -50,7 +51,6 @@ class PartGrower {
   GradientRows gradients_;
   std::unique_ptr<HistogramSource> source_;
   HugeArray<WideSum> histogram_;
-  std::vector<WideSum> compact_;  // the same without the room between columns
   const std::uint32_t classes_;
   std::vector<double> base_scores_;
   std::vector<Tree> trees_;

@@ -167,6 +167,7 @@ BoostParams ParamsOf(const wire::TreePlan& plan) {
 
 std::vector<std::uint64_t> CellOffsets(const std::vector<BinColumn>& columns, bool sparse) {
   std::vector<std::uint64_t> offsets{0};
+  offsets.reserve(columns.size() + 1);
   for (const BinColumn& column : columns)
     offsets.push_back(offsets.back() + static_cast<std::uint64_t>(column.bins()) +
                       (sparse ? 0 : 1));

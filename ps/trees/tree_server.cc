@@ -69,22 +69,45 @@ bool TreeServer::OnStep(const wire::TreeStep& step, Outbox& outbox) {
 }
 
 bool TreeServer::BeginTree(const wire::TreeStep::Begin& begin) {
-  if (begin.server() + 1 >= static_cast<std::uint32_t>(begin.first_column_size())) return false;
-  const std::uint32_t first = begin.first_column(static_cast<int>(begin.server()));
-  const std::uint32_t end = begin.first_column(static_cast<int>(begin.server()) + 1);
-  if (first > end || end > columns_.size() || !(begin.gradient() > 0) || !(begin.hessian() > 0))
-    return false;
-  first_ = first;
-  end_ = end;
-  number_ = begin.server();
+  const auto servers = static_cast<std::uint32_t>(begin.servers_size());
+  if (begin.server() >= servers || !(begin.gradient() > 0) || !(begin.hessian() > 0)) return false;
+  TakeShare(begin.server(), servers);
   rules_ = RulesOf(params_.grow, {begin.gradient(), begin.hessian(), 1, 1}, sparse_);
   chosen_ = SampleColumns(columns_.size(), params_.grow.column_sample, begin.key());
+  for (auto& [node, histogram] : open_) spare_.push_back(std::move(histogram.cells));
+  for (Histogram& histogram : sums_) spare_.push_back(std::move(histogram.cells));
   open_.clear();
   splits_.clear();
+  sums_.clear();
   root_ = true;
-  sums_.assign(1, Histogram());
-  sums_[0].cells.resize(cells());
+  sums_.push_back(TakeHistogram());
   return true;
+}
+
+void TreeServer::TakeShare(std::uint32_t server, std::uint32_t servers) {
+  if (server == number_ && servers == servers_) return;
+  number_ = server;
+  servers_ = servers;
+  share_ = ShareColumns(offset_, servers)[server];
+  std::vector<std::uint64_t> place(columns_.size());
+  first_cell_ = {0};
+  for (const std::uint32_t column : share_) {
+    place[column] = first_cell_.back();
+    first_cell_.push_back(first_cell_.back() + offset_[column + 1] - offset_[column]);
+  }
+  groups_ =
+      GroupCells(share_, offset_, sparse_, [&](std::uint32_t column) { return place[column]; });
+  spare_.clear();
+}
+
+TreeServer::Histogram TreeServer::TakeHistogram() {
+  Histogram histogram;
+  if (!spare_.empty()) {
+    histogram.cells = std::move(spare_.back());
+    spare_.pop_back();
+  }
+  histogram.cells.assign(cells(), 0);
+  return histogram;
 }
 
 bool TreeServer::BeginSplits(const wire::TreeStep& step) {
@@ -98,11 +121,10 @@ bool TreeServer::BeginSplits(const wire::TreeStep& step) {
   }
   root_ = false;
   splits_.assign(step.splits().begin(), step.splits().end());
-  sums_.assign(splits_.size(), Histogram());
-  for (std::size_t i = 0; i < splits_.size(); ++i) {
-    const WideSum left = splits_[i].choice().left(), right = Less(splits_[i].total(), left);
-    sums_[i].total = splits_[i].left_is_small() ? left : right;
-    sums_[i].cells.resize(cells());
+  for (const wire::TreeStep::Split& split : splits_) {
+    const WideSum left = split.choice().left(), right = Less(split.total(), left);
+    sums_.push_back(TakeHistogram());
+    sums_.back().total = split.left_is_small() ? left : right;
   }
   return true;
 }
@@ -128,18 +150,22 @@ bool TreeServer::OnPush(Message& message, Outbox& outbox) {
 
 bool TreeServer::AddPush(const Message& message) {
   if (message.sections.size() != 1) return false;
-  std::string_view rest = message.sections[0];
   // All of it, or nothing.
-  std::vector<std::string_view> packed;
-  for (std::size_t i = 0; i < sums_.size(); ++i) {
-    const std::size_t size = PackedSize(rest, cells());
-    if (size == std::string_view::npos) return false;
-    packed.push_back(rest.substr(0, size));
+  std::vector<std::string_view> taken;
+  std::string_view rest = message.sections[0];
+  bool whole = true;
+  for (std::size_t i = 0; whole && i < sums_.size(); ++i) {
+    const std::size_t size = AddPackedHistogram(rest, groups_, sums_[i].cells.data());
+    whole = size != std::string_view::npos;
+    if (!whole) break;
+    taken.push_back(rest.substr(0, size));
     rest.remove_prefix(size);
   }
-  if (!rest.empty()) return false;
-  for (std::size_t i = 0; i < sums_.size(); ++i)
-    AddPackedHistogram(packed[i], cells(), sums_[i].cells.data());
+  if (!whole || !rest.empty()) {
+    for (std::size_t i = 0; i < taken.size(); ++i)
+      SubtractPackedHistogram(taken[i], groups_, sums_[i].cells.data());
+    return false;
+  }
   if (root_) sums_[0].total = Less(sums_[0].total, Less(0, message.body.tree_histograms().total()));
   return true;
 }
@@ -151,59 +177,64 @@ void TreeServer::FinishStep(Outbox& outbox) {
   choices.set_server(number_);
   if (root_) {
     choices.set_total(sums_[0].total);
-    AddChoice(0, sums_[0]);
+    SplitChoice best;
+    for (std::size_t i = 0; i < share_.size(); ++i) Examine(sums_[0], i, &best);
+    AddChoice(0, best);
     open_[0] = std::move(sums_[0]);
   }
-  for (std::size_t i = 0; i < splits_.size(); ++i) {
-    const wire::TreeStep::Split& split = splits_[i];
-    const auto at = open_.find(split.node());
-    Histogram rest = std::move(at->second);
-    open_.erase(at);
-    Histogram& small = sums_[i];
-    for (std::size_t c = 0; c < rest.cells.size(); ++c)
-      rest.cells[c] = Less(rest.cells[c], small.cells[c]);
-    rest.total = Less(split.total(), small.total);
-    const SplitChoice choice = *ChoiceOf(split.choice(), columns_);  // checked when it came
-    const std::array<ValueBounds, 2> bounds = BoundsOfChildren(
-        choice, split.total(), rest.bounds, columns_[choice.column].direction, rules_.scan);
-    small.bounds = bounds[split.left_is_small() ? 0 : 1];
-    rest.bounds = bounds[split.left_is_small() ? 1 : 0];
-    const std::uint32_t small_node = split.left() + (split.left_is_small() ? 0 : 1);
-    const std::uint32_t rest_node = split.left() + (split.left_is_small() ? 1 : 0);
-    AddChoice(small_node, small);
-    AddChoice(rest_node, rest);
-    open_[small_node] = std::move(small);
-    open_[rest_node] = std::move(rest);
-  }
+  for (std::size_t i = 0; i < splits_.size(); ++i) FinishSplit(splits_[i], std::move(sums_[i]));
   sums_.clear();
   outbox.Send(scheduler(), *answer_);
 }
 
-void TreeServer::AddChoice(std::uint32_t node, const Histogram& histogram) {
-  wire::TreeChoices::Node* const to = answer_->body.mutable_tree_choices()->add_nodes();
-  to->set_node(node);
-  SetChoice(BestOf(histogram), to->mutable_choice());
+// A column at a time: its cells are subtracted and scanned while they are at hand.
+void TreeServer::FinishSplit(const wire::TreeStep::Split& split, Histogram small) {
+  const auto at = open_.find(split.node());
+  Histogram rest = std::move(at->second);
+  open_.erase(at);
+  rest.total = Less(split.total(), small.total);
+  const SplitChoice choice = *ChoiceOf(split.choice(), columns_);  // checked when it came
+  const std::array<ValueBounds, 2> bounds = BoundsOfChildren(
+      choice, split.total(), rest.bounds, columns_[choice.column].direction, rules_.scan);
+  small.bounds = bounds[split.left_is_small() ? 0 : 1];
+  rest.bounds = bounds[split.left_is_small() ? 1 : 0];
+  SplitChoice best_small, best_rest;
+  for (std::size_t i = 0; i < share_.size(); ++i) {
+    for (std::uint64_t c = first_cell_[i]; c < first_cell_[i + 1]; ++c)
+      rest.cells[c] = Less(rest.cells[c], small.cells[c]);
+    Examine(small, i, &best_small);
+    Examine(rest, i, &best_rest);
+  }
+  const std::uint32_t small_node = split.left() + (split.left_is_small() ? 0 : 1);
+  const std::uint32_t rest_node = split.left() + (split.left_is_small() ? 1 : 0);
+  AddChoice(small_node, best_small);
+  AddChoice(rest_node, best_rest);
+  open_[small_node] = std::move(small);
+  open_[rest_node] = std::move(rest);
 }
 
-SplitChoice TreeServer::BestOf(const Histogram& histogram) const {
-  SplitChoice best;
-  for (std::uint32_t c = first_; c < end_; ++c) {
-    if (!chosen_.empty() && chosen_[c] == 0) continue;
-    const WideSum* const cells = histogram.cells.data() + (offset_[c] - offset_[first_]);
-    const int bins = columns_[c].bins();
-    ColumnHistogram column;
-    if (sparse_) {
-      WideSum present = 0;
-      for (int i = 0; i < bins; ++i) present = Less(present, Less(0, cells[i]));
-      column = {{cells, bins, Less(histogram.total, present), histogram.total}, nullptr};
-    } else {
-      column = {{cells + 1, bins, cells[0], histogram.total}, cells};
-    }
-    const SplitChoice choice =
-        BestColumnSplit(column, c, columns_[c], rules_, histogram.bounds);
-    if (choice.score >= 0 && choice.BetterThan(best)) best = choice;
+void TreeServer::AddChoice(std::uint32_t node, const SplitChoice& choice) {
+  wire::TreeChoices::Node* const to = answer_->body.mutable_tree_choices()->add_nodes();
+  to->set_node(node);
+  SetChoice(choice, to->mutable_choice());
+}
+
+void TreeServer::Examine(const Histogram& histogram, std::size_t i, SplitChoice* best) const {
+  const std::uint32_t number = share_[i];
+  if (!chosen_.empty() && chosen_[number] == 0) return;
+  const WideSum* const cells = histogram.cells.data() + first_cell_[i];
+  const int bins = columns_[number].bins();
+  ColumnHistogram column;
+  if (sparse_) {
+    WideSum present = 0;
+    for (int b = 0; b < bins; ++b) present = Less(present, Less(0, cells[b]));
+    column = {{cells, bins, Less(histogram.total, present), histogram.total}, nullptr};
+  } else {
+    column = {{cells + 1, bins, cells[0], histogram.total}, cells};
   }
-  return best;
+  const SplitChoice choice =
+      BestColumnSplit(column, number, columns_[number], rules_, histogram.bounds);
+  if (choice.score >= 0 && choice.BetterThan(*best)) *best = choice;
 }
 
 }  // namespace ps

@@ -1,5 +1,5 @@
-// A server of a cluster of trees: has the histograms of a range of columns for all open nodes of
-// the tree under way, adds up what the workers send, subtracts, and says which split of its range
+// A server of a cluster of trees: has the histograms of its share of the columns for all open nodes
+// of the tree under way, adds up what the workers send, subtracts, and says which split of its columns
 // is best.
 //
 // Everything that it adds is an integer, and each part of the rows counts once a step, so its
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "ps/trees/column_shares.h"
 #include "ps/trees/tree_codec.h"
 #include "ps/trees/tree_member.h"
 
@@ -46,9 +47,13 @@ class TreeServer final : public TreeMember {
   bool OnPush(Message& message, Outbox& outbox);
   bool AddPush(const Message& message);
   void FinishStep(Outbox& outbox);
-  void AddChoice(std::uint32_t node, const Histogram& histogram);
-  SplitChoice BestOf(const Histogram& histogram) const;
-  std::uint64_t cells() const { return offset_[end_] - offset_[first_]; }
+  void FinishSplit(const wire::TreeStep::Split& split, Histogram small);
+  void AddChoice(std::uint32_t node, const SplitChoice& choice);
+  // Takes the split of the i-th of its columns if it is better.
+  void Examine(const Histogram& histogram, std::size_t i, SplitChoice* best) const;
+  void TakeShare(std::uint32_t server, std::uint32_t servers);
+  Histogram TakeHistogram();  // of zeros
+  std::uint64_t cells() const { return first_cell_.back(); }
 
   const std::vector<BinColumn> columns_;
   const bool sparse_;
@@ -58,11 +63,14 @@ class TreeServer final : public TreeMember {
 
   // Of the tree under way.
   std::optional<StepName> name_;
-  std::uint32_t first_ = 0, end_ = 0;  // columns
-  std::uint32_t number_ = 0;           // of this server
+  std::uint32_t number_ = 0, servers_ = 0;  // of this server, and how many there are
+  std::vector<std::uint32_t> share_;        // its columns
+  std::vector<std::uint64_t> first_cell_;   // of each of those, and the end
+  std::vector<CellGroup> groups_;
   SplitRules rules_;
   std::vector<std::uint8_t> chosen_;
   std::map<std::uint32_t, Histogram> open_;  // by node
+  std::vector<std::vector<WideSum>> spare_;  // room for histograms, whose pages are there
   // Of the step under way.
   bool root_ = false;
   std::vector<wire::TreeStep::Split> splits_;

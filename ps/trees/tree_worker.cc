@@ -149,12 +149,7 @@ bool TreeWorker::Carry(const wire::TreeStep& step, const StepName& name, Outbox&
 
 bool TreeWorker::Begin(const wire::TreeStep& step, const StepName& name, Outbox& outbox) {
   const wire::TreeStep::Begin& begin = step.begin();
-  const std::vector<std::uint32_t> first(begin.first_column().begin(), begin.first_column().end());
-  if (begin.servers_size() < 1 ||
-      first.size() != static_cast<std::size_t>(begin.servers_size()) + 1 || first.front() != 0 ||
-      first.back() != grower_->columns().size() || !std::is_sorted(first.begin(), first.end())) {
-    return false;
-  }
+  if (begin.servers_size() < 1) return false;
   const GradientScale scale{begin.gradient(), begin.hessian(), begin.gradient_fixed(),
                             begin.hessian_fixed()};
   for (const double unit :
@@ -162,7 +157,7 @@ bool TreeWorker::Begin(const wire::TreeStep& step, const StepName& name, Outbox&
     if (!(unit > 0)) return false;
   }
   servers_.assign(begin.servers().begin(), begin.servers().end());
-  first_column_ = first;
+  if (groups_.size() != servers_.size()) GroupForServers();
   tree_ = StepName{name.attempt, name.tree, 0};
   NewPushes(name, grower_->Begin(scale));
   AppendToPushes();
@@ -257,13 +252,20 @@ void TreeWorker::NewPushes(const StepName& name, WideSum total) {
   }
 }
 
+void TreeWorker::GroupForServers() {
+  const std::vector<std::uint64_t>& offsets = grower_->offsets();
+  groups_.clear();
+  for (const std::vector<std::uint32_t>& columns :
+       ShareColumns(offsets, static_cast<std::uint32_t>(servers_.size()))) {
+    groups_.push_back(GroupCells(columns, offsets, plan_.sparse(),
+                                 [&](std::uint32_t column) { return grower_->first_cell(column); }));
+  }
+}
+
 void TreeWorker::AppendToPushes() {
   const WideSum* const cells = grower_->Collect();
-  const std::vector<std::uint64_t>& offset = grower_->offsets();
-  for (std::size_t s = 0; s < pushes_.size(); ++s) {
-    const std::uint64_t first = offset[first_column_[s]], end = offset[first_column_[s + 1]];
-    PackHistogram(cells + first, end - first, &pushes_[s].sections[0]);
-  }
+  for (std::size_t s = 0; s < pushes_.size(); ++s)
+    PackHistogram(cells, groups_[s], &pushes_[s].sections[0]);
 }
 
 void TreeWorker::SendPushes(Outbox& outbox) {

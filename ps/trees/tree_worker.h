@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "ps/trees/column_shares.h"
 #include "ps/trees/part_grower.h"
 #include "ps/trees/tree_codec.h"
 #include "ps/trees/tree_member.h"
@@ -57,6 +58,7 @@ class TreeWorker final : public TreeMember {
   bool SplitAll(const wire::TreeStep& step, bool collect);
   bool Leaves(const wire::TreeStep& step);
   bool Start(const wire::TreeStep& step);
+  void GroupForServers();
   void Judge(std::uint32_t trees);
   void NewPushes(const StepName& name, WideSum total);
   void AppendToPushes();
@@ -74,8 +76,8 @@ class TreeWorker final : public TreeMember {
   std::optional<StepName> tree_;  // the tree whose nodes there are, step 0
   Message report_;                // of the step
   std::vector<Address> servers_;
-  std::vector<std::uint32_t> first_column_;  // of each server, and the end
-  std::vector<Message> pushes_;              // of the step, by server
+  std::vector<std::vector<CellGroup>> groups_;  // of the histogram, by server
+  std::vector<Message> pushes_;                 // of the step, by server
 };
 
 }  // namespace ps

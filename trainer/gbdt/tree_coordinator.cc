@@ -26,6 +26,8 @@ std::string TreeCoordinator::Node::Name() const {
 
 TreeCoordinator::TreeCoordinator(Options options)
     : options_(std::move(options)),
+      cells_(std::max<std::uint64_t>(
+          1, CellOffsets(options_.columns, options_.plan.trees().sparse()).back())),
       servers_(options_.servers),
       workers_(options_.workers),
       parts_(options_.workers),
@@ -37,15 +39,6 @@ TreeCoordinator::TreeCoordinator(Options options)
   for (std::uint32_t i = 0; i < options_.workers; ++i) workers_[i].place = i;
   for (Node& node : servers_) node.role = wire::SERVER;
   for (Node& node : workers_) node.role = wire::WORKER;
-  // Ranges of about equal numbers of cells.
-  const std::vector<std::uint64_t> offsets =
-      CellOffsets(options_.columns, options_.plan.trees().sparse());
-  for (std::uint32_t s = 0; s < options_.servers; ++s) {
-    const std::uint64_t cell = offsets.back() / options_.servers * s;
-    first_column_.push_back(static_cast<std::uint32_t>(
-        std::lower_bound(offsets.begin(), offsets.end(), cell) - offsets.begin()));
-  }
-  first_column_.push_back(static_cast<std::uint32_t>(options_.columns.size()));
 }
 
 std::vector<TreeCoordinator::Node>& TreeCoordinator::places(wire::Role role) {

@@ -99,7 +99,7 @@ class TreeCoordinator final : public Machine {
     Address address;
     std::string endpoint, host;
     std::uint32_t pid = 0;
-    std::uint32_t place = 0;  // part of the rows, or range of the columns
+    std::uint32_t place = 0;  // part of the rows, or share of the columns
     MonotonicTime last_heard{0};
     bool loaded = false;
     bool done = false;  // with the step
@@ -136,7 +136,7 @@ class TreeCoordinator final : public Machine {
   void AfterChoices(MonotonicTime now, Outbox& outbox);
   void BeginTree();
   void GrowOn();
-  bool IsLikely(std::size_t leaf) const;
+  bool IsLikely(std::size_t leaf, std::size_t rank) const;
   void AskForSplits();
   void AskForLeaves();
   void FinishTree(Outbox& outbox);
@@ -146,10 +146,10 @@ class TreeCoordinator final : public Machine {
   void Fail(absl::Status status);
 
   const Options options_;
+  const std::uint64_t cells_;            // of a histogram, at least 1
   std::vector<Node> servers_, workers_;  // by place; incarnation 0: empty
   std::set<std::uint64_t> lost_;         // incarnations whose places others may have
   std::vector<std::optional<wire::TreeReport::Loaded>> parts_;
-  std::vector<std::uint32_t> first_column_;
   MonotonicTime empty_since_{-1};
   Work work_ = Work::kNone;
   bool gathered_ = false;

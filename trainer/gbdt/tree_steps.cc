@@ -14,8 +14,10 @@ constexpr MonotonicTime kFirstWait = std::chrono::seconds(1),
 constexpr std::uint32_t kTreesAtOnce = 100;
 // Of a step's histograms, as they lie in the memory of all servers together.
 constexpr std::uint64_t kMostStepBytes = 256u << 20;
-// Of gains against the least one of the tree before.
-constexpr double kSafeGain = 1.0;
+// Of the splits that are left, how many count as soon to come: at least so many, or one in so many.
+// And the least gain that they need, in parts of the least one of the tree before.
+constexpr std::size_t kSoon = 4, kSoonShare = 3;
+constexpr double kSoonGain = 0.8;
 
 }  // namespace
 
@@ -156,7 +158,6 @@ void TreeCoordinator::BeginTree() {
   begin.set_hessian_fixed(scale_.hessian_fixed);
   begin.set_key(TreeKey(options_.params.seed, name_.tree));
   for (const Node& server : servers_) begin.add_servers(server.endpoint);
-  for (const std::uint32_t first : first_column_) begin.add_first_column(first);
 }
 
 void TreeCoordinator::AfterChoices(MonotonicTime, Outbox&) {
@@ -221,26 +222,31 @@ void TreeCoordinator::GrowOn() {
   }
 }
 
-// The leaf that is next, and others that will very likely be split later: trees resemble the ones
-// before them, so the least gain that was worth a split there is a good guess of what it is here.
-bool TreeCoordinator::IsLikely(std::size_t leaf) const {
+// Whether a leaf, which is `rank`th in the order of splits, will very likely be split: trees resemble
+// the ones before them, so the least gain that was worth a split there is a good guess of what it is
+// here. Gains become smaller from tree to tree: the next few may be a little below it, else the last
+// splits of a tree would come one by one.
+bool TreeCoordinator::IsLikely(std::size_t leaf, std::size_t rank) const {
   if (options_.params.grow.level_wise) return true;
-  if (trees_.size() < least_gain_.size()) return step_.splits_size() < builder_.SplitsLeft() / 4;
-  return builder_.leaves()[leaf].gain >= kSafeGain * least_gain_[trees_.size() % least_gain_.size()];
+  const auto left = static_cast<std::size_t>(builder_.SplitsLeft());
+  const bool soon = rank < std::max(kSoon, left / kSoonShare);
+  if (trees_.size() < least_gain_.size()) return soon;
+  return builder_.leaves()[leaf].gain >=
+         (soon ? kSoonGain : 1.0) * least_gain_[trees_.size() % least_gain_.size()];
 }
 
 void TreeCoordinator::AskForSplits() {
   const std::vector<std::size_t> candidates = builder_.Candidates();
   NextStep(wire::TreeStep::SPLIT);
-  const std::uint64_t cells = std::max<std::uint64_t>(
-      1, CellOffsets(options_.columns, options_.plan.trees().sparse()).back());
+  const auto left = static_cast<std::size_t>(builder_.SplitsLeft());
   const auto most = static_cast<int>(
-      std::clamp<std::uint64_t>(kMostStepBytes / (cells * sizeof(WideSum)), 1,
-                                static_cast<std::uint64_t>(builder_.SplitsLeft())));
-  for (const std::size_t leaf : candidates) {
+      std::clamp<std::uint64_t>(kMostStepBytes / (cells_ * sizeof(WideSum)), 1, left));
+  // Those behind as many as are left cannot be in the tree.
+  for (std::size_t rank = 0; rank < std::min(candidates.size(), left); ++rank) {
+    const std::size_t leaf = candidates[rank];
     if (step_.splits_size() >= most) break;
     if (children_.count(node_of_leaf_[leaf]) > 0 || !builder_.ChildrenMayGrow(leaf)) continue;
-    if (step_.splits_size() > 0 && !IsLikely(leaf)) continue;
+    if (step_.splits_size() > 0 && !IsLikely(leaf, rank)) continue;
     SetSplit(leaf, next_node_, step_.add_splits());
     next_node_ += 2;
   }
