@@ -35,7 +35,7 @@ constexpr std::int32_t WideGradient(WideSum sum) {
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(static_cast<std::uint64_t>(sum)));
 }
 constexpr std::int32_t WideHessian(WideSum sum) {
-  return static_cast<std::int32_t>(static_cast<std::uint64_t>(sum - WideGradient(sum)) >> 32);
+  return static_cast<std::int32_t>((static_cast<std::uint64_t>(sum) - static_cast<std::uint64_t>(std::int64_t{WideGradient(sum)})) >> 32);
 }
 constexpr WideSum Widen(std::uint32_t narrow) {
   return static_cast<WideSum>(

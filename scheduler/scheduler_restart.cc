@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "ps/base/status_macros.h"
+#include "ps/wire/protocol.h"
 #include "scheduler/scheduler_machine.h"
 #include "scheduler/scheduler_state.pb.h"
 
@@ -64,6 +65,7 @@ void SchedulerMachine::Persist(absl::Span<const Record> records) {
 SchedulerMachine::Record SchedulerMachine::JobRecord() const {
   scheduler::Job job;
   job.set_plan_digest(options_.plan_digest);
+  job.set_protocol(ProtocolDigest());
   const bool any = checkpointer_.has_value() && checkpointer_->latest() != nullptr;
   job.set_checkpoint(any ? checkpointer_->latest()->id() : 0);
   job.set_restore_from(restore_from_);
@@ -162,6 +164,11 @@ absl::Status SchedulerMachine::LoadStored() {
     return absl::InvalidArgumentError(
         "the scheduler's stored state is of a job with other data, features or settings: give "
         "cluster.state another name, or remove what is there");
+  }
+  if (HasStoredNodes(records) && job.protocol() != ProtocolDigest()) {
+    return absl::InvalidArgumentError(
+        "the nodes in the scheduler's stored state are of another version of the program: go on with that version, or end "
+        "them and give cluster.state another name, or remove what is there (a job with checkpoints goes on from the last)");
   }
   for (const scheduler::Members::Member& saved : members.members()) {
     Member member;

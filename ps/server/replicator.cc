@@ -250,6 +250,7 @@ void Replicator::Load() {
     absl::Status loaded = answer->status();
     if (loaded.ok()) loaded = data_.Load(slot, *std::move(*answer), checkpoint_lane_changes_);
     if (!loaded.ok()) {
+      restored_epoch_ = epoch_;
       restored_ = absl::Status(loaded.code(), absl::StrCat("slot ", slot, " cannot be restored from checkpoint ",
                                                            checkpoint_, ": ", loaded.message()));
       ++at;

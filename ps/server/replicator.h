@@ -78,6 +78,8 @@ class Replicator {
   std::uint64_t unacknowledged() const;
   // Not OK: a slot cannot be restored, as long as it is configured as it is now.
   const absl::Status& restored() const { return restored_; }
+  // Not OK: the configuration's epoch, which may be one that could not be taken.
+  std::uint64_t restored_epoch() const { return restored_epoch_; }
 
  private:
   enum class Role : std::uint8_t { kNone, kCopy, kPrimary };
@@ -156,6 +158,7 @@ class Replicator {
   std::uint64_t checkpoint_ = 0;  // from which slots that begin in this gen begin; 0: from nothing
   std::size_t checkpoint_lane_changes_ = 0;  // that it has
   absl::Status restored_;
+  std::uint64_t restored_epoch_ = 0;
   std::map<NodeId, Address> addresses_;
   std::vector<std::unique_ptr<OutgoingStream>> outgoing_;  // null: dropped
   std::map<NodeId, std::uint32_t> outgoing_of_;

@@ -44,6 +44,7 @@ bool Replicator::OnConfig(const Message& message, MonotonicTime now, Outbox& out
   restored_ = absl::OkStatus();  // what could not be restored may be another's now, or come from another checkpoint
   if (const absl::Status lanes = data_.FollowLanes(config.lane_changes()); !lanes.ok()) {
     restored_ = lanes;  // the job cannot go on
+    restored_epoch_ = message.body.epoch();
     return true;
   }
   checkpoint_ = config.checkpoint();

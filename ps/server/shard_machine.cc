@@ -45,7 +45,7 @@ void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime
       return;
     case wire::Body::kError:
       // An answer to nothing this machine waits for; and errors are not answered with errors.
-      if (body.error().code() == wire::Error::REFUSED && shard_ == nullptr) {
+      if (body.error().code() == wire::Error::REFUSED && from == options_.scheduler && shard_ == nullptr) {
         finished_ = true;
         status_ = absl::FailedPreconditionError(body.error().message());
       }
@@ -173,7 +173,7 @@ void ShardMachine::OnTick(MonotonicTime now, Outbox& outbox) {
 
 void ShardMachine::SendFailure(const absl::Status& status, Outbox& outbox) {
   Message message;
-  message.body.set_epoch(shard_->replicator().epoch());
+  message.body.set_epoch(shard_->replicator().restored_epoch());
   message.body.mutable_failure()->set_status_code(static_cast<std::uint32_t>(status.code()));
   message.body.mutable_failure()->set_message(std::string(status.message()));
   outbox.Send(options_.scheduler, std::move(message));

@@ -121,6 +121,8 @@ bool TreeServer::BeginSplits(const wire::TreeStep& step) {
   }
   root_ = false;
   splits_.assign(step.splits().begin(), step.splits().end());
+  for (Histogram& histogram : sums_) spare_.push_back(std::move(histogram.cells));  // of a step that was given up
+  sums_.clear();
   for (const wire::TreeStep::Split& split : splits_) {
     const WideSum left = split.choice().left(), right = Less(split.total(), left);
     sums_.push_back(TakeHistogram());

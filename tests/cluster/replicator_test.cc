@@ -180,6 +180,7 @@ TEST_F(LanesCopyTest, AnImpossibleChangeEndsTheJob) {
   Outbox outbox;
   shard_.OnConfig(config, MonotonicTime(0), outbox);
   EXPECT_TRUE(absl::IsInvalidArgument(shard_.replicator().restored()));
+  EXPECT_EQ(shard_.replicator().restored_epoch(), 2u);  // the scheduler ignores failures of an older one
   EXPECT_EQ(shard_.table().lanes(), 2);
 }
 

@@ -7,6 +7,8 @@
 #include "gtest/gtest.h"
 #include "ps/server/shard_machine.h"
 #include "ps/wire/protocol.h"
+#include "scheduler/scheduler_state.pb.h"
+#include "tests/cluster/memory_state_store.h"
 #include "worker/logistic_model.h"
 #include "worker/worker_machine.h"
 
@@ -165,6 +167,35 @@ TEST_F(SchedulerMachineTest, AFailureIsNeverASuccess) {
     EXPECT_TRUE(absl::IsInternal(scheduler.status())) << scheduler.status();
     EXPECT_NE(scheduler.status().message().find("on fire"), std::string::npos);
   }
+}
+
+TEST_F(SchedulerMachineTest, NodesOfAnotherVersionAreNotTakenBack) {
+  const auto store = std::make_shared<MemoryStateStore>();
+  SchedulerMachine::Options options = MakeOptions();
+  options.store = store;
+  Told told;
+  {
+    SchedulerMachine scheduler(options, &told);
+    for (const auto& [from, role] : {std::pair{"shard", wire::SERVER}, std::pair{"worker", wire::WORKER}}) {
+      Message hello;
+      hello.body.mutable_hello()->set_role(role);
+      hello.body.mutable_hello()->set_incarnation(role + 1);
+      hello.body.mutable_hello()->set_endpoint(from);
+      hello.body.mutable_hello()->set_protocol(ProtocolDigest());
+      scheduler.OnMessage(from, hello, now_, outbox_);
+    }
+    scheduler.OnTick(now_, outbox_);
+  }
+  options.stored = store->Load().value();
+  ASSERT_TRUE(HasStoredNodes(options.stored));
+  EXPECT_TRUE(SchedulerMachine(options, &told).status().ok());
+  scheduler::Job job;
+  ASSERT_TRUE(job.ParseFromString(options.stored["job"]));
+  job.set_protocol(job.protocol() + 2);
+  options.stored["job"] = job.SerializeAsString();
+  SchedulerMachine other(options, &told);
+  other.OnTick(now_, outbox_);
+  EXPECT_TRUE(absl::IsInvalidArgument(other.status())) << other.status();
 }
 
 TEST_F(SchedulerMachineTest, AServerMayFailAtWhatIsNoLongerItsOwn) {
