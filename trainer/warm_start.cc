@@ -13,6 +13,10 @@ absl::StatusOr<std::unique_ptr<Bundle>> OpenWarmStart(const PreparedJob& job) {
   const std::string& dir = job.config.model.warm_start;
   if (dir.empty()) return std::unique_ptr<Bundle>();
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> bundle, Bundle::Open(dir));
+  if (bundle->info().model_type != "lr") {
+    return absl::InvalidArgumentError(absl::StrCat("model.warm_start: '", dir, "' is a model of type ",
+                                                   bundle->info().model_type, ", not lr; its leaves can be features (op: tree_leaves)"));
+  }
   const std::string digest = ExtractorDigest(job.extractor->Serialize());
   if (bundle->info().extractor_digest != digest) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -241,7 +241,7 @@ std::vector<SchemaRow> TrainRows() {
        "Smallest fall of the validation log loss that counts as improvement.",
        [](JobConfig* c, const V& v) { EarlyStopping(c).min_delta = v.real; }, AtLeast(0)},
       {"train.row_cache", ValueType::kText, "''",
-       "Directory of the binary row cache of later passes; empty: inside the output directory.",
+       "Directory of the binary row cache of later passes; empty: <output.dir>.cache.",
        [](JobConfig* c, const V& v) { c->train.row_cache = v.text; }},
       {"train.chunks_per_round", ValueType::kInteger, "8",
        "Chunks of rows in one round of staleness 0; part of what decides the resulting bytes.",

@@ -32,27 +32,36 @@ Crew::~Crew() {
   for (std::thread& thread : others_) thread.join();
 }
 
+bool Crew::Enter(std::uint32_t call) {
+  std::uint64_t gate = gate_.load(std::memory_order_acquire);
+  while (gate >> 32 == call && (gate & kClosed) == 0) {
+    if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
 void Crew::Live(int thread) {
   std::uint32_t seen = 0;
   while (true) {
     WaitWhile(call_, seen);
     seen = call_.load(std::memory_order_acquire);
     if (leave_.load()) return;
+    if (!Enter(seen)) continue;  // it is over, or already the next one
     (*work_)(thread);
-    if (working_.fetch_sub(1, std::memory_order_acq_rel) == 1) working_.notify_all();
+    const std::uint64_t before = gate_.fetch_sub(1, std::memory_order_acq_rel);
+    if ((before & (kClosed | kInside)) == (kClosed | 1)) gate_.notify_all();
   }
 }
 
 void Crew::Run(const std::function<void(int)>& work) {
   work_ = &work;
-  working_.store(static_cast<std::uint32_t>(others_.size()), std::memory_order_relaxed);
-  call_.fetch_add(1, std::memory_order_release);
-  if (!others_.empty()) call_.notify_all();
+  const std::uint32_t call = call_.load(std::memory_order_relaxed) + 1;
+  gate_.store(std::uint64_t{call} << 32, std::memory_order_release);
+  call_.store(call, std::memory_order_release);
+  call_.notify_all();
   work(0);
-  for (std::uint32_t left = working_.load(std::memory_order_acquire); left != 0;
-       left = working_.load(std::memory_order_acquire)) {
-    WaitWhile(working_, left);
-  }
+  std::uint64_t gate = gate_.fetch_or(kClosed, std::memory_order_acq_rel) | kClosed;
+  for (; (gate & kInside) != 0; gate = gate_.load(std::memory_order_acquire)) WaitWhile(gate_, gate);
 }
 
 void Crew::ForEach(std::size_t count, const std::function<void(int, std::size_t)>& item) {

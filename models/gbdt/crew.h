@@ -20,18 +20,22 @@ class Crew {
 
   int threads() const { return static_cast<int>(others_.size()) + 1; }
 
-  // Calls work(0) here and work(1..threads-1) on the others; returns when all have. One caller at a
-  // time.
-  void Run(const std::function<void(int)>& work);
-
-  // Calls item(thread, i) for i in [0, count), handed out in order. Few items are done here alone.
+  // Calls item(thread, i) for i in [0, count), handed out in order; returns when all are done. One caller at a time.
+  // Nobody is waited for who has not come by then: where the machine is busy a thread may come after milliseconds,
+  // and the caller has done the work alone meanwhile.
   void ForEach(std::size_t count, const std::function<void(int, std::size_t)>& item);
 
  private:
   void Live(int thread);
+  // Work begins on the other threads, and on this one, and ends.
+  void Run(const std::function<void(int)>& work);
+  bool Enter(std::uint32_t call);
+
+  // The gate of a call: its number in the upper half, whether it is closed, and how many are inside.
+  static constexpr std::uint64_t kClosed = std::uint64_t{1} << 31, kInside = kClosed - 1;
 
   std::atomic<std::uint32_t> call_{0};
-  std::atomic<std::uint32_t> working_{0};
+  std::atomic<std::uint64_t> gate_{kClosed};
   std::atomic<bool> leave_{false};
   const std::function<void(int)>* work_ = nullptr;  // of the current call
   std::vector<std::thread> others_;

@@ -154,6 +154,9 @@ TEST_F(BaseModelTest, WhatDoesNotFitIsRefused) {
   };
   refused(true, "job=a", 3, "nowhere", "nowhere");
   refused(true, "job=a", 3, "is a model of type gbdt, not lr", "trees");
+  const Finished warm = Train(Job(true, kLinear), {"--set", "model.warm_start=trees", "--set", "output.dir=warm"});
+  EXPECT_EQ(warm.exit_code, 3) << warm.err;
+  EXPECT_THAT(warm.err, HasSubstr("'trees' is a model of type gbdt, not lr"));
   refused(false, "job=a", 3, "reads format csv, this job's data are libsvm");
   refused(true, "model.warm_start=trees", 2, "not with model.warm_start");
   refused(true, "tune={trainings: 3}", 2, "not with tune");
