@@ -91,7 +91,7 @@ TEST(SearchSpace, WhatCannotBeIsRefusedBeforeAnythingRuns) {
   EXPECT_THAT(Refused("trials: 3, vary: {model.optimizer: [{alpha: .1}], model.optimizer.alpha: [.1]}"),
               HasSubstr("is a part of it"));
   EXPECT_THAT(Refused("trials: 3, vary: {train.passes: [2, 2]}"), HasSubstr("a value twice"));
-  EXPECT_THAT(Refused("trials: 3, vary: {train.passes: 2}"), HasSubstr("expected a list of values, got 2"));
+  EXPECT_THAT(Refused("trials: 3, vary: {train.passes: 2}"), HasSubstr("expected a list of at least one value, got 2"));
   EXPECT_THAT(Refused("trials: 3, metric: rmse, vary: {train.passes: [1, 2]}"), HasSubstr("rmse is for"));
   EXPECT_THAT(Refused("trials: 3, vary: {train.passes: [1, 2]}", "data: {train: {files: [a.svm]}}\n"),
               HasSubstr("needs validation rows"));
