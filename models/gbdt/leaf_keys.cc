@@ -184,7 +184,8 @@ class LibsvmLeafParser final : public RowParser {
     block->label.push_back(parsed.label[r]);
     block->row_offset.push_back(parsed.row_offset[r]);
     std::vector<Key>& keys = block->key;
-    if (with_indices_) keys.insert(keys.end(), &parsed.key[begin], &parsed.key[begin] + (end - begin));
+    const Key* const own = parsed.key.data();
+    if (with_indices_) keys.insert(keys.end(), own + begin, own + end);
     const std::size_t first = keys.size();
     keys.resize(first + leaves_.keys());
     leaves_.Of(row->data(), keys.data() + first);

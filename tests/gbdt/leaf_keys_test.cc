@@ -128,6 +128,15 @@ features::Plan TablePlan(const TreeModel& model) {
   return plan;
 }
 
+features::Plan IndexPlan(const TreeModel& model) {
+  features::Plan plan;
+  plan.set_version(kPlanVersionOfTrees);
+  plan.set_format("libsvm");
+  plan.set_index_base(1);
+  plan.set_trees(model.Serialize());
+  return plan;
+}
+
 TEST(LeafKeys, OfTablesComeBehindTheColumnsOwn) {
   const TreeModel model = Grown(2, 9);
   features::Plan plan = TablePlan(model);
@@ -172,11 +181,7 @@ TEST(LeafKeys, OfIndicesBesideThemOrInTheirPlace) {
     TreeModel model = Grown(0, 9);
     model.absent_is_zero = zero;
     for (std::uint32_t c = 0; c < model.columns.size(); ++c) model.columns[c].source = 3 * c;
-    features::Plan plan;
-    plan.set_version(kPlanVersionOfTrees);
-    plan.set_format("libsvm");
-    plan.set_index_base(1);
-    plan.set_trees(model.Serialize());
+    features::Plan plan = IndexPlan(model);
     std::mt19937 random(5);
     std::string text;
     std::vector<std::vector<float>> rows;
@@ -222,6 +227,23 @@ TEST(LeafKeys, OfIndicesBesideThemOrInTheirPlace) {
           ASSERT_EQ(block.value[block.row_begin[r] + i], 1) << r;
       }
     }
+  }
+}
+
+TEST(LeafKeys, OfRowsWithoutFeatures) {
+  const TreeModel model = Grown(0, 3);
+  const auto parser = MakeLeafParser(IndexPlan(model), model);
+  const std::vector<Key> leaves = PlainKeys(model, std::vector<float>(model.columns.size(), kNan));
+  for (const char* text : {"1\n", "1 1000000000:1\n-1\n", "1\n-1 1000000000:1\n0\n"}) {
+    RowBlock block;
+    parser->Parse(text, {0, 0}, &block);
+    ASSERT_EQ(block.bad_rows, 0u) << text;
+    for (std::size_t r = 0; r < block.rows(); ++r) {
+      std::vector<Key> keys = KeysOfRow(block, r);
+      if (keys.size() > leaves.size()) keys.erase(keys.begin());  // the index that no tree asks for
+      EXPECT_EQ(keys, leaves) << text << r;
+    }
+    EXPECT_EQ(KeysOfRow(block, block.rows() - 1).size(), leaves.size()) << text;
   }
 }
 
