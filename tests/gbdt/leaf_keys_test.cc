@@ -259,6 +259,8 @@ TEST(LeafKeys, DamagedPlansAreRefused) {
   EXPECT_TRUE(TreesOfPlan(plan).ok());
   plan.mutable_column()->RemoveLast();
   EXPECT_FALSE(TreesOfPlan(plan).ok()) << "a column beyond the table's last";
+  EXPECT_TRUE(TreesOfPlan(IndexPlan(model)).ok());
+  EXPECT_FALSE(TreesOfPlan(IndexPlan(Grown(1, 3))).ok()) << "a category among indices";
   std::string bytes = plan.trees();
   for (std::size_t at = 0; at < bytes.size(); at += 7) {
     std::string damaged = bytes;
@@ -266,6 +268,22 @@ TEST(LeafKeys, DamagedPlansAreRefused) {
     plan.set_trees(damaged);
     if (const auto trees = TreesOfPlan(plan); trees.ok()) MakeLeafParser(plan, *trees);
   }
+}
+
+TEST(LeafKeys, PlansOfMoreThanAJobMakesAreRefused) {
+  TreeModel model = Grown(0, 1);
+  const Tree tree = model.trees[0];
+  model.trees.assign(10000, {.leaf_value = {0.5f}, .leaf_cover = {1}});
+  model.trees[0] = tree;
+  features::Plan plan = TablePlan(model);
+  EXPECT_TRUE(TreesOfPlan(plan).ok());
+  model.trees.push_back(tree);
+  plan.set_trees(model.Serialize());
+  EXPECT_THAT(TreesOfPlan(plan).status().message(), testing::HasSubstr("number of its trees"));
+  model.trees.assign(1, tree);
+  model.columns[0].categories.assign(kMostBins, std::string((std::size_t{32} << 20) / kMostBins, 'x'));
+  plan.set_trees(model.Serialize());
+  EXPECT_THAT(TreesOfPlan(plan).status().message(), testing::HasSubstr("size of its trees"));
 }
 
 }  // namespace
