@@ -286,5 +286,19 @@ TEST_F(KeptBinsTest, OfNumbers) {
   });
 }
 
+// A plan that says too few lines, or files that have grown since they were counted.
+TEST_F(KeptBinsTest, RowsBeyondThoseCountedFindRoom) {
+  MakeTable();
+  auto bins = PlanBins(files_, plan_, options_);
+  ASSERT_TRUE(bins.ok()) << bins.status();
+  const auto load = [&] {
+    const auto rows = LoadRows(files_, plan_, **bins, nullptr, options_);
+    return rows.ok() ? Describe(*rows) : rows.status().ToString();
+  };
+  const std::string whole = load();
+  (*bins)->rows = 1;
+  EXPECT_TRUE(load() == whole);
+}
+
 }  // namespace
 }  // namespace ps
