@@ -27,7 +27,8 @@ RowSplit::RowSplit(std::uint64_t seed, const SplitConfig& split, double keep_neg
       keep_negatives_(keep_negatives) {}
 
 std::string RowSplit::Text() const {
-  return absl::StrFormat("%d %.17g %.17g %.17g", seed_, valid_, test_, keep_negatives_);
+  return absl::StrFormat("%d %.17g %.17g %.17g %.17g", seed_, test_, valid_begin_, valid_end_,
+                         keep_negatives_);
 }
 
 Part RowSplit::PartOf(RowIdentity row, float label) const {

@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 #include <type_traits>
@@ -36,6 +37,14 @@ class HugeArray {
   }
   ~HugeArray() {
     if (data_ != nullptr) munmap(data_, bytes());
+  }
+
+  // Room for `size` or more; what is there stays.
+  void Grow(std::size_t size) {
+    if (size <= size_) return;
+    HugeArray more(std::max(size, 2 * size_));
+    std::copy_n(data_, size_, more.data_);
+    *this = std::move(more);
   }
 
   T* data() { return data_; }

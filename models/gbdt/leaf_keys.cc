@@ -184,7 +184,8 @@ class LibsvmLeafParser final : public RowParser {
     block->label.push_back(parsed.label[r]);
     block->row_offset.push_back(parsed.row_offset[r]);
     std::vector<Key>& keys = block->key;
-    if (with_indices_) keys.insert(keys.end(), &parsed.key[begin], &parsed.key[begin] + (end - begin));
+    const Key* const own = parsed.key.data();
+    if (with_indices_) keys.insert(keys.end(), own + begin, own + end);
     const std::size_t first = keys.size();
     keys.resize(first + leaves_.keys());
     leaves_.Of(row->data(), keys.data() + first);
@@ -208,12 +209,17 @@ class LibsvmLeafParser final : public RowParser {
 }  // namespace
 
 absl::StatusOr<TreeModel> TreesOfPlan(const features::Plan& plan) {
+  if (plan.trees().size() > kMostTreeBytes)
+    return absl::InvalidArgumentError("malformed extractor plan: the size of its trees");
   PS_ASSIGN_OR_RETURN(TreeModel model, TreeModel::Parse(plan.trees()));
-  const std::uint64_t most = plan.format() == "libsvm"
-                                 ? kMostSparseColumns
-                                 : static_cast<std::uint64_t>(plan.column_size());
+  if (model.trees.size() > kMostTrees)
+    return absl::InvalidArgumentError("malformed extractor plan: the number of its trees");
+  const bool libsvm = plan.format() == "libsvm";
+  const std::uint64_t most =
+      libsvm ? kMostSparseColumns : static_cast<std::uint64_t>(plan.column_size());
   for (const TreeColumn& column : model.columns) {
-    if (column.source >= most)
+    // The values of indices are any numbers, not those of categories.
+    if (column.source >= most || (libsvm && column.kind == ColumnKind::kCategory))
       return absl::InvalidArgumentError("malformed extractor plan: a column of its trees");
   }
   return model;

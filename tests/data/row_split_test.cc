@@ -2,6 +2,8 @@
 
 #include <map>
 #include <random>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -125,6 +127,24 @@ TEST(RowSplitTest, FoldsPartTheRowsThatAreNoTest) {
     ASSERT_EQ(valid, is_test ? 0 : 1);
   }
   for (const int size : sizes) EXPECT_NEAR(size, 4000, 300);
+}
+
+TEST(RowSplitTest, TextsTellApartWhatPartsRowsInAnotherWay) {
+  const auto text = [](std::uint64_t seed, const SplitConfig& split, double keep_negatives) {
+    return RowSplit(seed, split, keep_negatives).Text();
+  };
+  const SplitConfig one{.valid = 0.2, .test = 0.1};
+  EXPECT_EQ(text(7, one, 0.5), text(7, one, 0.5));
+  const std::set<std::string> texts{
+      text(7, one, 0.5),
+      text(8, one, 0.5),
+      text(7, one, 0.6),
+      text(7, {.valid = 0.3, .test = 0.1}, 0.5),
+      text(7, {.valid = 0.2, .test = 0.3}, 0.5),
+      text(7, {.valid = 0.2, .test = 0.1, .valid_fold = 1}, 0.5),
+      text(7, {.valid = 0.2, .test = 0.1, .valid_fold = 2}, 0.5),
+  };
+  EXPECT_EQ(texts.size(), 7u);
 }
 
 TEST(RowSplitTest, NothingToSplit) {

@@ -128,6 +128,15 @@ features::Plan TablePlan(const TreeModel& model) {
   return plan;
 }
 
+features::Plan IndexPlan(const TreeModel& model) {
+  features::Plan plan;
+  plan.set_version(kPlanVersionOfTrees);
+  plan.set_format("libsvm");
+  plan.set_index_base(1);
+  plan.set_trees(model.Serialize());
+  return plan;
+}
+
 TEST(LeafKeys, OfTablesComeBehindTheColumnsOwn) {
   const TreeModel model = Grown(2, 9);
   features::Plan plan = TablePlan(model);
@@ -172,11 +181,7 @@ TEST(LeafKeys, OfIndicesBesideThemOrInTheirPlace) {
     TreeModel model = Grown(0, 9);
     model.absent_is_zero = zero;
     for (std::uint32_t c = 0; c < model.columns.size(); ++c) model.columns[c].source = 3 * c;
-    features::Plan plan;
-    plan.set_version(kPlanVersionOfTrees);
-    plan.set_format("libsvm");
-    plan.set_index_base(1);
-    plan.set_trees(model.Serialize());
+    features::Plan plan = IndexPlan(model);
     std::mt19937 random(5);
     std::string text;
     std::vector<std::vector<float>> rows;
@@ -225,6 +230,23 @@ TEST(LeafKeys, OfIndicesBesideThemOrInTheirPlace) {
   }
 }
 
+TEST(LeafKeys, OfRowsWithoutFeatures) {
+  const TreeModel model = Grown(0, 3);
+  const auto parser = MakeLeafParser(IndexPlan(model), model);
+  const std::vector<Key> leaves = PlainKeys(model, std::vector<float>(model.columns.size(), kNan));
+  for (const char* text : {"1\n", "1 1000000000:1\n-1\n", "1\n-1 1000000000:1\n0\n"}) {
+    RowBlock block;
+    parser->Parse(text, {0, 0}, &block);
+    ASSERT_EQ(block.bad_rows, 0u) << text;
+    for (std::size_t r = 0; r < block.rows(); ++r) {
+      std::vector<Key> keys = KeysOfRow(block, r);
+      if (keys.size() > leaves.size()) keys.erase(keys.begin());  // the index that no tree asks for
+      EXPECT_EQ(keys, leaves) << text << r;
+    }
+    EXPECT_EQ(KeysOfRow(block, block.rows() - 1).size(), leaves.size()) << text;
+  }
+}
+
 TEST(LeafKeys, DamagedPlansAreRefused) {
   const TreeModel model = Grown(0, 3);
   features::Plan plan = TablePlan(model);
@@ -237,6 +259,8 @@ TEST(LeafKeys, DamagedPlansAreRefused) {
   EXPECT_TRUE(TreesOfPlan(plan).ok());
   plan.mutable_column()->RemoveLast();
   EXPECT_FALSE(TreesOfPlan(plan).ok()) << "a column beyond the table's last";
+  EXPECT_TRUE(TreesOfPlan(IndexPlan(model)).ok());
+  EXPECT_FALSE(TreesOfPlan(IndexPlan(Grown(1, 3))).ok()) << "a category among indices";
   std::string bytes = plan.trees();
   for (std::size_t at = 0; at < bytes.size(); at += 7) {
     std::string damaged = bytes;
@@ -244,6 +268,22 @@ TEST(LeafKeys, DamagedPlansAreRefused) {
     plan.set_trees(damaged);
     if (const auto trees = TreesOfPlan(plan); trees.ok()) MakeLeafParser(plan, *trees);
   }
+}
+
+TEST(LeafKeys, PlansOfMoreThanAJobMakesAreRefused) {
+  TreeModel model = Grown(0, 1);
+  const Tree tree = model.trees[0];
+  model.trees.assign(10000, {.leaf_value = {0.5f}, .leaf_cover = {1}});
+  model.trees[0] = tree;
+  features::Plan plan = TablePlan(model);
+  EXPECT_TRUE(TreesOfPlan(plan).ok());
+  model.trees.push_back(tree);
+  plan.set_trees(model.Serialize());
+  EXPECT_THAT(TreesOfPlan(plan).status().message(), testing::HasSubstr("number of its trees"));
+  model.trees.assign(1, tree);
+  model.columns[0].categories.assign(kMostBins, std::string((std::size_t{32} << 20) / kMostBins, 'x'));
+  plan.set_trees(model.Serialize());
+  EXPECT_THAT(TreesOfPlan(plan).status().message(), testing::HasSubstr("size of its trees"));
 }
 
 }  // namespace

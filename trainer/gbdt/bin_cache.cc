@@ -16,13 +16,14 @@
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/bin_cache.pb.h"
 #include "trainer/gbdt/part_loader.h"
+#include "trainer/gbdt/row_check.h"
 
 namespace ps {
 namespace {
 
 constexpr char kMagic[] = "PSBINS01";  // a change of what is kept, or of how rows become bins: another
 constexpr std::size_t kMagicBytes = sizeof kMagic - 1;
-constexpr std::size_t kMostPlanBytes = std::size_t{1} << 30;
+constexpr std::size_t kMostMessageBytes = std::size_t{1} << 30;
 
 // What decides the content of files of data, as far as it can be known without reading them.
 absl::StatusOr<std::string> OriginOf(const DataFiles& files, const features::Plan& plan,
@@ -89,16 +90,35 @@ class Content {
     std::memcpy(&bytes, size->data(), sizeof bytes);
     return Take(bytes);
   }
+  // Nothing is made room for that the file does not hold.
   template <typename T>
-  bool TakeArray(std::uint64_t count, T* to) {
+  bool TakeVector(std::uint64_t count, std::vector<T>* to) {
     if (count > left_.size() / sizeof(T)) return false;
-    if (count > 0) std::memcpy(to, left_.data(), count * sizeof(T));
-    left_.remove_prefix(count * sizeof(T));
+    to->resize(count);
+    Copy(count, to->data());
     return true;
+  }
+  template <typename T>
+  bool TakeArray(std::uint64_t count, std::size_t spare, HugeArray<T>* to) {
+    if (count > left_.size() / sizeof(T)) return false;
+    *to = HugeArray<T>(count + spare);
+    Copy(count, to->data());
+    return true;
+  }
+  template <typename Message>
+  static bool Parse(std::string_view bytes, Message* to) {
+    return bytes.size() <= kMostMessageBytes &&
+           to->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
   }
 
  private:
   explicit Content(MappedFile file) : file_(std::move(file)) {}
+
+  template <typename T>
+  void Copy(std::size_t count, T* to) {
+    if (count > 0) std::memcpy(to, left_.data(), count * sizeof(T));
+    left_.remove_prefix(count * sizeof(T));
+  }
 
   MappedFile file_;
   std::string_view left_;
@@ -115,44 +135,36 @@ absl::Status Write(const std::string& path, const std::string& origin,
 }
 
 std::optional<BinnedRows> TakePart(const bin_cache::Rows::Part& from, const BinPlan& bins,
-                                   Content* content) {
-  // No number is above what the file can hold: the products below do not wrap.
+                                   LabelRule labels, Content* content) {
   const std::uint64_t rows = from.rows();
-  if (rows > content->left() || from.cells() > content->left()) return std::nullopt;
   BinnedRows part = EmptyRows(bins);
   part.rows = rows;
-  part.labels.resize(rows);
-  part.weights.resize(from.weighted() ? rows : 0);
-  if (!content->TakeArray(rows, part.labels.data()) ||
-      !content->TakeArray(part.weights.size(), part.weights.data())) {
+  if (!content->TakeVector(rows, &part.labels) ||
+      !content->TakeVector(from.weighted() ? rows : 0, &part.weights)) {
     return std::nullopt;
   }
-  if (!bins.sparse) {
-    part.bins = HugeArray<std::uint8_t>(rows * part.stride + 64);
-    if (!content->TakeArray(rows * part.stride, part.bins.data())) return std::nullopt;
-    return part;
-  }
-  part.row_begin.resize(rows + 1);
-  part.cells = HugeArray<std::uint32_t>(from.cells() + 1);
-  if (!content->TakeArray(rows + 1, part.row_begin.data()) ||
-      !content->TakeArray(from.cells(), part.cells.data()) ||
-      part.row_begin.back() != from.cells()) {
+  // There are fewer rows than bytes in the file from here on: rows + 1 does not wrap.
+  if (bins.sparse) {
+    if (!content->TakeVector(rows + 1, &part.row_begin) ||
+        !content->TakeArray(from.cells(), 1, &part.cells)) {
+      return std::nullopt;
+    }
+  } else if (rows > content->left() / part.stride ||
+             !content->TakeArray(rows * part.stride, 64, &part.bins)) {
     return std::nullopt;
   }
+  if (!AreSoundRows(part, from.cells(), bins, labels)) return std::nullopt;
   return part;
 }
 
-std::optional<LoadedRows> ReadRows(const BinPlan& bins, Content* content) {
+std::optional<LoadedRows> ReadRows(const BinPlan& bins, LabelRule labels, Content* content) {
   const std::optional<std::string_view> head = content->TakeSized();
   bin_cache::Rows from;
-  if (!head || !from.ParseFromArray(head->data(), static_cast<int>(head->size())) ||
-      from.part_size() != 3) {
-    return std::nullopt;
-  }
+  if (!head || !Content::Parse(*head, &from) || from.part_size() != 3) return std::nullopt;
   LoadedRows rows;
   int number = 0;
   for (BinnedRows* part : {&rows.train, &rows.valid, &rows.test}) {
-    std::optional<BinnedRows> taken = TakePart(from.part(number++), bins, content);
+    std::optional<BinnedRows> taken = TakePart(from.part(number++), bins, labels, content);
     if (!taken) return std::nullopt;
     *part = *std::move(taken);
   }
@@ -225,12 +237,12 @@ absl::StatusOr<std::unique_ptr<BinPlan>> BinCache::Plan(const DataFiles& files,
   std::unique_ptr<BinPlan> found;
   const auto read = [&](Content* content) {
     wire::TreePlan kept;
-    const std::string_view bytes = *content->Take(content->left());
-    if (bytes.size() > kMostPlanBytes ||
-        !kept.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    const bool classes = options.labels == LabelRule::kClass;
+    if (!Content::Parse(*content->Take(content->left()), &kept) ||
+        classes != (kept.classes_size() > 0)) {
       return false;
     }
-    absl::StatusOr<std::unique_ptr<BinPlan>> bins = BinPlanOf(kept);
+    absl::StatusOr<std::unique_ptr<BinPlan>> bins = BinPlanOf(kept, plan);
     if (bins.ok()) found = *std::move(bins);
     return bins.ok();
   };
@@ -240,7 +252,7 @@ absl::StatusOr<std::unique_ptr<BinPlan>> BinCache::Plan(const DataFiles& files,
   SetBinPlan(*bins, &kept);
   // Files that have changed meanwhile are in no state that has a name.
   const absl::StatusOr<std::string> still = origin_of();
-  if (kept.ByteSizeLong() > kMostPlanBytes || !still.ok() || *still != origin) return bins;
+  if (kept.ByteSizeLong() > kMostMessageBytes || !still.ok() || *still != origin) return bins;
   const std::string bytes = kept.SerializeAsString();
   absl::Status written = MakeDirs(dir_);
   if (written.ok()) written = Write(path, origin, {bytes});
@@ -269,7 +281,9 @@ absl::StatusOr<LoadedRows> BinCache::Load(const DataFiles& files, const features
   PS_ASSIGN_OR_RETURN(const std::string origin, origin_of());
   const std::string path = PathOf(dir_, origin, "rows");
   std::optional<LoadedRows> found;
-  const auto read = [&](Content* content) { return (found = ReadRows(bins, content)).has_value(); };
+  const auto read = [&](Content* content) {
+    return (found = ReadRows(bins, options.labels, content)).has_value();
+  };
   if (Find(path, origin, read)) {
     say_(absl::StrCat("binned rows from ", path));
     return *std::move(found);

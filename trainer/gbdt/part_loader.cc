@@ -4,7 +4,9 @@
 #include <thread>
 #include <utility>
 
+#include "models/features/plan.h"
 #include "ps/base/status_macros.h"
+#include "ps/trees/tree_codec.h"
 
 namespace ps {
 namespace {
@@ -53,6 +55,30 @@ class ThreadedLoader final : public PartLoader {
   std::thread thread_;
 };
 
+constexpr std::uint64_t kMostMatrixBytes = std::uint64_t{1} << 44;
+
+// Whether every column is one of the rows' own, and the rows can be as many as is said.
+bool Fits(const wire::TreePlan& plan, const features::Plan& features) {
+  const bool libsvm = features.format() == "libsvm";
+  if (plan.columns_size() == 0 || plan.libsvm() != libsvm || (plan.sparse() && !libsvm) ||
+      !HasValidClasses(plan)) {
+    return false;
+  }
+  if (!plan.sparse() && ((libsvm && plan.columns_size() > static_cast<int>(kMostDenseColumns)) ||
+                         plan.lines() > kMostMatrixBytes / DenseStride(plan.columns_size()))) {
+    return false;
+  }
+  std::uint64_t next = 0;  // columns come by ascending source
+  const std::uint64_t end =
+      libsvm ? kMostSparseColumns : static_cast<std::uint64_t>(features.column_size());
+  for (const wire::TreePlan::Column& column : plan.columns()) {
+    if (column.source() < next || column.source() >= end || (libsvm && column.category()))
+      return false;
+    next = std::uint64_t{column.source()} + 1;
+  }
+  return true;
+}
+
 }  // namespace
 
 void SetBinPlan(const BinPlan& bins, wire::TreePlan* plan) {
@@ -68,7 +94,10 @@ void SetBinPlan(const BinPlan& bins, wire::TreePlan* plan) {
   for (const std::string& name : bins.classes) plan->add_classes(name);
 }
 
-absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan) {
+absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan,
+                                                   const features::Plan& features) {
+  if (!Fits(plan, features))
+    return absl::InvalidArgumentError("the scheduler's plan of trees is not one of these features");
   auto bins = std::make_unique<BinPlan>();
   std::optional<std::vector<BinColumn>> columns = ColumnsOf(plan);
   if (!columns) return absl::InvalidArgumentError("the scheduler's plan of trees is none");
@@ -82,8 +111,6 @@ absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan) {
     // Indices may be far apart: what travels is the columns' own.
     for (int c = 0; c < plan.columns_size(); ++c) {
       const std::uint32_t index = plan.columns(c).source();
-      if (index >= kMostSparseColumns)
-        return absl::InvalidArgumentError("the scheduler's plan of trees has an impossible index");
       if (index >= bins->column_of_index.size())
         bins->column_of_index.resize(std::size_t{index} + 1, BinPlan::kNoColumn);
       bins->column_of_index[index] = static_cast<std::uint32_t>(c);
@@ -107,7 +134,8 @@ absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, con
   features::Plan features;
   if (!features.ParseFromString(plan.extractor()))
     return absl::InvalidArgumentError("the scheduler's plan of the features is none");
-  PS_ASSIGN_OR_RETURN(std::unique_ptr<BinPlan> bins, BinPlanOf(plan.trees()));
+  PS_RETURN_IF_ERROR(ValidatePlan(features));
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<BinPlan> bins, BinPlanOf(plan.trees(), features));
   LoadOptions options;
   options.seed = plan.seed();
   options.threads = threads;

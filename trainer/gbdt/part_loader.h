@@ -13,8 +13,10 @@ namespace ps {
 
 // `sources` are those of `bins`.
 void SetBinPlan(const BinPlan& bins, wire::TreePlan* plan);
-// InvalidArgument: it is none. Its sources point into it.
-absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan);
+// InvalidArgument: it is none, or not one of the rows that these features are read from. Its sources
+// point into it.
+absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan,
+                                                   const features::Plan& features);
 
 absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, const wire::Plan& plan,
                                                             int threads);

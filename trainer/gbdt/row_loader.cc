@@ -100,7 +100,8 @@ class Loader {
   }
 
   absl::StatusOr<LoadedRows> Run() {
-    // Addresses for the most there can be; memory comes with the rows.
+    // Addresses for the most there can be, unless files have grown meanwhile; memory comes with the
+    // rows.
     for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test}) {
       const bool train = part == &loaded_.train;
       if (!train && (split_ == nullptr || options_.wanted == RowsWanted::kTrain)) continue;
@@ -313,11 +314,13 @@ class Loader {
     if (bins_.sparse) {
       std::uint64_t at = to->row_begin.back();
       const std::uint64_t begin = block.row_begin[first];
+      to->cells.Grow(at + block.row_begin[end] - begin);
       std::copy(block.cells.begin() + static_cast<std::ptrdiff_t>(begin),
                 block.cells.begin() + block.row_begin[end], to->cells.data() + at);
       for (std::size_t r = first; r < end; ++r)
         to->row_begin.push_back(at + block.row_begin[r + 1] - begin);
     } else {
+      to->bins.Grow((to->rows + end - first) * stride_ + 64);
       std::copy(block.bins.begin() + static_cast<std::ptrdiff_t>(first * stride_),
                 block.bins.begin() + static_cast<std::ptrdiff_t>(end * stride_),
                 to->bins.data() + to->rows * stride_);

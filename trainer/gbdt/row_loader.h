@@ -25,6 +25,8 @@
 
 namespace ps {
 
+inline constexpr std::size_t kMostDenseColumns = 4096;  // of libsvm rows that are a matrix
+
 // Which rows of the files are kept.
 enum class RowsWanted { kAll, kTrain, kHeldOut };
 
