@@ -151,6 +151,21 @@ TEST_F(SearchTest, ABudgetEndsItAndWhatIsWrongIsSaidAtOnce) {
   EXPECT_FALSE(std::filesystem::exists(place_ / "planned.search"));
 }
 
+TEST_F(SearchTest, DirectoriesHaveAnyNameAndNoOtherIsTouched) {
+  const std::string names = "output: {dir: \"out s #1\"}\ncheckpoint: {dir: \"ck: #1\", every: 0.05}\n";
+  WriteText(place_ / "job.yaml", ReadText(place_ / "job.yaml") + names);
+  const Finished run = Train({"tune.search.trials=2", "tune.search.vary={model.optimizer.alpha: [0.05, 0.2]}"}, {"--local", "1x1"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("searched: 2 trials;"));
+  EXPECT_GT(NumberAt(MetricsOf(place_ / "out s #1"), "rows_test"), 0);
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out s"));
+  WriteText(place_ / "tuned.yaml", ReadText(place_ / "out s #1/tuned_job.yaml"));
+  std::filesystem::remove_all(place_ / "out s #1");
+  ASSERT_EQ(RunProgram("ps_train", {"--config", "tuned.yaml", "--local", "1x1"}, place_.path()).exit_code, 0);
+  EXPECT_TRUE(std::filesystem::exists(place_ / "out s #1/manifest.json"));
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out s"));
+}
+
 TEST_F(SearchTest, TrialsRunOnACluster) {
   const Finished run = Train({"tune.search.trials=3"}, {"--local", "1x2"});
   ASSERT_EQ(run.exit_code, 0) << run.err;

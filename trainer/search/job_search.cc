@@ -14,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "models/bundle/bundle.h"
 #include "models/bundle/manifest.h"
+#include "models/config/yaml_tree.h"
 #include "models/data/data_files.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
@@ -36,6 +37,15 @@ constexpr std::uint64_t kMostCounted = 100000;  // jobs
 std::string MetricOf(const SearchSpace& space, const JobConfig& config) {
   if (!space.search().metric.empty()) return space.search().metric;
   return config.model.gbdt.objective == "squared" ? "rmse" : "log_loss";
+}
+
+// The override that sets a directory, whatever its name means to YAML.
+std::string SetDirectory(const char* key, const std::string& directory) {
+  YamlNode value;
+  value.kind = YamlNode::Kind::kScalar;
+  value.text = directory;
+  value.quoted = true;
+  return absl::StrCat(key, "=", WriteScalar(value));
 }
 
 std::string SearchDir(const std::string& output_dir) { return output_dir + ".search"; }
@@ -165,10 +175,10 @@ absl::StatusOr<TrialProcess::End> Search::RunTrial(int number) {
   }
   PS_RETURN_IF_ERROR(RemoveTree(process.directory));
   PS_RETURN_IF_ERROR(MakeDirs(process.directory));
-  Overrides own = {absl::StrCat("output.dir=", TrialProcess::ModelPath(process.directory))};
+  Overrides own = {SetDirectory("output.dir", TrialProcess::ModelPath(process.directory))};
   const std::string& checkpoints = job_.config.checkpoint.dir;
   if (!checkpoints.empty() && space_.TypeOf(PointOf(trial)) == "lr") {
-    own.push_back(absl::StrCat("checkpoint.dir=", checkpoints, "/trial-", number + 1));
+    own.push_back(SetDirectory("checkpoint.dir", absl::StrCat(checkpoints, "/trial-", number + 1)));
   }
   const absl::StatusOr<LoadedJob> job = space_.JobOf(PointOf(trial), own);
   if (!job.ok()) {  // each value is possible, but not these together
@@ -196,10 +206,10 @@ absl::Status Search::AfterTrial(int number, int best_before) {
 
 // The best trial's job as a file of its own, with the output of the search.
 absl::StatusOr<std::string> Search::TunedJob(const Bundle& best, const SearchSpace::Point& point) const {
-  Overrides own = {absl::StrCat("output.dir=", job_.config.output.dir)};
+  Overrides own = {SetDirectory("output.dir", job_.config.output.dir)};
   if (absl::StatusOr<std::string> tuned = best.ReadFile(kTunedJobName); tuned.ok()) {
     if (!job_.config.checkpoint.dir.empty() && space_.TypeOf(point) == "lr") {
-      own.push_back(absl::StrCat("checkpoint.dir=", job_.config.checkpoint.dir));
+      own.push_back(SetDirectory("checkpoint.dir", job_.config.checkpoint.dir));
     }
     return EffectiveYaml(*tuned, kTunedJobName, own);
   }
