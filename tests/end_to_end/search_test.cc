@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <chrono>
 #include <filesystem>
 #include <regex>
+#include <thread>
 
 #include "tests/end_to_end/program.h"
 
@@ -164,6 +166,36 @@ TEST_F(SearchTest, DirectoriesHaveAnyNameAndNoOtherIsTouched) {
   ASSERT_EQ(RunProgram("ps_train", {"--config", "tuned.yaml", "--local", "1x1"}, place_.path()).exit_code, 0);
   EXPECT_TRUE(std::filesystem::exists(place_ / "out s #1/manifest.json"));
   EXPECT_FALSE(std::filesystem::exists(place_ / "out s"));
+}
+
+TEST_F(SearchTest, CheckpointsOfAnotherSearchAreNotFoundAndOwnOnesDoNotStay) {
+  const std::vector<std::string> local = {"--local", "1x1"};
+  WriteText(place_ / "job.yaml", ReadText(place_ / "job.yaml") + "checkpoint: {dir: ck, every: 0.05}\n");
+  {
+    std::vector<std::string> arguments = Arguments({"train.passes=1000000", "tune.search.vary={model.optimizer.alpha: [0.1, 0.3]}"});
+    arguments.insert(arguments.end(), local.begin(), local.end());
+    Program run("ps_train", arguments, place_.path());
+    ASSERT_TRUE(run.WaitForError("trial 1 of at most 2 begins"));
+    const std::string log = place_ / "out.search/trial-1/log";
+    for (int i = 0; i < 400 && !(std::filesystem::exists(log) && ReadText(log).find("checkpoint 1 is written") != std::string::npos); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    const auto children = run.Children();
+    run.Signal(SIGKILL);
+    EXPECT_EQ(run.Wait().exit_code, 137);
+    EXPECT_TRUE(AllGone(children));
+  }
+  ASSERT_FALSE(std::filesystem::is_empty(place_ / "ck"));
+  std::filesystem::remove_all(place_ / "out.search");
+  const auto entries = [this] {
+    const std::filesystem::directory_iterator ck(place_ / "ck");
+    return std::distance(begin(ck), end(ck));
+  };
+  const auto left = entries();
+  const Finished other = Train({"tune.search.vary={model.optimizer.alpha: [0.05, 0.2]}"}, local);
+  ASSERT_EQ(other.exit_code, 0) << other.err;
+  EXPECT_THAT(other.out, HasSubstr("searched: 2 trials;")) << "none failed";
+  EXPECT_EQ(entries(), left);
 }
 
 TEST_F(SearchTest, TrialsRunOnACluster) {

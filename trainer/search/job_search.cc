@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -16,8 +17,10 @@
 #include "models/bundle/manifest.h"
 #include "models/config/yaml_tree.h"
 #include "models/data/data_files.h"
+#include "models/features/extractor_digest.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
+#include "ps/checkpoint/checkpoint_storage.h"
 #include "trainer/job_result.h"
 #include "trainer/progress/progress_line.h"
 #include "trainer/search/search_state.pb.h"
@@ -70,6 +73,9 @@ class Search {
 
  private:
   std::string TrialDir(int trial) const { return absl::StrCat(dir_, "/trial-", trial + 1); }
+  // Of this search alone: a trial of another job must not find what one of the same number has left.
+  std::string CheckpointsDir() const { return absl::StrCat(job_.config.checkpoint.dir, "/", ExtractorDigest(state_.identity())); }
+  absl::Status RemoveCheckpoints() const;
   std::string StatePath() const { return dir_ + "/trials.pb"; }
   absl::StatusOr<std::string> Identity() const;
   absl::Status Load();
@@ -109,7 +115,7 @@ absl::Status Search::Load() {
   const absl::StatusOr<std::string> bytes = ReadWholeFile(StatePath());
   if (absl::IsNotFound(bytes.status())) {
     state_.set_identity(identity);
-    return absl::OkStatus();
+    return RemoveCheckpoints();
   }
   PS_RETURN_IF_ERROR(bytes.status());
   const auto fits = [this](const search::Trial& trial) {
@@ -127,6 +133,15 @@ absl::Status Search::Load() {
   const auto ended = std::count_if(state_.trials().begin(), state_.trials().end(), [](const auto& one) { return one.ended(); });
   options_.reporter->Say(absl::StrCat("search: going on, ", ended, " trials have ended before"));
   return absl::OkStatus();
+}
+
+absl::Status Search::RemoveCheckpoints() const {
+  const CheckpointConfig& config = job_.config.checkpoint;
+  if (config.dir.empty()) return absl::OkStatus();
+  PS_ASSIGN_OR_RETURN(const std::shared_ptr<CheckpointStorage> storage, OpenCheckpointStorage(CheckpointsDir(), config.endpoint));
+  PS_ASSIGN_OR_RETURN(const std::vector<StoredObject> objects, storage->List(""));
+  for (const StoredObject& object : objects) PS_RETURN_IF_ERROR(storage->Remove(object.name));
+  return RemoveTree(CheckpointsDir());  // the directories; none is in object storage
 }
 
 double Search::SecondsSpent() const {
@@ -176,9 +191,8 @@ absl::StatusOr<TrialProcess::End> Search::RunTrial(int number) {
   PS_RETURN_IF_ERROR(RemoveTree(process.directory));
   PS_RETURN_IF_ERROR(MakeDirs(process.directory));
   Overrides own = {SetDirectory("output.dir", TrialProcess::ModelPath(process.directory))};
-  const std::string& checkpoints = job_.config.checkpoint.dir;
-  if (!checkpoints.empty() && space_.TypeOf(PointOf(trial)) == "lr") {
-    own.push_back(SetDirectory("checkpoint.dir", absl::StrCat(checkpoints, "/trial-", number + 1)));
+  if (!job_.config.checkpoint.dir.empty() && space_.TypeOf(PointOf(trial)) == "lr") {
+    own.push_back(SetDirectory("checkpoint.dir", absl::StrCat(CheckpointsDir(), "/trial-", number + 1)));
   }
   const absl::StatusOr<LoadedJob> job = space_.JobOf(PointOf(trial), own);
   if (!job.ok()) {  // each value is possible, but not these together
@@ -283,7 +297,12 @@ absl::StatusOr<JobSearch::Result> Search::Run() {
   result.complete = complete;
   PS_ASSIGN_OR_RETURN(result.text, Text(best));
   PS_RETURN_IF_ERROR(WriteBundle(writer.get(), best, complete));
-  if (complete) PS_RETURN_IF_ERROR(RemoveTree(dir_));
+  if (complete) {
+    // The model is there: what cannot be removed does not make it a failure.
+    const absl::Status removed = RemoveCheckpoints();
+    if (!removed.ok()) options_.reporter->Say(absl::StrCat("search: checkpoints are left: ", removed.message()));
+    PS_RETURN_IF_ERROR(RemoveTree(dir_));
+  }
   return result;
 }
 
