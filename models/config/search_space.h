@@ -1,11 +1,13 @@
 // The jobs that a search (tune.search) can run: the job's file with one value of each varied key.
 //
 // What a type of model refuses is left out of its jobs: keys that only the other type has, crosses
-// for trees. So several points may be one job; the canonical one has such keys at their first value.
+// for trees. So several points may be one job; the canonical one has each key at the first of the
+// values that give the same job.
 //
 // Immutable after Make; any thread.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -45,10 +47,13 @@ class SearchSpace {
       : search_(search), model_type_(std::move(model_type)), base_(std::move(base)) {}
   absl::Status CheckKeys() const;
   absl::Status CheckValues() const;
+  void FindSameValues();
 
   SearchConfig search_;
   std::string model_type_;  // of the job without model.type varied
   YamlNode base_;           // without the search
+  // By type of model, for each value of each key: the first one with which the job is the same.
+  std::map<std::string, std::vector<std::vector<int>>> same_;
 };
 
 }  // namespace ps
