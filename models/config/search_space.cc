@@ -57,6 +57,15 @@ JobConfig Meaning(JobConfig config) {
   return config;
 }
 
+void AddBundles(const JobConfig& config, std::set<std::string>* bundles) {
+  const auto add = [bundles](const std::string& path) {
+    if (!path.empty()) bundles->insert(path);
+  };
+  add(config.model.warm_start);
+  add(config.model.gbdt.base_model);
+  for (const FeatureConfig& feature : config.features) add(feature.model);
+}
+
 // Why trials could not be compared where that key varies, or nothing.
 std::string WhyFixed(const std::string& key) {
   static constexpr const char* kFixed[] = {"train.seed", "train.threads", "train.row_cache", "model.gbdt.objective"};
@@ -96,7 +105,7 @@ absl::StatusOr<SearchSpace> SearchSpace::Make(const LoadedJob& job) {
   }
   if (classes && metric == "auc") return wrong(".metric: log_loss only with model.gbdt.objective softmax");
   PS_RETURN_IF_ERROR(space.CheckKeys());
-  space.FindSameValues();
+  space.CompareJobs();
   PS_RETURN_IF_ERROR(space.CheckValues());
   return space;
 }
@@ -150,7 +159,7 @@ absl::Status SearchSpace::CheckValues() const {
   return absl::InvalidArgumentError(absl::StrJoin(wrong, "\n"));
 }
 
-void SearchSpace::FindSameValues() {
+void SearchSpace::CompareJobs() {
   const auto type = std::find_if(vary().begin(), vary().end(), [](const VariedKey& one) { return one.key == kTypeKey; });
   const int types = type == vary().end() ? 1 : static_cast<int>(type->values.size());
   for (int i = 0; i < types; ++i) {
@@ -165,6 +174,7 @@ void SearchSpace::FindSameValues() {
         Point point = first;
         point[key] = value;
         absl::StatusOr<LoadedJob> job = JobOf(point);
+        if (job.ok()) AddBundles(job->config, &bundles_);
         jobs.push_back(job.ok() ? std::optional(Meaning(std::move(job->config))) : std::nullopt);
         const auto first_of_it = job.ok() ? std::find(jobs.begin(), jobs.end(), jobs.back()) : jobs.end() - 1;
         of_key.push_back(static_cast<int>(first_of_it - jobs.begin()));

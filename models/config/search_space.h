@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ class SearchSpace {
   Point Canonical(Point point) const;
   // What says whether trials of two searches can be compared: all but how many there shall be.
   std::string Identity() const;
+  // Directories of the bundles that jobs of it read.
+  const std::set<std::string>& bundles() const { return bundles_; }
   // "model.type: gbdt, model.gbdt.max_leaves: 31, features: value 2 of 3": the keys that apply.
   std::string Describe(const Point& point) const;
 
@@ -47,13 +50,14 @@ class SearchSpace {
       : search_(search), model_type_(std::move(model_type)), base_(std::move(base)) {}
   absl::Status CheckKeys() const;
   absl::Status CheckValues() const;
-  void FindSameValues();
+  void CompareJobs();
 
   SearchConfig search_;
   std::string model_type_;  // of the job without model.type varied
   YamlNode base_;           // without the search
   // By type of model, for each value of each key: the first one with which the job is the same.
   std::map<std::string, std::vector<std::vector<int>>> same_;
+  std::set<std::string> bundles_;
 };
 
 }  // namespace ps

@@ -10,6 +10,7 @@ namespace ps {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -87,6 +88,14 @@ TEST(SearchSpace, ValuesThatGiveTheSameJobAreOne) {
   }
   EXPECT_EQ(space->Canonical({1, 2, 0, 0}), (SearchSpace::Point{1, 0, 0, 0})) << "trees without crosses";
   EXPECT_EQ(space->Canonical({0, 2, 0, 0}), (SearchSpace::Point{0, 2, 0, 0}));
+}
+
+TEST(SearchSpace, KnowsTheModelsThatItsJobsRead) {
+  const auto space = Space(
+      "trials: 9, vary: {model.type: [gbdt, lr], model.warm_start: ['', first, second], model.gbdt: [{}, {base_model: linear}],"
+      " features: [[{op: rest}], [{op: rest}, {op: tree_leaves, model: trees}]]}");
+  ASSERT_TRUE(space.ok()) << space.status();
+  EXPECT_THAT(space->bundles(), ElementsAre("first", "linear", "second", "trees"));
 }
 
 TEST(SearchSpace, TreesMayBeTunedInEachTrial) {

@@ -198,6 +198,36 @@ TEST_F(SearchTest, CheckpointsOfAnotherSearchAreNotFoundAndOwnOnesDoNotStay) {
   EXPECT_EQ(entries(), left);
 }
 
+TEST_F(SearchTest, TrialsOfOtherDataOrOfAnotherStartAreNotMixed) {
+  const std::string job = ReadText(place_ / "job.yaml");
+  WriteText(place_ / "plain.yaml", job.substr(0, job.find("model:")) + "output: {dir: start}\n");
+  const auto train_start = [&](const std::string& alpha) {
+    const std::vector<std::string> plain = {"--config", "plain.yaml", "--set", "model.optimizer.alpha=" + alpha};
+    return RunProgram("ps_train", plain, place_.path()).exit_code;
+  };
+  const std::vector<std::string> search = {"tune.search.vary={model.warm_start: ['', start], model.optimizer.alpha: [0.05, 0.1, 0.2]}"};
+  const auto kill_at = [&](const std::string& text) {
+    Program run("ps_train", Arguments(search), place_.path());
+    EXPECT_TRUE(run.WaitForError(text));
+    run.Signal(SIGKILL);
+    EXPECT_EQ(run.Wait().exit_code, 137);
+  };
+  ASSERT_EQ(train_start("0.1"), 0);
+  kill_at("trial 2 of at most 6 begins");
+  const std::string data = place_ / "train.csv";  // as many bytes, written again
+  const auto written = std::filesystem::last_write_time(data);
+  std::filesystem::last_write_time(data, written + std::chrono::seconds(1));
+  const Finished other_data = Train(search);
+  EXPECT_EQ(other_data.exit_code, 2);
+  EXPECT_THAT(other_data.err, HasSubstr("settings, data or models to begin with: remove it"));
+  std::filesystem::last_write_time(data, written);
+  kill_at("search: going on");
+  ASSERT_EQ(train_start("0.3"), 0);
+  const Finished other_start = Train(search);
+  EXPECT_EQ(other_start.exit_code, 2);
+  EXPECT_THAT(other_start.err, HasSubstr("settings, data or models to begin with: remove it"));
+}
+
 TEST_F(SearchTest, TrialsRunOnACluster) {
   const Finished run = Train({"tune.search.trials=3"}, {"--local", "1x2"});
   ASSERT_EQ(run.exit_code, 0) << run.err;

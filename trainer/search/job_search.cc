@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "models/bundle/bundle.h"
+#include "models/bundle/bundle_directory.h"
 #include "models/bundle/manifest.h"
 #include "models/config/yaml_tree.h"
 #include "models/data/data_files.h"
@@ -52,6 +53,15 @@ std::string SetDirectory(const char* key, const std::string& directory) {
 }
 
 std::string SearchDir(const std::string& output_dir) { return output_dir + ".search"; }
+
+// What says whether a bundle is still the same one; one that is absent fails its trials.
+absl::StatusOr<std::string> ContentOf(const std::string& bundle) {
+  const absl::StatusOr<std::string> found = LocateBundle(bundle);
+  if (absl::IsNotFound(found.status())) return "absent";
+  PS_RETURN_IF_ERROR(found.status());
+  PS_ASSIGN_OR_RETURN(const std::string manifest, ReadWholeFile(absl::StrCat(*found, "/", kManifestName)));
+  return ExtractorDigest(manifest);
+}
 
 // How many trials there may be.
 std::uint64_t Most(const SearchSpace& space) {
@@ -104,7 +114,12 @@ absl::StatusOr<std::string> Search::Identity() const {
   for (const DataPart* part : {&data.train, &data.valid}) {
     if (!part->set()) continue;
     PS_ASSIGN_OR_RETURN(const DataFiles files, DataFiles::Open(part->files));
-    for (const DataFile& file : files.files()) absl::StrAppend(&text, file.path, " ", file.stored_bytes, "\n");
+    PS_ASSIGN_OR_RETURN(const std::string origin, files.Origin());
+    absl::StrAppend(&text, origin);
+  }
+  for (const std::string& path : space_.bundles()) {
+    PS_ASSIGN_OR_RETURN(const std::string content, ContentOf(path));
+    absl::StrAppend(&text, "model ", path, " ", content, "\n");
   }
   return text;
 }
@@ -128,7 +143,7 @@ absl::Status Search::Load() {
   }
   if (state_.identity() != identity) {
     return absl::FailedPreconditionError(
-        absl::StrCat(dir_, " has the trials of a search with other keys, settings or data: remove it to begin anew, or set another output.dir"));
+        absl::StrCat(dir_, " has the trials of a search with other keys, settings, data or models to begin with: remove it to begin anew, or set another output.dir"));
   }
   const auto ended = std::count_if(state_.trials().begin(), state_.trials().end(), [](const auto& one) { return one.ended(); });
   options_.reporter->Say(absl::StrCat("search: going on, ", ended, " trials have ended before"));
