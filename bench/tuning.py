@@ -36,6 +36,7 @@ def parse_arguments():
     parser.add_argument("--rows", type=int, default=0, help="training rows of the synthetic sets; 0 leaves them out")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--passes", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="train.seed: with --passes, also which rows are validation rows")
     parser.add_argument("--local", default="", metavar="SxW", help="servers and workers")
     return parser.parse_args()
 
@@ -52,7 +53,7 @@ class OneSet:
         """metrics.json of a pass (or of several), and the setting that it ended with as text."""
         out = f"{self.work}/out"
         job = {**self.base, "model": {"type": "lr", **model}, "output": {"dir": out},
-               "train": {"threads": self.arguments.threads}}
+               "train": {"threads": self.arguments.threads, "seed": self.arguments.seed}}
         if self.arguments.passes > 1:
             job["train"].update(passes=self.arguments.passes, early_stopping={"patience": 3})
             job["data"] = {**job["data"], "split": {"by": "ratio", "valid": .1}}

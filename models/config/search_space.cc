@@ -1,6 +1,7 @@
 #include "models/config/search_space.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -48,6 +49,23 @@ void RemoveWhatIsNotFor(const std::string& type, YamlNode* root) {
   if (type == "gbdt" && features != nullptr) std::erase_if(features->items, IsOfLinearModels);
 }
 
+// The same for all jobs that are the same: without a feature, all columns that are not ignored are features.
+JobConfig Meaning(JobConfig config) {
+  std::vector<FeatureConfig>& features = config.features;
+  const auto ignored = [](const FeatureConfig& one) { return one.op == FeatureOp::kIgnore; };
+  if (std::all_of(features.begin(), features.end(), ignored)) features.push_back({.op = FeatureOp::kRest});
+  return config;
+}
+
+void AddBundles(const JobConfig& config, std::set<std::string>* bundles) {
+  const auto add = [bundles](const std::string& path) {
+    if (!path.empty()) bundles->insert(path);
+  };
+  add(config.model.warm_start);
+  add(config.model.gbdt.base_model);
+  for (const FeatureConfig& feature : config.features) add(feature.model);
+}
+
 // Why trials could not be compared where that key varies, or nothing.
 std::string WhyFixed(const std::string& key) {
   static constexpr const char* kFixed[] = {"train.seed", "train.threads", "train.row_cache", "model.gbdt.objective"};
@@ -87,6 +105,7 @@ absl::StatusOr<SearchSpace> SearchSpace::Make(const LoadedJob& job) {
   }
   if (classes && metric == "auc") return wrong(".metric: log_loss only with model.gbdt.objective softmax");
   PS_RETURN_IF_ERROR(space.CheckKeys());
+  space.CompareJobs();
   PS_RETURN_IF_ERROR(space.CheckValues());
   return space;
 }
@@ -140,6 +159,30 @@ absl::Status SearchSpace::CheckValues() const {
   return absl::InvalidArgumentError(absl::StrJoin(wrong, "\n"));
 }
 
+void SearchSpace::CompareJobs() {
+  const auto type = std::find_if(vary().begin(), vary().end(), [](const VariedKey& one) { return one.key == kTypeKey; });
+  const int types = type == vary().end() ? 1 : static_cast<int>(type->values.size());
+  for (int i = 0; i < types; ++i) {
+    Point first(vary().size(), 0);
+    if (type != vary().end()) first[type - vary().begin()] = i;
+    std::vector<std::vector<int>>& same = same_[TypeOf(first)];
+    if (!same.empty()) continue;  // one type, written in two ways
+    for (int key = 0; key < keys(); ++key) {
+      std::vector<int>& of_key = same.emplace_back();
+      std::vector<std::optional<JobConfig>> jobs;  // none: CheckValues says what is wrong
+      for (int value = 0; value < values(key); ++value) {
+        Point point = first;
+        point[key] = value;
+        absl::StatusOr<LoadedJob> job = JobOf(point);
+        if (job.ok()) AddBundles(job->config, &bundles_);
+        jobs.push_back(job.ok() ? std::optional(Meaning(std::move(job->config))) : std::nullopt);
+        const auto first_of_it = job.ok() ? std::find(jobs.begin(), jobs.end(), jobs.back()) : jobs.end() - 1;
+        of_key.push_back(static_cast<int>(first_of_it - jobs.begin()));
+      }
+    }
+  }
+}
+
 double SearchSpace::points() const {
   double product = 1;
   for (const VariedKey& varied : vary()) product *= static_cast<double>(varied.values.size());
@@ -158,9 +201,8 @@ std::string SearchSpace::TypeOf(const Point& point) const {
 bool SearchSpace::Applies(int key, const Point& point) const { return KeyAppliesTo(TypeOf(point), vary()[key].key); }
 
 SearchSpace::Point SearchSpace::Canonical(Point point) const {
-  for (int key = 0; key < keys(); ++key) {
-    if (!Applies(key, point)) point[key] = 0;
-  }
+  const std::vector<std::vector<int>>& same = same_.at(TypeOf(point));
+  for (int key = 0; key < keys(); ++key) point[key] = Applies(key, point) ? same[key][point[key]] : 0;
   return point;
 }
 

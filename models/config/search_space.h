@@ -1,11 +1,14 @@
 // The jobs that a search (tune.search) can run: the job's file with one value of each varied key.
 //
 // What a type of model refuses is left out of its jobs: keys that only the other type has, crosses
-// for trees. So several points may be one job; the canonical one has such keys at their first value.
+// for trees. So several points may be one job; the canonical one has each key at the first of the
+// values that give the same job.
 //
 // Immutable after Make; any thread.
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +37,8 @@ class SearchSpace {
   Point Canonical(Point point) const;
   // What says whether trials of two searches can be compared: all but how many there shall be.
   std::string Identity() const;
+  // Directories of the bundles that jobs of it read.
+  const std::set<std::string>& bundles() const { return bundles_; }
   // "model.type: gbdt, model.gbdt.max_leaves: 31, features: value 2 of 3": the keys that apply.
   std::string Describe(const Point& point) const;
 
@@ -45,10 +50,14 @@ class SearchSpace {
       : search_(search), model_type_(std::move(model_type)), base_(std::move(base)) {}
   absl::Status CheckKeys() const;
   absl::Status CheckValues() const;
+  void CompareJobs();
 
   SearchConfig search_;
   std::string model_type_;  // of the job without model.type varied
   YamlNode base_;           // without the search
+  // By type of model, for each value of each key: the first one with which the job is the same.
+  std::map<std::string, std::vector<std::vector<int>>> same_;
+  std::set<std::string> bundles_;
 };
 
 }  // namespace ps

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/data/byte_stream.h"
 #include "models/data/input_file.h"
+#include "ps/base/file.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -104,6 +106,20 @@ std::uint64_t DataFiles::stored_bytes() const {
   std::uint64_t total = 0;
   for (const DataFile& file : files_) total += file.stored_bytes;
   return total;
+}
+
+absl::StatusOr<std::string> DataFiles::Origin() const {
+  std::string origin;
+  for (const DataFile& file : files_) {
+    struct stat info {};
+    if (::stat(file.path.c_str(), &info) != 0) return FileError("stat", file.path, errno);
+    std::error_code error;
+    const std::filesystem::path path = std::filesystem::absolute(file.path, error);
+    absl::StrAppend(&origin, "file ", error ? file.path : path.lexically_normal().string(), " ",
+                    info.st_size, " ", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec, " ",
+                    info.st_ino, "\n");
+  }
+  return origin;
 }
 
 absl::StatusOr<std::uint64_t> DataFiles::DecompressedBytes(std::uint32_t file) const {

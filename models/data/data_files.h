@@ -39,6 +39,10 @@ class DataFiles {
   const std::vector<DataFile>& files() const { return files_; }
   std::uint64_t stored_bytes() const;
 
+  // What decides the files' content, as far as it can be known without reading them: a line for each,
+  // of path, bytes, time of the last change and inode. An error where one is gone.
+  absl::StatusOr<std::string> Origin() const;
+
   // Decompressed length of a file. Plain: stat. gzip and zstd: found by decompressing the file once
   // and kept (a gzip trailer gives the length of its last member only, modulo 2^32). Thread-safe.
   absl::StatusOr<std::uint64_t> DecompressedBytes(std::uint32_t file) const;

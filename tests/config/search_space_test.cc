@@ -3,10 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
 namespace ps {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -63,6 +67,35 @@ TEST(SearchSpace, ValuesMayBeListsAndSections) {
   EXPECT_EQ(job->config.model.optimizer.type, OptimizerType::kAdaGrad);
   EXPECT_EQ(job->config.train.early_stopping->patience, 2);
   EXPECT_EQ(job->config.output.dir, "elsewhere");
+}
+
+TEST(SearchSpace, ValuesThatGiveTheSameJobAreOne) {
+  const auto space = Space(
+      "trials: 9, vary: {model.type: [lr, gbdt], features: [[{op: rest}], [{op: rest}, {op: cross, of: [a, b]}],"
+      " [{op: cross, of: [a, b]}], [{column: a, op: hash}]], model.gbdt: [{learning_rate: .2}, {learning_rate: 0.2, max_leaves: 31}, {learning_rate: .3}],"
+      " train.passes: [2, 1, 3]}");
+  ASSERT_TRUE(space.ok()) << space.status();
+  std::vector<std::pair<JobConfig, SearchSpace::Point>> jobs;
+  for (int i = 0; i < 2 * 4 * 3 * 3; ++i) {
+    const SearchSpace::Point any = {i % 2, i / 2 % 4, i / 8 % 3, i / 24};
+    const SearchSpace::Point point = space->Canonical(any);
+    const auto job = space->JobOf(point), same = space->JobOf(any);
+    ASSERT_TRUE(job.ok() && same.ok()) << job.status() << same.status();
+    // Where only a cross is said, trees have no feature, which means the rest.
+    EXPECT_TRUE(job->config == same->config || same->config.features.empty()) << i;
+    for (const auto& [config, of_config] : jobs) EXPECT_EQ(config == job->config, of_config == point) << i;
+    jobs.emplace_back(job->config, point);
+  }
+  EXPECT_EQ(space->Canonical({1, 2, 0, 0}), (SearchSpace::Point{1, 0, 0, 0})) << "trees without crosses";
+  EXPECT_EQ(space->Canonical({0, 2, 0, 0}), (SearchSpace::Point{0, 2, 0, 0}));
+}
+
+TEST(SearchSpace, KnowsTheModelsThatItsJobsRead) {
+  const auto space = Space(
+      "trials: 9, vary: {model.type: [gbdt, lr], model.warm_start: ['', first, second], model.gbdt: [{}, {base_model: linear}],"
+      " features: [[{op: rest}], [{op: rest}, {op: tree_leaves, model: trees}]]}");
+  ASSERT_TRUE(space.ok()) << space.status();
+  EXPECT_THAT(space->bundles(), ElementsAre("first", "linear", "second", "trees"));
 }
 
 TEST(SearchSpace, TreesMayBeTunedInEachTrial) {

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <chrono>
 #include <filesystem>
 #include <regex>
+#include <thread>
 
 #include "tests/end_to_end/program.h"
 
@@ -149,6 +151,81 @@ TEST_F(SearchTest, ABudgetEndsItAndWhatIsWrongIsSaidAtOnce) {
   EXPECT_EQ(planned.exit_code, 0) << planned.err;
   EXPECT_THAT(planned.out, AllOf(HasSubstr("at most 6 trials of 8 jobs"), HasSubstr("the first trial:")));
   EXPECT_FALSE(std::filesystem::exists(place_ / "planned.search"));
+}
+
+TEST_F(SearchTest, DirectoriesHaveAnyNameAndNoOtherIsTouched) {
+  const std::string names = "output: {dir: \"out s #1\"}\ncheckpoint: {dir: \"ck: #1\", every: 0.05}\n";
+  WriteText(place_ / "job.yaml", ReadText(place_ / "job.yaml") + names);
+  const Finished run = Train({"tune.search.trials=2", "tune.search.vary={model.optimizer.alpha: [0.05, 0.2]}"}, {"--local", "1x1"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("searched: 2 trials;"));
+  EXPECT_GT(NumberAt(MetricsOf(place_ / "out s #1"), "rows_test"), 0);
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out s"));
+  WriteText(place_ / "tuned.yaml", ReadText(place_ / "out s #1/tuned_job.yaml"));
+  std::filesystem::remove_all(place_ / "out s #1");
+  ASSERT_EQ(RunProgram("ps_train", {"--config", "tuned.yaml", "--local", "1x1"}, place_.path()).exit_code, 0);
+  EXPECT_TRUE(std::filesystem::exists(place_ / "out s #1/manifest.json"));
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out s"));
+}
+
+TEST_F(SearchTest, CheckpointsOfAnotherSearchAreNotFoundAndOwnOnesDoNotStay) {
+  const std::vector<std::string> local = {"--local", "1x1"};
+  WriteText(place_ / "job.yaml", ReadText(place_ / "job.yaml") + "checkpoint: {dir: ck, every: 0.05}\n");
+  {
+    std::vector<std::string> arguments = Arguments({"train.passes=1000000", "tune.search.vary={model.optimizer.alpha: [0.1, 0.3]}"});
+    arguments.insert(arguments.end(), local.begin(), local.end());
+    Program run("ps_train", arguments, place_.path());
+    ASSERT_TRUE(run.WaitForError("trial 1 of at most 2 begins"));
+    const std::string log = place_ / "out.search/trial-1/log";
+    for (int i = 0; i < 400 && !(std::filesystem::exists(log) && ReadText(log).find("checkpoint 1 is written") != std::string::npos); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    const auto children = run.Children();
+    run.Signal(SIGKILL);
+    EXPECT_EQ(run.Wait().exit_code, 137);
+    EXPECT_TRUE(AllGone(children));
+  }
+  ASSERT_FALSE(std::filesystem::is_empty(place_ / "ck"));
+  std::filesystem::remove_all(place_ / "out.search");
+  const auto entries = [this] {
+    const std::filesystem::directory_iterator ck(place_ / "ck");
+    return std::distance(begin(ck), end(ck));
+  };
+  const auto left = entries();
+  const Finished other = Train({"tune.search.vary={model.optimizer.alpha: [0.05, 0.2]}"}, local);
+  ASSERT_EQ(other.exit_code, 0) << other.err;
+  EXPECT_THAT(other.out, HasSubstr("searched: 2 trials;")) << "none failed";
+  EXPECT_EQ(entries(), left);
+}
+
+TEST_F(SearchTest, TrialsOfOtherDataOrOfAnotherStartAreNotMixed) {
+  const std::string job = ReadText(place_ / "job.yaml");
+  WriteText(place_ / "plain.yaml", job.substr(0, job.find("model:")) + "output: {dir: start}\n");
+  const auto train_start = [&](const std::string& alpha) {
+    const std::vector<std::string> plain = {"--config", "plain.yaml", "--set", "model.optimizer.alpha=" + alpha};
+    return RunProgram("ps_train", plain, place_.path()).exit_code;
+  };
+  const std::vector<std::string> search = {"tune.search.vary={model.warm_start: ['', start], model.optimizer.alpha: [0.05, 0.1, 0.2]}"};
+  const auto kill_at = [&](const std::string& text) {
+    Program run("ps_train", Arguments(search), place_.path());
+    EXPECT_TRUE(run.WaitForError(text));
+    run.Signal(SIGKILL);
+    EXPECT_EQ(run.Wait().exit_code, 137);
+  };
+  ASSERT_EQ(train_start("0.1"), 0);
+  kill_at("trial 2 of at most 6 begins");
+  const std::string data = place_ / "train.csv";  // as many bytes, written again
+  const auto written = std::filesystem::last_write_time(data);
+  std::filesystem::last_write_time(data, written + std::chrono::seconds(1));
+  const Finished other_data = Train(search);
+  EXPECT_EQ(other_data.exit_code, 2);
+  EXPECT_THAT(other_data.err, HasSubstr("settings, data or models to begin with: remove it"));
+  std::filesystem::last_write_time(data, written);
+  kill_at("search: going on");
+  ASSERT_EQ(train_start("0.3"), 0);
+  const Finished other_start = Train(search);
+  EXPECT_EQ(other_start.exit_code, 2);
+  EXPECT_THAT(other_start.err, HasSubstr("settings, data or models to begin with: remove it"));
 }
 
 TEST_F(SearchTest, TrialsRunOnACluster) {

@@ -12,10 +12,10 @@ namespace {
 
 using Point = SearchSpace::Point;
 
-SearchSpace Space(const std::string& vary) {
-  const auto job = ParseJob(
-      "data: {train: {files: [a.svm]}, split: {by: ratio, valid: .1}}\ntune: {search: {trials: 9, vary: {" + vary + "}}}\n",
-      "job.yaml", {});
+constexpr char kData[] = "data: {train: {files: [a.svm]}, split: {by: ratio, valid: .1}}\n";
+
+SearchSpace Space(const std::string& vary, const std::string& data = kData) {
+  const auto job = ParseJob(data + "tune: {search: {trials: 9, vary: {" + vary + "}}}\n", "job.yaml", {});
   EXPECT_TRUE(job.ok()) << job.status();
   return *SearchSpace::Make(*job);
 }
@@ -51,6 +51,14 @@ TEST(TrialOrder, EveryJobIsTriedOnce) {
   }
   EXPECT_EQ(distinct.size(), tried.size());
   EXPECT_EQ(tried[0].point, (Point{0, 0, 0, 0}));
+}
+
+TEST(TrialOrder, ValuesThatAreOneToTreesAreTriedOnce) {
+  const SearchSpace space = Space(
+      "model.type: [gbdt], features: [[{op: rest}], [{op: rest}, {op: cross, of: [a, b]}], [{op: cross, of: [a, b]}]]",
+      "data: {train: {files: [a.csv]}, format: csv, header: true, split: {by: ratio, valid: .1}}\n");
+  EXPECT_EQ(CountJobs(space, 1000), 1u);
+  EXPECT_EQ(Try(space, 1, 1000, [](const Point&) { return 0; }).size(), 1u);
 }
 
 TEST(TrialOrder, IsAFunctionOfSeedAndResults) {

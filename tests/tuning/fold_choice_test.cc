@@ -34,6 +34,18 @@ TEST(FoldChoice, TheMeanDecidesAmongWhatEveryFoldJudged) {
   EXPECT_TRUE(RankOverFolds(std::vector<TuningTrace>{TuningTrace()}).empty());
 }
 
+TEST(FoldChoice, ALaneCountsOnceInAFoldThatHasItTwice) {
+  // Lane 0 took the places of lanes that diverged.
+  TuningTrace twice = Fold({{.4, .5}});
+  TuningTrace::Decision& decision = twice.decisions.back();
+  decision.standings.push_back(decision.standings[0]);
+  const auto ranked = RankOverFolds(std::vector<TuningTrace>{twice, Fold({{.5, .6}})});
+  ASSERT_EQ(ranked.size(), 2u);
+  EXPECT_EQ(ranked[0].lane, 0);
+  EXPECT_DOUBLE_EQ(ranked[0].loss, .45);
+  EXPECT_EQ(RankOverFolds(std::vector<TuningTrace>{twice, Fold({{-1, .6}})}).size(), 1u) << "lane 0 is in one fold only";
+}
+
 TEST(FoldChoice, FewRowsAskForMoreFolds) {
   EXPECT_EQ(FoldsToJudgeBy(800, 10), 5);
   EXPECT_EQ(FoldsToJudgeBy(800, 2), 2);

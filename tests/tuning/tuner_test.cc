@@ -12,6 +12,7 @@
 
 #include "kernels/logistic.h"
 #include "tests/trainer/json_reader.h"
+#include "trainer/tuning/fold_choice.h"
 
 namespace ps {
 namespace {
@@ -239,6 +240,31 @@ TEST(Tuner, LaterPassesAreJudgedOnValidationRows) {
   EXPECT_FALSE(tuner.Finish());
   EXPECT_TRUE(tuner.trace().decisions.back().on_validation);
   EXPECT_EQ(tuner.trace().lanes[5].end, "spent");
+}
+
+// Folds are compared by passes that all of them have judged.
+TEST(Tuner, ALaneThatIsLeftAloneIsJudgedToTheLastPass) {
+  Tuner tuner(true);
+  RunRace(&tuner, 20'000, 1000);
+  std::vector<double> losses(16, 0.6);
+  losses[3] = 0.5;
+  tuner.DecideOnValidation(Valid(losses), 1, 1);
+  losses[3] = 0.49;
+  ASSERT_TRUE(tuner.DecideOnValidation(Valid(losses), 2, 1));
+  ASSERT_EQ(tuner.lanes(), 1);
+  EXPECT_FALSE(tuner.DecideOnValidation(Valid({0.4}), 3, 1));
+  EXPECT_FALSE(tuner.DecideOnValidation(Valid({0.3}), 4, 1));
+  EXPECT_FALSE(tuner.DecideOnValidation(Valid({NAN}), 5, 1));
+  const TuningTrace::Decision& last = tuner.trace().decisions.back();
+  EXPECT_EQ(last.pass, 4);
+  EXPECT_TRUE(last.on_validation);
+  ASSERT_EQ(last.standings.size(), 1u);
+  EXPECT_EQ(last.standings[0].lane, 3);
+  EXPECT_NEAR(last.standings[0].loss, 0.3 + 0.05, 0.01);
+  const auto ranked = RankOverFolds(std::vector<TuningTrace>{tuner.trace(), tuner.trace()});
+  ASSERT_FALSE(ranked.empty());
+  EXPECT_EQ(ranked[0].lane, 3);
+  EXPECT_EQ(ranked[0].pass, 4);
 }
 
 TEST(TuningTrace, NamesEveryLaneOnceAndTheOneChosen) {

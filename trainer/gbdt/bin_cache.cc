@@ -1,9 +1,6 @@
 #include "trainer/gbdt/bin_cache.h"
 
-#include <sys/stat.h>
-
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -29,15 +26,8 @@ constexpr std::size_t kMostMessageBytes = std::size_t{1} << 30;
 absl::StatusOr<std::string> OriginOf(const DataFiles& files, const features::Plan& plan,
                                      const LoadOptions& options) {
   std::string origin = absl::StrCat("features ", ExtractorDigest(plan.SerializeAsString()), "\n");
-  for (const DataFile& file : files.files()) {
-    struct stat info;
-    if (::stat(file.path.c_str(), &info) != 0) return FileError("stat", file.path, errno);
-    std::error_code error;
-    const std::filesystem::path path = std::filesystem::absolute(file.path, error);
-    absl::StrAppend(&origin, "file ", error ? file.path : path.lexically_normal().string(), " ",
-                    info.st_size, " ", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec, " ",
-                    info.st_ino, "\n");
-  }
+  PS_ASSIGN_OR_RETURN(const std::string of_files, files.Origin());
+  absl::StrAppend(&origin, of_files);
   absl::StrAppend(&origin, "labels ", static_cast<int>(options.labels), " absent ",
                   options.absent_is_zero ? "zero" : "missing", "\n");
   return origin;

@@ -8,15 +8,20 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "models/bundle/bundle.h"
+#include "models/bundle/bundle_directory.h"
 #include "models/bundle/manifest.h"
+#include "models/config/yaml_tree.h"
 #include "models/data/data_files.h"
+#include "models/features/extractor_digest.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
+#include "ps/checkpoint/checkpoint_storage.h"
 #include "trainer/job_result.h"
 #include "trainer/progress/progress_line.h"
 #include "trainer/search/search_state.pb.h"
@@ -38,7 +43,25 @@ std::string MetricOf(const SearchSpace& space, const JobConfig& config) {
   return config.model.gbdt.objective == "squared" ? "rmse" : "log_loss";
 }
 
+// The override that sets a directory, whatever its name means to YAML.
+std::string SetDirectory(const char* key, const std::string& directory) {
+  YamlNode value;
+  value.kind = YamlNode::Kind::kScalar;
+  value.text = directory;
+  value.quoted = true;
+  return absl::StrCat(key, "=", WriteScalar(value));
+}
+
 std::string SearchDir(const std::string& output_dir) { return output_dir + ".search"; }
+
+// What says whether a bundle is still the same one; one that is absent fails its trials.
+absl::StatusOr<std::string> ContentOf(const std::string& bundle) {
+  const absl::StatusOr<std::string> found = LocateBundle(bundle);
+  if (absl::IsNotFound(found.status())) return "absent";
+  PS_RETURN_IF_ERROR(found.status());
+  PS_ASSIGN_OR_RETURN(const std::string manifest, ReadWholeFile(absl::StrCat(*found, "/", kManifestName)));
+  return ExtractorDigest(manifest);
+}
 
 // How many trials there may be.
 std::uint64_t Most(const SearchSpace& space) {
@@ -60,6 +83,9 @@ class Search {
 
  private:
   std::string TrialDir(int trial) const { return absl::StrCat(dir_, "/trial-", trial + 1); }
+  // Of this search alone: a trial of another job must not find what one of the same number has left.
+  std::string CheckpointsDir() const { return absl::StrCat(job_.config.checkpoint.dir, "/", ExtractorDigest(state_.identity())); }
+  absl::Status RemoveCheckpoints() const;
   std::string StatePath() const { return dir_ + "/trials.pb"; }
   absl::StatusOr<std::string> Identity() const;
   absl::Status Load();
@@ -88,7 +114,12 @@ absl::StatusOr<std::string> Search::Identity() const {
   for (const DataPart* part : {&data.train, &data.valid}) {
     if (!part->set()) continue;
     PS_ASSIGN_OR_RETURN(const DataFiles files, DataFiles::Open(part->files));
-    for (const DataFile& file : files.files()) absl::StrAppend(&text, file.path, " ", file.stored_bytes, "\n");
+    PS_ASSIGN_OR_RETURN(const std::string origin, files.Origin());
+    absl::StrAppend(&text, origin);
+  }
+  for (const std::string& path : space_.bundles()) {
+    PS_ASSIGN_OR_RETURN(const std::string content, ContentOf(path));
+    absl::StrAppend(&text, "model ", path, " ", content, "\n");
   }
   return text;
 }
@@ -99,7 +130,7 @@ absl::Status Search::Load() {
   const absl::StatusOr<std::string> bytes = ReadWholeFile(StatePath());
   if (absl::IsNotFound(bytes.status())) {
     state_.set_identity(identity);
-    return absl::OkStatus();
+    return RemoveCheckpoints();
   }
   PS_RETURN_IF_ERROR(bytes.status());
   const auto fits = [this](const search::Trial& trial) {
@@ -112,11 +143,20 @@ absl::Status Search::Load() {
   }
   if (state_.identity() != identity) {
     return absl::FailedPreconditionError(
-        absl::StrCat(dir_, " has the trials of a search with other keys, settings or data: remove it to begin anew, or set another output.dir"));
+        absl::StrCat(dir_, " has the trials of a search with other keys, settings, data or models to begin with: remove it to begin anew, or set another output.dir"));
   }
   const auto ended = std::count_if(state_.trials().begin(), state_.trials().end(), [](const auto& one) { return one.ended(); });
   options_.reporter->Say(absl::StrCat("search: going on, ", ended, " trials have ended before"));
   return absl::OkStatus();
+}
+
+absl::Status Search::RemoveCheckpoints() const {
+  const CheckpointConfig& config = job_.config.checkpoint;
+  if (config.dir.empty()) return absl::OkStatus();
+  PS_ASSIGN_OR_RETURN(const std::shared_ptr<CheckpointStorage> storage, OpenCheckpointStorage(CheckpointsDir(), config.endpoint));
+  PS_ASSIGN_OR_RETURN(const std::vector<StoredObject> objects, storage->List(""));
+  for (const StoredObject& object : objects) PS_RETURN_IF_ERROR(storage->Remove(object.name));
+  return RemoveTree(CheckpointsDir());  // the directories; none is in object storage
 }
 
 double Search::SecondsSpent() const {
@@ -165,10 +205,9 @@ absl::StatusOr<TrialProcess::End> Search::RunTrial(int number) {
   }
   PS_RETURN_IF_ERROR(RemoveTree(process.directory));
   PS_RETURN_IF_ERROR(MakeDirs(process.directory));
-  Overrides own = {absl::StrCat("output.dir=", TrialProcess::ModelPath(process.directory))};
-  const std::string& checkpoints = job_.config.checkpoint.dir;
-  if (!checkpoints.empty() && space_.TypeOf(PointOf(trial)) == "lr") {
-    own.push_back(absl::StrCat("checkpoint.dir=", checkpoints, "/trial-", number + 1));
+  Overrides own = {SetDirectory("output.dir", TrialProcess::ModelPath(process.directory))};
+  if (!job_.config.checkpoint.dir.empty() && space_.TypeOf(PointOf(trial)) == "lr") {
+    own.push_back(SetDirectory("checkpoint.dir", absl::StrCat(CheckpointsDir(), "/trial-", number + 1)));
   }
   const absl::StatusOr<LoadedJob> job = space_.JobOf(PointOf(trial), own);
   if (!job.ok()) {  // each value is possible, but not these together
@@ -196,10 +235,10 @@ absl::Status Search::AfterTrial(int number, int best_before) {
 
 // The best trial's job as a file of its own, with the output of the search.
 absl::StatusOr<std::string> Search::TunedJob(const Bundle& best, const SearchSpace::Point& point) const {
-  Overrides own = {absl::StrCat("output.dir=", job_.config.output.dir)};
+  Overrides own = {SetDirectory("output.dir", job_.config.output.dir)};
   if (absl::StatusOr<std::string> tuned = best.ReadFile(kTunedJobName); tuned.ok()) {
     if (!job_.config.checkpoint.dir.empty() && space_.TypeOf(point) == "lr") {
-      own.push_back(absl::StrCat("checkpoint.dir=", job_.config.checkpoint.dir));
+      own.push_back(SetDirectory("checkpoint.dir", job_.config.checkpoint.dir));
     }
     return EffectiveYaml(*tuned, kTunedJobName, own);
   }
@@ -273,7 +312,12 @@ absl::StatusOr<JobSearch::Result> Search::Run() {
   result.complete = complete;
   PS_ASSIGN_OR_RETURN(result.text, Text(best));
   PS_RETURN_IF_ERROR(WriteBundle(writer.get(), best, complete));
-  if (complete) PS_RETURN_IF_ERROR(RemoveTree(dir_));
+  if (complete) {
+    // The model is there: what cannot be removed does not make it a failure.
+    const absl::Status removed = RemoveCheckpoints();
+    if (!removed.ok()) options_.reporter->Say(absl::StrCat("search: checkpoints are left: ", removed.message()));
+    PS_RETURN_IF_ERROR(RemoveTree(dir_));
+  }
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace ps {
@@ -17,7 +18,10 @@ std::vector<TuningTrace::Candidate> RankOverFolds(absl::Span<const TuningTrace> 
   for (const TuningTrace& fold : folds) {
     for (const TuningTrace::Decision& decision : fold.decisions) {
       if (!decision.on_validation) continue;
-      for (const TuningTrace::Standing& one : decision.standings) losses[{one.lane, decision.pass}].push_back(one.loss);
+      std::set<int> counted;  // the leader is there several times where lanes diverged
+      for (const TuningTrace::Standing& one : decision.standings) {
+        if (counted.insert(one.lane).second) losses[{one.lane, decision.pass}].push_back(one.loss);
+      }
     }
   }
   std::vector<TuningTrace::Candidate> candidates;

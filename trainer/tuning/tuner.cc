@@ -261,7 +261,11 @@ std::optional<Tuner::Change> Tuner::DecideOnValidation(const LaneRecord& valid, 
   RecordRows();
   pass_ = pass + 1;
   improving_ = false;
-  if (lanes() == 1) return std::nullopt;
+  if (lanes() == 1) {  // nothing to decide; how it goes on is what folds are compared by
+    const std::vector<Standing> standings = Standings(valid);
+    if (!standings.empty()) NoteDecision(standings);
+    return std::nullopt;
+  }
   for (int k = 0; k < lanes(); ++k) {
     Lane& lane = lanes_[k];
     const double loss = valid.Mean(k);

@@ -63,7 +63,8 @@ class Tuner {
   }
   std::optional<Change> Decide(double all_rows, std::uint64_t features);
   // At the end of a pass that others follow: losses of the validation rows. A lane goes when it has
-  // not improved for `patience` passes; far behind may be a lane that is only slow.
+  // not improved for `patience` passes; far behind may be a lane that is only slow. One lane alone
+  // stays, and its loss is noted.
   std::optional<Change> DecideOnValidation(const LaneRecord& valid, int pass, int patience);
   // Whether some lane has improved in the last `patience` passes: then it is early to stop.
   bool improving() const { return improving_; }
