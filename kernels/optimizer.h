@@ -13,12 +13,16 @@
 // features fall faster than the root, which alone leaves their weights noisy at the end of a pass.
 //
 // These are the definitions: every vectorised kernel gives the same bits as they do (tested), because all use the
-// same IEEE operations in the same order; multiply-adds are fused exactly where std::fma is written, and nowhere
+// same IEEE operations in the same order; multiply-adds are fused exactly where fma is written, and nowhere
 // else (-ffp-contract=off). Pure functions, any thread.
 #pragma once
 
+#include <math.h>
+
 #include <cmath>
 #include <cstdint>
+
+#include "kernels/host_device.h"
 
 namespace ps {
 
@@ -33,59 +37,59 @@ struct OptimizerParams {
   float newton = 0.0f;  // FTRL
 };
 
-constexpr int StateFloats(Optimizer type) { return type == Optimizer::kSgd ? 1 : 2; }
+PS_HOST_DEVICE constexpr int StateFloats(Optimizer type) { return type == Optimizer::kSgd ? 1 : 2; }
 
 // What FTRL divides by: the inverse of the rate.
-inline float FtrlDenominator(const OptimizerParams& p, float root) {
+PS_HOST_DEVICE inline float FtrlDenominator(const OptimizerParams& p, float root) {
   const float inverse_alpha = 1.0f / p.alpha;
-  return std::fma(root, std::fma(root, p.newton, inverse_alpha), std::fma(p.beta, inverse_alpha, p.l2));
+  return fmaf(root, fmaf(root, p.newton, inverse_alpha), fmaf(p.beta, inverse_alpha, p.l2));
 }
 
-inline float FtrlWeight(const OptimizerParams& p, float z, float root) {
-  const float magnitude = std::fabs(z);
+PS_HOST_DEVICE inline float FtrlWeight(const OptimizerParams& p, float z, float root) {
+  const float magnitude = fabsf(z);
   if (!(magnitude > p.l1)) return 0.0f;
   const float shrunk = z < 0 ? z + p.l1 : z - p.l1;
   return -shrunk / FtrlDenominator(p, root);
 }
 
 // The weight that a state stands for.
-inline float WeightOf(const OptimizerParams& p, const float* state) {
+PS_HOST_DEVICE inline float WeightOf(const OptimizerParams& p, const float* state) {
   return p.type == Optimizer::kFtrl ? FtrlWeight(p, state[0], state[1]) : state[0];
 }
 
 // The second derivative of a row's weighted loss by its margin, which predicted `probability`. Where the gradient is
 // far larger than that allows for (a wrong prediction that was nearly certain, a large importance weight), a part of
 // its square: so no step is ever much longer than alpha, whatever the scale of the values.
-inline float RowCurvature(float probability, float weight, float gradient) {
+PS_HOST_DEVICE inline float RowCurvature(float probability, float weight, float gradient) {
   const float expected = probability * (1.0f - probability) * weight;
   const float least = gradient * gradient * 0.125f;
   return expected > least ? expected : least;
 }
 
 // One step of FTRL with gradient g that adds h to n.
-inline void ApplyFtrl(const OptimizerParams& p, float g, float h, float* state) {
+PS_HOST_DEVICE inline void ApplyFtrl(const OptimizerParams& p, float g, float h, float* state) {
   const float w = FtrlWeight(p, state[0], state[1]);
-  const float root = std::sqrt(std::fma(state[1], state[1], h));
-  const float sigma = (root - state[1]) * std::fma(p.newton, root + state[1], 1.0f / p.alpha);
-  state[0] = std::fma(-sigma, w, state[0] + g);
+  const float root = sqrtf(fmaf(state[1], state[1], h));
+  const float sigma = (root - state[1]) * fmaf(p.newton, root + state[1], 1.0f / p.alpha);
+  state[0] = fmaf(-sigma, w, state[0] + g);
   state[1] = root;
 }
 
 // One step with the (summed) gradient g.
-inline void ApplyGradient(const OptimizerParams& p, float g, float* state) {
+PS_HOST_DEVICE inline void ApplyGradient(const OptimizerParams& p, float g, float* state) {
   switch (p.type) {
     case Optimizer::kFtrl:
       ApplyFtrl(p, g, g * g, state);
       return;
     case Optimizer::kAdaGrad: {
-      const float root = std::sqrt(std::fma(state[1], state[1], g * g));
-      const float gradient = std::fma(p.l2, state[0], g);
+      const float root = sqrtf(fmaf(state[1], state[1], g * g));
+      const float gradient = fmaf(p.l2, state[0], g);
       state[0] = state[0] - p.alpha * gradient / (p.beta + root);
       state[1] = root;
       return;
     }
     case Optimizer::kSgd:
-      state[0] = std::fma(-p.alpha, std::fma(p.l2, state[0], g), state[0]);
+      state[0] = fmaf(-p.alpha, fmaf(p.l2, state[0], g), state[0]);
       return;
   }
 }

@@ -1,5 +1,6 @@
 // The device of a build without CUDA: there is none.
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/linear_model.h"
 #include "kernels/cuda/tree_rows.h"
 
 namespace ps {
@@ -17,5 +18,7 @@ absl::StatusOr<DeviceInfo> FindDevice() { return Absent(); }
 absl::StatusOr<std::unique_ptr<DeviceTreeRows>> DeviceTreeRows::Load(const DeviceTreeInput&) {
   return Absent();
 }
+
+absl::StatusOr<std::unique_ptr<DeviceLinearModel>> DeviceLinearModel::Make() { return Absent(); }
 
 }  // namespace ps

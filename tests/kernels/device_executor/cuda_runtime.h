@@ -87,6 +87,12 @@ T atomicAdd(T* at, T value) {
   *at = before + value;
   return before;
 }
+template <typename T>
+T atomicExch(T* at, T value) {
+  const T before = *at;
+  *at = value;
+  return before;
+}
 inline int atomicMax(int* at, int value) {
   const int before = *at;
   if (value > before) *at = value;

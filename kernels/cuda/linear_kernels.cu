@@ -1,0 +1,204 @@
+#include "kernels/cuda/linear_kernels.h"
+
+#include <cuda_runtime.h>
+
+#include "kernels/cuda/launch.h"
+#include "kernels/logistic.h"
+
+namespace ps {
+namespace {
+
+constexpr unsigned kThreads = 256;
+constexpr unsigned kPartialSums = 8;  // of a row, as kernels/row_learner.h has them
+constexpr std::uint32_t kNoFeature = 0;  // its kPaddingId
+
+__device__ float* StateOf(const LinearModelView& model, std::uint64_t id) {
+  return reinterpret_cast<float*>(model.entries + id * model.stride);
+}
+__device__ unsigned long long* SumsOf(const LinearModelView& model, std::uint64_t id) {
+  return reinterpret_cast<unsigned long long*>(StateOf(model, id) + 2 * model.lanes);
+}
+__device__ std::uint32_t* MarkOf(const LinearModelView& model, std::uint64_t id) {
+  return reinterpret_cast<std::uint32_t*>(SumsOf(model, id) + 2 * model.lanes);
+}
+
+template <int K>
+__device__ void ReadLane(const LinearModelView& model, std::uint64_t id, unsigned lane,
+                         float* state) {
+  const float* const from = StateOf(model, id);
+  state[0] = from[lane];
+  state[1] = from[K + lane];
+}
+
+// K lanes x Q threads for a row, so that lanes of a feature are read and summed side by side; each
+// thread has 8 / Q of the row's partial sums.
+template <int K, int Q>
+__global__ void __launch_bounds__(kThreads)
+    GradientSumsKernel(LinearModelView model, LinearRowsView rows, GradientScale scale,
+                       std::uint32_t first, std::uint32_t end, float* margins) {
+  constexpr unsigned kOfRow = K * Q, kOwn = kPartialSums / Q;
+  const unsigned member = threadIdx.x % kOfRow, lane = member % K, part = member / K;
+  const std::uint32_t row = first + (blockIdx.x * kThreads + threadIdx.x) / kOfRow;
+  const bool there = row < end;
+  const std::uint32_t from = there ? rows.row_begin[row] - rows.base : 0;
+  const std::uint32_t to = there ? rows.row_begin[row + 1] - rows.base : 0;
+  const OptimizerParams setting = model.settings[lane];
+  float partial[kOwn] = {};
+  for (std::uint32_t group = from; group < to; group += kPartialSums) {
+#pragma unroll
+    for (unsigned own = 0; own < kOwn; ++own) {
+      const std::uint32_t at = group + part + own * Q;
+      const std::uint32_t id = rows.ids[at];
+      const float value =
+          rows.values != nullptr ? rows.values[at] : (id == kNoFeature ? 0.0f : 1.0f);
+      float state[2];
+      ReadLane<K>(model, id, lane, state);
+      partial[own] = fmaf(WeightOf(setting, state), value, partial[own]);
+    }
+  }
+  // Folded in halves: first those that the thread has itself.
+#pragma unroll
+  for (unsigned half = kOwn / 2; half > 0; half /= 2) {
+    for (unsigned own = 0; own < half; ++own) partial[own] += partial[own + half];
+  }
+  float margin = partial[0];
+#pragma unroll
+  for (unsigned half = Q / 2; half > 0; half /= 2)
+    margin += __shfl_down_sync(kAllLanes, margin, half * K);
+  const unsigned of_warp = threadIdx.x % kWarp;
+  margin = __shfl_sync(kAllLanes, margin, of_warp - part * K);
+  if (!there) return;
+  if (part == 0) margins[std::uint64_t{row} * K + lane] = margin;
+  const float weight = rows.weights != nullptr ? rows.weights[row] : 1.0f;
+  const float error = (Logistic(margin) - rows.labels[row]) * weight;
+  for (std::uint32_t at = from + part; at < to; at += Q) {
+    const std::uint32_t id = rows.ids[at];
+    if (id == kNoFeature) continue;
+    const float value = rows.values != nullptr ? rows.values[at] : 1.0f;
+    const GradientSum parts = PartsOfGradient(error * value, scale);
+    unsigned long long* const sums = SumsOf(model, id);
+    if (parts.high != 0) atomicAdd(sums + lane, static_cast<unsigned long long>(parts.high));
+    if (parts.low != 0) atomicAdd(sums + K + lane, static_cast<unsigned long long>(parts.low));
+  }
+}
+
+// A thread a feature of a row and lane. The first to mark a feature takes its step.
+template <int K>
+__global__ void __launch_bounds__(kThreads)
+    StepsKernel(LinearModelView model, const std::uint32_t* ids, std::uint64_t begin,
+                std::uint64_t end, GradientScale scale, std::uint32_t batch) {
+  const std::uint64_t thread = std::uint64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const unsigned lane = threadIdx.x % K;
+  const std::uint64_t at = begin + thread / K;
+  const std::uint32_t id = at < end ? ids[at] : kNoFeature;
+  int is_first = 0;
+  if (lane == 0 && id != kNoFeature) is_first = atomicExch(MarkOf(model, id), batch) != batch;
+  is_first = __shfl_sync(kAllLanes, is_first, threadIdx.x % kWarp - lane);
+  if (is_first == 0) return;
+  float state[2];
+  ReadLane<K>(model, id, lane, state);
+  unsigned long long* const sums = SumsOf(model, id);
+  const GradientSum sum = {static_cast<std::int64_t>(sums[lane]),
+                           static_cast<std::int64_t>(sums[K + lane])};
+  sums[lane] = 0;
+  sums[K + lane] = 0;
+  ApplyGradient(model.settings[lane], GradientOf(sum, scale), state);
+  float* const to = StateOf(model, id);
+  to[lane] = state[0];
+  to[K + lane] = state[1];
+}
+
+// ---- States in and out: a thread a float of the dense array.
+
+__global__ void StoreStatesKernel(LinearModelView model, int floats, std::uint64_t first,
+                                  std::uint64_t count, const float* states) {
+  const std::uint64_t thread = std::uint64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const unsigned each = static_cast<unsigned>(floats * model.lanes);
+  if (thread >= count * each) return;
+  StateOf(model, first + thread / each)[thread % each] = states[thread];
+}
+
+__global__ void FetchStatesKernel(LinearModelView model, int floats, std::uint64_t first,
+                                  std::uint64_t count, float* states) {
+  const std::uint64_t thread = std::uint64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const unsigned each = static_cast<unsigned>(floats * model.lanes);
+  if (thread >= count * each) return;
+  states[thread] = StateOf(model, first + thread / each)[thread % each];
+}
+
+__global__ void ClearMarksKernel(LinearModelView model, std::uint64_t count) {
+  const std::uint64_t thread = std::uint64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (thread < count) *MarkOf(model, thread) = 0;
+}
+
+template <int K>
+void LaunchStepsOf(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,
+                   std::uint64_t end, const GradientScale& scale, std::uint32_t batch,
+                   cudaStream_t stream) {
+  Launch(StepsKernel<K>, {BlocksFor((end - begin) * K, kThreads)}, kThreads, stream, model, ids,
+         begin, end, scale, batch);
+}
+
+template <int K, int Q>
+void LaunchGradientSumsOf(const LinearModelView& model, const LinearRowsView& rows,
+                          const GradientScale& scale, std::uint32_t first, std::uint32_t end,
+                          float* margins, cudaStream_t stream) {
+  Launch(GradientSumsKernel<K, Q>, {BlocksFor(std::uint64_t{end - first} * K * Q, kThreads)},
+         kThreads, stream, model, rows, scale, first, end, margins);
+}
+
+}  // namespace
+
+void LaunchGradientSums(const LinearModelView& model, const LinearRowsView& rows,
+                        const GradientScale& scale, std::uint32_t first, std::uint32_t end,
+                        float* margins, cudaStream_t stream) {
+  switch (model.lanes) {
+    case 1:
+      return LaunchGradientSumsOf<1, 8>(model, rows, scale, first, end, margins, stream);
+    case 2:
+      return LaunchGradientSumsOf<2, 8>(model, rows, scale, first, end, margins, stream);
+    case 4:
+      return LaunchGradientSumsOf<4, 8>(model, rows, scale, first, end, margins, stream);
+    case 8:
+      return LaunchGradientSumsOf<8, 4>(model, rows, scale, first, end, margins, stream);
+    default:
+      return LaunchGradientSumsOf<16, 2>(model, rows, scale, first, end, margins, stream);
+  }
+}
+
+void LaunchSteps(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,
+                 std::uint64_t end, const GradientScale& scale, std::uint32_t batch,
+                 cudaStream_t stream) {
+  switch (model.lanes) {
+    case 1:
+      return LaunchStepsOf<1>(model, ids, begin, end, scale, batch, stream);
+    case 2:
+      return LaunchStepsOf<2>(model, ids, begin, end, scale, batch, stream);
+    case 4:
+      return LaunchStepsOf<4>(model, ids, begin, end, scale, batch, stream);
+    case 8:
+      return LaunchStepsOf<8>(model, ids, begin, end, scale, batch, stream);
+    default:
+      return LaunchStepsOf<16>(model, ids, begin, end, scale, batch, stream);
+  }
+}
+
+void LaunchStoreStates(const LinearModelView& model, int floats, std::uint64_t first,
+                       std::uint64_t count, const float* states, cudaStream_t stream) {
+  const auto each = static_cast<std::uint64_t>(floats) * model.lanes;
+  Launch(StoreStatesKernel, {BlocksFor(count * each, kThreads)}, kThreads, stream, model, floats,
+         first, count, states);
+}
+
+void LaunchFetchStates(const LinearModelView& model, int floats, std::uint64_t first,
+                       std::uint64_t count, float* states, cudaStream_t stream) {
+  const auto each = static_cast<std::uint64_t>(floats) * model.lanes;
+  Launch(FetchStatesKernel, {BlocksFor(count * each, kThreads)}, kThreads, stream, model, floats,
+         first, count, states);
+}
+
+void LaunchClearMarks(const LinearModelView& model, std::uint64_t count, cudaStream_t stream) {
+  Launch(ClearMarksKernel, {BlocksFor(count, kThreads)}, kThreads, stream, model, count);
+}
+
+}  // namespace ps

@@ -1,0 +1,104 @@
+// What a device learns of a linear model is what the processor learns, to the bit. Built twice: with the
+// kernels executed on the host, and for a real device, without which it skips.
+#include "kernels/cuda/linear_model.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <vector>
+
+#include "kernels/batch_learner.h"
+#include "kernels/cuda/device.h"
+#include "tests/kernels/random_rows.h"
+
+namespace ps {
+namespace {
+
+class DeviceLinearModelTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const absl::StatusOr<DeviceInfo> device = FindDevice();
+    if (!device.ok()) GTEST_SKIP() << device.status().message();
+  }
+};
+
+std::vector<OptimizerParams> Settings(int lanes, Optimizer type) {
+  std::vector<OptimizerParams> settings(static_cast<std::size_t>(lanes));
+  for (int k = 0; k < lanes; ++k) {
+    settings[k].type = type;
+    settings[k].alpha = 0.03f * static_cast<float>(k + 1);
+    settings[k].l1 = k % 2 == 0 ? 0.0f : 0.2f;
+    settings[k].l2 = k % 3 == 0 ? 0.0f : 0.5f;
+    settings[k].newton = k % 4 == 0 ? 0.2f : 0.0f;
+  }
+  return settings;
+}
+
+struct Shape {
+  unsigned rows = 0;
+  std::uint32_t features = 0;
+  unsigned widest = 0;  // features of a row
+  std::size_t batch_rows = 0;
+};
+
+void ExpectSameModel(const Shape& shape, const std::vector<OptimizerParams>& lanes, unsigned seed) {
+  const auto floats = static_cast<std::size_t>(StateFloats(lanes[0].type));
+  const std::size_t ids = shape.features + 1, each = floats * lanes.size();
+  std::vector<float> state(ids * each), there(ids * each);
+  const auto device = DeviceLinearModel::Make();
+  ASSERT_TRUE(device.ok()) << device.status();
+  ASSERT_TRUE((*device)->Load(lanes, state.data(), ids / 2).ok());
+  ASSERT_TRUE((*device)->Reserve(ids).ok());
+  BatchLearner processor;
+  for (unsigned pass = 0; pass < 2; ++pass) {
+    const Rows rows = RandomRows(seed + 100 * pass, shape.rows, shape.features, shape.widest);
+    const ResolvedRows view = rows.View((seed + pass) % 2 == 1, (seed + pass) % 3 == 1);
+    std::vector<float> margins(view.rows * lanes.size()), on_device(margins.size());
+    processor.Learn(lanes, view, shape.batch_rows, state.data(), margins.data());
+    ASSERT_TRUE((*device)->Learn(view, shape.batch_rows, on_device.data()).ok());
+    ASSERT_EQ(on_device, margins) << "pass " << pass;
+    ASSERT_TRUE((*device)->Copy(ids, there.data()).ok());
+    ASSERT_EQ(there, state) << "pass " << pass;
+    if (pass == 0) {
+      ASSERT_TRUE((*device)->Load(lanes, state.data(), ids).ok());
+    }
+  }
+}
+
+TEST_F(DeviceLinearModelTest, LearnsWhatTheProcessorLearns) {
+  unsigned seed = 0;
+  for (const int lanes : {1, 2, 4, 8, 16}) {
+    for (const Shape& shape : {Shape{0, 5, 3, 4}, Shape{1, 5, 3, 4}, Shape{70, 12, 4, 16},
+                               Shape{20, 600, 45, 1000}, Shape{2, 900, 800, 2}, Shape{65, 2, 1, 7}}) {
+      SCOPED_TRACE(testing::Message() << lanes << " lanes, " << shape.rows << " rows");
+      ExpectSameModel(shape, Settings(lanes, Optimizer::kFtrl), ++seed);
+    }
+  }
+}
+
+TEST_F(DeviceLinearModelTest, WithEveryOptimiser) {
+  for (const Optimizer type : {Optimizer::kFtrl, Optimizer::kAdaGrad, Optimizer::kSgd})
+    ExpectSameModel({80, 50, 10, 16}, Settings(1, type), 7);
+}
+
+TEST_F(DeviceLinearModelTest, RowsFromTheMiddleOfABlock) {
+  const Rows rows = RandomRows(4, 60, 30, 8);
+  ResolvedRows part = rows.View(true, true);
+  part.row_begin += 20;
+  part.labels += 20;
+  part.weights += 20;
+  part.rows = 30;
+  const std::vector<OptimizerParams> lanes = Settings(1, Optimizer::kFtrl);
+  std::vector<float> state(62), there(62), margins(30), on_device(30);
+  BatchLearner().Learn(lanes, part, 8, state.data(), margins.data());
+  const auto device = DeviceLinearModel::Make();
+  ASSERT_TRUE(device.ok()) << device.status();
+  ASSERT_TRUE((*device)->Load(lanes, there.data(), 31).ok());
+  ASSERT_TRUE((*device)->Learn(part, 8, on_device.data()).ok());
+  ASSERT_TRUE((*device)->Copy(31, there.data()).ok());
+  EXPECT_EQ(on_device, margins);
+  EXPECT_EQ(there, state);
+}
+
+}  // namespace
+}  // namespace ps
