@@ -48,6 +48,9 @@ endif()
 function(ps_use_precompiled name kind)
   if(PS_PRECOMPILED_HEADERS)
     target_precompile_headers(${name} REUSE_FROM ps_precompiled_${kind})
+    # What glog's headers were compiled with: a target without them could not use the precompiled ones.
+    target_compile_definitions(${name} PRIVATE $<TARGET_PROPERTY:gflags,INTERFACE_COMPILE_DEFINITIONS>
+                                               $<TARGET_PROPERTY:glog::glog,INTERFACE_COMPILE_DEFINITIONS>)
   endif()
 endfunction()
 

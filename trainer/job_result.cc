@@ -133,10 +133,10 @@ std::string JobResultJson(const JobResult& r) {
     if (r.valid) member("valid", MetricsJson(*r.valid));
     if (r.test) member("test", MetricsJson(*r.test));
   }
+  member("device", absl::StrCat("\"", r.device, "\""));
   if (r.trees) {
     member("trees", absl::StrCat(r.trees->trees));
     member("trees_grown", absl::StrCat(r.trees->grown));
-    member("device", absl::StrCat("\"", r.trees->device, "\""));
     member("load_seconds", JsonNumber(r.trees->load_seconds));
     member("median_tree_ms", JsonNumber(r.trees->median_tree_ms));
     if (r.trees->attempts > 0) {

@@ -25,7 +25,6 @@ struct TreesResult {
   int grown = 0;               // more where early stopping went back
   double load_seconds = 0;     // reading and binning
   double median_tree_ms = 0;
-  std::string device = "cpu";  // or cuda: what grew them
   // On a cluster: bytes sent for all trees, steps, and 1 + how often nodes were lost in mid-tree; else 0.
   std::uint64_t wire_bytes = 0, steps = 0, attempts = 0;
   bool squared = false;        // then errors stand for the metrics of classes
@@ -61,6 +60,7 @@ struct JobResult {
   std::uint64_t last_pass_rows = 0;
   std::int64_t peak_rss_bytes = 0;
   std::uint64_t table_bytes = 0;
+  std::string device = "cpu";          // or cuda: what learnt
   bool complete = true;                // false: ended by SIGTERM
   std::optional<TuningResult> tuning;
   std::optional<TreesResult> trees;    // of model.type gbdt; `train` is then of the finished model

@@ -20,7 +20,7 @@ namespace ps {
 namespace {
 
 // States that are on the way between the host's array and entries.
-constexpr std::size_t kStagedStates = 1 << 20;
+constexpr std::size_t kStagedStates = 1 << 18;
 
 class LinearModel final : public DeviceLinearModel {
  public:
@@ -41,7 +41,15 @@ class LinearModel final : public DeviceLinearModel {
     view_.stride = LinearModelView::StrideOf(view_.lanes);
     std::copy(lanes.begin(), lanes.end(), view_.settings);
     floats_ = StateFloats(lanes[0].type);
-    if (const absl::Status status = Reserve(ids); !status.ok()) return status;
+    // Reserved now: a model that has filled the memory must still be able to leave it.
+    const auto floats = static_cast<std::size_t>(floats_ * view_.lanes);
+    for (const absl::Status& status :
+         {staged_.size() < kStagedStates * floats
+              ? Replace(kStagedStates * floats, "states on their way", &staged_)
+              : absl::OkStatus(),
+          Reserve(ids)}) {
+      if (!status.ok()) return status;
+    }
     return MoveStates(ids, [&](std::size_t first, std::size_t count, std::size_t floats) {
       const cudaError_t error =
           cudaMemcpyAsync(staged_.data(), state + first * floats, count * floats * sizeof(float),
@@ -126,13 +134,8 @@ class LinearModel final : public DeviceLinearModel {
   template <typename Move>
   absl::Status MoveStates(std::size_t ids, const Move& move) {
     const auto floats = static_cast<std::size_t>(floats_ * view_.lanes);
-    const std::size_t of_stage = std::min(ids, kStagedStates);
-    if (const absl::Status status = Room(of_stage * floats, "states on their way", &staged_);
-        !status.ok()) {
-      return status;
-    }
-    for (std::size_t first = 0; first < ids; first += of_stage)
-      PS_CUDA_OK(move(first, std::min(of_stage, ids - first), floats));
+    for (std::size_t first = 0; first < ids; first += kStagedStates)
+      PS_CUDA_OK(move(first, std::min(kStagedStates, ids - first), floats));
     return Finish();
   }
 
@@ -140,8 +143,12 @@ class LinearModel final : public DeviceLinearModel {
   template <typename T>
   absl::Status Room(std::size_t size, const char* what, DeviceArray<T>* array) {
     if (size <= array->size() && array->data() != nullptr) return absl::OkStatus();
+    return Replace(size + size / 2, what, array);
+  }
+  template <typename T>
+  absl::Status Replace(std::size_t size, const char* what, DeviceArray<T>* array) {
     *array = {};
-    return array->Allocate(size + size / 2, what);
+    return array->Allocate(size, what);
   }
 
   // No array on the device where there is none on the host.

@@ -168,7 +168,9 @@ class JobChecker : private JobChecks {
   // Settings of the other kind of model are a mistake about the kind.
   void CheckModel() {
     const bool trees = config_.model.type == "gbdt";
-    if (config_.device == "cuda" && !trees) Add("device", "cuda is for model.type gbdt in this version; set auto or cpu");
+    if (config_.device == "cuda" && !trees && config_.train.staleness == 0) {
+      Add("device", "cuda learns in one process, and train.staleness: 0 is the cluster's way; remove one of the two");
+    }
     if (config_.device == "cuda" && config_.cluster.servers > 0) {
       Add("device", "cuda is for one process in this version; remove cluster.servers and workers, or set auto");
     }

@@ -208,7 +208,8 @@ std::vector<SchemaRow> TrainRows() {
       {"train.batch_rows",
        ValueType::kInteger,
        "auto",
-       "Rows between two pushes of gradients; auto follows the size of the data.",
+       "Rows between two pushes of gradients; auto follows the size of the data. In one process: rows that are learnt "
+       "together, with the same weights; auto learns them one by one, but on a GPU.",
        [](JobConfig* c, const V& v) { c->train.batch_rows = static_cast<int>(v.integer); },
        Between(1, kMaxCount),
        {{"auto", 0}}},
@@ -324,8 +325,9 @@ const std::vector<SchemaRow>& JobSchema() {
                                             {"device",
                                              ValueType::kWord,
                                              "auto",
-                                             "What trees in one process are grown on. cuda: a GPU, or the job ends with exit code 5; cpu: the "
-                                             "processor; auto: a GPU where there is one that can. The model is the same.",
+                                             "What learns, in one process. cuda: a GPU, or the job ends with exit code 5; cpu: the processor; auto: trees on a "
+                                             "GPU where there is one that can, lr on the processor. The model is the same, of lr that of the same "
+                                             "train.batch_rows on the processor.",
                                              [](JobConfig* c, const V& v) {
                                                static constexpr const char* kNames[] = {"auto", "cpu", "cuda"};
                                                c->device = kNames[v.integer];

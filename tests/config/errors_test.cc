@@ -69,6 +69,9 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:2: model.gbdt.objective: softmax needs labels that csv, tsv and libsvm files have"},
         Case{std::string(kData) + kSoftmax + "device: cuda\n",
              "job.yaml:3: device: cuda does not learn softmax in this version; set auto or cpu"},
+        Case{std::string(kData) + "device: cuda\ntrain: {staleness: 0}\n",
+             "job.yaml:2: device: cuda learns in one process, and train.staleness: 0 is the cluster's way; remove one "
+             "of the two"},
         Case{"data: {train: {files: [a]}, label: {classes: [1, 2]}}\n",
              "job.yaml:1: data.label.classes: only for model.type gbdt with objective softmax"},
         Case{"data: {train: {files: [a]}, label: {classes: [1, 2]}}\nmodel: {type: gbdt}\n",

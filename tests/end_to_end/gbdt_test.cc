@@ -66,10 +66,6 @@ TEST_F(GbdtTest, SaysWhatTreesGrowOn) {
   ASSERT_EQ(choice.exit_code, 0) << choice.err;
   EXPECT_NE(choice.err.find("trees grow on "), std::string::npos) << choice.err;
   EXPECT_EQ(ReadText(place_ / "auto/trees.pb"), ReadText(place_ / "cpu/trees.pb"));
-  const Finished linear = Train({"model={type: lr}", "device=cuda"});
-  EXPECT_EQ(linear.exit_code, 2);
-  EXPECT_NE(linear.err.find("device: cuda is for model.type gbdt"), std::string::npos)
-      << linear.err;
 }
 
 TEST_F(GbdtTest, AGpuGrowsTheSameBytes) {

@@ -52,8 +52,8 @@ TEST(DenseModel, ALaneThatStaysPredictsAndLearnsAsBeforeInLessMemory) {
   const auto learn = [&](const RowBlock& block) {
     model.Resolve(block, &scratch, &rows);
     alone.Resolve(block, &alone_scratch, &alone_rows);
-    model.Learn(rows.View(), &margins);
-    alone.Learn(alone_rows.View(), &alone_margins);
+    ASSERT_TRUE(model.Learn(rows.View(), &margins).ok());
+    ASSERT_TRUE(alone.Learn(alone_rows.View(), &alone_margins).ok());
   };
   learn(RandomBlock(1, 50'000, 1, 200'000));
   EXPECT_EQ(Lane(margins, 8, 5), alone_margins);
@@ -103,7 +103,7 @@ TEST(DenseModel, LanesChangeWhileOthersResolve) {
   std::vector<float> margins;
   for (int lanes = 16; lanes >= 1; lanes /= 2) {
     model.Resolve(RandomBlock(7, 2'000, 1, 5'000), &scratch, &rows);
-    model.Learn(rows.View(), &margins);
+    ASSERT_TRUE(model.Learn(rows.View(), &margins).ok());
     EXPECT_EQ(margins.size(), static_cast<std::size_t>(2'000 * lanes));
     std::vector<LaneOrigin> origins;
     for (int k = 0; k < std::max(1, lanes / 2); ++k) origins.push_back({k, false});
@@ -120,12 +120,12 @@ TEST(DenseModel, AStateThatWasKeptComesBackAsTheOnlyLane) {
   ResolvedBlock rows;
   std::vector<float> margins, before, after;
   model.Resolve(RandomBlock(1, 5'000, 1, 10'000), &scratch, &rows);
-  model.Learn(rows.View(), &margins);
+  ASSERT_TRUE(model.Learn(rows.View(), &margins).ok());
   model.Score(rows, &before);
   const std::vector<float> kept = model.CopyLane(2);
   ResolvedBlock more;
   model.Resolve(RandomBlock(2, 5'000, 5'000, 10'000), &scratch, &more);
-  model.Learn(more.View(), &margins);
+  ASSERT_TRUE(model.Learn(more.View(), &margins).ok());
   model.RestoreState(Settings(4)[2], kept);
   ASSERT_EQ(model.lanes().size(), 1u);
   model.Score(rows, &after);

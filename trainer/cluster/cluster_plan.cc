@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "kernels/optimizer.h"
 #include "ps/base/status_macros.h"
+#include "trainer/data_sample.h"
 
 namespace ps {
 namespace {
@@ -106,7 +107,7 @@ absl::StatusOr<DataEstimate> EstimateData(const DataFiles& files) {
 std::uint32_t BatchRows(const TrainConfig& train, double rows) {
   if (train.batch_rows > 0) return static_cast<std::uint32_t>(train.batch_rows);
   const bool stepped = train.staleness.value_or(4) == 0;
-  if (!stepped) return static_cast<std::uint32_t>(std::clamp(rows / 8000, 64.0, 2048.0));
+  if (!stepped) return static_cast<std::uint32_t>(UsualBatchRows(rows));
   const double step = std::clamp(rows / 2000, 64.0, 2048.0 * train.chunks_per_round);
   return static_cast<std::uint32_t>(std::max(8.0, step / train.chunks_per_round));
 }

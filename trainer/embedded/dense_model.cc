@@ -108,9 +108,18 @@ void DenseModel::Assemble(const RowBlock& block, const std::vector<std::uint32_t
   if (with_values) out->values.resize(at);
 }
 
-void DenseModel::Learn(const ResolvedRows& rows, std::vector<float>* margins) {
+absl::Status DenseModel::Learn(const ResolvedRows& rows, std::vector<float>* margins) {
   margins->resize(rows.rows * lanes_.size());
+  if (steps_ != nullptr) {
+    return steps_->Learn(lanes_, rows, reserved_ids_.load(std::memory_order_acquire), dense_state(),
+                         margins->data());
+  }
   LearnRowLanes(lanes_, rows, state(), margins->data());
+  return absl::OkStatus();
+}
+
+absl::Status DenseModel::Settle() {
+  return steps_ != nullptr ? steps_->Settle(dense_state()) : absl::OkStatus();
 }
 
 void DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) const {
@@ -119,6 +128,7 @@ void DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) 
 }
 
 void DenseModel::SetStates(std::uint32_t id, float weight) {
+  if (steps_ != nullptr) steps_->Changed();
   const std::size_t count = lanes_.size();
   float* const entry = state() + std::size_t{id} * floats_;
   for (std::size_t k = 0; k < count; ++k) {
@@ -148,6 +158,7 @@ void DenseModel::ChangeLanes(std::vector<OptimizerParams> lanes,
                              absl::Span<const LaneOrigin> origins) {
   // Those who resolve reserve state for new ids meanwhile, and do not touch it.
   std::lock_guard<std::mutex> lock(reserve_mutex_);
+  if (steps_ != nullptr) steps_->Changed();
   const std::uint32_t reserved = reserved_ids_.load(std::memory_order_relaxed);
   KeepLanes(lanes_, lanes, origins, reserved, state());
   lanes_ = std::move(lanes);
@@ -167,6 +178,7 @@ std::vector<float> DenseModel::CopyLane(int lane) const {
 
 void DenseModel::RestoreState(const OptimizerParams& setting, const std::vector<float>& saved) {
   if (lanes_.size() > 1) ChangeLanes({setting}, {{0, false}});
+  if (steps_ != nullptr) steps_->Changed();
   lanes_ = {setting};
   const std::size_t all = std::size_t{index_.end_id()} * floats_;
   CHECK_LE(saved.size(), all);

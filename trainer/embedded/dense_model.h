@@ -6,6 +6,8 @@
 // whole state, is for one thread at a time; Score may run beside Resolve but not beside Learn.
 #pragma once
 
+#include <glog/logging.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -20,6 +22,7 @@
 #include "ps/table/admission_filter.h"
 #include "ps/table/huge_arena.h"
 #include "ps/table/key_index.h"
+#include "trainer/embedded/batch_steps.h"
 #include "trainer/embedded/resolved_block.h"
 
 namespace ps {
@@ -46,8 +49,17 @@ class DenseModel {
   // The same without new keys: those not seen weigh nothing.
   void Find(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) const;
 
-  // Predicts, then learns row by row. margins gets an element for every row and lane, a row's lanes side by side.
-  void Learn(const ResolvedRows& rows, std::vector<float>* margins);
+  // Learns in batches from now on. Before any learning.
+  void SetSteps(std::unique_ptr<BatchSteps> steps) { steps_ = std::move(steps); }
+  // Of batches; null: row by row.
+  BatchSteps* steps() const { return steps_.get(); }
+
+  // Predicts, then learns row by row, or batch by batch. margins gets an element for every row and lane, a row's lanes
+  // side by side. Internal: a device has failed.
+  absl::Status Learn(const ResolvedRows& rows, std::vector<float>* margins);
+  // After learning and before whatever else has to do with the state: where a device learns, fetches it from there.
+  absl::Status Settle();
+
   void Score(const ResolvedBlock& block, std::vector<float>* margins) const;
 
   // Sets weights to start from in every lane, with no evidence behind them (n = 0).
@@ -84,7 +96,11 @@ class DenseModel {
   void Assemble(const RowBlock& block, const std::vector<std::uint32_t>& ids, ResolvedBlock* out) const;
   void ReserveState(std::uint32_t ids);
   void SetStates(std::uint32_t id, float weight);  // of all lanes
-  float* state() const { return reinterpret_cast<float*>(state_memory_.base()); }
+  float* state() const {
+    DCHECK(steps_ == nullptr || steps_->settled()) << "Settle first";
+    return dense_state();
+  }
+  float* dense_state() const { return reinterpret_cast<float*>(state_memory_.base()); }
   float WeightAt(std::uint32_t id) const {
     return WeightOf(lanes_[0], state() + std::size_t{id} * floats_);
   }
@@ -96,6 +112,7 @@ class DenseModel {
   std::unique_ptr<AdmissionFilter> filter_;  // null when every key is admitted at once
   std::vector<bool> admitted_;               // by id; held-out rows give ids to keys that were not
   HugeArena state_memory_;                 // zeroed: an id's first state is the optimiser's start
+  std::unique_ptr<BatchSteps> steps_;
   std::mutex reserve_mutex_;
   std::atomic<std::uint32_t> reserved_ids_{0};
 };

@@ -96,6 +96,7 @@ class EmbeddedTrainer::Run {
   absl::Status SpoolFiles(const DataFiles& files, RowSpool* spool);
   absl::StatusOr<Metrics> EvaluateFiles(const DataFiles& files);
   absl::Status ReportLine();
+  void SayNews();  // of how rows are learnt
   // Makes the state that is to be the model the only one.
   absl::Status ChooseModel();
   // Keeps the best state; true when patience has run out.
@@ -131,8 +132,15 @@ absl::Status EmbeddedTrainer::Run::WarmStart() {
   return absl::OkStatus();
 }
 
+void EmbeddedTrainer::Run::SayNews() {
+  if (model_.steps() == nullptr) return;
+  if (const std::string news = model_.steps()->TakeNews(); !news.empty()) log_.Say(news);
+}
+
 absl::Status EmbeddedTrainer::Run::ReportLine() {
+  SayNews();
   if (valid_.rows() > 0) {
+    PS_RETURN_IF_ERROR(model_.Settle());
     PS_ASSIGN_OR_RETURN(last_valid_, scores_.Evaluate(valid_, Leader()));
     log_.SetValid(*last_valid_);
   }
@@ -155,7 +163,7 @@ absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double
 
 absl::Status EmbeddedTrainer::Run::LearnRows(const ResolvedRows& rows, double fraction_read,
                                              double pass_rows) {
-  model_.Learn(rows, &margins_);
+  PS_RETURN_IF_ERROR(model_.Learn(rows, &margins_));
   const absl::Span<const float> labels(rows.labels, rows.rows);
   const absl::Span<const float> weights(rows.weights, rows.weights == nullptr ? 0 : rows.rows);
   const bool race = model_.lanes().size() > 1;
@@ -174,6 +182,7 @@ absl::Status EmbeddedTrainer::Run::LearnRows(const ResolvedRows& rows, double fr
     const bool wide = model_.lanes().size() > 4 && ids_since_decision_ > kWideRows;
     if (tuner_->IsDue() || (tuner_->deciding() && wide)) {
       ids_since_decision_ = 0;
+      PS_RETURN_IF_ERROR(model_.Settle());
       ChangeLanes(tuner_->Decide(pass_rows, model_.LearntFeatures()));
     }
   }
@@ -311,6 +320,9 @@ absl::Status EmbeddedTrainer::Run::ChooseModel() {
 }
 
 absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<BatchSteps> steps, BatchSteps::For(job_));
+  model_.SetSteps(std::move(steps));
+  SayNews();
   PS_RETURN_IF_ERROR(WarmStart());
   if (job_.valid) PS_RETURN_IF_ERROR(SpoolFiles(*job_.valid, &valid_));
   const auto start = Clock::now();
@@ -322,6 +334,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
     }
     if (stop_.load()) break;
     result_.passes = pass;
+    PS_RETURN_IF_ERROR(model_.Settle());
     PS_RETURN_IF_ERROR(JudgeLanes(pass));
     PS_ASSIGN_OR_RETURN(const bool enough, EarlyStop(pass));
     if (enough) {
@@ -331,6 +344,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
     }
   }
   if (result_.rows_learnt == 0 && stop_.load()) return StoppedBeforeLearningError();
+  PS_RETURN_IF_ERROR(model_.Settle());
   PS_RETURN_IF_ERROR(ChooseModel());
   result_.train_seconds = SecondsSince(start);
   PS_RETURN_IF_ERROR(ReportLine());
@@ -349,6 +363,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   }
   if (result_.test) result_.rows_test = static_cast<std::uint64_t>(result_.test->rows);
   result_.features = model_.features();
+  if (model_.steps() != nullptr) result_.device = model_.steps()->device();
   result_.table_bytes = model_.memory_bytes();
   return result_;
 }

@@ -347,7 +347,7 @@ absl::Status GbdtTrainer::Run::Finish() {
   }
   const MadeOnCluster made = maker_->made();
   trees.wire_bytes = made.wire_bytes;
-  trees.device = train_.device;
+  result_.device = train_.device;
   trees.steps = made.steps;
   trees.attempts = made.attempts;
   result_.trees = trees;

@@ -1,0 +1,44 @@
+// A device whose memory is full in the middle of a job, which only the one that is executed on the host is when told.
+#include <cuda_runtime_api.h>
+#include <gtest/gtest.h>
+
+#include "tests/trainer/trained_job.h"
+
+namespace ps {
+namespace {
+
+// A feature of its own at each place, a hundred thousand of them.
+std::string WriteWideRows() {
+  const std::string path = TempPath("wide.svm");
+  std::ofstream out(path);
+  for (int row = 0; row < 400; ++row) {
+    out << row % 2;
+    for (int i = 0; i < 250; ++i) out << ' ' << 1 + 250 * row + i << ":1";
+    out << " 200001:" << row % 2 << "\n";
+  }
+  return path;
+}
+
+TEST(FullDevice, TheProcessorGoesOnToTheSameModel) {
+  const std::string yaml = Yaml(WriteWideRows());
+  const std::atomic<bool> stop{false};
+  Overrides how = {"train.batch_rows=48", "train.threads=1"};
+  const Trained processor = Train(yaml, how, stop);
+  how.push_back("device=cuda");
+  auto& memory = device_executor::memory;
+  const std::size_t limit = memory.limit;
+  // Room for 65,536 entries, those that are there from the start, and what rows and states are moved in; not for more.
+  memory.limit = memory.used + (2 << 20) + (66'000 << 5) + (1 << 20);
+  const Trained full = Train(yaml, how, stop);
+  memory.limit = 1 << 20;  // too little from the start
+  const Trained none = Train(yaml, how, stop);
+  memory.limit = limit;
+  EXPECT_EQ(full.weights, processor.weights);
+  EXPECT_EQ(full.keys, processor.keys);
+  EXPECT_EQ(full.result.device, "cpu");
+  EXPECT_EQ(none.weights, processor.weights);
+  EXPECT_EQ(none.result.device, "cpu");
+}
+
+}  // namespace
+}  // namespace ps
