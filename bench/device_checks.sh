@@ -9,11 +9,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-programs=(build/bin/device_bench build/tests/gbdt_on_device_test build/bin/ps_train build/bin/gbdt_datagen)
+tests=(linear_model_on_device_test batch_job_on_device_test gbdt_on_device_test)
+programs=(build/bin/device_bench build/bin/ps_train build/bin/gbdt_datagen "${tests[@]/#/build/tests/}")
 
 build() {
   [ -f build/build.ninja ] || cmake --preset release -DPS_CUDA=ON >/dev/null
-  cmake --build --preset release --target device_bench gbdt_on_device_test ps_train gbdt_datagen
+  cmake --build --preset release --target device_bench ps_train gbdt_datagen "${tests[@]}"
 }
 
 pack() {
@@ -38,15 +39,18 @@ run() {
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
 
   echo "== tests on the device"
-  timeout 60 "$dir/gbdt_on_device_test" --gtest_brief=1 || failed=1
+  local test
+  for test in "${tests[@]}"; do timeout 60 "$dir/$test" --gtest_brief=1 || failed=1; done
   "$dir/gbdt_on_device_test" --gtest_brief=1 2>&1 | grep -q SKIPPED && { echo "there is no device"; exit 5; }
 
   for tool in memcheck racecheck synccheck; do
     echo "== compute-sanitizer, $tool"
     if ! command -v compute-sanitizer >/dev/null; then echo "not installed"; break; fi
-    timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$dir/gbdt_on_device_test" \
-      --gtest_brief=1 --gtest_filter='*Samples*' 2>&1 | tail -4
-    [ "${PIPESTATUS[0]}" -ne 9 ] || failed=1
+    for test in linear_model_on_device_test gbdt_on_device_test; do
+      timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$dir/$test" \
+        --gtest_brief=1 --gtest_filter='*Samples*:*Optimiser*' 2>&1 | tail -4
+      [ "${PIPESTATUS[0]}" -ne 9 ] || failed=1
+    done
   done
 
   echo "== whole jobs: the same bytes?"

@@ -1,0 +1,101 @@
+#include "bench/device_linear.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "kernels/batch_learner.h"
+#include "kernels/cuda/linear_model.h"
+#include "ps/base/key.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+namespace {
+
+constexpr std::size_t kFeaturesOfRow = 39;
+constexpr std::size_t kPlaces = 40;  // of a row, with padding
+constexpr int kRounds = 5;
+
+struct Rows {
+  std::vector<std::uint32_t> ids, row_begin;
+  std::vector<float> labels;
+  ResolvedRows View(std::size_t rows) const {
+    return {ids.data(), nullptr, row_begin.data(), labels.data(), nullptr, rows};
+  }
+};
+
+Rows MakeRows(std::size_t features, std::size_t rows) {
+  Rows made;
+  made.ids.resize(rows * kPlaces, kPaddingId);
+  for (std::size_t r = 0; r <= rows; ++r)
+    made.row_begin.push_back(static_cast<std::uint32_t>(r * kPlaces));
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t i = 0; i < kFeaturesOfRow; ++i)
+      made.ids[r * kPlaces + i] = static_cast<std::uint32_t>(1 + Mix64(r * kPlaces + i) % features);
+    made.labels.push_back(Mix64(~r) % 4 == 0 ? 1.0f : 0.0f);
+  }
+  return made;
+}
+
+template <typename Work>
+double Seconds(const Work& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+absl::Status PrintLanes(const Rows& rows, std::size_t features, std::size_t count,
+                        std::size_t batch_rows, int lanes) {
+  const std::vector<OptimizerParams> settings(static_cast<std::size_t>(lanes));
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<DeviceLinearModel> device, DeviceLinearModel::Make());
+  const std::vector<float> nothing(2 * settings.size());
+  PS_RETURN_IF_ERROR(device->Load(settings, nothing.data(), 1));
+  PS_RETURN_IF_ERROR(device->Reserve(features + 1));
+  const ResolvedRows view = rows.View(count);
+  std::vector<float> margins(count * settings.size()), expected(margins.size());
+  std::vector<double> seconds;
+  absl::Status status;
+  for (int round = 0; round < kRounds && status.ok(); ++round)
+    seconds.push_back(Seconds([&] { status = device->Learn(view, batch_rows, margins.data()); }));
+  PS_RETURN_IF_ERROR(status);
+  std::sort(seconds.begin(), seconds.end());
+  const double median = seconds[seconds.size() / 2];
+  // The processor on a part of the rows, twice, from nothing: its margins of the second time are compared.
+  const std::size_t part = std::min<std::size_t>(count, 4 * batch_rows);
+  const ResolvedRows part_rows = rows.View(part);
+  std::vector<float> state(2 * settings.size() * (features + 1));
+  BatchLearner processor;
+  processor.Learn(settings, part_rows, batch_rows, state.data(), expected.data());
+  const double processor_seconds = Seconds([&] {
+    processor.Learn(settings, part_rows, batch_rows, state.data(), expected.data());
+  });
+  PS_RETURN_IF_ERROR(device->Load(settings, nothing.data(), 1));
+  PS_RETURN_IF_ERROR(device->Reserve(features + 1));
+  for (int round = 0; round < 2; ++round)
+    PS_RETURN_IF_ERROR(device->Learn(part_rows, batch_rows, margins.data()));
+  const bool same = std::equal(margins.begin(), margins.begin() + static_cast<std::ptrdiff_t>(part * settings.size()),
+                               expected.begin());
+  const double updates = static_cast<double>(count * kFeaturesOfRow) / median;
+  const double of_processor = static_cast<double>(part * kFeaturesOfRow) / processor_seconds;
+  std::printf("linear model, %d lanes, %zu features (%.1f GiB), batches of %zu: %.3f G features/s, %.1f M rows/s; one "
+              "thread of the processor %.4f G: %.0f times; %s\n",
+              lanes, features, static_cast<double>(device->memory_bytes()) / (1 << 30), batch_rows,
+              updates / 1e9, updates / kFeaturesOfRow / 1e6, of_processor / 1e9, updates / of_processor,
+              same ? "the same margins" : "THE MARGINS DIFFER");
+  return same ? absl::OkStatus() : absl::InternalError("margins differ");
+}
+
+}  // namespace
+
+absl::Status PrintLinearModels(std::size_t features, std::size_t rows, std::size_t batch_rows) {
+  for (const int lanes : {1, 8}) {
+    const std::size_t that_fit = features / static_cast<std::size_t>(lanes);
+    PS_RETURN_IF_ERROR(PrintLanes(MakeRows(that_fit, rows), that_fit, rows, batch_rows, lanes));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ps
