@@ -24,9 +24,10 @@ struct ColumnStretch {
   std::uint32_t first = 0, end = 0;
 };
 
-// The most that sums of narrow histograms can take: quantised |g| <= 31 and h <= 62.
-inline constexpr int kGradientSteps = 31;
-inline constexpr int kHessianSteps = 62;
+// Quantised |g| <= 22 and h <= 4: what a split is chosen by hardly depends on the fraction of a step that a row's
+// hessian is rounded by, and sums of few steps take fewer bits on a wire (docs/gbdt.md has measurements).
+inline constexpr int kGradientSteps = 22;
+inline constexpr int kHessianSteps = 4;
 
 struct SplitWork {
   const SplitChoice* choice = nullptr;
