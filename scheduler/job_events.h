@@ -54,7 +54,8 @@ struct PassReport {
   std::uint32_t pass = 0;
   PassCounts counts;
   MetricState progressive;    // of this pass
-  bool exported = false;      // its weights have been handed over
+  bool exported = false;      // its weights have been handed over,
+  std::uint32_t lanes = 1;    // of so many lanes
   std::uint64_t entries = 0;  // in the tables; 0 when the weights were not exported
 };
 
@@ -64,8 +65,8 @@ class JobEvents {
   // All nodes have come; training begins.
   virtual void OnStarted() {}
   virtual void OnLearnt(const LearntRows&) {}
-  // Of a job with several lanes. LeadingLane says which of them stands for the model: OnLearnt, the metrics and
-  // OnWeights are of that one.
+  // Of a job with several lanes. LeadingLane says which of them stands for the model: OnLearnt, the metrics and,
+  // unless ExportsAllLanes, OnWeights are of that one.
   virtual void OnLanes(const LearntLanes&) {}
   virtual std::uint32_t LeadingLane() { return 0; }
   // The first chunk of the pass, from `chunk` on, before which lanes are looked at: none from there on is begun until
@@ -81,9 +82,11 @@ class JobEvents {
   // A pass is over; where weights are exported after it, they have been handed over. Returns
   // whether to go on, if passes are left.
   virtual bool OnPassEnd(const PassReport&) { return true; }
-  // The weights, in ascending key order over all calls between two OnPassEnd. Zero weights are left
-  // out.
-  virtual void OnWeights(absl::Span<const Key>, absl::Span<const float>) {}
+  // Whether at the end of this pass weights of all lanes are to be handed over, as many as there are then.
+  virtual bool ExportsAllLanes(std::uint32_t /*pass*/) { return false; }
+  // The weights between two OnPassEnd: lane after lane, 0 first, those of each in ascending key order. Where only
+  // one lane's are handed over, it is called 0 too. Zero weights are left out.
+  virtual void OnWeights(std::uint32_t /*lane*/, absl::Span<const Key>, absl::Span<const float>) {}
   // Work was lost with a server and is done again: weights handed over since the last OnPassEnd are
   // void, and NextStartWeights begins again. What was learnt and told stays told, once.
   virtual void OnRollback() {}

@@ -227,7 +227,8 @@ class SchedulerMachine : public Machine {
   void Train(MonotonicTime now, Outbox& outbox);
   void EndPass();  // all chunks of the pass are done
   void BeginExport();
-  void AfterExport(Outbox& outbox);
+  void ExportLane(std::uint32_t lane);
+  void AfterExport();
   void CheckMembers(MonotonicTime now);
   void CheckBadRows();
   void Stop(MonotonicTime now, Outbox& outbox);
@@ -288,6 +289,7 @@ class SchedulerMachine : public Machine {
   std::optional<RoutingTable> routing_;
   std::optional<WeightImporter> importer_;
   std::optional<WeightExporter> exporter_;
+  std::uint32_t export_lane_ = 0, export_lanes_ = 1;  // that is handed over, of how many
   std::optional<WeightExporter> counter_;  // of entries, for a look at lanes
   std::uint64_t next_transfer_request_ = 1;
   SlotMap slots_;

@@ -62,7 +62,7 @@ void SchedulerMachine::Step(MonotonicTime now, Outbox& outbox) {
       break;
     case Phase::kExporting:
       exporter_->OnTick(now, ShardSender(outbox));
-      if (exporter_->finished()) AfterExport(outbox);
+      if (exporter_->finished()) AfterExport();
       break;
     case Phase::kStopping:
       Stop(now, outbox);
@@ -179,18 +179,28 @@ void SchedulerMachine::BeginExport() {
   phase_ = Phase::kExporting;
   // The job ends while several lanes live: one of them is the model all the same.
   if (interrupted_ && lanes_ > 1) events_->OnLook(ledger_.pass(), ledger_.chunks(), 0);
+  const bool all_lanes = !interrupted_ && events_->ExportsAllLanes(ledger_.pass());
+  export_lanes_ = all_lanes ? static_cast<std::uint32_t>(lanes_) : 1;
+  export_lane_ = 0;
+  ExportLane(all_lanes ? 0 : LeadingLane());
+}
+
+void SchedulerMachine::ExportLane(std::uint32_t lane) {
   exporter_.emplace(
       *routing_,
       [this](absl::Span<const Key> keys, absl::Span<const float> weights) {
-        events_->OnWeights(keys, weights);
+        events_->OnWeights(export_lane_, keys, weights);
       },
-      LeadingLane(), next_transfer_request_);
+      lane, next_transfer_request_);
+  changed_ = true;
   next_transfer_request_ += std::uint64_t{1} << 32;
 }
 
-void SchedulerMachine::AfterExport(Outbox&) {
+void SchedulerMachine::AfterExport() {
+  if (++export_lane_ < export_lanes_) return ExportLane(export_lane_);
   PassReport& report = books_.Of(ledger_.pass());
   report.exported = true;
+  report.lanes = export_lanes_;
   report.entries = exporter_->entries();
   exporter_.reset();
   bool go_on = false;

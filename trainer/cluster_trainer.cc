@@ -5,15 +5,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "models/bundle/scorer.h"
 #include "models/config/tuned_job.h"
-#include "ps/base/file.h"
 #include "ps/base/status_macros.h"
+#include "trainer/candidate_models.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/coordinator_state.pb.h"
 #include "trainer/held_out.h"
@@ -43,18 +42,19 @@ class ClusterTrainer::Run : public JobEvents {
         hands_over_(!options_.deployments.empty() && !job->config.cluster.state.empty()),
         parser_(job->extractor->MakeParser()),
         split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
-        log_(reporter, job->config.train.passes) {}
+        log_(reporter, job->config.train.passes),
+        candidates_(job->config.output.dir, job->extractor->Serialize(), MarginOffset(job->config.data)) {}
   ~Run() override {
     // An unfinished job that another process goes on with needs its best model.
     const bool goes_on = !job_.config.checkpoint.dir.empty() || !job_.config.cluster.state.empty();
-    if (!made_directories_ || (!written_ && goes_on)) return;
-    for (const std::string& dir : {CandidateDir(), BestDir()}) RemoveTree(dir).IgnoreError();
+    if (written_ || !goes_on) candidates_.RemoveAll();
   }
 
   absl::StatusOr<JobResult> Train();
   absl::Status Export(BundleWriter* writer, BundleInfo* info);
 
   absl::Status AfterExport();
+  const TuningTrace& trace() const { return race_->trace(); }
 
   void OnStarted() override {
     train_start_ = pass_start_ = Clock::now();
@@ -71,12 +71,15 @@ class ClusterTrainer::Run : public JobEvents {
     return race_ ? race_->LaneChanges() : JobEvents::LaneChanges();
   }
   bool OnPassEnd(const PassReport& report) override;
-  void OnWeights(absl::Span<const Key> keys, absl::Span<const float> weights) override;
+  bool ExportsAllLanes(std::uint32_t pass) override { return race_ && race_->Judges(pass); }
+  void OnWeights(std::uint32_t lane, absl::Span<const Key> keys, absl::Span<const float> weights) override {
+    if (callback_status_.ok()) Note(candidates_.Append(lane, keys, weights));
+  }
   bool NextStartWeights(std::vector<Key>* keys, std::vector<float>* weights) override {
     return start_.Next(keys, weights);
   }
   void OnRollback() override {
-    candidate_.reset();
+    candidates_.Abandon();
     start_.Restart();
   }
   std::string SaveState() override;
@@ -87,17 +90,23 @@ class ClusterTrainer::Run : public JobEvents {
   absl::Status EndRace();
   bool Diverged() const { return race_ && racing_ ? race_->AllDiverged() : log_.diverged(); }
   absl::StatusOr<ClusterResult> RunCluster(const ClusterJob& job, const ClusterCallbacks& callbacks);
-  std::string CandidateDir() const { return job_.config.output.dir + ".ps_train_candidate"; }
-  std::string BestDir() const { return job_.config.output.dir + ".ps_train_best"; }
-  absl::Status AppendWeights(absl::Span<const Key> keys, absl::Span<const float> weights);
-  // Finishes the candidate bundle and opens it.
-  absl::StatusOr<std::unique_ptr<Scorer>> OpenCandidate();
+  // Validation of a pass's models, of all lanes or one, and which of them leads.
+  absl::StatusOr<std::uint32_t> Judge(std::uint32_t pass, absl::Span<const std::unique_ptr<Scorer>> models);
+  // Keeps the best model; true when patience has run out.
+  absl::StatusOr<bool> EarlyStop(int pass, std::uint32_t lane, std::unique_ptr<Scorer> model);
   // Validation, and whether patience has run out.
   absl::StatusOr<bool> EndPass(const PassReport& report);
   bool Stops() const { return stop_.load() && !hands_over_; }
   bool HasValid() const { return job_.valid.has_value() || job_.config.data.split.valid > 0; }
-  absl::StatusOr<Metrics> Evaluate(const std::optional<DataFiles>& files, Part part,
-                                   const Scorer& scorer);
+  HeldOutRows RowsOf(const std::optional<DataFiles>& files, Part part) const {
+    return files ? HeldOutRows{&*files, nullptr, Part::kTrain} : HeldOutRows{&job_.train, &split_, part};
+  }
+  absl::StatusOr<Metrics> Evaluate(const std::optional<DataFiles>& files, Part part, const Scorer& scorer) const {
+    return EvaluateHeldOut(RowsOf(files, part), *parser_, scorer, job_.config.data.max_bad_rows, job_.threads);
+  }
+  void TellNews() {
+    if (const std::string news = race_->TakeNews(); !news.empty()) log_.Say(news);
+  }
   // Keeps the first error of the callbacks, which cannot return one.
   void Note(absl::Status status) { callback_status_.Update(std::move(status)); }
 
@@ -116,10 +125,9 @@ class ClusterTrainer::Run : public JobEvents {
   OptimizerParams chosen_;                     // by it
   bool racing_ = false;                        // several of its lanes live
   StartWeights start_{nullptr, false};         // of a warm start
-  std::unique_ptr<BundleWriter> candidate_;
-  double candidate_bias_ = 0;
-  bool made_directories_ = false;              // what is there before is not ours to remove
+  CandidateModels candidates_;
   double best_logloss_ = INFINITY;
+  int best_lane_ = -1;                         // its number, of a race
   std::optional<Metrics> best_valid_;
   int passes_since_best_ = 0;
   std::string first_pass_;                     // its MetricState, once it is over
@@ -138,58 +146,75 @@ void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
 std::size_t ClusterTrainer::Run::OnLook(std::uint32_t pass, std::uint32_t chunk, std::uint64_t entries) {
   const std::size_t changes = race_->OnLook(pass, chunk, entries);
   racing_ = race_->lanes() > 1;
-  if (const std::string news = race_->TakeNews(); !news.empty()) log_.Say(news);
+  TellNews();
   return changes;
 }
 
 // What the model is, and why.
 absl::Status ClusterTrainer::Run::EndRace() {
   if (!race_) return absl::OkStatus();
-  chosen_ = race_->Choose();
+  chosen_ = race_->Choose(best_lane_ < 0 ? race_->leader_number() : best_lane_);
   TuningResult tuning{SettingYaml(chosen_), race_->trace().ToJson()};
-  PS_ASSIGN_OR_RETURN(tuning.job_yaml, TunedLrYaml(job_.effective_yaml, tuning.optimizer_yaml));
+  // Validation rows that have chosen can be learnt, by nodes that are started once more: in steps, of which another
+  // training is what was judged. Without them one may end elsewhere (avazu, alpha .4: log loss .489 to .543 instead
+  // of .438).
+  const bool repeatable = job_.config.train.staleness == 0 && options_.nodes != Nodes::kJoining;
+  if (LanesGoOn(job_.config) && job_.config.model.tune_all_rows && repeatable) {
+    tuning.all_rows_passes = result_.best_pass > 0 ? result_.best_pass : result_.passes;
+  }
+  PS_ASSIGN_OR_RETURN(tuning.job_yaml, TunedLrYaml(job_.effective_yaml, tuning.optimizer_yaml, tuning.all_rows_passes));
   result_.tuning = std::move(tuning);
   return absl::OkStatus();
 }
 
-absl::Status ClusterTrainer::Run::AppendWeights(absl::Span<const Key> keys,
-                                                absl::Span<const float> weights) {
-  if (candidate_ == nullptr) {
-    PS_ASSIGN_OR_RETURN(candidate_, BundleWriter::Create(CandidateDir()));
-    made_directories_ = true;
-    candidate_bias_ = 0;
+absl::StatusOr<std::uint32_t> ClusterTrainer::Run::Judge(std::uint32_t pass,
+                                                          absl::Span<const std::unique_ptr<Scorer>> models) {
+  const std::size_t lanes = models.size();
+  std::vector<const Scorer*> scorers;
+  for (const std::unique_ptr<Scorer>& model : models) scorers.push_back(model.get());
+  LaneRecord record(static_cast<int>(lanes), LaneRecord::Rows::kAllAlike);
+  std::vector<MetricState> metrics(lanes);
+  std::vector<float> losses, of_one;
+  PS_RETURN_IF_ERROR(ScoreHeldOut(
+      RowsOf(job_.valid, Part::kValid), *parser_, scorers, job_.config.data.max_bad_rows, job_.threads,
+      [&](absl::Span<const float> margins, const RowBlock& rows) {
+        losses.resize(margins.size());
+        LaneLosses(margins.data(), rows.label.data(), rows.rows(), static_cast<int>(lanes), losses.data());
+        record.Add(losses, rows.weight);
+        of_one.resize(rows.rows());
+        for (std::size_t k = 0; k < lanes; ++k) {
+          for (std::size_t r = 0; r < of_one.size(); ++r) of_one[r] = margins[r * lanes + k];
+          metrics[k].AddRows(of_one, rows.label, rows.weight);
+        }
+      }));
+  int leader = 0;
+  if (race_ && race_->Judges(pass) && race_->lanes() == record.lanes()) {
+    const auto& early = job_.config.train.early_stopping;
+    leader = race_->JudgePass(pass, record, early ? early->patience : Tuner::kUsualPatience);
+    racing_ = race_->lanes() > 1;
+    TellNews();
   }
-  // The bias is not stored among the weights.
-  const auto bias = std::lower_bound(keys.begin(), keys.end(), kBiasKey) - keys.begin();
-  if (bias == static_cast<std::ptrdiff_t>(keys.size()) || keys[bias] != kBiasKey) {
-    return candidate_->AppendWeights(keys, weights);
+  result_.valid = metrics[leader].Finish();
+  log_.SetValid(*result_.valid);
+  return static_cast<std::uint32_t>(leader);
+}
+
+absl::StatusOr<bool> ClusterTrainer::Run::EarlyStop(int pass, std::uint32_t lane, std::unique_ptr<Scorer> model) {
+  const auto& early = job_.config.train.early_stopping;
+  if (!early || !result_.valid || result_.valid->logloss < best_logloss_ - early->min_delta) {
+    if (result_.valid) best_logloss_ = result_.valid->logloss;
+    best_valid_ = result_.valid;
+    passes_since_best_ = 0;
+    if (early) result_.best_pass = pass;
+    if (race_) best_lane_ = race_->leader_number();
+    PS_RETURN_IF_ERROR(candidates_.Keep(lane));
+    final_ = std::move(model);
+    return false;
   }
-  candidate_bias_ = weights[bias];
-  PS_RETURN_IF_ERROR(candidate_->AppendWeights(keys.subspan(0, bias), weights.subspan(0, bias)));
-  return candidate_->AppendWeights(keys.subspan(bias + 1), weights.subspan(bias + 1));
-}
-
-void ClusterTrainer::Run::OnWeights(absl::Span<const Key> keys, absl::Span<const float> weights) {
-  if (callback_status_.ok()) Note(AppendWeights(keys, weights));
-}
-
-absl::StatusOr<std::unique_ptr<Scorer>> ClusterTrainer::Run::OpenCandidate() {
-  PS_RETURN_IF_ERROR(AppendWeights({}, {}));  // a model may have no weight at all
-  BundleInfo info;
-  info.bias = candidate_bias_;
-  info.margin_offset = MarginOffset(job_.config.data);
-  PS_RETURN_IF_ERROR(candidate_->AddFile("extractor.pb", job_.extractor->Serialize()));
-  PS_RETURN_IF_ERROR(candidate_->Finish(std::move(info)));
-  candidate_.reset();
-  PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> bundle, Bundle::Open(CandidateDir()));
-  return Scorer::FromBundle(std::move(bundle));
-}
-
-absl::StatusOr<Metrics> ClusterTrainer::Run::Evaluate(const std::optional<DataFiles>& files,
-                                                      Part part, const Scorer& scorer) {
-  const HeldOutRows rows = files ? HeldOutRows{&*files, nullptr, Part::kTrain}
-                                 : HeldOutRows{&job_.train, &split_, part};
-  return EvaluateHeldOut(rows, *parser_, scorer, job_.config.data.max_bad_rows, job_.threads);
+  candidates_.Drop();
+  if (++passes_since_best_ < early->patience || (race_ && race_->improving())) return false;
+  log_.Say(absl::StrCat("early stop after pass ", pass, ": pass ", result_.best_pass, " had the best validation log loss"));
+  return true;
 }
 
 absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
@@ -206,33 +231,17 @@ absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
   result_.last_pass_rows = report.counts.learnt;
   if (report.entries > 0) result_.features = report.entries - (job_.config.model.bias ? 1 : 0);
   const bool last = pass == job_.config.train.passes || Stops();
-  const auto& early = job_.config.train.early_stopping;
   bool enough = last;
   // Without its weights there is nothing to evaluate: a request to stop may come at any moment, and
   // then they are still to come, after this.
   if (report.exported) {
-    PS_ASSIGN_OR_RETURN(std::unique_ptr<Scorer> scorer, OpenCandidate());
+    PS_ASSIGN_OR_RETURN(auto models, candidates_.Open(report.lanes));
+    std::uint32_t lane = 0;
     if (HasValid()) {
-      PS_ASSIGN_OR_RETURN(result_.valid, Evaluate(job_.valid, Part::kValid, *scorer));
-      log_.SetValid(*result_.valid);
+      PS_ASSIGN_OR_RETURN(lane, Judge(report.pass, models));
     }
-    const bool better = !early || !result_.valid || result_.valid->logloss < best_logloss_ - early->min_delta;
-    if (better) {
-      if (result_.valid) best_logloss_ = result_.valid->logloss;
-      best_valid_ = result_.valid;
-      passes_since_best_ = 0;
-      if (early) result_.best_pass = pass;
-      // The bundle is mapped, so it survives being moved; the next candidate must not replace it.
-      PS_RETURN_IF_ERROR(RemoveTree(BestDir()));
-      if (std::rename(CandidateDir().c_str(), BestDir().c_str()) != 0) {
-        return absl::InternalError(absl::StrCat("cannot rename '", CandidateDir(), "'"));
-      }
-      final_ = std::move(scorer);
-    } else if (++passes_since_best_ >= early->patience) {
-      log_.Say(absl::StrCat("early stop after pass ", pass, ": pass ", result_.best_pass,
-                            " had the best validation log loss"));
-      enough = true;
-    }
+    PS_ASSIGN_OR_RETURN(const bool stop, EarlyStop(pass, lane, std::move(models[lane])));
+    enough = enough || stop;
   }
   log_.Report(result_.features);
   pass_start_ = Clock::now();
@@ -252,6 +261,7 @@ std::string ClusterTrainer::Run::SaveState() {
   state.set_best_logloss(best_logloss_);
   state.set_best_pass(static_cast<std::uint32_t>(result_.best_pass));
   state.set_passes_since_best(static_cast<std::uint32_t>(passes_since_best_));
+  state.set_best_lane(static_cast<std::uint32_t>(best_lane_ + 1));
   if (race_) state.set_race(race_->Save());
   return state.SerializeAsString();
 }
@@ -281,14 +291,17 @@ absl::Status ClusterTrainer::Run::OnResume(const std::string& bytes, const PassR
   log_.Say(absl::StrCat("going on: pass ", report.pass + 1, ", ", result_.rows_learnt,
                         " rows learnt"));
   if (state.best_pass() == 0) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<Bundle>> best = Bundle::Open(BestDir());
+  absl::StatusOr<std::unique_ptr<Scorer>> best = candidates_.OpenBest();
   if (!best.ok()) {
-    log_.Say(absl::StrCat("the best model so far, of pass ", state.best_pass(), ", is not at ", BestDir(),
+    log_.Say(absl::StrCat("the best model so far, of pass ", state.best_pass(), ", is not at ", candidates_.BestDir(),
                           ": early stopping begins anew"));
     return absl::OkStatus();
   }
-  PS_ASSIGN_OR_RETURN(final_, Scorer::FromBundle(*std::move(best)));
-  made_directories_ = true;
+  final_ = *std::move(best);
+  best_lane_ = static_cast<int>(state.best_lane()) - 1;
+  if (race_ && best_lane_ >= 0 && !race_->HadLane(best_lane_)) {
+    return absl::DataLossError("the best model's lane in the checkpoint's progress is malformed");
+  }
   best_logloss_ = state.best_logloss();
   result_.best_pass = static_cast<int>(state.best_pass());
   passes_since_best_ = static_cast<int>(state.passes_since_best());
@@ -322,14 +335,16 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> start, OpenWarmStart(job_));
   start_ = StartWeights(std::move(start), job_.config.model.bias);
   ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train, {}};
-  if (job_.config.model.tune) cluster.lanes = StartingSettings(/*several_passes=*/false, job_.config.cluster.lanes);
+  const bool later_passes = LanesGoOn(job_.config);
+  if (job_.config.model.tune) cluster.lanes = StartingSettings(later_passes, job_.config.cluster.lanes);
   ClusterCallbacks callbacks;
   callbacks.events = this;
   callbacks.on_tick = options_.on_tick;
-  callbacks.on_plan = [this](const SchedulerMachine::Options& plan) {
+  callbacks.on_plan = [this, later_passes](const SchedulerMachine::Options& plan) {
     if (!job_.config.model.tune) return;
     LaneRace::Options race = LaneRace::OptionsOf(plan.plan, static_cast<std::uint32_t>(plan.chunks.size()));
     race.warm_start = !job_.config.model.warm_start.empty();
+    race.later_passes = later_passes;
     race_.emplace(race);
     racing_ = true;
   };
@@ -351,7 +366,8 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   result_.complete = !ran->interrupted;
   if (final_ == nullptr) {
     // Interrupted: the weights were exported all the same.
-    PS_ASSIGN_OR_RETURN(final_, OpenCandidate());
+    PS_ASSIGN_OR_RETURN(auto models, candidates_.Open(1));
+    final_ = std::move(models[0]);
     result_.train = log_.PassMetrics();
     result_.rows_read = result_.rows_learnt;
   }
@@ -392,6 +408,7 @@ ClusterTrainer::ClusterTrainer(const PreparedJob* job, Options options, Progress
 ClusterTrainer::~ClusterTrainer() = default;
 absl::StatusOr<JobResult> ClusterTrainer::Train() { return run_->Train(); }
 absl::Status ClusterTrainer::AfterExport() { return run_->AfterExport(); }
+const TuningTrace& ClusterTrainer::trace() const { return run_->trace(); }
 absl::Status ClusterTrainer::Export(BundleWriter* writer, BundleInfo* info) {
   return run_->Export(writer, info);
 }

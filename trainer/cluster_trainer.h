@@ -13,11 +13,11 @@
 #include "trainer/cluster/cluster_run.h"
 #include "trainer/prepared_job.h"
 #include "trainer/progress/progress_reporter.h"
-#include "trainer/trainer.h"
+#include "trainer/race_trainer.h"
 
 namespace ps {
 
-class ClusterTrainer : public Trainer {
+class ClusterTrainer : public RaceTrainer {
  public:
   enum class Nodes { kThreads, kProcesses, kJoining };
   static const char* NodesName(Nodes nodes);
@@ -37,6 +37,7 @@ class ClusterTrainer : public Trainer {
   absl::StatusOr<JobResult> Train() override;
   absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
   absl::Status AfterExport() override;  // checkpoints are removed
+  const TuningTrace& trace() const override;
 
  private:
   class Run;

@@ -12,16 +12,13 @@
 
 namespace ps {
 
-absl::StatusOr<Metrics> EvaluateHeldOut(const HeldOutRows& rows, const RowParser& parser,
-                                        const Scorer& scorer, double max_bad_rows, int threads) {
+absl::Status ScoreHeldOut(const HeldOutRows& rows, const RowParser& parser, absl::Span<const Scorer* const> scorers,
+                          double max_bad_rows, int threads, const TakeScored& take) {
   struct Scored {
     std::vector<float> margins;
     RowBlock rows;
   };
-  MetricState metrics;
-  InOrder<Scored> in_order(4 * static_cast<std::uint64_t>(threads), [&](Scored& scored) {
-    metrics.AddRows(scored.margins, scored.rows.label, scored.rows.weight);
-  });
+  InOrder<Scored> in_order(4 * static_cast<std::uint64_t>(threads), [&](Scored& scored) { take(scored.margins, scored.rows); });
   BadRows bad_rows(rows.files, max_bad_rows);
   const std::unique_ptr<BlockStream> stream = BlockStream::Create(*rows.files, 256 << 10);
   std::mutex mutex;
@@ -29,6 +26,7 @@ absl::StatusOr<Metrics> EvaluateHeldOut(const HeldOutRows& rows, const RowParser
   const auto work = [&] {
     BlockStream::Block text;
     RowBlock all;
+    std::vector<float> of_one;
     while (true) {
       const absl::StatusOr<bool> more = stream->Next(&text);
       if (!more.ok()) {
@@ -46,7 +44,12 @@ absl::StatusOr<Metrics> EvaluateHeldOut(const HeldOutRows& rows, const RowParser
       } else {
         std::swap(scored.rows, all);
       }
-      scorer.Score(scored.rows, &scored.margins);
+      const std::size_t count = scorers.size();
+      scored.margins.resize(scored.rows.rows() * count);
+      for (std::size_t k = 0; k < count; ++k) {
+        scorers[k]->Score(scored.rows, &of_one);
+        for (std::size_t r = 0; r < of_one.size(); ++r) scored.margins[r * count + k] = of_one[r];
+      }
       in_order.Offer(text.sequence, std::move(scored));
     }
   };
@@ -55,7 +58,17 @@ absl::StatusOr<Metrics> EvaluateHeldOut(const HeldOutRows& rows, const RowParser
   work();
   for (std::thread& thread : others) thread.join();
   PS_RETURN_IF_ERROR(error);
-  PS_RETURN_IF_ERROR(bad_rows.Check(true));
+  return bad_rows.Check(true);
+}
+
+absl::StatusOr<Metrics> EvaluateHeldOut(const HeldOutRows& rows, const RowParser& parser,
+                                        const Scorer& scorer, double max_bad_rows, int threads) {
+  MetricState metrics;
+  const Scorer* const scorers[] = {&scorer};
+  PS_RETURN_IF_ERROR(ScoreHeldOut(rows, parser, scorers, max_bad_rows, threads,
+                                  [&](absl::Span<const float> margins, const RowBlock& scored) {
+                                    metrics.AddRows(margins, scored.label, scored.weight);
+                                  }));
   return metrics.Finish();
 }
 

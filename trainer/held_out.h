@@ -1,7 +1,11 @@
-// Scores the rows of one part of some files with a finished model. Starts its own threads.
+// Scores the rows of one part of some files with finished models. Starts its own threads.
 #pragma once
 
+#include <functional>
+
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "models/bundle/scorer.h"
 #include "models/data/data_files.h"
 #include "models/data/row_split.h"
@@ -14,6 +18,11 @@ struct HeldOutRows {
   const RowSplit* split = nullptr;   // null: all rows
   Part part = Part::kTrain;          // of the split
 };
+
+// Margins of rows x scorers, a row's side by side. Called in the order of the data, once at a time.
+using TakeScored = std::function<void(absl::Span<const float> margins, const RowBlock& rows)>;
+absl::Status ScoreHeldOut(const HeldOutRows& rows, const RowParser& parser, absl::Span<const Scorer* const> scorers,
+                          double max_bad_rows, int threads, const TakeScored& take);
 
 // Metrics are added in the order of the data: the same bits for any number of threads.
 absl::StatusOr<Metrics> EvaluateHeldOut(const HeldOutRows& rows, const RowParser& parser,

@@ -23,7 +23,7 @@
 #include "trainer/cluster_trainer.h"
 #include "trainer/control/job_control.h"
 #include "trainer/embedded/embedded_trainer.h"
-#include "trainer/embedded/tuned_trainer.h"
+#include "trainer/tuned_trainer.h"
 #include "trainer/exit_code.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/job_plan.h"
@@ -271,12 +271,16 @@ int Train(const std::vector<std::string>& overrides) {
     std::optional<TreeClusterOptions> nodes;
     if (cluster->has_value()) nodes = {(*cluster)->shape, (*cluster)->listen};
     trainer = std::make_unique<GbdtTrainer>(&*job, std::move(nodes), &reporter, &stop_requested);
-  } else if (cluster->has_value()) {
-    trainer = std::make_unique<ClusterTrainer>(&*job, **std::move(cluster), &reporter, &stop_requested);
-  } else if (job->config.model.tune) {
-    trainer = std::make_unique<TunedTrainer>(&*job, &reporter, &stop_requested);
   } else {
-    trainer = std::make_unique<EmbeddedTrainer>(&*job, &reporter, &stop_requested);
+    const auto make = [&](const PreparedJob* of) -> std::unique_ptr<RaceTrainer> {
+      if (!cluster->has_value()) return std::make_unique<EmbeddedTrainer>(of, &reporter, &stop_requested);
+      return std::make_unique<ClusterTrainer>(of, **cluster, &reporter, &stop_requested);
+    };
+    if (job->config.model.tune) {
+      trainer = std::make_unique<TunedTrainer>(&*job, make, &reporter, &stop_requested);
+    } else {
+      trainer = make(&*job);
+    }
   }
   if (*control != nullptr) (*control)->board().SetState(JobStatus::State::kTraining);
   absl::StatusOr<JobResult> result = trainer->Train();

@@ -32,7 +32,7 @@ struct Collected : JobEvents {
     keys.clear();
     weights.clear();
   }
-  void OnWeights(absl::Span<const Key> k, absl::Span<const float> w) override {
+  void OnWeights(std::uint32_t, absl::Span<const Key> k, absl::Span<const float> w) override {
     keys.insert(keys.end(), k.begin(), k.end());
     weights.insert(weights.end(), w.begin(), w.end());
   }

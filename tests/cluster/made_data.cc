@@ -144,7 +144,7 @@ std::size_t SimulatedResult::OnLook(std::uint32_t pass, std::uint32_t chunk, std
   return std::upper_bound(changed_at.begin(), changed_at.end(), look) - changed_at.begin();
 }
 
-void SimulatedResult::OnWeights(absl::Span<const Key> k, absl::Span<const float> w) {
+void SimulatedResult::OnWeights(std::uint32_t, absl::Span<const Key> k, absl::Span<const float> w) {
   keys.insert(keys.end(), k.begin(), k.end());
   weights.insert(weights.end(), w.begin(), w.end());
 }

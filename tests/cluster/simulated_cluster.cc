@@ -76,6 +76,7 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   options.shards = job.shards;
   options.workers = job.workers;
   options.passes = job.passes;
+  options.export_every_pass = job.export_every_pass;
   options.lease_limit = job.lease_limit;
   options.gather_limit = std::chrono::seconds(300);
   options.stall_limit = job.stall_limit;

@@ -50,6 +50,7 @@ struct SimulatedJob {
   int workers = 1;
   int staleness = 0;
   std::uint32_t passes = 1;
+  bool export_every_pass = false;
   std::uint32_t batch_rows = 4;
   std::uint32_t chunks_per_round = 3;
   std::uint32_t min_count = 1;
@@ -117,7 +118,7 @@ struct SimulatedResult : JobEvents {
   void OnStarted() override { started = true; }
   void OnLearnt(const LearntRows& rows) override { rows_told += rows.labels.size(); }
   bool OnPassEnd(const PassReport& report) override;
-  void OnWeights(absl::Span<const Key> k, absl::Span<const float> w) override;
+  void OnWeights(std::uint32_t lane, absl::Span<const Key> k, absl::Span<const float> w) override;
   void OnRollback() override {
     ++rollbacks;
     keys.clear();

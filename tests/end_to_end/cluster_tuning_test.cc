@@ -19,7 +19,7 @@ using testing::Not;
 
 class ClusterTuningTest : public testing::Test {
  protected:
-  static constexpr int kRows = 60000;
+  static constexpr int kRows = 60000, kFewRows = 12000;
 
   void SetUp() override {
     Generate(place_.path(), "train.svm", "libsvm", kRows);
@@ -139,13 +139,96 @@ TEST_F(ClusterTuningTest, WithTwoCopiesAServerMayDieWhileLanesChange) {
   EXPECT_LT(NumberAt(MetricsOf(place_ / "out"), "test.logloss"), ConstantLogLoss(MetricsOf(place_ / "out"), "test"));
 }
 
-TEST_F(ClusterTuningTest, TheFirstOfSeveralPassesDecides) {
-  const Finished run = Train({"--local", "2x2", "--set", "train={passes: 3, early_stopping: {}}", "--set",
-                              "data.split={by: ratio, valid: 0.1}", "--set", "cluster.lanes=4"});
+TEST_F(ClusterTuningTest, TheFirstOfSeveralPassesDecidesWithoutValidationRows) {
+  const Finished run = Train({"--local", "2x2", "--set", "train.passes=2", "--set", "cluster.lanes=4"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   const std::string trace = ReadText(place_ / "out/tuning.json");
   EXPECT_THAT(trace, AllOf(HasSubstr("\"end\":\"chosen\""), Not(HasSubstr("\"judged_on\":\"validation\""))));
-  EXPECT_GE(NumberAt(MetricsOf(place_ / "out"), "valid.rows"), kRows / 11);
+}
+
+TEST_F(ClusterTuningTest, LanesGoOnIntoLaterPassesWhoeverDies) {
+  Generate(place_.path(), "few.svm", "libsvm", kFewRows);
+  const std::vector<std::string> several = {"--set", "data.train.files=[few.svm]", "--set",
+                                            "train={passes: 4, early_stopping: {patience: 1}, staleness: 0}", "--set",
+                                            "data.split={by: ratio, valid: 0.2}", "--set", "cluster.lanes=4", "--set", "model.tune_all_rows=false"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), several.begin(), several.end());
+    return more;
+  };
+  const Finished alone = Train(with({"--set", "train.threads=1"}));
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  EXPECT_THAT(alone.err, HasSubstr("lanes change before chunk 0 of pass "));
+  const Model one = Trained();
+  EXPECT_THAT(one.trace, AllOf(HasSubstr("\"judged_on\":\"validation\""), HasSubstr("\"end\":\"spent\""), Not(HasSubstr("\"end\":\"\""))));
+  const double valid_rows = NumberAt(MetricsOf(place_ / "out"), "valid.rows");
+  EXPECT_GE(valid_rows, kFewRows / 6);
+  const double rows_read = NumberAt(MetricsOf(place_ / "out"), "rows_read");
+
+  const Finished together = Train(with({"--local", "2x2"}));
+  ASSERT_EQ(together.exit_code, 0) << together.err;
+  EXPECT_TRUE(Trained() == one);
+
+  for (const char* name : {"ps_worker", "ps_server"}) {
+    SCOPED_TRACE(name);
+    Program run("ps_train", Arguments(with({"--local", "2x2"})), place_.path());
+    ASSERT_TRUE(run.WaitForError(" 1/4 ")) << run.Wait().err;
+    Kill(run, name);
+    const Finished finished = run.Wait(200);
+    ASSERT_EQ(finished.exit_code, 0) << finished.err;
+    EXPECT_THAT(finished.err, HasSubstr("killed by signal 9"));
+    EXPECT_TRUE(Trained() == one);
+    EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), "rows_read"), rows_read);
+  }
+
+  const std::vector<std::string> kept =
+      Arguments(with({"--local", "2x2", "--set", "checkpoint={dir: ckpt, every: 0.2}"}));
+  {
+    Program run("ps_train", kept, place_.path());
+    ASSERT_TRUE(run.WaitForError(" 2/4 ")) << run.Wait().err;
+    run.Signal(SIGKILL);
+    EXPECT_EQ(run.Wait().exit_code, 128 + SIGKILL);
+  }
+  const Finished finished = RunProgram("ps_train", kept, place_.path(), 200);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("going on from checkpoint"));
+  EXPECT_TRUE(Trained() == one);
+  for (const auto& entry : std::filesystem::directory_iterator(place_.path())) {
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr(".ps_train_"))) << "left behind";
+  }
+}
+
+TEST_F(ClusterTuningTest, AllRowsAreLearntInTheEndWithWhatFoldsChose) {
+  // Two folds, and then all rows; the job is killed while it learns those.
+  Generate(place_.path(), "few.svm", "libsvm", kFewRows);
+  const std::vector<std::string> several = {"--set", "data.train.files=[few.svm]", "--set",
+                                            "train={passes: 2, early_stopping: {patience: 1}, staleness: 0}", "--set",
+                                            "data.split={by: ratio, valid: 0.45}", "--set", "cluster.lanes=2", "--local", "2x2"};
+  ASSERT_EQ(Train(several).exit_code, 0);
+  const Model one = Trained();
+  EXPECT_THAT(one.trace, AllOf(HasSubstr("\"folds\": 2"), HasSubstr("\"candidates\"")));
+  const JsonValue metrics = MetricsOf(place_ / "out");
+  EXPECT_EQ(NumberAt(metrics, "rows_learnt"), kFewRows * NumberAt(metrics, "passes"));
+  EXPECT_GT(NumberAt(metrics, "valid.rows"), 0);
+  WriteText(place_ / "tuned.yaml", ReadText(place_ / "out/tuned_job.yaml"));
+  const Finished again = RunProgram("ps_train", {"--config", "tuned.yaml", "--local", "1x1", "--set", "output.dir=again"}, place_.path());
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_TRUE(ReadText(place_ / "again/weights.bin") == one.weights);
+
+  std::vector<std::string> kept = Arguments(several);
+  kept.insert(kept.end(), {"--set", "checkpoint={dir: ckpt/, every: 0.1}"});
+  {
+    Program run("ps_train", kept, place_.path());
+    ASSERT_TRUE(run.WaitForError("now on all rows", 200)) << run.Wait().err;
+    run.Signal(SIGKILL);
+    EXPECT_EQ(run.Wait().exit_code, 128 + SIGKILL);
+  }
+  const Finished finished = RunProgram("ps_train", kept, place_.path(), 300);
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("going on from checkpoint"));
+  EXPECT_TRUE(Trained() == one);
+  for (const auto& entry : std::filesystem::directory_iterator(place_.path())) {
+    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("out."))) << "left behind";
+  }
 }
 
 TEST_F(ClusterTuningTest, AStoppedJobLeavesAModelOfOneSetting) {

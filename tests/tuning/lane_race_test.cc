@@ -93,7 +93,7 @@ class Job {
     ASSERT_TRUE(race_.Load(bytes).ok());  // what had come early is told again
   }
   std::string Trace() {
-    race_.Choose();
+    race_.Choose(race_.leader_number());
     return race_.trace().ToJson();
   }
   LaneRace& race() { return race_; }
@@ -116,7 +116,7 @@ std::string Undisturbed() {
 TEST(LaneRace, EndsInTheBestSettingWithItsEvidence) {
   Job job(true);
   job.Run(kChunks, 0);
-  EXPECT_NEAR(job.race().Choose().alpha, 0.2, 0.08);
+  EXPECT_NEAR(job.race().Choose(job.race().leader_number()).alpha, 0.2, 0.08);
   EXPECT_THAT(job.Trace(), ::testing::HasSubstr("\"end\":\"chosen\""));
   EXPECT_EQ(job.race().LeadingLane(), 0u);
 }
@@ -165,7 +165,7 @@ TEST(LaneRace, AJobThatEndsEarlyHasOneLaneAllTheSame) {
   ASSERT_GT(job.race().lanes(), 1);
   job.race().OnLook(0, kChunks, 0);
   EXPECT_EQ(job.race().lanes(), 1);
-  EXPECT_GT(job.race().Choose().alpha, 0);
+  EXPECT_GT(job.race().Choose(job.race().leader_number()).alpha, 0);
   EXPECT_GE(job.race().trace().chosen, 0);
 }
 
@@ -183,7 +183,7 @@ TEST(LaneRace, DamagedStatesAreRefused) {
     EXPECT_GE(race.lanes(), 1);
     EXPECT_LT(race.LeadingLane(), static_cast<std::uint32_t>(race.lanes()));
     race.OnLook(0, kChunks, 0);
-    race.Choose();
+    race.Choose(race.leader_number());
   }
 }
 

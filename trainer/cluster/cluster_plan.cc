@@ -112,6 +112,11 @@ std::uint32_t BatchRows(const TrainConfig& train, double rows) {
   return static_cast<std::uint32_t>(std::max(8.0, step / train.chunks_per_round));
 }
 
+bool LanesGoOn(const JobConfig& config) {
+  const bool has_valid = config.data.valid.set() || config.data.split.valid > 0;
+  return config.model.tune && config.train.passes > 1 && has_valid;
+}
+
 absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   const JobConfig& config = job.config;
   // A scale is shared by 256 neighbours of a shard's part, so it depends on the number of shards.
@@ -153,7 +158,7 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   PS_ASSIGN_OR_RETURN(options.chunks, job.train.PlanRanges(std::max<std::uint64_t>(
                                           1, static_cast<std::uint64_t>(chunk_bytes))));
   options.passes = static_cast<std::uint32_t>(config.train.passes);
-  options.export_every_pass = config.train.early_stopping.has_value();
+  options.export_every_pass = config.train.early_stopping.has_value() || LanesGoOn(config);
   options.max_bad_rows = config.data.max_bad_rows;
   options.replicas = config.cluster.replicas;
   const double otherwise = config.cluster.replicas > 1 ? 1.0 : 10.0;

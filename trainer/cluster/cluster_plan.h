@@ -22,6 +22,9 @@ struct ClusterJob {
   std::vector<OptimizerParams> lanes;  // of a tuned job; empty: what config.model.optimizer says
 };
 
+// Whether lanes of a tuned job go on into later passes, judged on validation rows after each.
+bool LanesGoOn(const JobConfig& config);
+
 struct DataEstimate {
   double row_bytes = 1;  // of text
   double rows = 0;

@@ -37,9 +37,6 @@ constexpr std::uint64_t kSpoolMemory = 64u << 20;
 // Features, repeated ones too, of which 16 lanes take at most a gigabyte.
 constexpr std::uint64_t kWideRows = 8'000'000;
 
-// Passes without improvement until a lane is spent, where the job does not say.
-constexpr int kUsualPatience = 2;
-
 bool HasValidation(const DataConfig& data) { return data.valid.set() || data.split.valid > 0; }
 
 // Null: the job gives the optimiser's settings.
@@ -201,7 +198,7 @@ absl::Status EmbeddedTrainer::Run::JudgeLanes(int pass) {
     LaneRecord record(tuner_->lanes(), LaneRecord::Rows::kAllAlike);
     PS_RETURN_IF_ERROR(scores_.Record(valid_, &record));
     const auto& early = job_.config.train.early_stopping;
-    ChangeLanes(tuner_->DecideOnValidation(record, pass, early ? early->patience : kUsualPatience));
+    ChangeLanes(tuner_->DecideOnValidation(record, pass, early ? early->patience : Tuner::kUsualPatience));
   }
   if (last) ChangeLanes(tuner_->Finish());
   return absl::OkStatus();

@@ -10,12 +10,11 @@
 
 #include "trainer/prepared_job.h"
 #include "trainer/progress/progress_reporter.h"
-#include "trainer/trainer.h"
-#include "trainer/tuning/tuning_trace.h"
+#include "trainer/race_trainer.h"
 
 namespace ps {
 
-class EmbeddedTrainer : public Trainer {
+class EmbeddedTrainer : public RaceTrainer {
  public:
   // All must outlive the trainer.
   EmbeddedTrainer(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop);
@@ -23,8 +22,7 @@ class EmbeddedTrainer : public Trainer {
 
   absl::StatusOr<JobResult> Train() override;
   absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
-  // After Train of a tuned job.
-  const TuningTrace& trace() const;
+  const TuningTrace& trace() const override;
 
  private:
   class Run;

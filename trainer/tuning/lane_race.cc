@@ -26,11 +26,11 @@ LaneRace::Options LaneRace::OptionsOf(const wire::Plan& plan, std::uint32_t chun
           .chunk_rows = kBatchesAChunk * std::max(1u, plan.batch_rows())};
 }
 
-LaneRace::LaneRace(const Options& options) : options_(options), tuner_(/*later_passes=*/false, options.lanes, options.warm_start) {}
+LaneRace::LaneRace(const Options& options) : options_(options), tuner_(options.later_passes, options.lanes, options.warm_start) {}
 
 void LaneRace::OnLanes(const LearntLanes& rows) {
-  if (over_ || rows.pass != 0) return;
-  const Place place{rows.chunk, rows.batch};
+  if (over_ || (rows.pass != 0 && !options_.later_passes)) return;
+  const BatchPlace place{rows.pass, rows.chunk, rows.batch};
   if (options_.in_order ? place < next_ || early_.contains(place) : rows.again) return;
   Rows copy{{rows.margins.begin(), rows.margins.end()},
             {rows.labels.begin(), rows.labels.end()},
@@ -40,7 +40,12 @@ void LaneRace::OnLanes(const LearntLanes& rows) {
   early_.emplace(place, std::move(copy));
   for (auto first = early_.begin(); first != early_.end() && first->first == next_; first = early_.begin()) {
     Observe(first->second);
-    next_ = first->second.last ? Place{next_.first + 1, 0} : Place{next_.first, next_.second + 1};
+    const auto [pass, chunk, batch] = next_;
+    if (!first->second.last) {
+      next_ = {pass, chunk, batch + 1};
+    } else {
+      next_ = chunk + 1 == options_.chunks ? BatchPlace{pass + 1, 0, 0} : BatchPlace{pass, chunk + 1, 0};
+    }
     early_.erase(first);
   }
 }
@@ -53,18 +58,19 @@ void LaneRace::Observe(const Rows& rows) {
 
 std::uint32_t LaneRace::NextLook(std::uint32_t pass, std::uint32_t chunk) const {
   constexpr std::uint32_t kNever = ~std::uint32_t{0};
-  if (pass != 0 || options_.chunks == 0) return kNever;
-  if (tuner_.lanes() == 1) {  // but what a rollback took back is to be done again
-    const auto again = std::lower_bound(changed_at_.begin(), changed_at_.end(), Place{pass, chunk});
-    return again == changed_at_.end() ? kNever : again->second;
-  }
+  // A change that was decided on, before the pass or by those that a rollback took back.
+  const auto decided = std::lower_bound(changed_at_.begin(), changed_at_.end(), Place{pass, chunk});
+  const std::uint32_t change = decided == changed_at_.end() || decided->first != pass ? kNever : decided->second;
+  if (pass != 0 || options_.chunks == 0 || tuner_.lanes() == 1) return change;
   const double unit = options_.round_chunks;
   double look = 0, rows = kFirstLook;
   do {
     look = std::max(look + unit, std::ceil(rows / options_.chunk_rows / unit) * unit);
     rows = kLookGrowth * look * options_.chunk_rows;
   } while (look < chunk);
-  return static_cast<std::uint32_t>(std::min<double>(look, std::max(options_.chunks, chunk)));
+  const std::uint32_t end = std::max(options_.chunks, chunk);
+  if (look >= end) return std::min(change, options_.later_passes ? kNever : end);
+  return std::min(change, static_cast<std::uint32_t>(look));
 }
 
 std::size_t LaneRace::Holding(const Place& look) const {
@@ -92,9 +98,22 @@ std::size_t LaneRace::OnLook(std::uint32_t pass, std::uint32_t chunk, std::uint6
   return Holding(look);
 }
 
-const OptimizerParams& LaneRace::Choose() {
-  tuner_.Choose(tuner_.leader_number());
-  return tuner_.SettingOf(tuner_.leader_number());
+int LaneRace::JudgePass(std::uint32_t pass, const LaneRecord& valid, int patience) {
+  std::optional<Tuner::Change> change = tuner_.DecideOnValidation(valid, static_cast<int>(pass) + 1, patience);
+  looked_ = Place{pass + 1, 0};
+  next_ = {pass + 1, 0, 0};
+  if (!change.has_value()) return tuner_.leader();
+  const int leader = change->origins[tuner_.leader()].from;
+  changes_.push_back({std::move(change->settings), std::move(change->origins)});
+  changed_at_.push_back(*looked_);
+  return leader;
+}
+
+const OptimizerParams& LaneRace::Choose(int number) {
+  tuner_.Finish();
+  over_ = true;
+  tuner_.Choose(number);
+  return tuner_.SettingOf(number);
 }
 
 std::string LaneRace::Save() const {
@@ -115,8 +134,9 @@ std::string LaneRace::Save() const {
     state.set_looked_pass(looked_->first);
     state.set_looked_chunk(looked_->second);
   }
-  state.set_next_chunk(next_.first);
-  state.set_next_batch(next_.second);
+  state.set_next_pass(std::get<0>(next_));
+  state.set_next_chunk(std::get<1>(next_));
+  state.set_next_batch(std::get<2>(next_));
   state.set_over(over_);
   return state.SerializeAsString();
 }
@@ -145,8 +165,9 @@ absl::Status LaneRace::Load(const std::string& bytes) {
   }
   if (lanes != tuner_.lanes()) return damaged;
   looked_.reset();
-  if (state.looked_chunk() > 0) looked_ = Place{state.looked_pass(), state.looked_chunk()};
-  next_ = {state.next_chunk(), state.next_batch()};
+  const Place looked{state.looked_pass(), state.looked_chunk()};
+  if (looked > Place{0, 0}) looked_ = looked;
+  next_ = {state.next_pass(), state.next_chunk(), state.next_batch()};
   early_.clear();
   over_ = state.over();
   return absl::OkStatus();

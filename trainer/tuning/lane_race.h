@@ -1,6 +1,8 @@
 // The race of lanes of a cluster's job, as its coordinator runs it: what lanes predicted comes batch by
 // batch, as batches land, and goes to the Tuner; at some chunks of the first pass, once all chunks before
-// are done, the Tuner decides. Lanes that are left at the end of that pass give way to one.
+// are done, the Tuner decides. Lanes that are left at the end of that pass give way to one, or go on into
+// later passes: then they are judged on validation rows after each, and change before the first chunk of the
+// next.
 //
 // With staleness 0 batches reach the Tuner in the order of the data, and a batch that a rollback had
 // learnt again does so as if it had not: every decision is a function of the data. A rollback goes back
@@ -14,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -33,6 +36,7 @@ class LaneRace {
     std::uint32_t round_chunks = 1;  // lanes are looked at before a multiple of it
     double chunk_rows = 1;           // about
     bool warm_start = false;
+    bool later_passes = false;  // lanes go on into them
   };
   static Options OptionsOf(const wire::Plan& plan, std::uint32_t chunks);
   explicit LaneRace(const Options& options);
@@ -48,8 +52,21 @@ class LaneRace {
   bool AllDiverged() const { return tuner_.AllDiverged(); }
   std::string TakeNews() { return tuner_.TakeNews(); }
 
-  // Once one lane is left: it is the model.
-  const OptimizerParams& Choose();
+  // Whether lanes are to be judged on validation rows at the end of this pass: not where they were before, or one was chosen.
+  bool Judges(std::uint32_t pass) const {
+    return options_.later_passes && !over_ && (!looked_.has_value() || *looked_ < Place{pass + 1, 0});
+  }
+  // Their losses on these rows, of as many lanes as there are. Returns which of them leads.
+  int JudgePass(std::uint32_t pass, const LaneRecord& valid, int patience);
+  // Whether some lane has improved of late: then it is early to stop.
+  bool improving() const { return tuner_.improving(); }
+  // The lane that leads, by its number over the whole race.
+  int leader_number() const { return tuner_.leader_number(); }
+
+  bool HadLane(int number) const { return number < static_cast<int>(tuner_.trace().lanes.size()); }
+
+  // The lane of that number is the model, and the race is over.
+  const OptimizerParams& Choose(int number);
   const TuningTrace& trace() const { return tuner_.trace(); }
 
   std::string Save() const;
@@ -61,7 +78,8 @@ class LaneRace {
     std::vector<float> margins, labels, weights;
     bool last = false;  // of its chunk
   };
-  using Place = std::pair<std::uint32_t, std::uint32_t>;  // chunk and batch, or pass and chunk
+  using Place = std::pair<std::uint32_t, std::uint32_t>;  // pass and chunk
+  using BatchPlace = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>;  // and batch
 
   void Observe(const Rows& rows);
   std::size_t Holding(const Place& look) const;
@@ -70,10 +88,10 @@ class LaneRace {
   Tuner tuner_;
   bool over_ = false;  // one lane is left for good
   std::vector<LaneChange> changes_;
-  std::vector<Place> changed_at_;  // pass and chunk
-  std::optional<Place> looked_;    // pass and chunk of the last look
-  Place next_{0, 0};               // in order: chunk and batch that come next
-  std::map<Place, Rows> early_;    // those that came before their turn
+  std::vector<Place> changed_at_;
+  std::optional<Place> looked_;      // the last look
+  BatchPlace next_{0, 0, 0};         // in order: the batch that comes next
+  std::map<BatchPlace, Rows> early_;  // those that came before their turn
 };
 
 }  // namespace ps

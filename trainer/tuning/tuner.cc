@@ -309,6 +309,9 @@ std::optional<Tuner::Change> Tuner::Finish() {
 }
 
 void Tuner::Choose(int number) {
+  for (const Lane& lane : lanes_) {
+    if (trace_.lanes[lane.number].end.empty()) End(lane.number, "lost");
+  }
   End(number, "chosen");
   trace_.chosen = number;
 }

@@ -28,6 +28,9 @@ namespace ps {
 
 class Tuner {
  public:
+  // Passes without improvement until a lane is spent, where the job does not say.
+  static constexpr int kUsualPatience = 2;
+
   // `later_passes`: lanes go on into them, judged on validation rows. `most_lanes`: that live at once.
   // `warm_start`: lanes begin with the weights of a model, and challengers keep those of their parent.
   explicit Tuner(bool later_passes, int most_lanes = kMostLanes, bool warm_start = false);

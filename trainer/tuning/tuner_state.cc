@@ -5,6 +5,8 @@
 namespace ps {
 namespace {
 
+constexpr std::uint32_t kMostPasses = 1u << 30;
+
 template <typename T, typename Repeated>
 void Fill(const Repeated& from, std::vector<T>* to) {
   to->assign(from.begin(), from.end());
@@ -31,10 +33,14 @@ struct TunerAccess {
       tuning::TunerState::Lane& saved = *state->add_lanes();
       saved.set_number(static_cast<std::uint32_t>(lane.number));
       saved.set_diverged(lane.diverged);
+      if (lane.best_pass > 0) saved.set_best_valid(lane.best_valid);
+      saved.set_best_pass(static_cast<std::uint32_t>(lane.best_pass));
     }
     state->set_leader(static_cast<std::uint32_t>(tuner.leader_));
     state->set_rows(tuner.rows_);
     state->set_new_divergence(tuner.new_divergence_);
+    state->set_judged_passes(static_cast<std::uint32_t>(tuner.pass_ - 1));
+    state->set_improving(tuner.improving_);
     const LaneRecord& record = tuner.record_;
     state->set_record_rows(record.rows_);
     state->set_weight(record.weight_);
@@ -64,6 +70,8 @@ struct TunerAccess {
     for (const TuningTrace::Decision& decision : trace.decisions) {
       tuning::TunerState::Decision& saved = *state->add_decisions();
       saved.set_rows(decision.rows);
+      saved.set_judged_passes(static_cast<std::uint32_t>(decision.pass - 1));
+      saved.set_on_validation(decision.on_validation);
       for (const TuningTrace::Standing& standing : decision.standings) {
         tuning::TunerState::Decision::Standing& one = *saved.add_standings();
         one.set_lane(static_cast<std::uint32_t>(standing.lane));
@@ -81,7 +89,7 @@ struct TunerAccess {
                               saved.born_rows(), saved.ended_rows(), saved.end()});
     }
     for (const tuning::TunerState::Decision& saved : state.decisions()) {
-      TuningTrace::Decision decision{saved.rows(), 1, false, {}};
+      TuningTrace::Decision decision{saved.rows(), static_cast<int>(saved.judged_passes()) + 1, saved.on_validation(), {}};
       for (const auto& one : saved.standings()) {
         decision.standings.push_back({static_cast<int>(one.lane()), one.loss(), one.behind(), one.error()});
       }
@@ -94,7 +102,7 @@ struct TunerAccess {
     const bool fits = lanes >= 1 && lanes <= kMostLanes && std::has_single_bit(unsigned(lanes)) &&
                       state.leader() < static_cast<std::uint32_t>(lanes) && state.loss_size() == lanes &&
                       state.loss_square_size() == lanes && state.squares_size() == lanes * lanes &&
-                      state.losses_size() == lanes * state.weights_size();
+                      state.losses_size() == lanes * state.weights_size() && state.judged_passes() <= kMostPasses;
     if (!fits) return false;
     LoadTrace(state, &tuner->trace_);
     tuner->lanes_.clear();
@@ -102,6 +110,9 @@ struct TunerAccess {
       if (saved.number() >= static_cast<std::uint32_t>(traced)) return false;
       Tuner::Lane lane{static_cast<int>(saved.number()), tuner->trace_.lanes[saved.number()].setting};
       lane.diverged = saved.diverged();
+      if (saved.best_pass() > kMostPasses) return false;
+      lane.best_pass = static_cast<int>(saved.best_pass());
+      if (lane.best_pass > 0) lane.best_valid = saved.best_valid();
       tuner->lanes_.push_back(lane);
     }
     for (const TuningTrace::Lane& lane : tuner->trace_.lanes) {
@@ -111,6 +122,8 @@ struct TunerAccess {
     tuner->next_number_ = traced;
     tuner->rows_ = state.rows();
     tuner->new_divergence_ = state.new_divergence();
+    tuner->pass_ = static_cast<int>(state.judged_passes()) + 1;
+    tuner->improving_ = state.improving();
     LaneRecord& record = tuner->record_;
     record.lanes_ = lanes;
     record.rows_ = state.record_rows();

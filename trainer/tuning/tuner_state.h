@@ -1,4 +1,4 @@
-// A Tuner of one pass as data, and back: so that a race goes on in another process, to the bit. Pure
+// A Tuner as data, and back: so that a race goes on in another process, to the bit. Pure
 // functions.
 #pragma once
 

@@ -1,10 +1,11 @@
-#include "trainer/embedded/tuned_trainer.h"
+#include "trainer/tuned_trainer.h"
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "models/config/load.h"
 #include "models/config/tuned_job.h"
 #include "ps/base/status_macros.h"
@@ -37,24 +38,43 @@ int FoldsOf(const SplitConfig& split) {
 
 }  // namespace
 
-TunedTrainer::TunedTrainer(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop)
-    : job_(*job), reporter_(*reporter), stop_(*stop), model_(std::make_unique<EmbeddedTrainer>(job, reporter, stop)) {}
+TunedTrainer::TunedTrainer(const PreparedJob* job, MakeTrainer make, ProgressReporter* reporter, const std::atomic<bool>* stop)
+    : job_(*job), make_(std::move(make)), reporter_(*reporter), stop_(*stop) {
+  stages_.push_back(std::make_unique<Stage>(Stage{nullptr, make_(job)}));
+  model_ = stages_[0].get();
+}
+
+absl::StatusOr<TunedTrainer::Stage*> TunedTrainer::AddStage(JobConfig config, const std::string& name) {
+  // What trainings keep must not be taken for each other's.
+  config.output.dir = absl::StrCat(absl::StripSuffix(config.output.dir, "/"), ".", name);
+  if (config.train.row_cache.empty()) config.train.row_cache = job_.config.output.dir + ".cache";
+  if (!config.checkpoint.dir.empty()) config.checkpoint.dir = absl::StrCat(absl::StripSuffix(config.checkpoint.dir, "/"), "-", name);
+  PS_ASSIGN_OR_RETURN(PreparedJob job, JobLike(job_, config));
+  stages_.push_back(std::make_unique<Stage>(Stage{std::make_unique<PreparedJob>(std::move(job)), nullptr}));
+  Stage* const stage = stages_.back().get();
+  stage->trainer = make_(stage->job.get());
+  return stage;
+}
+
+void TunedTrainer::Release(Stage* stage) {
+  if (job_.config.checkpoint.dir.empty()) stage->trainer.reset();
+}
 
 absl::StatusOr<bool> TunedTrainer::ChooseOverFolds(JobResult* tuned) {
   const int folds = FoldsToJudgeBy(tuned->rows_valid, FoldsOf(job_.config.data.split));
   if (folds == 1) return true;
-  std::vector<TuningTrace> traces = {model_->trace()};
+  std::vector<TuningTrace> traces = {model_->trainer->trace()};
   for (int fold = 1; fold < folds; ++fold) {
     reporter_.Say(absl::StrCat("tune: ", tuned->rows_valid, " validation rows are few: fold ", fold + 1, " of ", folds));
     JobConfig config = job_.config;
     config.data.split.valid_fold = fold;
     config.data.test = {};
-    PS_ASSIGN_OR_RETURN(const PreparedJob job, JobLike(job_, config));
-    EmbeddedTrainer trainer(&job, &reporter_, &stop_);
-    const absl::StatusOr<JobResult> result = trainer.Train();
-    if (stop_.load()) return false;
+    PS_ASSIGN_OR_RETURN(Stage* const stage, AddStage(std::move(config), absl::StrCat("fold-", fold + 1)));
+    const absl::StatusOr<JobResult> result = stage->trainer->Train();
+    if (stop_.load() || (result.ok() && !result->complete)) return false;
     PS_RETURN_IF_ERROR(result.status());
-    traces.push_back(trainer.trace());
+    traces.push_back(stage->trainer->trace());
+    Release(stage);
   }
   TuningTrace& trace = traces[0];
   std::vector<TuningTrace::Candidate> candidates = RankOverFolds(traces);
@@ -75,7 +95,7 @@ absl::StatusOr<bool> TunedTrainer::ChooseOverFolds(JobResult* tuned) {
 }
 
 absl::StatusOr<JobResult> TunedTrainer::Train() {
-  PS_ASSIGN_OR_RETURN(JobResult tuned, model_->Train());
+  PS_ASSIGN_OR_RETURN(JobResult tuned, model_->trainer->Train());
   if (!tuned.complete || !tuned.tuning->all_rows_passes) return tuned;
   // What the model is that a stop leaves: that of the first fold.
   const TuningResult first = *tuned.tuning;
@@ -89,13 +109,13 @@ absl::StatusOr<JobResult> TunedTrainer::Train() {
   reporter_.Say(absl::StrCat("tuned: ", tuned.tuning->optimizer_yaml, ", passes: ", *tuned.tuning->all_rows_passes,
                              "; now on all rows, those of validation too"));
   PS_ASSIGN_OR_RETURN(const LoadedJob loaded, ParseJob(tuned.tuning->job_yaml, kTunedJobName, {}));
-  PS_ASSIGN_OR_RETURN(PreparedJob job, JobLike(job_, loaded.config));
-  all_rows_ = std::make_unique<PreparedJob>(std::move(job));
-  auto again = std::make_unique<EmbeddedTrainer>(all_rows_.get(), &reporter_, &stop_);
-  absl::StatusOr<JobResult> result = again->Train();
-  if (stop_.load()) return stopped();  // that model is better than a part of this one
+  PS_ASSIGN_OR_RETURN(Stage* const again, AddStage(loaded.config, "all-rows"));
+  absl::StatusOr<JobResult> result = again->trainer->Train();
+  // That model is better than a part of this one.
+  if (stop_.load() || (result.ok() && !result->complete)) return stopped();
   PS_RETURN_IF_ERROR(result.status());
-  model_ = std::move(again);
+  Release(model_);
+  model_ = again;
   result->valid = tuned.valid;
   result->rows_valid = tuned.rows_valid;
   result->train_seconds += tuned.train_seconds;
@@ -103,6 +123,14 @@ absl::StatusOr<JobResult> TunedTrainer::Train() {
   return result;
 }
 
-absl::Status TunedTrainer::Export(BundleWriter* writer, BundleInfo* info) { return model_->Export(writer, info); }
+absl::Status TunedTrainer::Export(BundleWriter* writer, BundleInfo* info) { return model_->trainer->Export(writer, info); }
+
+absl::Status TunedTrainer::AfterExport() {
+  absl::Status status;
+  for (const std::unique_ptr<Stage>& stage : stages_) {
+    if (stage->trainer != nullptr) status.Update(stage->trainer->AfterExport());
+  }
+  return status;
+}
 
 }  // namespace ps
