@@ -98,6 +98,7 @@ std::string DescribeJob(const PreparedJob& job) {
       FormatBytes(static_cast<std::int64_t>(job.train.stored_bytes())));
   if (job.config.model.tune)
     text += "model: lr, tune: auto: 16 settings at first, one in the end\n";
+  if (job.start_features) absl::StrAppend(&text, "features: those of model.warm_start ", job.config.model.warm_start, "\n");
   text += job.extractor->Describe();
   if (text.back() != '\n') text += '\n';
   return text;

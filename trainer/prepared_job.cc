@@ -4,10 +4,33 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "models/bundle/bundle.h"
+#include "models/bundle/manifest.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
+
+namespace {
+
+// What a column is may look different in other rows: the model that training goes on with knows.
+absl::Status TakeStartFeatures(PreparedJob* job) {
+  const ModelConfig& model = job->config.model;
+  if (model.type != "lr" || model.warm_start.empty() || !job->config.features.empty()) return absl::OkStatus();
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, Bundle::Open(model.warm_start));
+  if (bundle->info().model_type != "lr") return absl::OkStatus();  // said where its weights are taken
+  PS_ASSIGN_OR_RETURN(const std::string plan, bundle->ReadFile(kExtractorName));
+  absl::StatusOr<std::unique_ptr<Extractor>> extractor = Extractor::CompileAs(plan, job->config, job->train);
+  if (!extractor.ok()) {
+    return absl::Status(extractor.status().code(), absl::StrCat("features of model.warm_start '", model.warm_start, "': ",
+                                                                extractor.status().message()));
+  }
+  job->extractor = *std::move(extractor);
+  job->start_features = true;
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 OptimizerParams ParamsOf(const OptimizerConfig& config) {
   OptimizerParams params;
@@ -62,7 +85,10 @@ absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded) {
   if (job.config.data.test.set()) {
     PS_ASSIGN_OR_RETURN(job.test, DataFiles::Open(job.config.data.test.files));
   }
-  PS_ASSIGN_OR_RETURN(job.extractor, Extractor::Compile(job.config, job.train));
+  PS_RETURN_IF_ERROR(TakeStartFeatures(&job));
+  if (job.extractor == nullptr) {
+    PS_ASSIGN_OR_RETURN(job.extractor, Extractor::Compile(job.config, job.train));
+  }
   job.threads = job.config.train.threads > 0 ? job.config.train.threads : EffectiveCpuCount();
   return job;
 }

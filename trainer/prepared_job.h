@@ -19,6 +19,7 @@ struct PreparedJob {
   DataFiles train;
   std::optional<DataFiles> valid, test;
   std::unique_ptr<Extractor> extractor;
+  bool start_features = false;  // they are those of model.warm_start
   int threads = 1;
 };
 
@@ -29,6 +30,7 @@ std::string OptimizerText(const OptimizerConfig& config);
 // What a margin of the model lacks of the true log odds because negatives were sampled: ln r.
 double MarginOffset(const DataConfig& data);
 
+// Of a linear model that declares no features and has model.warm_start, features are those of that model.
 absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded);
 
 }  // namespace ps

@@ -26,6 +26,7 @@ absl::StatusOr<PreparedJob> JobLike(const PreparedJob& job, const JobConfig& con
   PS_ASSIGN_OR_RETURN(like.train, DataFiles::Open(config.data.train.files));
   if (config.data.test.set()) like.test = job.test;
   PS_ASSIGN_OR_RETURN(like.extractor, Extractor::Parse(job.extractor->Serialize()));
+  like.start_features = job.start_features;
   like.threads = job.threads;
   return like;
 }

@@ -18,11 +18,12 @@ absl::StatusOr<std::unique_ptr<Bundle>> OpenWarmStart(const PreparedJob& job) {
                                                    bundle->info().model_type, ", not lr; its leaves can be features (op: tree_leaves)"));
   }
   const std::string digest = ExtractorDigest(job.extractor->Serialize());
-  if (bundle->info().extractor_digest != digest) {
+  // Features that were taken from it are its own, also where columns lie elsewhere.
+  if (!job.start_features && bundle->info().extractor_digest != digest) {
     return absl::InvalidArgumentError(absl::StrCat(
         "model.warm_start: '", dir, "' was trained with another feature plan (digest ",
         bundle->info().extractor_digest, ", this job's is ", digest,
-        "): its weights would belong to other features"));
+        "): its weights would belong to other features; without `features` a job takes those of the model"));
   }
   return bundle;
 }

@@ -154,8 +154,8 @@ std::vector<SchemaRow> ModelRows() {
        {},
        {{"none", 0}, {"auto", 1}}},
       {"model.tune_all_rows", ValueType::kFlag, "true",
-       "With tune: auto and several passes in one process, where the validation rows choose: in the end all rows are "
-       "learnt with what they chose, they too.",
+       "With tune: auto and several passes, where the validation rows choose: in the end all rows are learnt with what "
+       "they chose, they too. On a cluster with train.staleness: 0 only, and not with --listen.",
        [](JobConfig* c, const V& v) { c->model.tune_all_rows = v.flag; }},
       {"model.optimizer.type",
        ValueType::kWord,
@@ -190,7 +190,9 @@ std::vector<SchemaRow> ModelRows() {
        [](JobConfig* c, const V& v) { c->model.min_count = static_cast<int>(v.integer); },
        Between(1, 255)},
       {"model.warm_start", ValueType::kText, "''",
-       "Directory of a model to start from; empty starts from zero. Trees: more are grown, or these are fitted again (model.gbdt.refit).",
+       "Directory of a model to start from; empty starts from zero. lr: it must have the same features; a job that declares "
+       "none takes the model's, whatever its own rows look like. Trees: more are grown, or these are fitted again "
+       "(model.gbdt.refit).",
        [](JobConfig* c, const V& v) { c->model.warm_start = v.text; }},
   };
 }

@@ -65,6 +65,17 @@ absl::StatusOr<std::unique_ptr<Extractor>> Extractor::Compile(const JobConfig& c
   return MakeExtractor(std::move(plan));
 }
 
+absl::StatusOr<std::unique_ptr<Extractor>> Extractor::CompileAs(const std::string& start, const JobConfig& config,
+                                                                const DataFiles& train) {
+  features::Plan plan;
+  if (!plan.ParseFromString(start)) {
+    return absl::InvalidArgumentError("malformed extractor plan: not a plan at all");
+  }
+  PS_RETURN_IF_ERROR(ValidatePlan(plan));
+  PS_ASSIGN_OR_RETURN(features::Plan here, CompilePlanAs(plan, config, train));
+  return MakeExtractor(std::move(here));
+}
+
 absl::StatusOr<std::unique_ptr<Extractor>> Extractor::Parse(const std::string& serialized) {
   features::Plan plan;
   if (!plan.ParseFromString(serialized)) {

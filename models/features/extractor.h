@@ -20,6 +20,10 @@ class Extractor {
   // ones.
   static absl::StatusOr<std::unique_ptr<Extractor>> Compile(const JobConfig& config,
                                                             const DataFiles& train);
+  // For a job that declares no features: those of an earlier job's plan (as serialized), on the columns of these
+  // files, which are found by name. InvalidArgument: it cannot be run on them.
+  static absl::StatusOr<std::unique_ptr<Extractor>> CompileAs(const std::string& start, const JobConfig& config,
+                                                              const DataFiles& train);
   static absl::StatusOr<std::unique_ptr<Extractor>> Parse(const std::string& serialized);
   virtual ~Extractor() = default;
 

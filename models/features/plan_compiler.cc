@@ -37,14 +37,20 @@ TableShape ShapeOf(const DataConfig& data) {
 
 class Compiler {
  public:
-  Compiler(const JobConfig& config, const DataFiles& train) : config_(config), train_(train) {}
+  // `start`: null, or whose features these are to be.
+  Compiler(const JobConfig& config, const DataFiles& train, const Plan* start)
+      : config_(config), train_(train), start_(start) {}
 
   absl::StatusOr<Plan> Run() {
     const DataConfig& data = config_.data;
     plan_.set_version(kPlanVersion);
     plan_.set_format(std::string(FormatName(data.format)));
     if (data.format == DataFormat::kLibsvm) plan_.set_index_base(data.index_base);
+    if (start_ != nullptr && start_->format() != plan_.format()) {
+      return Invalid("data.format: the features are of ", start_->format(), " text, these data are ", plan_.format());
+    }
     if (!IsTable(data.format)) {
+      if (start_ != nullptr) return RowsAsBefore();
       PS_RETURN_IF_ERROR(SetFeaturesOfRows());
       return plan_;
     }
@@ -52,7 +58,7 @@ class Compiler {
     const TableShape shape = ShapeOf(data);
     PS_ASSIGN_OR_RETURN(sample_, SampleTable(train_, shape));
     PS_RETURN_IF_ERROR(SetTable(shape));
-    PS_RETURN_IF_ERROR(SetFeatures());
+    PS_RETURN_IF_ERROR(start_ == nullptr ? SetFeatures() : TakeFeatures());
     if (absl::Status status = ValidatePlan(plan_); !status.ok()) return status;
     return std::move(plan_);
   }
@@ -69,6 +75,11 @@ class Compiler {
       return sample_.header;
     }
     if (!data.columns.empty()) return data.columns;
+    if (start_ != nullptr && sample_.columns == static_cast<std::size_t>(start_->column_size())) {
+      std::vector<std::string> names;
+      for (const features::Column& column : start_->column()) names.push_back(column.name());
+      return names;
+    }
     if (sample_.columns == 0) return Invalid("data.train.files: no rows to count the columns of");
     std::vector<std::string> names;
     for (std::size_t i = 0; i < sample_.columns; ++i) names.push_back(absl::StrCat("c", i));
@@ -163,6 +174,60 @@ class Compiler {
                      " text has no columns; leave `features` out for this format");
     }
     plan_.set_without_indices(!rest);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Plan> RowsAsBefore() const {
+    if (start_->index_base() != plan_.index_base()) {
+      return Invalid("data.index_base: ", plan_.index_base(), ", but the features are those of index_base: ",
+                     start_->index_base());
+    }
+    return *start_;
+  }
+
+  // Features of the plan to start from, on the columns that have the names of its own here.
+  absl::Status TakeFeatures() {
+    const auto same_texts = [](const auto& a, const auto& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); };
+    if (!same_texts(start_->missing(), plan_.missing())) {
+      return Invalid("data.missing: another than that of the features: [\"", absl::StrJoin(start_->missing(), "\", \""), "\"]");
+    }
+    std::vector<std::uint32_t> place(start_->column_size());  // here, of each of its columns
+    std::vector<bool> there(place.size());
+    for (std::uint32_t i = 0; i < place.size(); ++i) {
+      const features::Column& column = start_->column(static_cast<int>(i));
+      const auto found = std::find(names_.begin(), names_.end(), column.name());
+      there[i] = found != names_.end();
+      place[i] = static_cast<std::uint32_t>(found - names_.begin());
+      if (there[i]) *plan_.mutable_column(static_cast<int>(place[i])) = column;
+    }
+    if (!start_->trees().empty()) {
+      for (std::uint32_t i = 0; i < place.size(); ++i) {
+        if (place[i] != i || place.size() != names_.size()) {
+          return Invalid("data: the features have leaves of trees among them, so the columns must be the same in the same order");
+        }
+      }
+      plan_.set_version(start_->version());
+      plan_.set_trees(start_->trees());
+      plan_.set_without_indices(start_->without_indices());
+    }
+    const auto move = [&](Feature* feature) -> absl::Status {
+      const std::uint32_t was = feature->column();
+      const std::string& name = start_->column(static_cast<int>(was)).name();
+      if (!there[was]) return Resolve({.name = name}, "data.train.files").status();
+      if (place[was] == label_) return Invalid("data.label.column: \"", name, "\" is a feature");
+      feature->set_column(place[was]);
+      return absl::OkStatus();
+    };
+    for (const Feature& feature : start_->feature()) {
+      Feature* const taken = plan_.add_feature();
+      *taken = feature;
+      if (feature.op() != Feature::CROSS) {
+        PS_RETURN_IF_ERROR(move(taken));
+        continue;
+      }
+      for (Feature& member : *taken->mutable_member()) PS_RETURN_IF_ERROR(move(&member));
+    }
+    plan_.set_sample_rows(start_->sample_rows());
     return absl::OkStatus();
   }
 
@@ -319,6 +384,7 @@ class Compiler {
 
   const JobConfig& config_;
   const DataFiles& train_;
+  const Plan* const start_;
   TableSample sample_;
   std::vector<std::string> names_;
   std::uint32_t label_ = 0;
@@ -328,7 +394,11 @@ class Compiler {
 }  // namespace
 
 absl::StatusOr<Plan> CompilePlan(const JobConfig& config, const DataFiles& train) {
-  return Compiler(config, train).Run();
+  return Compiler(config, train, nullptr).Run();
+}
+
+absl::StatusOr<Plan> CompilePlanAs(const Plan& start, const JobConfig& config, const DataFiles& train) {
+  return Compiler(config, train, &start).Run();
 }
 
 }  // namespace ps
