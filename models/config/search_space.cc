@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "models/config/config_errors.h"
 #include "models/config/model_keys.h"
 #include "models/config/overrides.h"
@@ -64,6 +65,18 @@ void AddBundles(const JobConfig& config, std::set<std::string>* bundles) {
   add(config.model.warm_start);
   add(config.model.gbdt.base_model);
   for (const FeatureConfig& feature : config.features) add(feature.model);
+}
+
+// Lines of a trial's job are in no file that anybody has: what is wrong is said by the keys alone.
+absl::Status WithoutLines(const absl::Status& status, const std::string& name) {
+  std::string text, rest(status.message());
+  for (std::size_t at; (at = rest.find(name + ":")) != std::string::npos;) {
+    at += name.size();
+    text += rest.substr(0, at);
+    const std::size_t digits = rest.find_first_not_of("0123456789", at + 1);
+    rest.erase(0, digits != std::string::npos && digits > at + 1 ? digits : at);
+  }
+  return absl::Status(status.code(), absl::StrReplaceAll(text + rest, {{"--set ", "tune.search.vary: "}}));
 }
 
 // Why trials could not be compared where that key varies, or nothing.
@@ -231,12 +244,14 @@ absl::StatusOr<LoadedJob> SearchSpace::JobOf(const Point& point, const Overrides
   for (int key = 0; key < keys(); ++key) {
     if (Applies(key, point)) values.push_back(absl::StrCat(vary()[key].key, "=", vary()[key].values[point[key]]));
   }
-  const std::string name = absl::StrCat("the job of {", Describe(point), "}");
+  const std::string name = absl::StrCat("tune.search, the trial of {", Describe(point), "}");
   ConfigErrors errors(name, values);
   ApplyOverrides(values, &root, &errors);
-  PS_RETURN_IF_ERROR(errors.ToStatus());
+  if (!errors.empty()) return WithoutLines(errors.ToStatus(), name);
   RemoveWhatIsNotFor(TypeOf(point), &root);
-  return ParseJob(WriteYaml(root), name, overrides);
+  absl::StatusOr<LoadedJob> job = ParseJob(WriteYaml(root), name, overrides);
+  if (!job.ok()) return WithoutLines(job.status(), name);
+  return job;
 }
 
 }  // namespace ps

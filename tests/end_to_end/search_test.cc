@@ -122,6 +122,41 @@ TEST_F(SearchTest, AStoppedSearchLeavesTheBestSoFarAndGoesOn) {
   EXPECT_THAT(ReadText(place_ / "out/manifest.json"), HasSubstr("\"complete\": true"));
 }
 
+TEST_F(SearchTest, ASearchThatIsOverGoesOnWithMoreTrials) {
+  ASSERT_EQ(Train({"tune.search.trials=8", "output.dir=whole"}).exit_code, 0);
+  const std::string tuned = ReadText(place_ / "whole/tuned_job.yaml");
+  ASSERT_EQ(Train({"tune.search.trials=3"}).exit_code, 0);
+  const std::string weights = ReadText(place_ / "out/weights.bin");
+  const auto text_of = [](const Finished& run) { return run.out.substr(0, run.out.find("searched:")); };
+  // Nothing is left to do: the model stays, and so does what is said of it.
+  const Finished same = Train({"tune.search.trials=3"});
+  ASSERT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_THAT(same.err, AllOf(HasSubstr("out is of this search, of 3 trials"), Not(HasSubstr("begins:"))));
+  EXPECT_THAT(same.out, HasSubstr("searched: 3 trials;"));
+  EXPECT_TRUE(ReadText(place_ / "out/weights.bin") == weights);
+  const Finished again = Train({"tune.search.trials=3"});
+  EXPECT_EQ(text_of(again), text_of(same));
+  const Finished more = Train({"tune.search.trials=8"});
+  ASSERT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_THAT(more.err, AllOf(HasSubstr("trial 4 of at most 8 begins"), Not(HasSubstr("trial 3 of at most 8"))));
+  EXPECT_THAT(more.out, HasSubstr("searched: 8 trials;"));
+  EXPECT_TRUE(ReadText(place_ / "out/weights.bin") == ReadText(place_ / "whole/weights.bin"));
+  EXPECT_EQ(ReadText(place_ / "out/tuned_job.yaml") + "output:\n  dir: whole\n", tuned);
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out.search"));
+  // One of other settings begins anew.
+  const Finished other = Train({"tune.search.trials=2", "tune.search.metric=auc"});
+  ASSERT_EQ(other.exit_code, 0) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("it begins anew"));
+  EXPECT_THAT(other.out, HasSubstr("searched: 2 trials;"));
+}
+
+TEST_F(SearchTest, WhatIsWrongWithATrialIsSaidByItsKeys) {
+  const Finished wrong = Train({"tune.search.vary={model.optimizer.alpha: [0.1, -1], model.bias: [true, perhaps]}"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, AllOf(HasSubstr("tune.search, the trial of {model.optimizer.alpha: -1"), HasSubstr("perhaps"),
+                               Not(testing::ContainsRegex("\\}:[0-9]"))));
+}
+
 TEST_F(SearchTest, FailedTrialsAreToldAndDoNotEndTheSearch) {
   // A column that is not there: only the data can tell.
   const Finished run = Train({"tune.search.vary={features: [[{column: C1, op: hash}], [{column: nowhere, op: hash}]], "

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,7 @@ using Clock = TrialProcess::Clock;
 // A trial that took the search with it so often is not begun again.
 constexpr std::uint32_t kMostStarts = 3;
 constexpr std::uint64_t kMostCounted = 100000;  // jobs
+constexpr char kStateName[] = "search_state.pb";  // in the bundle of a search that is over
 
 std::string MetricOf(const SearchSpace& space, const JobConfig& config) {
   if (!space.search().metric.empty()) return space.search().metric;
@@ -89,6 +91,9 @@ class Search {
   std::string StatePath() const { return dir_ + "/trials.pb"; }
   absl::StatusOr<std::string> Identity() const;
   absl::Status Load();
+  // Trials of the same search that is over: its best model lies in the output.
+  absl::StatusOr<bool> LoadFinished(const std::string& identity);
+  bool Fits(const search::Search& state) const;
   absl::Status Save() const { return WriteFileAtomically(StatePath(), state_.SerializeAsString()); }
   double SecondsSpent() const;
   bool InTime() const;
@@ -129,16 +134,12 @@ absl::Status Search::Load() {
   PS_RETURN_IF_ERROR(MakeDirs(dir_));
   const absl::StatusOr<std::string> bytes = ReadWholeFile(StatePath());
   if (absl::IsNotFound(bytes.status())) {
-    state_.set_identity(identity);
+    PS_ASSIGN_OR_RETURN(const bool finished, LoadFinished(identity));
+    if (!finished) state_.set_identity(identity);
     return RemoveCheckpoints();
   }
   PS_RETURN_IF_ERROR(bytes.status());
-  const auto fits = [this](const search::Trial& trial) {
-    bool fits = trial.point_size() == space_.keys();
-    for (int key = 0; fits && key < space_.keys(); ++key) fits = trial.point(key) < static_cast<std::uint32_t>(space_.values(key));
-    return fits;
-  };
-  if (!state_.ParseFromString(*bytes) || !std::all_of(state_.trials().begin(), state_.trials().end(), fits)) {
+  if (!state_.ParseFromString(*bytes) || !Fits(state_)) {
     return absl::FailedPreconditionError(absl::StrCat(StatePath(), " cannot be read: remove ", dir_, " to begin anew"));
   }
   if (state_.identity() != identity) {
@@ -148,6 +149,41 @@ absl::Status Search::Load() {
   const auto ended = std::count_if(state_.trials().begin(), state_.trials().end(), [](const auto& one) { return one.ended(); });
   options_.reporter->Say(absl::StrCat("search: going on, ", ended, " trials have ended before"));
   return absl::OkStatus();
+}
+
+bool Search::Fits(const search::Search& state) const {
+  return std::all_of(state.trials().begin(), state.trials().end(), [this](const search::Trial& trial) {
+    bool fits = trial.point_size() == space_.keys();
+    for (int key = 0; fits && key < space_.keys(); ++key) fits = trial.point(key) < static_cast<std::uint32_t>(space_.values(key));
+    return fits;
+  });
+}
+
+absl::StatusOr<bool> Search::LoadFinished(const std::string& identity) {
+  const std::string& output = job_.config.output.dir;
+  const absl::StatusOr<std::string> from = LocateBundle(output);
+  if (!from.ok()) return false;
+  const absl::StatusOr<std::string> bytes = ReadWholeFile(absl::StrCat(*from, "/", kStateName));
+  if (!bytes.ok()) return false;
+  search::Search state;
+  if (!state.ParseFromString(*bytes) || state.identity() != identity || !Fits(state) || BestTrial(state) < 0) {
+    options_.reporter->Say(absl::StrCat("search: ", output, " is of a search with other keys, settings, data or models to begin with: it begins anew"));
+    return false;
+  }
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, Bundle::Open(output));  // nothing of it is damaged
+  const std::string trial = TrialDir(BestTrial(state));
+  PS_RETURN_IF_ERROR(RemoveTree(trial));
+  PS_RETURN_IF_ERROR(MakeDirs(trial));
+  std::error_code error;
+  std::filesystem::copy(*from, TrialProcess::ModelPath(trial), std::filesystem::copy_options::recursive, error);
+  if (error) return FileError("copy", *from, error.value());
+  PS_RETURN_IF_ERROR(WriteFileAtomically(TrialProcess::OutPath(trial), state.printed()));
+  state.clear_printed();
+  state_ = std::move(state);
+  PS_RETURN_IF_ERROR(Save());
+  options_.reporter->Say(absl::StrCat("search: ", output, " is of this search, of ", state_.trials_size(),
+                                      " trials; more follow where there may be more"));
+  return true;
 }
 
 absl::Status Search::RemoveCheckpoints() const {
@@ -250,7 +286,7 @@ absl::Status Search::WriteBundle(BundleWriter* writer, int best, bool complete) 
   const std::string from = TrialProcess::ModelPath(TrialDir(best));
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, Bundle::Open(from));
   PS_RETURN_IF_ERROR(writer->AppendWeights(bundle->keys(), bundle->weights()));
-  const std::set<std::string> own = {kManifestName, kWeightsName, "job.yaml", kTunedJobName};
+  const std::set<std::string> own = {kManifestName, kWeightsName, "job.yaml", kTunedJobName, "search.json", kStateName};
   std::error_code error;
   for (const auto& file : std::filesystem::directory_iterator(from, error)) {
     const std::string name = file.path().filename();
@@ -263,6 +299,11 @@ absl::Status Search::WriteBundle(BundleWriter* writer, int best, bool complete) 
   PS_RETURN_IF_ERROR(writer->AddFile("job.yaml", job_.effective_yaml));
   PS_RETURN_IF_ERROR(writer->AddFile(kTunedJobName, tuned));
   PS_RETURN_IF_ERROR(writer->AddFile("search.json", SearchJson(space_, metric_, state_)));
+  if (complete) {
+    search::Search state = state_;
+    PS_ASSIGN_OR_RETURN(*state.mutable_printed(), ReadWholeFile(TrialProcess::OutPath(TrialDir(best))));
+    PS_RETURN_IF_ERROR(writer->AddFile(kStateName, state.SerializeAsString()));
+  }
   BundleInfo info = bundle->info();
   info.complete = complete;
   return writer->Finish(std::move(info));
