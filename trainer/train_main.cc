@@ -222,6 +222,12 @@ int Train(const std::vector<std::string>& overrides) {
                       "tune.search starts what its trials need itself: remove --listen, --deployments and --render"),
                   ExitCode::kConfiguration);
     }
+    const bool http = !FLAGS_http.empty() || !loaded->config.cluster.http.empty();
+    if (http && loaded->config.tune->search->parallel > 1) {
+      return Fail(absl::InvalidArgumentError("tune.search.parallel: trials at once cannot all be watched at one address: "
+                                             "remove --http and cluster.http"),
+                  ExitCode::kConfiguration);
+    }
     const absl::StatusOr<SearchSpace> space = SearchSpace::Make(*loaded);
     if (!space.ok()) return Fail(space.status(), ExitCode::kConfiguration);
     if (!FLAGS_dry_run) return Search(*loaded, *space);

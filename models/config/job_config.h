@@ -194,6 +194,7 @@ struct SearchConfig {  // of whole jobs; budget, trials or both
   std::vector<VariedKey> vary;
   int trials = 0;
   double budget_seconds = 0;
+  int parallel = 1;  // trials at once
   std::string metric;  // log_loss, auc, rmse; empty: log_loss, or rmse of numbers
   bool operator==(const SearchConfig&) const = default;
 };

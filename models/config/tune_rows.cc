@@ -44,8 +44,12 @@ std::vector<SchemaRow> TuneRows() {
       {"tune.search.trials", ValueType::kInteger, nullptr, "How many jobs are run at most.",
        [](JobConfig* c, const Value& v) { Search(c).trials = static_cast<int>(v.integer); }, Between(1, 100000)},
       {"tune.search.budget", ValueType::kDuration, nullptr,
-       "Time for all trials. When it is over, the trial under way is given up, unless none has ended yet.",
+       "Time for all trials. When it is over, trials under way are given up, unless none has ended yet.",
        [](JobConfig* c, const Value& v) { Search(c).budget_seconds = v.real; }, Between(0.1, 1e7)},
+      {"tune.search.parallel", ValueType::kInteger, nullptr,
+       "Trials at once, 1 if left out. They are chosen together, so more of them are chosen with less known. Where "
+       "train.threads is auto, each has its part of the processors.",
+       [](JobConfig* c, const Value& v) { Search(c).parallel = static_cast<int>(v.integer); }, Between(1, 256)},
       {"tune.search.metric", ValueType::kWord, nullptr,
        "Of the validation rows: what is best. Left out: log_loss, or rmse where model.gbdt.objective is squared.",
        [](JobConfig* c, const Value& v) {

@@ -150,6 +150,31 @@ TEST_F(SearchTest, ASearchThatIsOverGoesOnWithMoreTrials) {
   EXPECT_THAT(other.out, HasSubstr("searched: 2 trials;"));
 }
 
+TEST_F(SearchTest, TrialsAtOnceGiveTheSameWheneverTheyEnd) {
+  const std::vector<std::string> three = {"tune.search.parallel=3", "tune.search.trials=7"};
+  const Finished run = Train(three);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("searched: 7 trials;"));
+  EXPECT_LT(run.err.find("trial 3 of at most 7 begins"), run.err.find("trial 1, "));  // before the first had ended
+  const std::string whole = Trace(), weights = ReadText(place_ / "out/weights.bin");
+  std::filesystem::remove_all(place_ / "out");
+  {
+    Program killed("ps_train", Arguments(three), place_.path());
+    ASSERT_TRUE(killed.WaitForError("trial 6 of at most 7 begins"));
+    const auto children = killed.Children();
+    killed.Signal(SIGKILL);
+    EXPECT_EQ(killed.Wait().exit_code, 137);
+    EXPECT_TRUE(AllGone(children));
+  }
+  const Finished on = Train(three);
+  ASSERT_EQ(on.exit_code, 0) << on.err;
+  EXPECT_EQ(Trace(), whole);
+  EXPECT_TRUE(ReadText(place_ / "out/weights.bin") == weights);
+  const Finished watched = Train(three, {"--http", "127.0.0.1:0"});
+  EXPECT_EQ(watched.exit_code, 2);
+  EXPECT_THAT(watched.err, HasSubstr("tune.search.parallel: trials at once cannot all be watched"));
+}
+
 TEST_F(SearchTest, WhatIsWrongWithATrialIsSaidByItsKeys) {
   const Finished wrong = Train({"tune.search.vary={model.optimizer.alpha: [0.1, -1], model.bias: [true, perhaps]}"});
   EXPECT_EQ(wrong.exit_code, 2);

@@ -4,10 +4,11 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,14 +18,14 @@
 #include "models/bundle/bundle.h"
 #include "models/bundle/bundle_directory.h"
 #include "models/bundle/manifest.h"
-#include "models/config/yaml_tree.h"
 #include "models/data/data_files.h"
 #include "models/features/extractor_digest.h"
+#include "ps/base/cgroup.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
 #include "ps/checkpoint/checkpoint_storage.h"
-#include "trainer/job_result.h"
 #include "trainer/progress/progress_line.h"
+#include "trainer/search/search_output.h"
 #include "trainer/search/search_state.pb.h"
 #include "trainer/search/search_trace.h"
 #include "trainer/search/trial_order.h"
@@ -38,20 +39,10 @@ using Clock = TrialProcess::Clock;
 // A trial that took the search with it so often is not begun again.
 constexpr std::uint32_t kMostStarts = 3;
 constexpr std::uint64_t kMostCounted = 100000;  // jobs
-constexpr char kStateName[] = "search_state.pb";  // in the bundle of a search that is over
 
 std::string MetricOf(const SearchSpace& space, const JobConfig& config) {
   if (!space.search().metric.empty()) return space.search().metric;
   return config.model.gbdt.objective == "squared" ? "rmse" : "log_loss";
-}
-
-// The override that sets a directory, whatever its name means to YAML.
-std::string SetDirectory(const char* key, const std::string& directory) {
-  YamlNode value;
-  value.kind = YamlNode::Kind::kScalar;
-  value.text = directory;
-  value.quoted = true;
-  return absl::StrCat(key, "=", WriteScalar(value));
 }
 
 std::string SearchDir(const std::string& output_dir) { return output_dir + ".search"; }
@@ -95,15 +86,15 @@ class Search {
   absl::StatusOr<bool> LoadFinished(const std::string& identity);
   bool Fits(const search::Search& state) const;
   absl::Status Save() const { return WriteFileAtomically(StatePath(), state_.SerializeAsString()); }
-  double SecondsSpent() const;
   bool InTime() const;
-  // The trial to run next, begun or new; -1: there is none.
-  int Next();
-  absl::StatusOr<TrialProcess::End> RunTrial(int number);
-  absl::Status AfterTrial(int number, int best_before);
-  absl::StatusOr<std::string> TunedJob(const Bundle& best, const SearchSpace::Point& point) const;
-  absl::Status WriteBundle(BundleWriter* writer, int best, bool complete) const;
-  absl::StatusOr<std::string> Text(int best) const;
+  // Trials that are run at once are a wave: parallel of them, by their numbers. Those of it that have not ended, begun
+  // or new; none: the search is over.
+  std::vector<int> NextWave();
+  bool AddTrial();  // false: there is no job that was not tried
+  // Whether its process is to be started, as *process says: else it has ended.
+  absl::StatusOr<bool> Begin(int number, TrialProcess::Options* process);
+  absl::StatusOr<std::vector<TrialProcess::End>> RunWave(const std::vector<int>& wave);
+  absl::Status AfterWave(const std::vector<int>& wave);
 
   const LoadedJob& job_;
   const SearchSpace& space_;
@@ -163,7 +154,7 @@ absl::StatusOr<bool> Search::LoadFinished(const std::string& identity) {
   const std::string& output = job_.config.output.dir;
   const absl::StatusOr<std::string> from = LocateBundle(output);
   if (!from.ok()) return false;
-  const absl::StatusOr<std::string> bytes = ReadWholeFile(absl::StrCat(*from, "/", kStateName));
+  const absl::StatusOr<std::string> bytes = ReadWholeFile(absl::StrCat(*from, "/", SearchOutput::kStateName));
   if (!bytes.ok()) return false;
   search::Search state;
   if (!state.ParseFromString(*bytes) || state.identity() != identity || !Fits(state) || BestTrial(state) < 0) {
@@ -195,48 +186,57 @@ absl::Status Search::RemoveCheckpoints() const {
   return RemoveTree(CheckpointsDir());  // the directories; none is in object storage
 }
 
-double Search::SecondsSpent() const {
-  double seconds = 0;
-  for (const search::Trial& trial : state_.trials()) seconds += trial.seconds();
-  return seconds;
-}
-
 bool Search::InTime() const {
   const double budget = space_.search().budget_seconds;
-  return budget == 0 || BestTrial(state_) < 0 || SecondsSpent() < budget;
+  return budget == 0 || BestTrial(state_) < 0 || state_.seconds() < budget;
 }
 
-int Search::Next() {
-  const int last = state_.trials_size() - 1;
-  if (last >= 0 && !state_.trials(last).ended()) {
-    if (state_.trials(last).starts() < kMostStarts) return last;
-    state_.mutable_trials(last)->set_ended(true);
-    state_.mutable_trials(last)->set_failure(absl::StrCat("begun ", kMostStarts, " times, and never ended"));
-    options_.reporter->Say(DescribeTrial(space_, metric_, state_, last));
-  }
-  if (static_cast<std::uint64_t>(state_.trials_size()) >= most_ || !InTime()) return -1;
+bool Search::AddTrial() {
   std::vector<TriedPoint> tried;
   for (const search::Trial& trial : state_.trials()) {
-    tried.push_back({PointOf(trial), trial.failure().empty() ? trial.loss() : INFINITY});
+    const bool judged = trial.ended() && trial.failure().empty();
+    tried.push_back({PointOf(trial), judged ? trial.loss() : INFINITY});
   }
   const std::optional<SearchSpace::Point> point = NextPoint(space_, job_.config.train.seed, tried);
-  if (!point.has_value()) return -1;
+  if (!point.has_value()) return false;
   search::Trial& trial = *state_.add_trials();
   for (const int value : *point) trial.add_point(static_cast<std::uint32_t>(value));
-  return last + 1;
+  return true;
 }
 
-absl::StatusOr<TrialProcess::End> Search::RunTrial(int number) {
+std::vector<int> Search::NextWave() {
+  std::vector<int> wave;
+  for (int i = 0; i < state_.trials_size(); ++i) {
+    search::Trial& trial = *state_.mutable_trials(i);
+    if (trial.ended()) continue;
+    if (trial.starts() < kMostStarts) {
+      wave.push_back(i);
+      continue;
+    }
+    trial.set_ended(true);
+    trial.set_failure(absl::StrCat("begun ", kMostStarts, " times, and never ended"));
+    options_.reporter->Say(DescribeTrial(space_, metric_, state_, i));
+  }
+  if (!InTime()) return {};
+  const int parallel = space_.search().parallel;
+  // A wave that was cut off is filled up: what is chosen depends on how many there are at once, not on kills.
+  const int first = wave.empty() ? state_.trials_size() : wave[0];
+  const std::uint64_t end = std::min<std::uint64_t>(most_, (first / parallel + 1) * parallel);
+  while (static_cast<std::uint64_t>(state_.trials_size()) < end && AddTrial()) wave.push_back(state_.trials_size() - 1);
+  return wave;
+}
+
+absl::StatusOr<bool> Search::Begin(int number, TrialProcess::Options* begun) {
   search::Trial& trial = *state_.mutable_trials(number);
   trial.set_starts(trial.starts() + 1);
   PS_RETURN_IF_ERROR(Save());
-  TrialProcess::Options process;
+  TrialProcess::Options& process = *begun;
   process.directory = TrialDir(number);
   process.flags = options_.flags;
   process.metric = metric_;
   process.stop = options_.stop;
   if (space_.search().budget_seconds > 0 && BestTrial(state_) >= 0) {
-    const double left = std::max(0.0, space_.search().budget_seconds - SecondsSpent());
+    const double left = std::max(0.0, space_.search().budget_seconds - state_.seconds());
     process.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(left));
   }
   PS_RETURN_IF_ERROR(RemoveTree(process.directory));
@@ -245,82 +245,59 @@ absl::StatusOr<TrialProcess::End> Search::RunTrial(int number) {
   if (!job_.config.checkpoint.dir.empty() && space_.TypeOf(PointOf(trial)) == "lr") {
     own.push_back(SetDirectory("checkpoint.dir", absl::StrCat(CheckpointsDir(), "/trial-", number + 1)));
   }
+  const int parallel = space_.search().parallel;
+  if (parallel > 1 && job_.config.train.threads == 0) {  // no model depends on their number
+    own.push_back(absl::StrCat("train.threads=", std::max(1, EffectiveCpuCount() / parallel)));
+  }
   const absl::StatusOr<LoadedJob> job = space_.JobOf(PointOf(trial), own);
   if (!job.ok()) {  // each value is possible, but not these together
     trial.set_ended(true);
     trial.set_failure(absl::StrReplaceAll(job.status().message(), {{"\n", ";"}}));
-    return TrialProcess::End::kEnded;
+    return false;
   }
   PS_RETURN_IF_ERROR(WriteFileAtomically(TrialProcess::JobPath(process.directory), job->effective_yaml));
-  return TrialProcess::Run(process, &trial);
+  return true;
+}
+
+absl::StatusOr<std::vector<TrialProcess::End>> Search::RunWave(const std::vector<int>& wave) {
+  std::vector<absl::StatusOr<TrialProcess::End>> ends(wave.size(), TrialProcess::End::kEnded);
+  std::vector<std::function<void()>> runs;
+  for (std::size_t i = 0; i < wave.size(); ++i) {
+    TrialProcess::Options process;
+    PS_ASSIGN_OR_RETURN(const bool begins, Begin(wave[i], &process));
+    if (!begins) continue;
+    runs.emplace_back([process, end = &ends[i], trial = state_.mutable_trials(wave[i])] { *end = TrialProcess::Run(process, trial); });
+  }
+  std::vector<std::thread> threads;
+  for (const std::function<void()>& run : runs) threads.emplace_back(run);
+  for (std::thread& thread : threads) thread.join();
+  std::vector<TrialProcess::End> all;
+  double seconds = 0;
+  for (std::size_t i = 0; i < wave.size(); ++i) {
+    PS_RETURN_IF_ERROR(ends[i].status());
+    all.push_back(*ends[i]);
+    if (*ends[i] == TrialProcess::End::kEnded) seconds = std::max(seconds, state_.trials(wave[i]).seconds());
+  }
+  state_.set_seconds(state_.seconds() + seconds);
+  return all;
 }
 
 // Of the models only the best one's stays.
-absl::Status Search::AfterTrial(int number, int best_before) {
+absl::Status Search::AfterWave(const std::vector<int>& wave) {
   PS_RETURN_IF_ERROR(Save());
   const int best = BestTrial(state_);
-  const search::Trial& trial = state_.trials(number);
-  std::string text = DescribeTrial(space_, metric_, state_, number);
-  if (number != best && best >= 0) {
-    absl::StrAppendFormat(&text, "; best: trial %d, %.5f", best + 1, std::fabs(state_.trials(best).loss()));
-  }
-  options_.reporter->Say(text);
-  if (best != best_before && best_before >= 0) return RemoveTree(TrialDir(best_before));
-  return number == best || !trial.failure().empty() ? absl::OkStatus() : RemoveTree(TrialDir(number));
-}
-
-// The best trial's job as a file of its own, with the output of the search.
-absl::StatusOr<std::string> Search::TunedJob(const Bundle& best, const SearchSpace::Point& point) const {
-  Overrides own = {SetDirectory("output.dir", job_.config.output.dir)};
-  if (absl::StatusOr<std::string> tuned = best.ReadFile(kTunedJobName); tuned.ok()) {
-    if (!job_.config.checkpoint.dir.empty() && space_.TypeOf(point) == "lr") {
-      own.push_back(SetDirectory("checkpoint.dir", job_.config.checkpoint.dir));
+  for (const int number : wave) {
+    if (!state_.trials(number).ended()) continue;
+    std::string text = DescribeTrial(space_, metric_, state_, number);
+    if (number != best && best >= 0) {
+      absl::StrAppendFormat(&text, "; best: trial %d, %.5f", best + 1, std::fabs(state_.trials(best).loss()));
     }
-    return EffectiveYaml(*tuned, kTunedJobName, own);
+    options_.reporter->Say(text);
   }
-  PS_ASSIGN_OR_RETURN(const LoadedJob job, space_.JobOf(point));
-  return job.effective_yaml;
-}
-
-absl::Status Search::WriteBundle(BundleWriter* writer, int best, bool complete) const {
-  const std::string from = TrialProcess::ModelPath(TrialDir(best));
-  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, Bundle::Open(from));
-  PS_RETURN_IF_ERROR(writer->AppendWeights(bundle->keys(), bundle->weights()));
-  const std::set<std::string> own = {kManifestName, kWeightsName, "job.yaml", kTunedJobName, "search.json", kStateName};
-  std::error_code error;
-  for (const auto& file : std::filesystem::directory_iterator(from, error)) {
-    const std::string name = file.path().filename();
-    if (own.contains(name)) continue;
-    PS_ASSIGN_OR_RETURN(const std::string content, bundle->ReadFile(name));
-    PS_RETURN_IF_ERROR(writer->AddFile(name, content));
+  for (int i = 0; i < state_.trials_size(); ++i) {  // logs of those that failed stay, too
+    if (i != best && state_.trials(i).failure().empty()) PS_RETURN_IF_ERROR(RemoveTree(TrialDir(i)));
   }
-  if (error) return FileError("read directory", from, error.value());
-  PS_ASSIGN_OR_RETURN(const std::string tuned, TunedJob(*bundle, PointOf(state_.trials(best))));
-  PS_RETURN_IF_ERROR(writer->AddFile("job.yaml", job_.effective_yaml));
-  PS_RETURN_IF_ERROR(writer->AddFile(kTunedJobName, tuned));
-  PS_RETURN_IF_ERROR(writer->AddFile("search.json", SearchJson(space_, metric_, state_)));
-  if (complete) {
-    search::Search state = state_;
-    PS_ASSIGN_OR_RETURN(*state.mutable_printed(), ReadWholeFile(TrialProcess::OutPath(TrialDir(best))));
-    PS_RETURN_IF_ERROR(writer->AddFile(kStateName, state.SerializeAsString()));
-  }
-  BundleInfo info = bundle->info();
-  info.complete = complete;
-  return writer->Finish(std::move(info));
-}
-
-absl::StatusOr<std::string> Search::Text(int best) const {
-  const std::string& output = job_.config.output.dir;
-  PS_ASSIGN_OR_RETURN(const std::string printed, ReadWholeFile(TrialProcess::OutPath(TrialDir(best))));
-  std::string text = absl::StrReplaceAll(printed, {{TrialProcess::ModelPath(TrialDir(best)), output}});
-  const auto ended = [](bool failed) {
-    return [failed](const search::Trial& one) { return one.ended() && one.failure().empty() != failed; };
-  };
-  const auto count = [&](bool failed) { return std::count_if(state_.trials().begin(), state_.trials().end(), ended(failed)); };
-  absl::StrAppend(&text, "searched: ", count(false), " trials", count(true) > 0 ? absl::StrCat(", and ", count(true), " that failed") : "",
-                  "; the model is that of ", DescribeTrial(space_, metric_, state_, best), "\n  as a job file: ", output, "/",
-                  kTunedJobName, "\n  all trials: ", output, "/search.json\n");
-  return text;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<JobSearch::Result> Search::Run() {
@@ -328,21 +305,23 @@ absl::StatusOr<JobSearch::Result> Search::Run() {
   PS_RETURN_IF_ERROR(Load());
   options_.reporter->Say(JobSearch::Describe(space_, job_.config.output.dir));
   bool complete = true;
-  for (int number; (number = Next()) >= 0;) {
+  bool goes_on = true;
+  for (std::vector<int> wave; goes_on && !(wave = NextWave()).empty();) {
     complete = !options_.stop->load();
     if (!complete) break;
-    options_.reporter->Say(absl::StrCat("trial ", number + 1, " of at most ", most_, " begins: ", space_.Describe(PointOf(state_.trials(number)))));
-    const int best_before = BestTrial(state_);
-    PS_ASSIGN_OR_RETURN(const TrialProcess::End end, RunTrial(number));
-    if (end == TrialProcess::End::kEnded) {
-      PS_RETURN_IF_ERROR(AfterTrial(number, best_before));
-      continue;
+    for (const int number : wave) {
+      options_.reporter->Say(absl::StrCat("trial ", number + 1, " of at most ", most_, " begins: ", space_.Describe(PointOf(state_.trials(number)))));
     }
-    complete = end == TrialProcess::End::kOutOfTime;
-    state_.mutable_trials(number)->set_starts(state_.trials(number).starts() - 1);  // that was no trial's fault
-    PS_RETURN_IF_ERROR(Save());
-    options_.reporter->Say(absl::StrCat("trial ", number + 1, " is given up: ", complete ? "the budget is used up" : "stopped"));
-    break;
+    PS_ASSIGN_OR_RETURN(const std::vector<TrialProcess::End> ends, RunWave(wave));
+    for (std::size_t i = 0; i < wave.size(); ++i) {
+      search::Trial& trial = *state_.mutable_trials(wave[i]);
+      if (ends[i] == TrialProcess::End::kEnded) continue;
+      goes_on = false;
+      complete &= ends[i] == TrialProcess::End::kOutOfTime;
+      trial.set_starts(trial.starts() - 1);  // that was no trial's fault
+      options_.reporter->Say(absl::StrCat("trial ", wave[i] + 1, " is given up: ", ends[i] == TrialProcess::End::kOutOfTime ? "the budget is used up" : "stopped"));
+    }
+    PS_RETURN_IF_ERROR(AfterWave(wave));
   }
   const int best = BestTrial(state_);
   if (best < 0 && !complete) return absl::CancelledError("stopped before a trial had ended");
@@ -351,8 +330,9 @@ absl::StatusOr<JobSearch::Result> Search::Run() {
   }
   JobSearch::Result result;
   result.complete = complete;
-  PS_ASSIGN_OR_RETURN(result.text, Text(best));
-  PS_RETURN_IF_ERROR(WriteBundle(writer.get(), best, complete));
+  const SearchOutput output(job_, space_, metric_, state_, TrialDir(best));
+  PS_ASSIGN_OR_RETURN(result.text, output.Text());
+  PS_RETURN_IF_ERROR(output.Write(writer.get(), complete));
   if (complete) {
     // The model is there: what cannot be removed does not make it a failure.
     const absl::Status removed = RemoveCheckpoints();
