@@ -6,7 +6,8 @@ synthetic ones of ps_datagen. Markdown.
 
 --passes N: at most N passes, a tenth of the training rows for validation, beside scikit-learn's reference figure; with
 the validation rows learnt in the end, and without. --local SxW: one pass on a cluster beside the best of 7 x 3 settings
-there, chosen on the test rows, and beside one process.
+there, chosen on the test rows, and beside one process. Both: tune: auto of several passes there beside one process, and
+beside scikit-learn, without learning the validation rows.
 """
 
 import argparse
@@ -77,6 +78,16 @@ class OneSet:
         cells += [setting.replace("ftrl ", ""), f"{tuned['best_pass']} of {tuned['passes']}"]
         return "| " + " | ".join(cells) + " |"
 
+    def passes_cluster_row(self, name, sklearn):
+        """The table's row for the set, of several passes on a cluster beside one process."""
+        losses = []
+        for flags in ((), ("--local", self.arguments.local)):
+            tuned, _ = self.train({"tune": "auto", "tune_all_rows": False}, flags)
+            losses.append(tuned["test"]["logloss"])
+        cells = [name, *(f"{loss:.5f}" for loss in losses), f"{100 * (losses[1] / losses[0] - 1):+.2f} %",
+                 f"{100 * (losses[1] / sklearn - 1):+.2f} %"]
+        return "| " + " | ".join(cells) + " |"
+
     def cluster_row(self, name):
         """The table's row for the set, of a cluster beside one process."""
         cells = [name]
@@ -123,7 +134,9 @@ def real_row(arguments, name, work):
     if data.feature_config("numeric"):
         base["features"] = data.feature_config("numeric")
     if arguments.passes > 1:
-        return OneSet(arguments, base, work).passes_row(name, quality_peers.REFERENCE[name][0][1])
+        one = OneSet(arguments, base, work)
+        sklearn = quality_peers.REFERENCE[name][0][1]
+        return one.passes_cluster_row(name, sklearn) if arguments.local else one.passes_row(name, sklearn)
     if arguments.local:
         return OneSet(arguments, base, work).cluster_row(name)
     vw = quality_peers.measure_vw(data, work)  # (default, best of nine), or None without Vowpal Wabbit
@@ -152,7 +165,9 @@ def main():
     if wrong:
         sys.exit(f"no set is called {wrong[0]}; there are {', '.join(quality_sets.LOADERS)}")
     columns = ["set", "tune: auto", "its setting", "grid's best (alpha, l1)", "against it", "VW best of 9", "against it"]
-    if arguments.passes > 1:
+    if arguments.passes > 1 and arguments.local:
+        columns = ["set", "one process", arguments.local, "against one process", "against scikit-learn"]
+    elif arguments.passes > 1:
         columns = ["set", "tune: auto", "against scikit-learn", "validation rows not learnt", "against scikit-learn",
                    "setting", "best pass of those run"]
     elif arguments.local:
