@@ -13,7 +13,8 @@ namespace ps {
 struct PlacedRows {
   static constexpr std::uint64_t kWordBits = 64;
 
-  // Bits of a block begin with a word, the least significant bit first; those behind its rows are 0.
+  // Bits of a block begin with a word, the least significant bit first; those behind its rows are
+  // 0.
   std::vector<std::uint64_t> words;
   std::vector<std::uint64_t> begin;  // of each block's words
 

@@ -124,9 +124,8 @@ std::array<ColumnGrower::Found, 2> ColumnGrower::SplitNode(const Split& split,
   Histogram large = std::move(parent->second);
   open_.erase(parent);
   const WideSum total = large.total, left = split.choice.left;
-  const std::array<ValueBounds, 2> bounds =
-      BoundsOfChildren(split.choice, total, large.bounds, columns_[split.choice.column].direction,
-                       rules_.scan);
+  const std::array<ValueBounds, 2> bounds = BoundsOfChildren(
+      split.choice, total, large.bounds, columns_[split.choice.column].direction, rules_.scan);
   const std::size_t small_side = split.left_is_small ? 0 : 1, large_side = 1 - small_side;
   Histogram small = TakeHistogram(split.left_is_small ? left : LessSum(total, left));
   large.total = LessSum(total, small.total);

@@ -30,7 +30,8 @@ class ColumnGrower {
   const BinnedRows& rows() const { return rows_; }
   const std::vector<BinColumn>& columns() const { return columns_; }
   bool has_margins() const { return has_margins_; }
-  // Rows of whole blocks, the `part`th of as many parts: of those the sums and metrics are said here.
+  // Rows of whole blocks, the `part`th of as many parts: of those the sums and metrics are said
+  // here.
   RowStretch StretchOf(std::uint32_t part, std::uint32_t parts) const;
 
   void Start(const std::vector<double>& base_scores);

@@ -30,7 +30,9 @@ bool ColumnWorker::StartSplits(const wire::TreeStep& step, const StepName& name,
       if (!named.insert(node).second) return false;
     }
     pending.push_back({{split.node(), split.left(), *choice, split.left_is_small()},
-                       owner_[choice->column], std::nullopt, false});
+                       owner_[choice->column],
+                       std::nullopt,
+                       false});
   }
   for (const std::uint32_t leaf : step.leaves()) {
     if (!grower_->Has(leaf) && named.count(leaf) == 0) return false;
@@ -91,8 +93,8 @@ bool ColumnWorker::TakePlacements(const Message& message) {
   std::string_view rest = message.sections[0];
   for (const Pending& pending : pending_) {
     if (pending.owner != part) continue;
-    const std::size_t size = UnpackPlacement(rest, grower_->RowsOf(pending.split.node),
-                                             &taken.emplace_back());
+    const std::size_t size =
+        UnpackPlacement(rest, grower_->RowsOf(pending.split.node), &taken.emplace_back());
     if (size == std::string_view::npos) return false;
     rest.remove_prefix(size);
   }

@@ -107,9 +107,8 @@ void ColumnWorker::AskForTrees(const StepName& name, std::size_t from, Outbox& o
 }
 
 bool ColumnWorker::work_pending() const {
-  return loader_ == nullptr && std::any_of(pending_.begin(), pending_.end(), [](const Pending& p) {
-    return p.placed && !p.done;
-  });
+  return loader_ == nullptr && std::any_of(pending_.begin(), pending_.end(),
+                                           [](const Pending& p) { return p.placed && !p.done; });
 }
 
 void ColumnWorker::Work(MonotonicTime, Outbox& outbox) {
@@ -156,7 +155,8 @@ bool ColumnWorker::OnTrees(const wire::GrownTrees& grown, Outbox& outbox) {
       // Others than those that were grown here came with the rows.
       const StepName name{from.attempt(), static_cast<std::uint32_t>(number), 0};
       const std::vector<std::uint32_t> leaves(from.leaves().begin(), from.leaves().end());
-      if (grower_ == nullptr || !tree_ || *tree_ != name || leaves.size() != tree->leaf_value.size())
+      if (grower_ == nullptr || !tree_ || *tree_ != name ||
+          leaves.size() != tree->leaf_value.size())
         return true;
       for (const std::uint32_t leaf : leaves) {
         if (!grower_->Has(leaf)) return false;

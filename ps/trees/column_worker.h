@@ -1,9 +1,9 @@
-// A worker of a cluster of trees by columns: has a share of the columns of all rows, their labels and
-// their margins. Where a node is split by a column of its own it tells the other workers where the
-// node's rows go, and it tells the scheduler the best splits of its columns.
+// A worker of a cluster of trees by columns: has a share of the columns of all rows, their labels
+// and their margins. Where a node is split by a column of its own it tells the other workers where
+// the node's rows go, and it tells the scheduler the best splits of its columns.
 //
-// A step that comes again is not done again: what was answered is answered once more, as is what the
-// others were told. One thread, beside those that load the rows and those that sum them.
+// A step that comes again is not done again: what was answered is answered once more, as is what
+// the others were told. One thread, beside those that load the rows and those that sum them.
 #pragma once
 
 #include <memory>
@@ -86,9 +86,9 @@ class ColumnWorker final : public TreeMember {
   bool reported_ = false;
   wire::TreeStep step_;
   std::vector<Pending> pending_;
-  std::optional<Message> placements_;    // what the others were told
-  std::vector<bool> received_;           // by part
-  std::vector<Message> early_;           // of the step to come
+  std::optional<Message> placements_;  // what the others were told
+  std::vector<bool> received_;         // by part
+  std::vector<Message> early_;         // of the step to come
 };
 
 }  // namespace ps

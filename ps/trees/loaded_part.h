@@ -16,7 +16,7 @@
 namespace ps {
 
 struct PartWanted {
-  std::uint32_t part = 0, parts = 1;  // of the text: a stretch of it
+  std::uint32_t part = 0, parts = 1;                  // of the text: a stretch of it
   std::optional<std::vector<std::uint32_t>> columns;  // ascending; nothing: all
   // Trees that rows shall have the margins of, and a base score for each margin; without base
   // scores rows have no margins.

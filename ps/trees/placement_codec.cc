@@ -46,7 +46,8 @@ void PutGap(std::uint64_t gap, unsigned low_bits, BitWriter* writer) {
 
 std::uint64_t TakeGap(unsigned low_bits, BitReader* reader) {
   const std::uint64_t ahead = reader->Peek();
-  const auto zeros = static_cast<unsigned>(std::countr_zero(ahead | std::uint64_t{1} << kMostZeros));
+  const auto zeros =
+      static_cast<unsigned>(std::countr_zero(ahead | std::uint64_t{1} << kMostZeros));
   if (zeros == kMostZeros) {
     reader->Skip(kMostZeros);
     return reader->Take(kFullBits);
@@ -145,7 +146,8 @@ std::size_t UnpackPlacement(std::string_view in, const NodeRows::Node& node, Pla
     placed->block(b)[w] = list_left ? word : ~word & Mask(width);
   });
   // Rows that were announced and are none of the node's.
-  if (reader.is_beyond_end() || left != 0 || next != ~std::uint64_t{0}) return std::string_view::npos;
+  if (reader.is_beyond_end() || left != 0 || next != ~std::uint64_t{0})
+    return std::string_view::npos;
   return 1 + reader.bytes();
 }
 

@@ -12,8 +12,8 @@
 namespace ps {
 
 // Appends what is placed of the node to `out`. First byte: 0 for bits, else 1 + 2 r + whether it is
-// the left side that is listed, where r are the low bits of a gap; then, of a list, the number of its
-// rows in 40 bits. A gap is the rows before the next that is listed.
+// the left side that is listed, where r are the low bits of a gap; then, of a list, the number of
+// its rows in 40 bits. A gap is the rows before the next that is listed.
 void PackPlacement(const PlacedRows& placed, const NodeRows::Node& node, std::string* out);
 
 // The bytes that were read of `in`, which may go on; npos where it is malformed or cut off, and

@@ -35,7 +35,8 @@ void ReportMetrics(const BinnedRows& rows, const RowStretch& stretch,
     std::vector<float> of_stretch;
     of_stretch.reserve(classes * stretch.size());
     for (std::size_t m = 0; m < classes; ++m) {
-      const auto first = margins.begin() + static_cast<std::ptrdiff_t>(m * rows.rows + stretch.first);
+      const auto first =
+          margins.begin() + static_cast<std::ptrdiff_t>(m * rows.rows + stretch.first);
       of_stretch.insert(of_stretch.end(), first,
                         first + static_cast<std::ptrdiff_t>(stretch.size()));
     }

@@ -82,8 +82,7 @@ void BlockMargins::Score(const BinnedRows& whole, BinnedBlock* block) const {
     rows.bins = HugeArray<std::uint8_t>(block->bins.size());
     std::copy(block->bins.begin(), block->bins.end(), rows.bins.data());
   }
-  const std::size_t outputs = base_scores_.size(),
-                    whole_rounds = trees_.size() / outputs * outputs;
+  const std::size_t outputs = base_scores_.size(), whole_rounds = trees_.size() / outputs * outputs;
   Crew crew(1);
   block->at_round.clear();
   block->grown_margins = StartMargins(base_scores_, rows.rows);

@@ -17,10 +17,11 @@ struct BinnedBlock {
   std::vector<std::uint32_t> cells;      // sparse
   std::vector<std::uint32_t> row_begin;  // sparse
   std::vector<float> labels, weights;
-  std::vector<float> margins;                  // of trees to start from
-  std::vector<float> grown_margins, at_round;  // of BlockMargins: margin m of row r is at [m * rows + r]
-  std::vector<Part> parts;                     // empty: all rows are of the train part
-  std::uint64_t good_rows = 0, bad_rows = 0;   // of the text
+  std::vector<float> margins;  // of trees to start from
+  std::vector<float> grown_margins,
+      at_round;             // of BlockMargins: margin m of row r is at [m * rows + r]
+  std::vector<Part> parts;  // empty: all rows are of the train part
+  std::uint64_t good_rows = 0, bad_rows = 0;  // of the text
   std::vector<BadRow> bad;
 };
 

@@ -10,7 +10,7 @@ namespace ps {
 namespace {
 
 // What a network of the common kind and a core do, measured (docs/gbdt.md).
-constexpr double kWireBytesPerSecond = 125e6;  // of a node, each way
+constexpr double kWireBytesPerSecond = 125e6;               // of a node, each way
 constexpr double kPackSeconds = 12e-9, kAddSeconds = 6e-9;  // a cell
 constexpr double kGradientSeconds = 6e-9;                   // a row
 constexpr double kPartSeconds = 2.5e-9;                     // a row and level
@@ -39,7 +39,8 @@ double BytesOfValues(const DistributionShape& shape) {
 }
 
 double BytesOfRows(const DistributionShape& shape) {
-  return kRowBytes + 4 * (shape.outputs - 1) + (shape.outputs > 1 ? 8 : 0) + (shape.sparse ? 40 : 0);
+  return kRowBytes + 4 * (shape.outputs - 1) + (shape.outputs > 1 ? 8 : 0) +
+         (shape.sparse ? 40 : 0);
 }
 
 }  // namespace
@@ -94,7 +95,7 @@ DistributionChoice ChooseDistribution(const std::string& wanted, const Distribut
     return memory_limit == 0 || cost.worker_bytes <= static_cast<double>(memory_limit);
   };
   choice.by_columns = wanted == "columns";
-  if (wanted == "auto") {
+  if (wanted == "auto" && shape.workers_meet) {
     choice.by_columns = fits(choice.columns) == fits(choice.rows)
                             ? seconds(choice.columns) < seconds(choice.rows)
                             : fits(choice.columns);
@@ -104,10 +105,12 @@ DistributionChoice ChooseDistribution(const std::string& wanted, const Distribut
                            FormatBytes(static_cast<std::int64_t>(cost.wire_bytes)), seconds(cost),
                            FormatBytes(static_cast<std::int64_t>(cost.worker_bytes)));
   };
-  choice.text = absl::StrFormat(
-      "distribution: %s (%s); estimates: by rows %s; by columns %s",
-      choice.by_columns ? "columns" : "rows", wanted == "auto" ? "auto" : "as the job says",
-      describe(choice.rows), describe(choice.columns));
+  choice.text = absl::StrFormat("distribution: %s (%s); estimates: by rows %s; by columns %s",
+                                choice.by_columns ? "columns" : "rows",
+                                wanted != "auto"     ? "as the job says"
+                                : shape.workers_meet ? "auto"
+                                                     : "auto, as workers may not reach each other",
+                                describe(choice.rows), describe(choice.columns));
   return choice;
 }
 

@@ -16,8 +16,7 @@ namespace ps {
 class PartStream {
  public:
   static absl::StatusOr<std::unique_ptr<PartStream>> Open(const DataFiles& files,
-                                                          std::uint32_t part,
-                                                          std::uint32_t parts) {
+                                                          std::uint32_t part, std::uint32_t parts) {
     constexpr std::uint64_t kBlockBytes = 512 << 10;
     auto stream = std::make_unique<PartStream>();
     if (parts == 1) {

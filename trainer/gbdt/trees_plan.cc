@@ -45,6 +45,7 @@ DistributionShape ShapeOf(const PreparedJob& job, const TreesPlan& plan,
   const int threads = cluster.listen.empty() ? job.threads / cluster.shape.workers
                                              : job.config.train.threads;
   shape.threads = std::max(1, threads);
+  shape.workers_meet = cluster.listen.empty();
   return shape;
 }
 
