@@ -375,7 +375,8 @@ void TreeCoordinator::OnLoaded(Node& node, const wire::TreeReport::Loaded& loade
                                MonotonicTime now) {
   if (node.loaded) return;
   std::optional<wire::TreeReport::Loaded>& part = parts_[node.place];
-  if (part && (part->rows() != loaded.rows() || part->label_sum() != loaded.label_sum())) {
+  if (part && (part->rows() != loaded.rows() || part->label_sum() != loaded.label_sum() ||
+               part->all_labels() != loaded.all_labels())) {
     return Fail(absl::DataLossError(
         absl::StrCat("the data have changed while the job ran: part ", node.place, " had ",
                      part->rows(), " rows, and has ", loaded.rows(), " now, or others")));
