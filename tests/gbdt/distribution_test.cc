@@ -44,7 +44,12 @@ TEST(DistributionTest, EstimatesAreNearWhatWasMeasured) {
 
 TEST(DistributionTest, AutoTakesWhatIsCheaperAndFits) {
   EXPECT_FALSE(ChooseDistribution("auto", Dense(31), 0).by_columns);
-  EXPECT_TRUE(ChooseDistribution("auto", Dense(255), 0).by_columns);
+  // Every worker reads all of the text, once for all trees.
+  DistributionShape many = Dense(255);
+  many.trees = 1;
+  EXPECT_FALSE(ChooseDistribution("auto", many, 0).by_columns);
+  many.trees = 1000;
+  EXPECT_TRUE(ChooseDistribution("auto", many, 0).by_columns);
   EXPECT_TRUE(ChooseDistribution("auto", Sparse(), 0).by_columns);
   // All rows are at every worker.
   DistributionShape wide = Sparse();

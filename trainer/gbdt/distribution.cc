@@ -18,7 +18,7 @@ constexpr double kTextBytesPerSecond = 100e6;               // a thread
 
 // Gradients are whole numbers of about this deviation, and hessians of neighbouring cells differ as
 // if they were.
-constexpr double kGradientDeviation = 8, kHessianDeviation = 40;
+constexpr double kGradientDeviation = 4, kHessianDeviation = 3;
 // Bits of a number that is normal with deviation 1.
 constexpr double kNoiseBits = 2.05;
 // Nodes that are split ahead of their turn, and in vain.

@@ -247,7 +247,8 @@ void TreeCoordinator::CheckNodes(MonotonicTime now) {
   bool empty = false;
   for (std::vector<Node>* nodes : {&servers_, &workers_}) {
     for (Node& node : *nodes) {
-      const bool busy = in_step_ && !node.done;
+      // Rows that have been read are put in another order, too, before a worker speaks again.
+      const bool busy = (in_step_ && !node.done) || !node.loaded;
       if (node.incarnation != 0 &&
           now - node.last_heard > options_.dead_after * (busy ? kBusyPatience : 1)) {
         Lose(node, "is silent");
