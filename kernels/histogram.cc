@@ -113,4 +113,38 @@ std::size_t PartitionDense(const std::uint8_t* column_bins, std::size_t stride,
   return lefts;
 }
 
+void PlaceDense(const std::uint8_t* column_bins, std::size_t stride, const std::uint8_t* goes_left,
+                const RowGradient* rows, std::size_t count, std::uint64_t* bits) {
+  constexpr std::size_t kAhead = 24, kWordBits = 64;
+  for (std::size_t first = 0; first < count; first += kWordBits) {
+    const std::size_t end = std::min(count, first + kWordBits);
+    std::uint64_t word = 0;
+    for (std::size_t i = first; i < end; ++i) {
+      const std::size_t ahead = std::min(i + kAhead, count - 1);
+      _mm_prefetch(reinterpret_cast<const char*>(column_bins + rows[ahead].row * stride),
+                   _MM_HINT_T0);
+      word |= std::uint64_t{goes_left[column_bins[rows[i].row * stride]]} << (i - first);
+    }
+    bits[first / kWordBits] = word;
+  }
+}
+
+std::size_t PartitionByBits(const std::uint64_t* bits, RowGradient* rows, std::size_t count,
+                            RowGradient* left, RowGradient* right) {
+  constexpr std::size_t kWordBits = 64;
+  std::size_t lefts = 0;
+  for (std::size_t first = 0; first < count; first += kWordBits) {
+    const std::size_t end = std::min(count, first + kWordBits);
+    std::uint64_t word = bits[first / kWordBits];
+    for (std::size_t i = first; i < end; ++i) {
+      const RowGradient row = rows[i];
+      left[lefts] = row;
+      right[i - lefts] = row;
+      lefts += word & 1;
+      word >>= 1;
+    }
+  }
+  return lefts;
+}
+
 }  // namespace ps

@@ -43,6 +43,11 @@ constexpr WideSum Widen(std::uint32_t narrow) {
       static_cast<std::uint64_t>(static_cast<std::int64_t>(NarrowGradient(narrow))));
 }
 
+// Of sums that come from elsewhere: those that no rows can have wrap.
+constexpr WideSum LessSum(WideSum a, WideSum b) {
+  return static_cast<WideSum>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+
 // A row-major matrix of bins. At least 8 bytes behind the last row are readable.
 struct DenseBins {
   const std::uint8_t* bins = nullptr;
@@ -68,5 +73,13 @@ void WidenHistogramPlain(std::uint32_t* narrow, std::size_t cells, WideSum* wide
 std::size_t PartitionDense(const std::uint8_t* column_bins, std::size_t stride,
                            const std::uint8_t* goes_left, RowGradient* rows, std::size_t count,
                            RowGradient* left, RowGradient* right);
+
+// Bit i of `bits`, the least significant of a word first, says whether row i goes left by its bin.
+// Whole words are written, and the last one's bits beyond `count` are 0.
+void PlaceDense(const std::uint8_t* column_bins, std::size_t stride, const std::uint8_t* goes_left,
+                const RowGradient* rows, std::size_t count, std::uint64_t* bits);
+// As PartitionDense, of rows whose sides are known.
+std::size_t PartitionByBits(const std::uint64_t* bits, RowGradient* rows, std::size_t count,
+                            RowGradient* left, RowGradient* right);
 
 }  // namespace ps

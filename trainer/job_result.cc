@@ -144,6 +144,10 @@ std::string JobResultJson(const JobResult& r) {
       member("wire_bytes_per_tree", absl::StrCat(r.trees->wire_bytes / std::max(1, r.trees->grown)));
       member("steps", absl::StrCat(r.trees->steps));
       member("attempts", absl::StrCat(r.trees->attempts));
+      member("distribution", absl::StrCat("\"", r.trees->distribution, "\""));
+      member("estimated_wire_bytes_per_tree",
+             absl::StrCat("{\"rows\": ", JsonNumber(r.trees->estimate_by_rows), ", \"columns\": ",
+                          JsonNumber(r.trees->estimate_by_columns), "}"));
     }
   }
   member("rows_read", absl::StrCat(r.rows_read));

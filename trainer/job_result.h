@@ -27,6 +27,8 @@ struct TreesResult {
   double median_tree_ms = 0;
   // On a cluster: bytes sent for all trees, steps, and 1 + how often nodes were lost in mid-tree; else 0.
   std::uint64_t wire_bytes = 0, steps = 0, attempts = 0;
+  std::string distribution;    // on a cluster: what workers share, rows or columns
+  double estimate_by_rows = 0, estimate_by_columns = 0;  // bytes a tree, by the cost model
   bool squared = false;        // then errors stand for the metrics of classes
   double train_rmse = 0, valid_rmse = 0, test_rmse = 0;
   std::optional<ClassResult> classes;

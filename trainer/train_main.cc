@@ -178,6 +178,11 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
   return std::nullopt;
 }
 
+std::optional<TreeClusterOptions> TreeNodesOf(const std::optional<ClusterTrainer::Options>& cluster) {
+  if (!cluster) return std::nullopt;
+  return TreeClusterOptions{cluster->shape, cluster->listen};
+}
+
 // Null where the job is not to be watched over HTTP.
 absl::StatusOr<std::unique_ptr<JobControl>> StartControl(const PreparedJob& job,
                                                          std::optional<ClusterTrainer::Options>* cluster,
@@ -245,7 +250,9 @@ int Train(const std::vector<std::string>& overrides) {
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
   if (job->config.model.type == "gbdt") {
-    const absl::StatusOr<TreesPlan> plan = PlanTrees(*job);
+    const absl::StatusOr<std::optional<ClusterTrainer::Options>> nodes = ClusterOf(*job);
+    if (!nodes.ok()) return Fail(nodes.status(), ExitCode::kConfiguration);
+    const absl::StatusOr<TreesPlan> plan = PlanTrees(*job, TreeNodesOf(*nodes));
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     if (FLAGS_dry_run) std::cout << DescribeTreesPlan(*job, *plan);
     if (absl::Status fits = CheckTreesPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
@@ -274,9 +281,7 @@ int Train(const std::vector<std::string>& overrides) {
   if (!control.ok()) return Fail(control.status(), ExitCodeOfControl(control.status()));
   std::unique_ptr<Trainer> trainer;
   if (job->config.model.type == "gbdt") {
-    std::optional<TreeClusterOptions> nodes;
-    if (cluster->has_value()) nodes = {(*cluster)->shape, (*cluster)->listen};
-    trainer = std::make_unique<GbdtTrainer>(&*job, std::move(nodes), &reporter, &stop_requested);
+    trainer = std::make_unique<GbdtTrainer>(&*job, TreeNodesOf(*cluster), &reporter, &stop_requested);
   } else {
     const auto make = [&](const PreparedJob* of) -> std::unique_ptr<RaceTrainer> {
       if (!cluster->has_value()) return std::make_unique<EmbeddedTrainer>(of, &reporter, &stop_requested);

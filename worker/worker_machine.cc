@@ -229,6 +229,7 @@ void WorkerMachine::SendHello(Outbox& outbox) {
   wire::Hello& hello = *message.body.mutable_hello();
   hello.set_role(wire::WORKER);
   hello.set_incarnation(options_.incarnation);
+  hello.set_endpoint(options_.endpoint);
   hello.set_host(options_.host);
   hello.set_pid(options_.pid);
   hello.set_protocol(ProtocolDigest());

@@ -35,6 +35,7 @@ class WorkerMachine : public Machine {
 
   struct Options {
     Address scheduler;
+    std::string endpoint;  // where other nodes reach it
     std::string host;
     std::uint32_t pid = 0;
     std::uint64_t incarnation = 0;  // random; also seeds jitter

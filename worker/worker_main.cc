@@ -10,6 +10,8 @@
 
 DEFINE_string(scheduler, "", "Where the scheduler is: tcp://HOST:PORT");
 DEFINE_string(bind, "tcp://127.0.0.1:0", "Where to listen; port 0 takes a free one");
+DEFINE_string(advertised_host, "",
+              "The host that other workers are told; needed where --bind is a wildcard");
 DEFINE_string(curve_key_file, "",
               "The job's key pair, as ps_ctl keygen makes it; empty: nothing is encrypted or checked");
 DEFINE_int32(silence_limit_s, 300,
@@ -33,6 +35,7 @@ int main(int argc, char** argv) {
   const absl::Status status =
       ps::RunWorkerNode({.scheduler = FLAGS_scheduler,
                          .bind = FLAGS_bind,
+                         .advertised_host = FLAGS_advertised_host,
                          .curve_key_file = FLAGS_curve_key_file,
                          .silence_limit = std::chrono::seconds(FLAGS_silence_limit_s),
                          .leave = ps::LeaveAtSigterm()});

@@ -80,6 +80,15 @@ std::vector<SchemaRow> GbdtRows() {
       {"model.gbdt.monotone.decreasing", ValueType::kColumnList, "[]",
        "Numeric columns in whose values predictions never rise; of libsvm text the index.",
        [](JobConfig* c, const V& v) { Gbdt(c).decreasing = v.columns; }},
+      {"model.gbdt.distribution",
+       ValueType::kWord,
+       "auto",
+       "On a cluster, what workers share: the rows (histograms go over the wire), or the columns of all rows (where rows go does, and every worker reads all of the text). The model is the same; auto takes what costs less (docs/gbdt.md).",
+       [](JobConfig* c, const V& v) {
+         Gbdt(c).distribution = v.integer == 0 ? "auto" : v.integer == 1 ? "rows" : "columns";
+       },
+       {},
+       {{"auto", 0}, {"rows", 1}, {"columns", 2}}},
       {"model.gbdt.base_model", ValueType::kText, "''",
        "Directory of a model of type lr whose margins trees begin with: they learn what it leaves. It becomes part of this model.",
        [](JobConfig* c, const V& v) { Gbdt(c).base_model = v.text; }},

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "models/gbdt/histogram_source.h"
@@ -9,6 +10,7 @@ namespace {
 // Rows that are parted, then summed while their bins are in the first-level cache. Also the most
 // that narrow sums may take: 1024 x 31 < 2^15, 1024 x 63 < 2^16.
 constexpr std::size_t kPieceRows = 1024;
+static_assert(kPieceRows % PlacedRows::kWordBits == 0);
 static_assert(kPieceRows * kGradientSteps < (1 << 15));
 static_assert(kPieceRows * (kHessianSteps + 1) < (1 << 16));
 
@@ -48,14 +50,22 @@ class DenseSource final : public HistogramSource {
 
   void BeginTree(const NodeRows::Node&) override {}  // summed by AddRootRows already
 
+  void Place(const SplitChoice& choice, const NodeRows::Node& node, PlacedRows* placed) override {
+    const Sides goes_left = SidesOf(choice);
+    placed->Fit(node);
+    ForEachBlock(node, [&](int, std::size_t block) {
+      PlaceDense(matrix_.bins + choice.column, matrix_.stride, goes_left.data(),
+                 rows_.entries(block) + node[block].begin, node[block].size(),
+                 placed->block(block));
+    });
+  }
+
   void Split(const SplitWork& work) override {
-    std::uint8_t goes_left[kBinsPerColumn];
-    for (int bin = 0; bin < kBinsPerColumn; ++bin)
-      goes_left[bin] = GoesLeft(*work.choice, static_cast<std::uint8_t>(bin));
+    const Sides goes_left = work.placed != nullptr ? Sides() : SidesOf(*work.choice);
     work.left->resize(rows_.blocks());
     work.right->resize(rows_.blocks());
     ForEachBlock(*work.parent, [&](int thread, std::size_t block) {
-      SplitBlock(work, goes_left, thread, block);
+      SplitBlock(work, goes_left.data(), thread, block);
     });
   }
 
@@ -95,6 +105,14 @@ class DenseSource final : public HistogramSource {
   }
 
  private:
+  using Sides = std::array<std::uint8_t, kBinsPerColumn>;  // by bin: whether it goes left
+  static Sides SidesOf(const SplitChoice& choice) {
+    Sides goes_left;
+    for (std::size_t bin = 0; bin < goes_left.size(); ++bin)
+      goes_left[bin] = GoesLeft(choice, static_cast<std::uint8_t>(bin));
+    return goes_left;
+  }
+
   struct Thread {
     HugeArray<std::uint32_t> narrow;
     HugeArray<WideSum> wide;
@@ -135,13 +153,18 @@ class DenseSource final : public HistogramSource {
     Thread& mine = threads_[static_cast<std::size_t>(thread)];
     const NodeRows::Range range = (*work.parent)[block];
     RowGradient* const rows = rows_.entries(block) + range.begin;
-    const std::uint8_t* const bins = matrix_.bins + work.choice->column;
+    const std::uint8_t* const bins =
+        work.placed != nullptr ? nullptr : matrix_.bins + work.choice->column;
     std::size_t lefts = 0, rights = 0;
     for (std::size_t i = 0; i < range.size(); i += kPieceRows) {
       const std::size_t count = std::min<std::size_t>(kPieceRows, range.size() - i);
       RowGradient* const right = mine.right.data() + rights;
       const std::size_t left =
-          PartitionDense(bins, matrix_.stride, goes_left, rows + i, count, rows + lefts, right);
+          work.placed != nullptr
+              ? PartitionByBits(work.placed->block(block) + i / PlacedRows::kWordBits, rows + i,
+                                count, rows + lefts, right)
+              : PartitionDense(bins, matrix_.stride, goes_left, rows + i, count, rows + lefts,
+                               right);
       if (work.sum_left) AddPiece(rows + lefts, left, &mine);
       if (work.sum_right) AddPiece(right, count - left, &mine);
       lefts += left;

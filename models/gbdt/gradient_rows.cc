@@ -25,18 +25,19 @@ std::vector<float> StartMargins(const std::vector<double>& base_scores, std::siz
   return margins;
 }
 
-LabelSums LabelSums::Of(const BinnedRows& rows, std::uint32_t classes) {
+LabelSums LabelSums::Of(const BinnedRows& rows, std::size_t first, std::size_t end,
+                        std::uint32_t classes) {
   LabelSums sums;
-  sums.rows = rows.rows;
+  sums.rows = end - first;
   if (classes > 1) sums.of_class.resize(classes);
-  for (std::size_t i = 0; i < rows.rows; ++i) {
+  for (std::size_t i = first; i < end; ++i) {
     const float weight = rows.weights.empty() ? 1 : rows.weights[i], label = rows.labels[i];
     sums.labels.Add(double{weight} * label);
     sums.weights.Add(weight);
     if (classes > 1) sums.of_class[static_cast<std::size_t>(label)].Add(weight);
     sums.heaviest = std::max(sums.heaviest, weight);
-    sums.lowest = i == 0 ? label : std::min(sums.lowest, label);
-    sums.highest = i == 0 ? label : std::max(sums.highest, label);
+    sums.lowest = i == first ? label : std::min(sums.lowest, label);
+    sums.highest = i == first ? label : std::max(sums.highest, label);
   }
   return sums;
 }

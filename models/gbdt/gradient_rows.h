@@ -38,7 +38,12 @@ struct LabelSums {
   std::vector<ExactSum> of_class;  // softmax: weights of the rows of each class
 
   // `classes` as of BoostParams. Labels of softmax are below it.
-  static LabelSums Of(const BinnedRows& rows, std::uint32_t classes);
+  static LabelSums Of(const BinnedRows& rows, std::uint32_t classes) {
+    return Of(rows, 0, rows.rows, classes);
+  }
+  // Of rows [first, end).
+  static LabelSums Of(const BinnedRows& rows, std::size_t first, std::size_t end,
+                      std::uint32_t classes);
   void Merge(const LabelSums& other);
   // The constants that the trees add to, one a margin: log odds or mean of the labels, or logarithms of
   // the classes' shares, as weighted.

@@ -14,6 +14,7 @@
 #include "models/gbdt/columns.h"
 #include "models/gbdt/crew.h"
 #include "models/gbdt/node_rows.h"
+#include "models/gbdt/placed_rows.h"
 #include "models/gbdt/split_choice.h"
 
 namespace ps {
@@ -36,6 +37,7 @@ struct SplitWork {
   NodeRows::Node* right = nullptr;
   bool sum_left = false,
        sum_right = false;  // which side's histogram will be asked for with Collect
+  const PlacedRows* placed = nullptr;  // in place of the choice, whose column others have
 };
 
 class HistogramSource {
@@ -47,6 +49,8 @@ class HistogramSource {
   // follows.
   virtual void AddRootRows(int thread, const RowGradient* rows, std::size_t count) = 0;
   virtual void BeginTree(const NodeRows::Node& root) = 0;
+  // Where a split by one of its columns would send the node's rows.
+  virtual void Place(const SplitChoice& choice, const NodeRows::Node& node, PlacedRows* placed) = 0;
   // Parts a node's rows. At most one of sum_left and sum_right is set.
   virtual void Split(const SplitWork& work) = 0;
   // Prepares the sums of a node by themselves.

@@ -1,6 +1,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "models/gbdt/histogram_source.h"
@@ -32,22 +33,28 @@ class SparseSource final : public HistogramSource {
   void BeginTree(const NodeRows::Node& root) override { pending_ = &root; }
   void Sum(const NodeRows::Node& node) override { pending_ = &node; }
 
+  void Place(const SplitChoice& choice, const NodeRows::Node& node, PlacedRows* placed) override {
+    const Sides goes_left = SidesOf(choice);
+    placed->Fit(node);
+    SpreadColumn(choice.column, false);
+    ForEachBlock(node, [&](int, std::size_t block) {
+      PlaceDense(bin_of_row_.data(), 1, goes_left.data(),
+                 rows_.entries(block) + node[block].begin, node[block].size(),
+                 placed->block(block));
+    });
+    SpreadColumn(choice.column, true);
+  }
+
   void Split(const SplitWork& work) override {
     work.left->resize(rows_.blocks());
     work.right->resize(rows_.blocks());
-    std::uint8_t goes_left[kBinsPerColumn];
-    goes_left[0] = work.choice->missing_left;
-    for (int bin = 1; bin < kBinsPerColumn; ++bin) goes_left[bin] = bin <= work.choice->bin;
-    SpreadColumn(work.choice->column, false);
-    const auto split = [&](int thread, std::size_t block) {
-      SplitBlock(work, goes_left, thread, block);
-    };
-    if (NodeRows::RowsOf(*work.parent) < kFewRows) {
-      for (std::size_t b = 0; b < rows_.blocks(); ++b) split(0, b);
-    } else {
-      crew_.ForEach(rows_.blocks(), split);
-    }
-    SpreadColumn(work.choice->column, true);
+    const bool by_bins = work.placed == nullptr;
+    const Sides goes_left = by_bins ? SidesOf(*work.choice) : Sides();
+    if (by_bins) SpreadColumn(work.choice->column, false);
+    ForEachBlock(*work.parent, [&](int thread, std::size_t block) {
+      SplitBlock(work, goes_left.data(), thread, block);
+    });
+    if (by_bins) SpreadColumn(work.choice->column, true);
     pending_ = work.sum_left ? work.left : work.right;
   }
 
@@ -73,6 +80,23 @@ class SparseSource final : public HistogramSource {
   }
 
  private:
+  using Sides = std::array<std::uint8_t, kBinsPerColumn>;  // by bin: whether it goes left
+  static Sides SidesOf(const SplitChoice& choice) {
+    Sides goes_left;
+    for (std::size_t bin = 0; bin < goes_left.size(); ++bin)
+      goes_left[bin] = bin == 0 ? choice.missing_left : bin <= choice.bin;
+    return goes_left;
+  }
+
+  template <typename Work>
+  void ForEachBlock(const NodeRows::Node& node, const Work& work) {
+    if (NodeRows::RowsOf(node) < kFewRows) {
+      for (std::size_t b = 0; b < rows_.blocks(); ++b) work(0, b);
+    } else {
+      crew_.ForEach(rows_.blocks(), work);
+    }
+  }
+
   std::size_t parts() const { return part_column_.size() - 1; }
 
   void CutParts(std::size_t parts) {
@@ -177,7 +201,9 @@ class SparseSource final : public HistogramSource {
     RowGradient* const rows = rows_.entries(block) + range.begin;
     RowGradient* const right = right_[static_cast<std::size_t>(thread)].data();
     const std::size_t lefts =
-        PartitionDense(bin_of_row_.data(), 1, goes_left, rows, range.size(), rows, right);
+        work.placed != nullptr
+            ? PartitionByBits(work.placed->block(block), rows, range.size(), rows, right)
+            : PartitionDense(bin_of_row_.data(), 1, goes_left, rows, range.size(), rows, right);
     std::copy_n(right, range.size() - lefts, rows + lefts);
     const auto middle = range.begin + static_cast<std::uint32_t>(lefts);
     (*work.left)[block] = {range.begin, middle};

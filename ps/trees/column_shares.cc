@@ -1,6 +1,8 @@
 #include "ps/trees/column_shares.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 namespace ps {
 namespace {
@@ -21,6 +23,20 @@ std::vector<std::vector<std::uint32_t>> ShareColumns(const std::vector<std::uint
     if (offsets[column + 1] - run_first < run_cells) continue;
     ++run;
     run_first = offsets[column + 1];
+  }
+  return shares;
+}
+
+std::vector<std::vector<std::uint32_t>> DealColumns(const std::vector<std::uint64_t>& offsets,
+                                                    std::uint32_t workers) {
+  std::vector<std::vector<std::uint32_t>> shares(workers);
+  std::set<std::pair<std::uint64_t, std::uint32_t>> least;  // cells, worker
+  for (std::uint32_t worker = 0; worker < workers; ++worker) least.emplace(0, worker);
+  for (std::uint32_t column = 0; column + 1 < offsets.size(); ++column) {
+    const auto [cells, worker] = *least.begin();
+    least.erase(least.begin());
+    shares[worker].push_back(column);
+    least.emplace(cells + offsets[column + 1] - offsets[column], worker);
   }
   return shares;
 }

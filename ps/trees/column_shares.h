@@ -1,4 +1,4 @@
-// Who of the servers has which columns, and how the cells of their histograms go in groups on the
+// Who of the servers, or of the workers, has which columns, and how the cells of their histograms go in groups on the
 // wire. Workers and servers find the same by themselves. Pure functions.
 #pragma once
 
@@ -13,6 +13,11 @@ namespace ps {
 // say, and cost about as much to scan. `offsets`: where each column's cells begin, and the end.
 std::vector<std::vector<std::uint32_t>> ShareColumns(const std::vector<std::uint64_t>& offsets,
                                                      std::uint32_t servers);
+
+// The same for workers that have their columns' rows too: for each its columns, ascending. Each
+// column goes to who has the fewest cells so far, so neighbours go to different ones.
+std::vector<std::vector<std::uint32_t>> DealColumns(const std::vector<std::uint64_t>& offsets,
+                                                    std::uint32_t workers);
 
 // Cells that lie next to each other, at most kMostGroupCells.
 inline constexpr std::uint32_t kMostGroupCells = 64;

@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::uint32_t kMostParts = 1u << 16;
 
-WideSum Less(WideSum a, WideSum b) {
-  return static_cast<WideSum>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TreeServer>> TreeServer::Make(Options options,
@@ -124,7 +120,7 @@ bool TreeServer::BeginSplits(const wire::TreeStep& step) {
   for (Histogram& histogram : sums_) spare_.push_back(std::move(histogram.cells));  // of a step that was given up
   sums_.clear();
   for (const wire::TreeStep::Split& split : splits_) {
-    const WideSum left = split.choice().left(), right = Less(split.total(), left);
+    const WideSum left = split.choice().left(), right = LessSum(split.total(), left);
     sums_.push_back(TakeHistogram());
     sums_.back().total = split.left_is_small() ? left : right;
   }
@@ -168,7 +164,7 @@ bool TreeServer::AddPush(const Message& message) {
       SubtractPackedHistogram(taken[i], groups_, sums_[i].cells.data());
     return false;
   }
-  if (root_) sums_[0].total = Less(sums_[0].total, Less(0, message.body.tree_histograms().total()));
+  if (root_) sums_[0].total = LessSum(sums_[0].total, LessSum(0, message.body.tree_histograms().total()));
   return true;
 }
 
@@ -194,7 +190,7 @@ void TreeServer::FinishSplit(const wire::TreeStep::Split& split, Histogram small
   const auto at = open_.find(split.node());
   Histogram rest = std::move(at->second);
   open_.erase(at);
-  rest.total = Less(split.total(), small.total);
+  rest.total = LessSum(split.total(), small.total);
   const SplitChoice choice = *ChoiceOf(split.choice(), columns_);  // checked when it came
   const std::array<ValueBounds, 2> bounds = BoundsOfChildren(
       choice, split.total(), rest.bounds, columns_[choice.column].direction, rules_.scan);
@@ -203,7 +199,7 @@ void TreeServer::FinishSplit(const wire::TreeStep::Split& split, Histogram small
   SplitChoice best_small, best_rest;
   for (std::size_t i = 0; i < share_.size(); ++i) {
     for (std::uint64_t c = first_cell_[i]; c < first_cell_[i + 1]; ++c)
-      rest.cells[c] = Less(rest.cells[c], small.cells[c]);
+      rest.cells[c] = LessSum(rest.cells[c], small.cells[c]);
     Examine(small, i, &best_small);
     Examine(rest, i, &best_rest);
   }
@@ -229,8 +225,8 @@ void TreeServer::Examine(const Histogram& histogram, std::size_t i, SplitChoice*
   ColumnHistogram column;
   if (sparse_) {
     WideSum present = 0;
-    for (int b = 0; b < bins; ++b) present = Less(present, Less(0, cells[b]));
-    column = {{cells, bins, Less(histogram.total, present), histogram.total}, nullptr};
+    for (int b = 0; b < bins; ++b) present = LessSum(present, LessSum(0, cells[b]));
+    column = {{cells, bins, LessSum(histogram.total, present), histogram.total}, nullptr};
   } else {
     column = {{cells + 1, bins, cells[0], histogram.total}, cells};
   }

@@ -4,9 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include "models/metrics/class_metrics.h"
-#include "models/metrics/metrics.h"
 #include "ps/trees/histogram_codec.h"
+#include "ps/trees/row_reports.h"
 
 namespace ps {
 
@@ -18,7 +17,7 @@ absl::StatusOr<std::unique_ptr<TreeWorker>> TreeWorker::Make(Options options,
   std::optional<std::vector<BinColumn>> columns = ColumnsOf(plan);
   if (!columns || plan.part() >= plan.parts() || !HasValidClasses(plan))
     return absl::InvalidArgumentError("the scheduler's plan of trees is none");
-  absl::StatusOr<std::unique_ptr<PartLoader>> loader = open(welcome.plan());
+  absl::StatusOr<std::unique_ptr<PartLoader>> loader = open(welcome.plan(), {plan.part(), plan.parts()});
   if (!loader.ok()) return loader.status();
   return std::unique_ptr<TreeWorker>(new TreeWorker(
       std::move(options), welcome, *std::move(columns), *std::move(loader), threads, now));
@@ -45,18 +44,7 @@ void TreeWorker::Work(MonotonicTime, Outbox& outbox) {
 
 void TreeWorker::TakeRows(LoadedPart part) {
   const BoostParams params = ParamsOf(plan_);
-  const LabelSums sums = LabelSums::Of(part.rows, params.classes);
-  loaded_.set_rows(sums.rows);
-  loaded_.set_dropped(part.dropped);
-  loaded_.set_good_rows(part.good_rows);
-  loaded_.set_bad_rows(part.bad_rows);
-  loaded_.set_bad_row_text(part.bad_row_text);
-  loaded_.set_heaviest(sums.heaviest);
-  loaded_.set_lowest_label(sums.lowest);
-  loaded_.set_highest_label(sums.highest);
-  loaded_.set_label_sum(sums.labels.Serialize());
-  loaded_.set_weight_sum(sums.weights.Serialize());
-  for (const ExactSum& weights : sums.of_class) loaded_.add_class_weights(weights.Serialize());
+  ReportLoaded(part, part.rows, {0, part.rows.rows}, params.classes, &loaded_);
   grower_ = std::make_unique<PartGrower>(std::move(part.rows), std::move(columns_), params, threads_);
 }
 
@@ -140,7 +128,8 @@ bool TreeWorker::Carry(const wire::TreeStep& step, const StepName& name, Outbox&
     case wire::TreeStep::LEAVES:
       return Leaves(step);
     case wire::TreeStep::METRICS:
-      Judge(step.trees());
+      ReportMetrics(grower_->rows(), {0, grower_->rows().rows}, grower_->MarginsWith(step.trees()),
+                    plan_, report_.body.mutable_tree_report());
       return true;
     default:
       return false;
@@ -211,34 +200,6 @@ bool TreeWorker::Start(const wire::TreeStep& step) {
   grower_->Start(std::move(scores), step.first_row());
   started_ = true;
   return true;
-}
-
-void TreeWorker::Judge(std::uint32_t trees) {
-  const BinnedRows& rows = grower_->rows();
-  std::vector<float> margins = grower_->MarginsWith(trees);
-  wire::TreeReport& report = *report_.body.mutable_tree_report();
-  if (plan_.classes_size() > 0) {
-    ClassMetricState state(static_cast<std::uint32_t>(plan_.classes_size()));
-    state.AddColumns(margins, rows.labels, rows.weights);
-    report.set_metrics(state.Serialize());
-    return;
-  }
-  if (plan_.squared()) {
-    double sum = 0, weights = 0;
-    for (std::size_t i = 0; i < rows.rows; ++i) {
-      const double weight = rows.weights.empty() ? 1 : rows.weights[i],
-                   error = margins[i] - rows.labels[i];
-      sum += weight * error * error;
-      weights += weight;
-    }
-    report.set_squared_error(sum);
-    report.set_weight(weights);
-    return;
-  }
-  for (float& margin : margins) margin += static_cast<float>(plan_.margin_offset());
-  MetricState state;
-  state.AddRows(margins, rows.labels, rows.weights);
-  report.set_metrics(state.Serialize());
 }
 
 void TreeWorker::NewPushes(const StepName& name, WideSum total) {

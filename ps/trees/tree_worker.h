@@ -5,34 +5,18 @@
 // beside those that load the rows and those that sum them.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "ps/trees/column_shares.h"
+#include "ps/trees/loaded_part.h"
 #include "ps/trees/part_grower.h"
 #include "ps/trees/tree_codec.h"
 #include "ps/trees/tree_member.h"
 
 namespace ps {
-
-struct LoadedPart {
-  BinnedRows rows;
-  std::uint64_t dropped = 0, good_rows = 0, bad_rows = 0;
-  std::string bad_row_text;
-};
-
-// Loads beside the machine, which goes on beating.
-class PartLoader {
- public:
-  virtual ~PartLoader() = default;
-  // Nothing while it is at work; once otherwise.
-  virtual std::optional<absl::StatusOr<LoadedPart>> Poll() = 0;
-};
-using OpenPart = std::function<absl::StatusOr<std::unique_ptr<PartLoader>>(const wire::Plan&)>;
 
 class TreeWorker final : public TreeMember {
  public:
@@ -59,7 +43,6 @@ class TreeWorker final : public TreeMember {
   bool Leaves(const wire::TreeStep& step);
   bool Start(const wire::TreeStep& step);
   void GroupForServers();
-  void Judge(std::uint32_t trees);
   void NewPushes(const StepName& name, WideSum total);
   void AppendToPushes();
   void SendPushes(Outbox& outbox);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -141,6 +142,29 @@ TEST(ColumnSharesTest, EachColumnHasOneServer) {
       }
       EXPECT_EQ(has, std::vector<int>(columns, 1));
     }
+  }
+}
+
+TEST(ColumnSharesTest, EachColumnHasOneWorkerAndCellsAreEven) {
+  std::mt19937 random(7);
+  for (const std::uint32_t workers : {1u, 2u, 7u, 400u}) {
+    std::vector<std::uint32_t> cells(300);
+    std::uint32_t all = 0;
+    for (std::uint32_t& count : cells) all += count = 1 + random() % 256;
+    const std::vector<std::uint64_t> offsets = OffsetsOf(cells);
+    const std::vector<std::vector<std::uint32_t>> shares = DealColumns(offsets, workers);
+    ASSERT_EQ(shares.size(), workers);
+    std::vector<int> seen(cells.size());
+    for (const std::vector<std::uint32_t>& share : shares) {
+      EXPECT_TRUE(std::is_sorted(share.begin(), share.end()));
+      std::uint32_t of_share = 0;
+      for (const std::uint32_t column : share) {
+        ++seen[column];
+        of_share += cells[column];
+      }
+      EXPECT_LE(of_share, all / workers + 256);
+    }
+    EXPECT_EQ(seen, std::vector<int>(cells.size(), 1));
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/gbdt/booster.h"
+#include "ps/trees/column_worker.h"
 #include "ps/trees/tree_server.h"
 #include "ps/trees/tree_worker.h"
 #include "ps/wire/protocol.h"
@@ -46,20 +47,68 @@ BinnedRows PartOf(const BinnedRows& rows, std::size_t first, std::size_t end) {
   return part;
 }
 
+// Some of the columns by themselves.
+BinnedRows ColumnsOf(const BinnedRows& rows, const std::vector<std::uint32_t>& columns) {
+  BinnedRows cut;
+  cut.rows = rows.rows;
+  cut.columns = static_cast<int>(columns.size());
+  cut.sparse = rows.sparse;
+  cut.stride = DenseStride(cut.columns);
+  cut.labels = rows.labels;
+  cut.weights = rows.weights;
+  if (rows.sparse) {
+    cut.first_cell = {0};
+    for (const std::uint32_t c : columns)
+      cut.first_cell.push_back(cut.first_cell.back() + rows.first_cell[c + 1] - rows.first_cell[c]);
+    cut.cells = HugeArray<std::uint32_t>(rows.row_begin[rows.rows] + 1);
+    cut.row_begin = {0};
+  } else {
+    cut.bins = HugeArray<std::uint8_t>(rows.rows * cut.stride + 64);
+  }
+  std::uint64_t made = 0;
+  for (std::size_t r = 0; r < rows.rows; ++r) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const std::uint32_t c = columns[i];
+      if (!rows.sparse) {
+        cut.bins[r * cut.stride + i] = rows.bins[r * rows.stride + c];
+        continue;
+      }
+      for (std::uint64_t v = rows.row_begin[r]; v < rows.row_begin[r + 1]; ++v) {
+        if (rows.cells[v] >= rows.first_cell[c] && rows.cells[v] < rows.first_cell[c + 1])
+          cut.cells[made++] = cut.first_cell[i] + rows.cells[v] - rows.first_cell[c];
+      }
+    }
+    if (rows.sparse) cut.row_begin.push_back(made);
+  }
+  return cut;
+}
+
 class SampleLoader final : public PartLoader {
  public:
-  SampleLoader(const BinnedRows& rows, const wire::TreePlan& plan) : rows_(rows), plan_(plan) {}
+  SampleLoader(const BinnedRows& rows, PartWanted wanted)
+      : rows_(rows), wanted_(std::move(wanted)) {}
   std::optional<absl::StatusOr<LoadedPart>> Poll() override {
     if (++polls_ < 3) return std::nullopt;
     LoadedPart part;
-    part.rows = PartOf(rows_, rows_.rows * plan_.part() / plan_.parts(),
-                       rows_.rows * (plan_.part() + 1) / plan_.parts());
+    part.rows = PartOf(rows_, rows_.rows * wanted_.part / wanted_.parts,
+                       rows_.rows * (wanted_.part + 1) / wanted_.parts);
+    std::vector<float> margins;
+    if (const std::size_t outputs = wanted_.base_scores.size(); outputs > 0) {
+      Crew crew(1);
+      margins = StartMargins(wanted_.base_scores, part.rows.rows);
+      for (std::size_t t = 0; t < wanted_.trees.size(); ++t) {
+        if (t == wanted_.trees.size() / outputs * outputs) part.round_margins = margins;
+        AddTree(wanted_.trees[t], part.rows, &crew, &margins, t % outputs);
+      }
+    }
+    if (wanted_.columns) part.rows = ColumnsOf(part.rows, *wanted_.columns);
+    part.rows.margins = std::move(margins);
     return part;
   }
 
  private:
   const BinnedRows& rows_;
-  const wire::TreePlan plan_;
+  const PartWanted wanted_;
   int polls_ = 0;
 };
 
@@ -77,10 +126,14 @@ class SimulatedNode final : public Machine {
     if (role_ == wire::SERVER) {
       inner_ = *TreeServer::Make(options, welcome, now);
     } else {
-      const OpenPart open = [this](const wire::Plan& plan) {
-        return std::make_unique<SampleLoader>(rows_, plan.trees());
+      const OpenPart open = [this](const wire::Plan&, PartWanted wanted) {
+        return std::make_unique<SampleLoader>(rows_, std::move(wanted));
       };
-      inner_ = *TreeWorker::Make(options, welcome, open, 1, now);
+      if (welcome.plan().trees().by_columns()) {
+        inner_ = *ColumnWorker::Make(options, welcome, open, 1, now);
+      } else {
+        inner_ = *TreeWorker::Make(options, welcome, open, 1, now);
+      }
     }
   }
   void OnTick(MonotonicTime now, Outbox& outbox) override {
@@ -92,9 +145,10 @@ class SimulatedNode final : public Machine {
     hello.set_role(role_);
     hello.set_incarnation(incarnation_);
     hello.set_protocol(ProtocolDigest());
-    if (role_ == wire::SERVER) hello.set_endpoint(address_);
+    hello.set_endpoint(address_);
     outbox.Send("scheduler", std::move(message));
   }
+  bool work_pending() const override { return inner_ != nullptr && inner_->work_pending(); }
   bool finished() const override { return inner_ != nullptr && inner_->finished(); }
 
  private:
@@ -109,8 +163,9 @@ class SimulatedNode final : public Machine {
 // Asks the coordinator for trees, judges the rows after each, and stops.
 class Driver final : public Machine {
  public:
-  Driver(TreeCoordinator* coordinator, std::size_t trees)
-      : coordinator_(*coordinator), trees_(trees) {
+  // At the end the first `judged` trees are judged.
+  Driver(TreeCoordinator* coordinator, std::size_t trees, std::size_t judged)
+      : coordinator_(*coordinator), trees_(trees), judged_at_end_(judged) {
     coordinator_.Gather();
   }
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
@@ -129,14 +184,15 @@ class Driver final : public Machine {
       coordinator_.GrowTree();
     } else {
       judged_ = true;
-      coordinator_.Judge(static_cast<std::uint32_t>(coordinator_.trees().size()));
+      const std::size_t trees = coordinator_.trees().size();
+      coordinator_.Judge(static_cast<std::uint32_t>(trees == trees_ ? judged_at_end_ : trees));
     }
   }
   bool finished() const override { return over_; }
 
  private:
   TreeCoordinator& coordinator_;
-  const std::size_t trees_;
+  const std::size_t trees_, judged_at_end_;
   bool judged_ = true, stopping_ = false, over_ = false;
 };
 
@@ -154,6 +210,8 @@ struct Cluster {
   NetworkFaults faults;
   int kills = 0;  // of nodes, at random times; each is replaced
   bool replace = true;
+  bool by_columns = false;
+  std::size_t forgotten = 0;  // trees that are not judged at the end
 };
 
 Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostParams& params,
@@ -172,6 +230,7 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
   plan.set_column_sample(params.grow.column_sample);
   plan.set_category_smooth(params.grow.category_smooth);
   plan.set_absent_is_zero(params.grow.absent_is_zero);
+  plan.set_by_columns(cluster.by_columns);
   options.params = params;
   options.columns = sample.columns;
   options.servers = cluster.servers;
@@ -180,7 +239,7 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
   options.dead_after = std::chrono::seconds(4);
   options.replace_limit = std::chrono::seconds(20);
   TreeCoordinator coordinator(options);
-  Driver driver(&coordinator, trees);
+  Driver driver(&coordinator, trees, trees - cluster.forgotten);
   SimulatedNetwork network(cluster.seed, cluster.faults);
   network.AddNode("scheduler", &driver);
   std::vector<std::unique_ptr<SimulatedNode>> nodes;
@@ -218,7 +277,8 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
 // Grows the same trees here and there.
 Outcome ExpectSame(const Cluster& cluster, const BinnedSample& sample, const BoostParams& params,
                    std::size_t trees) {
-  SCOPED_TRACE(absl::StrCat("seed ", cluster.seed, ", ", cluster.servers, "x", cluster.workers));
+  SCOPED_TRACE(absl::StrCat("seed ", cluster.seed, ", ", cluster.servers, "x", cluster.workers,
+                            cluster.by_columns ? " by columns" : " by rows"));
   Crew crew(1);
   Booster booster(&sample.rows, &sample.columns, params, &crew);
   Outcome run = GrowOn(cluster, sample, params, trees);
@@ -233,16 +293,19 @@ Outcome ExpectSame(const Cluster& cluster, const BinnedSample& sample, const Boo
     EXPECT_TRUE(Same(run.trees[t], expected)) << "tree " << t;
   }
   EXPECT_TRUE(grew);
+  std::vector<float> margins = StartMargins(run.base_scores, sample.rows.rows);
+  for (std::size_t t = 0; t + cluster.forgotten < run.trees.size(); ++t)
+    AddTree(run.trees[t], sample.rows, &crew, &margins, t % params.classes);
   if (params.objective == Objective::kSoftmax) {
     ClassMetricState metrics(params.classes);
-    metrics.AddColumns(booster.Margins(), sample.rows.labels, sample.rows.weights);
+    metrics.AddColumns(margins, sample.rows.labels, sample.rows.weights);
     const ClassMetrics expected = metrics.Finish(), judged = run.judged.classes.Finish();
     EXPECT_NEAR(judged.logloss, expected.logloss, 1e-9);
     EXPECT_EQ(judged.confusion, expected.confusion);
   }
   if (params.objective == Objective::kLogistic) {
     MetricState metrics;
-    metrics.AddRows(booster.Margins(), sample.rows.labels, sample.rows.weights);
+    metrics.AddRows(margins, sample.rows.labels, sample.rows.weights);
     EXPECT_NEAR(run.judged.metrics.Finish().logloss, metrics.Finish().logloss, 1e-9);
     EXPECT_EQ(run.judged.metrics.Finish().auc, metrics.Finish().auc);
   }
@@ -278,9 +341,11 @@ BinnedSample Sparse() {
 
 TEST(TreeClusterTest, GrowsTheTreesOfOneProcess) {
   const BinnedSample dense = Dense(), sparse = Sparse();
-  for (const auto& [servers, workers] : {std::pair{1u, 1u}, {2u, 3u}, {5u, 2u}, {50u, 1u}}) {
-    const Cluster cluster{.servers = servers, .workers = workers};
-    for (const BinnedSample* sample : {&dense, &sparse}) {
+  for (const auto& [servers, workers] :
+       {std::pair{1u, 1u}, {2u, 3u}, {5u, 2u}, {50u, 1u}, {1u, 9u}}) {
+    for (const auto& [sample, by_columns] :
+         {std::pair{&dense, false}, {&sparse, false}, {&dense, true}, {&sparse, true}}) {
+      const Cluster cluster{.servers = servers, .workers = workers, .by_columns = by_columns};
       ExpectSame(cluster, *sample, Params(31), 4);
       BoostParams params = Params(12);
       params.grow.level_wise = true;
@@ -298,8 +363,12 @@ TEST(TreeClusterTest, GrowsTheTreesOfOneProcess) {
 TEST(TreeClusterTest, GrowsTheRoundsOfOneProcess) {
   const BinnedSample dense = OfClasses(Dense()), sparse = OfClasses(Sparse());
   for (const auto& [servers, workers] : {std::pair{1u, 1u}, {2u, 3u}}) {
-    const Cluster cluster{.servers = servers, .workers = workers};
-    for (const BinnedSample* sample : {&dense, &sparse}) ExpectSame(cluster, *sample, SoftmaxParams(), 7);
+    for (const bool by_columns : {false, true}) {
+      const Cluster cluster{
+          .servers = servers, .workers = workers, .by_columns = by_columns, .forgotten = 3};
+      for (const BinnedSample* sample : {&dense, &sparse})
+        ExpectSame(cluster, *sample, SoftmaxParams(), 6);
+    }
   }
 }
 
@@ -312,14 +381,17 @@ TEST(TreeClusterTest, BoundsOfNodesAreThoseOfOneProcess) {
     for (const Objective objective : {Objective::kLogistic, Objective::kSquared}) {
       BoostParams params = Params(31);
       params.objective = objective;
-      ExpectSame({.servers = 3, .workers = 2}, sample, params, 4);
+      for (const bool by_columns : {false, true}) {
+        ExpectSame({.servers = 3, .workers = 2, .by_columns = by_columns}, sample, params, 4);
+      }
     }
   }
 }
 
 TEST(TreeClusterTest, MoreWorkersThanRows) {
   const BinnedSample few = MakeSample({.rows = 60, .columns = 3, .bins = 8});
-  ExpectSame({.servers = 1, .workers = 70}, few, Params(4), 2);
+  for (const bool by_columns : {false, true})
+    ExpectSame({.servers = 1, .workers = 70, .by_columns = by_columns}, few, Params(4), 2);
 }
 
 TEST(TreeClusterTest, LostDoubledAndReorderedMessagesCountOnce) {
@@ -330,6 +402,8 @@ TEST(TreeClusterTest, LostDoubledAndReorderedMessagesCountOnce) {
     cluster.faults.duplicate = 0.2;
     cluster.faults.long_delay = 0.1;
     cluster.faults.corrupt = 0.01;
+    cluster.by_columns = seed > 15;
+    cluster.forgotten = seed % 4 == 0 ? 2 : 0;
     BoostParams params = Params(15);
     if (seed % 3 == 0) params.objective = Objective::kSquared;
     ExpectSame(cluster, seed % 2 == 0 ? dense : sparse, params, 3);
@@ -339,9 +413,10 @@ TEST(TreeClusterTest, LostDoubledAndReorderedMessagesCountOnce) {
 TEST(TreeClusterTest, LostNodesCostNoBit) {
   const BinnedSample dense = Dense(), sparse = Sparse();
   std::uint32_t anew = 0;
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 120; ++seed) {
     Cluster cluster{
         .servers = 2, .workers = 2, .seed = seed, .kills = static_cast<int>(1 + seed % 4)};
+    cluster.by_columns = seed > 60;
     // Slow enough for nodes to be lost in mid-tree.
     cluster.faults.shortest_delay = std::chrono::milliseconds(1);
     cluster.faults.usual_delay = std::chrono::milliseconds(8);
@@ -351,21 +426,22 @@ TEST(TreeClusterTest, LostNodesCostNoBit) {
     if (seed % 5 == 0) params.objective = Objective::kSquared;
     anew += ExpectSame(cluster, seed % 2 == 0 ? dense : sparse, params, 4).attempts - 1;
   }
-  EXPECT_GT(anew, 15u);
+  EXPECT_GT(anew, 30u);
 }
 
 // A worker that comes in the middle of a round must know the margins at its begin.
 TEST(TreeClusterTest, NodesLostInARoundCostNoBit) {
   const BinnedSample dense = OfClasses(Dense()), sparse = OfClasses(Sparse());
   std::uint32_t anew = 0;
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 80; ++seed) {
     Cluster cluster{.servers = 2, .workers = 2, .seed = seed, .kills = static_cast<int>(1 + seed % 4)};
+    cluster.by_columns = seed > 40;
     cluster.faults.shortest_delay = std::chrono::milliseconds(1);
     cluster.faults.usual_delay = std::chrono::milliseconds(8);
     cluster.faults.drop = seed % 2 == 0 ? 0.02 : 0;
     anew += ExpectSame(cluster, seed % 2 == 0 ? dense : sparse, SoftmaxParams(), 9).attempts - 1;
   }
-  EXPECT_GT(anew, 10u);
+  EXPECT_GT(anew, 20u);
 }
 
 TEST(TreeClusterTest, EndsWhenNobodyTakesThePlaceOfALostNode) {

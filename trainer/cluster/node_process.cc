@@ -21,6 +21,7 @@
 #include "ps/base/cgroup.h"
 #include "ps/server/shard_machine.h"
 #include "ps/state_store/kubernetes_client.h"
+#include "ps/trees/column_worker.h"
 #include "ps/trees/tree_server.h"
 #include "ps/trees/tree_worker.h"
 #include "ps/wire/zeromq_transport.h"
@@ -195,10 +196,12 @@ absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
   PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(options.curve_key_file));
   ZeroMqOptions zeromq;
   zeromq.bind = options.bind;
+  zeromq.advertised_host = options.advertised_host;
   zeromq.context = std::make_shared<ZeroMqContext>(std::move(keys));
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, OpenZeroMqTransport(zeromq));
   const std::uint64_t incarnation = NewIncarnation();
   WorkerMachine machine({.scheduler = options.scheduler,
+                         .endpoint = transport->endpoint(),
                          .host = ThisPod(),
                          .pid = static_cast<std::uint32_t>(::getpid()),
                          .incarnation = incarnation,
@@ -210,14 +213,18 @@ absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
                         OpenPlannedData, std::make_unique<LogisticModel>());
   NodeByPlan<WorkerMachine> node(
       machine, {options.scheduler, incarnation, options.silence_limit},
-      [](const TreeMember::Options& of_node, const wire::Welcome& welcome, MonotonicTime now) {
+      [](const TreeMember::Options& of_node, const wire::Welcome& welcome,
+         MonotonicTime now) -> absl::StatusOr<std::unique_ptr<TreeMember>> {
         const auto planned = static_cast<int>(std::min(welcome.plan().trees().threads(), 1024u));
         const int threads = planned > 0 ? planned : EffectiveCpuCount();
         const OpenPart open =
-            [threads](const wire::Plan& plan) -> absl::StatusOr<std::unique_ptr<PartLoader>> {
+            [threads](const wire::Plan& plan,
+                      PartWanted wanted) -> absl::StatusOr<std::unique_ptr<PartLoader>> {
           PS_ASSIGN_OR_RETURN(DataFiles files, OpenPlannedFiles(plan));
-          return StartPartLoader(std::move(files), plan, threads);
+          return StartPartLoader(std::move(files), plan, std::move(wanted), threads);
         };
+        if (welcome.plan().trees().by_columns())
+          return ColumnWorker::Make(of_node, welcome, open, threads, now);
         return TreeWorker::Make(of_node, welcome, open, threads, now);
       },
       options.leave);

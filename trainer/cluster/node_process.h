@@ -29,6 +29,7 @@ absl::Status RunServerNode(const ServerNodeOptions& options);
 struct WorkerNodeOptions {
   std::string scheduler;
   std::string bind = "tcp://127.0.0.1:0";
+  std::string advertised_host;  // what other workers are told where `bind` is a wildcard
   std::string curve_key_file;
   MonotonicTime silence_limit = std::chrono::minutes(5);
   const std::atomic<bool>* leave = nullptr;  // once it is true: hands its chunks back and ends

@@ -13,8 +13,6 @@ namespace ps {
 namespace {
 
 constexpr std::uint64_t kBlockBytes = 512 << 10;
-// A matrix has a byte for every row and column, sparse rows four bytes for every value.
-constexpr double kDenseShare = 0.25;
 // Bins of sparse columns hold at least this many rows of the sample: most columns are rare, and
 // their cells add up.
 constexpr std::uint64_t kSparseBinRows = 32;

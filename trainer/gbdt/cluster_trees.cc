@@ -14,6 +14,8 @@
 #include "ps/wire/zeromq_transport.h"
 #include "trainer/cluster/local_nodes.h"
 #include "trainer/cluster/node_process.h"
+#include "trainer/gbdt/distribution.h"
+#include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/gbdt/part_loader.h"
 #include "trainer/gbdt/tree_coordinator.h"
 
@@ -71,11 +73,13 @@ class ClusterTrees final : public TreeMaker {
   absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) override;
   MadeOnCluster made() const override {
     return {wire_bytes_ + coordinator_->pushed_bytes(), coordinator_->steps(),
-            coordinator_->attempts()};
+            coordinator_->attempts(), choice_.by_columns ? "columns" : "rows",
+            choice_.rows.wire_bytes, choice_.columns.wire_bytes};
   }
 
  private:
   absl::Status Start();
+  absl::Status ChooseShares();
   TreeCoordinator::Options Plan() const;
   // Until the coordinator has done what it was asked for.
   absl::Status Run();
@@ -91,7 +95,22 @@ class ClusterTrees final : public TreeMaker {
   std::unique_ptr<LocalNodes> nodes_;  // null where they come by themselves
   std::unique_ptr<Watched> watched_;
   std::uint64_t wire_bytes_ = 0;  // to and from here, for trees
+  DistributionChoice choice_;
 };
+
+absl::Status ClusterTrees::ChooseShares() {
+  PS_ASSIGN_OR_RETURN(const TreesPlan plan, PlanTrees(*job_.job, std::nullopt));
+  DistributionShape shape = ShapeOf(*job_.job, plan, options_);
+  const bool sparse = job_.bins->sparse;
+  if (job_.bins->rows > 0) shape.rows = static_cast<double>(job_.bins->rows);
+  shape.columns = static_cast<double>(job_.bins->columns.size());
+  shape.cells = static_cast<double>(CellOffsets(job_.bins->columns, sparse).back());
+  shape.sparse = sparse;
+  if (!sparse) shape.values = shape.rows * shape.columns;
+  choice_ = ChooseDistribution(job_.job->config.model.gbdt.distribution, shape,
+                               WorkerMemory(plan, options_));
+  return absl::OkStatus();
+}
 
 TreeCoordinator::Options ClusterTrees::Plan() const {
   const JobConfig& config = job_.job->config;
@@ -115,6 +134,7 @@ TreeCoordinator::Options ClusterTrees::Plan() const {
   trees.set_category_smooth(job_.params.grow.category_smooth);
   trees.set_absent_is_zero(job_.params.grow.absent_is_zero);
   trees.set_margin_offset(job_.offset);
+  trees.set_by_columns(choice_.by_columns);
   // Workers of this machine share its cores.
   const bool here = options_.listen.empty();
   trees.set_threads(static_cast<std::uint32_t>(
@@ -136,14 +156,15 @@ TreeCoordinator::Options ClusterTrees::Plan() const {
 
 absl::Status ClusterTrees::Start() {
   const JobConfig& config = job_.job->config;
-  // A server keeps the histograms of all open nodes of a tree.
+  PS_RETURN_IF_ERROR(ChooseShares());
+  // Servers keep the histograms of all open nodes of a tree, or workers do.
   const double cells =
       static_cast<double>(CellOffsets(job_.bins->columns, job_.bins->sparse).back());
   const double needed = cells * sizeof(WideSum) * config.model.gbdt.max_leaves;
   const auto limit = static_cast<double>(EffectiveMemory().limit_bytes);
   if (options_.listen.empty() && limit > 0 && needed > limit) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "the servers would keep up to ", static_cast<std::uint64_t>(needed / (1 << 20)),
+        "the nodes would keep up to ", static_cast<std::uint64_t>(needed / (1 << 20)),
         " MiB of histograms: lower model.gbdt.max_leaves or max_bins, or train without a cluster"));
   }
   PS_ASSIGN_OR_RETURN(CurveKeys keys, ReadCurveKeys(config.cluster.curve_key_file));
@@ -215,8 +236,10 @@ absl::StatusOr<TrainRows> ClusterTrees::Load(LoadedRows* held_out) {
         counts.bad_rows, " of ", counts.bad_rows + counts.good_rows,
         " rows are malformed, more than data.max_bad_rows allows:\n", counts.bad_row_text));
   }
-  return TrainRows{coordinator_->sums(), coordinator_->base_scores(), counts.dropped,
-                   counts.bad_rows, counts.bad_row_text};
+  TrainRows rows{coordinator_->sums(), coordinator_->base_scores(), counts.dropped,
+                 counts.bad_rows, counts.bad_row_text};
+  rows.distribution_text = choice_.text;
+  return rows;
 }
 
 absl::StatusOr<Tree> ClusterTrees::GrowNext() {

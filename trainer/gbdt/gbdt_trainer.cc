@@ -157,7 +157,9 @@ absl::Status GbdtTrainer::Run::Load() {
   result_.bad_rows = train_.bad_rows;
   result_.rows_dropped = train_.dropped;
   if (train_.bad_rows > 0) reporter_.Say(train_.bad_row_text);
-  if (!train_.device_text.empty()) reporter_.Say(train_.device_text);
+  for (const std::string& text : {train_.device_text, train_.distribution_text}) {
+    if (!text.empty()) reporter_.Say(text);
+  }
   valid_.rows = std::move(held_out.valid);
   test_.rows = std::move(held_out.test);
   if (job_.valid) PS_RETURN_IF_ERROR(LoadFiles(*job_.valid, options, &valid_));
@@ -350,6 +352,9 @@ absl::Status GbdtTrainer::Run::Finish() {
   result_.device = train_.device;
   trees.steps = made.steps;
   trees.attempts = made.attempts;
+  trees.distribution = made.distribution;
+  trees.estimate_by_rows = made.estimate_by_rows;
+  trees.estimate_by_columns = made.estimate_by_columns;
   result_.trees = trees;
   return absl::OkStatus();
 }

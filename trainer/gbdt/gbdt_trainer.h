@@ -12,6 +12,7 @@
 #include <string>
 
 #include "trainer/gbdt/cluster_trees.h"
+#include "trainer/gbdt/distribution.h"
 #include "trainer/prepared_job.h"
 #include "trainer/progress/progress_reporter.h"
 #include "trainer/trainer.h"
@@ -35,13 +36,23 @@ class GbdtTrainer : public Trainer {
 
 // What a job of trees will need, for --dry_run and for refusing early. Reads the first rows only.
 struct TreesPlan {
-  double rows = 0, columns = 0, values = 0;  // estimates; columns of tables only
+  double rows = 0, columns = 0, values = 0;  // estimates; columns of libsvm text are those of the first rows
   double classes = 1;  // of softmax: as declared, or those of the first rows
+  bool sparse = false;
+  double text_bytes = 0;
   std::uint64_t memory_bytes = 0, memory_limit = 0;
+  std::optional<DistributionChoice> distribution;  // on a cluster
 };
-absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job);
+absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
+                                    const std::optional<TreeClusterOptions>& cluster);
 std::string DescribeTreesPlan(const PreparedJob& job, const TreesPlan& plan);
 // ResourceExhausted when it cannot fit.
 absl::Status CheckTreesPlan(const TreesPlan& plan);
+
+// What the costs of either distribution depend on, as far as the plan knows.
+DistributionShape ShapeOf(const PreparedJob& job, const TreesPlan& plan,
+                          const TreeClusterOptions& cluster);
+// That a worker may use; 0: not known.
+std::uint64_t WorkerMemory(const TreesPlan& plan, const TreeClusterOptions& cluster);
 
 }  // namespace ps

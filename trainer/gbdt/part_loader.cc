@@ -14,12 +14,17 @@ namespace {
 class ThreadedLoader final : public PartLoader {
  public:
   ThreadedLoader(DataFiles files, features::Plan features, std::unique_ptr<BinPlan> bins,
-                 const RowSplit& split, const LoadOptions& options)
+                 const RowSplit& split, PartWanted wanted, const LoadOptions& options)
       : files_(std::move(files)),
         features_(std::move(features)),
         bins_(std::move(bins)),
         split_(split),
+        wanted_(std::move(wanted)),
         options_(options) {
+    options_.part = wanted_.part;
+    options_.parts = wanted_.parts;
+    if (wanted_.columns) options_.columns = &*wanted_.columns;
+    if (!wanted_.base_scores.empty()) options_.grown = {&wanted_.trees, &wanted_.base_scores};
     options_.stop = &stop_;
     thread_ = std::thread([this] {
       loaded_ = LoadRows(files_, features_, *bins_, &split_, options_);
@@ -36,6 +41,7 @@ class ThreadedLoader final : public PartLoader {
     if (!loaded_.ok()) return loaded_.status();
     LoadedPart part;
     part.rows = std::move(loaded_->train);
+    part.round_margins = std::move(loaded_->round_margins);
     part.dropped = loaded_->dropped;
     part.good_rows = loaded_->good_rows;
     part.bad_rows = loaded_->bad_rows;
@@ -48,6 +54,7 @@ class ThreadedLoader final : public PartLoader {
   const features::Plan features_;
   const std::unique_ptr<BinPlan> bins_;
   const RowSplit split_;
+  const PartWanted wanted_;
   LoadOptions options_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> done_{false};
@@ -130,7 +137,7 @@ absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan,
 }
 
 absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, const wire::Plan& plan,
-                                                            int threads) {
+                                                            PartWanted wanted, int threads) {
   features::Plan features;
   if (!features.ParseFromString(plan.extractor()))
     return absl::InvalidArgumentError("the scheduler's plan of the features is none");
@@ -145,12 +152,10 @@ absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, con
                    : plan.trees().squared()        ? LabelRule::kNumber
                                                    : LabelRule::kBinary;
   options.wanted = RowsWanted::kTrain;
-  options.part = plan.trees().part();
-  options.parts = plan.trees().parts();
   const SplitConfig split{.valid = plan.valid(), .test = plan.test()};
   return std::make_unique<ThreadedLoader>(std::move(files), std::move(features), std::move(bins),
                                           RowSplit(plan.seed(), split, plan.keep_negatives()),
-                                          options);
+                                          std::move(wanted), options);
 }
 
 }  // namespace ps

@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "models/data/data_files.h"
-#include "ps/trees/tree_worker.h"
+#include "ps/trees/loaded_part.h"
 #include "trainer/gbdt/row_loader.h"
 
 namespace ps {
@@ -19,6 +19,6 @@ absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan,
                                                    const features::Plan& features);
 
 absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, const wire::Plan& plan,
-                                                            int threads);
+                                                            PartWanted wanted, int threads);
 
 }  // namespace ps

@@ -6,73 +6,19 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "models/data/bad_rows.h"
 #include "ps/base/status_macros.h"
 #include "trainer/first_error.h"
+#include "trainer/gbdt/binned_block.h"
+#include "trainer/gbdt/part_stream.h"
 #include "trainer/in_order.h"
 
 namespace ps {
 namespace {
-
-constexpr std::uint64_t kBlockBytes = 512 << 10;
-
-// A block of rows on its way into the whole.
-struct BinnedBlock {
-  std::vector<std::uint8_t> bins;        // dense
-  std::vector<std::uint32_t> cells;      // sparse
-  std::vector<std::uint32_t> row_begin;  // sparse
-  std::vector<float> labels, weights;
-  std::vector<float> margins;                 // of trees to start from
-  std::vector<Part> parts;                    // empty: all rows are of the train part
-  std::uint64_t good_rows = 0, bad_rows = 0;  // of the text
-  std::vector<BadRow> bad;
-};
-
-// The blocks of a part of the files, in order, to many threads.
-class PartStream {
- public:
-  static absl::StatusOr<std::unique_ptr<PartStream>> Open(const DataFiles& files,
-                                                          const LoadOptions& options) {
-    auto stream = std::make_unique<PartStream>();
-    if (options.parts == 1) {
-      stream->all_ = BlockStream::Create(files, kBlockBytes);
-      return stream;
-    }
-    PS_ASSIGN_OR_RETURN(std::vector<FileRange> ranges, files.PlanRanges(kBlockBytes));
-    const std::size_t first = ranges.size() * options.part / options.parts,
-                      end = ranges.size() * (options.part + 1) / options.parts;
-    stream->ranges_.assign(ranges.begin() + static_cast<std::ptrdiff_t>(first),
-                           ranges.begin() + static_cast<std::ptrdiff_t>(end));
-    stream->reader_ = RangeReader::Create(files);
-    return stream;
-  }
-
-  // As BlockStream::Next.
-  absl::StatusOr<bool> Next(BlockStream::Block* block) {
-    if (all_ != nullptr) return all_->Next(block);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (next_ == ranges_.size()) return false;
-    const FileRange& range = ranges_[next_];
-    block->sequence = next_++;
-    block->file = range.file;
-    if (absl::Status read = reader_->Read(range, &block->text, &block->offset); !read.ok()) {
-      next_ = ranges_.size();
-      return read;
-    }
-    return true;
-  }
-
- private:
-  std::unique_ptr<BlockStream> all_;
-  std::vector<FileRange> ranges_;
-  std::mutex mutex_;
-  std::unique_ptr<RangeReader> reader_;  // protected by mutex_, as is next_
-  std::size_t next_ = 0;
-};
 
 class Loader {
  public:
@@ -87,8 +33,13 @@ class Loader {
     const LabelReading labels{options.labels, &bins.class_numbers};
     parser_ = bins.libsvm ? MakeLibsvmValues(plan.index_base(), labels)
                           : MakeTableValues(plan, bins.sources, labels);
+    whole_ = EmptyRows(bins);
+    if (options.columns != nullptr) cut_.emplace(whole_, *options.columns);
     for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test})
-      *part = EmptyRows(bins);
+      *part = cut_ ? cut_->Empty() : EmptyRows(bins);
+    if (options.grown.trees != nullptr) {
+      margins_.emplace(options.grown.trees, options.grown.base_scores);
+    }
     for (const BinColumn& column : bins.columns) {
       if (bins.sparse) {
         flat_cuts_.insert(flat_cuts_.end(), column.cuts.begin(), column.cuts.end());
@@ -109,7 +60,7 @@ class Loader {
       PS_RETURN_IF_ERROR(Reserve(part));
     }
     PS_ASSIGN_OR_RETURN(const std::unique_ptr<PartStream> stream,
-                        PartStream::Open(files_, options_));
+                        PartStream::Open(files_, options_.part, options_.parts));
     FirstError error;
     const auto ends = [&] {
       return error.failed() || (options_.stop != nullptr && options_.stop->load());
@@ -138,6 +89,8 @@ class Loader {
         block.bad_rows = rows.rows.bad_rows;
         std::swap(block.bad, rows.rows.bad);
         Bin(rows, &block);
+        if (margins_) margins_->Score(whole_, &block);
+        if (cut_) cut_->Cut(&block);
         in_order.Offer(text.sequence, std::move(block));
       }
       // Whoever waits for a number that was taken and not offered would wait for ever.
@@ -154,6 +107,7 @@ class Loader {
     loaded_.good_rows = bad_rows_.rows();
     loaded_.bad_rows = bad_rows_.bad_rows();
     if (loaded_.bad_rows > 0) loaded_.bad_row_text = bad_rows_.Describe();
+    if (margins_) margins_->TakeAll(&loaded_.train.margins, &loaded_.round_margins);
     return std::move(loaded_);
   }
 
@@ -169,7 +123,7 @@ class Loader {
       // A value takes at least four characters of text: " 1:1".
       part->cells = HugeArray<std::uint32_t>(bytes / 4 + 1);
     } else {
-      part->bins = HugeArray<std::uint8_t>((rows + 1) * stride_ + 64);
+      part->bins = HugeArray<std::uint8_t>((rows + 1) * part->stride + 64);
     }
     return absl::OkStatus();
   }
@@ -262,7 +216,7 @@ class Loader {
   // the cache.
   void BinSparse(const ValueRows& rows, BinnedBlock* block) const {
     constexpr std::uint32_t kAhead = 16;
-    const std::vector<std::uint32_t>& first_cell = loaded_.train.first_cell;
+    const std::vector<std::uint32_t>& first_cell = whole_.first_cell;
     const auto values = static_cast<std::uint32_t>(rows.index.size());
     block->cells.resize(values);
     block->row_begin.assign(1, 0);
@@ -310,7 +264,8 @@ class Loader {
   }
 
   void AppendRows(const BinnedBlock& block, std::size_t first, std::size_t end,
-                  BinnedRows* to) const {
+                  BinnedRows* to) {
+    if (margins_) margins_->Append(block, first, end);
     if (bins_.sparse) {
       std::uint64_t at = to->row_begin.back();
       const std::uint64_t begin = block.row_begin[first];
@@ -320,10 +275,11 @@ class Loader {
       for (std::size_t r = first; r < end; ++r)
         to->row_begin.push_back(at + block.row_begin[r + 1] - begin);
     } else {
-      to->bins.Grow((to->rows + end - first) * stride_ + 64);
-      std::copy(block.bins.begin() + static_cast<std::ptrdiff_t>(first * stride_),
-                block.bins.begin() + static_cast<std::ptrdiff_t>(end * stride_),
-                to->bins.data() + to->rows * stride_);
+      const std::size_t stride = to->stride;
+      to->bins.Grow((to->rows + end - first) * stride + 64);
+      std::copy(block.bins.begin() + static_cast<std::ptrdiff_t>(first * stride),
+                block.bins.begin() + static_cast<std::ptrdiff_t>(end * stride),
+                to->bins.data() + to->rows * stride);
     }
     const auto from = static_cast<std::ptrdiff_t>(first), until = static_cast<std::ptrdiff_t>(end);
     to->labels.insert(to->labels.end(), block.labels.begin() + from, block.labels.begin() + until);
@@ -331,7 +287,7 @@ class Loader {
       to->weights.insert(to->weights.end(), block.weights.begin() + from,
                          block.weights.begin() + until);
     }
-    if (!block.margins.empty()) {
+    if (!block.margins.empty()) {  // of trees to start from
       to->margins.insert(to->margins.end(), block.margins.begin() + from,
                          block.margins.begin() + until);
     }
@@ -348,6 +304,9 @@ class Loader {
   std::vector<std::uint8_t> absent_bin_;  // by column: of libsvm rows in a matrix
   std::vector<CutTable> cut_tables_;      // by column: of a matrix
   std::vector<float> flat_cuts_;          // of sparse columns
+  BinnedRows whole_;                      // of all columns, none
+  std::optional<ColumnCut> cut_;          // where not all columns are kept
+  std::optional<BlockMargins> margins_;   // of grown trees
   LoadedRows loaded_;                     // appended to by one thread at a time
 };
 

@@ -26,9 +26,17 @@
 namespace ps {
 
 inline constexpr std::size_t kMostDenseColumns = 4096;  // of libsvm rows that are a matrix
+// A matrix has a byte for every row and column, sparse rows four bytes for every value.
+inline constexpr double kDenseShare = 0.25;
 
 // Which rows of the files are kept.
 enum class RowsWanted { kAll, kTrain, kHeldOut };
+
+// Trees of these bins' columns, and what they add to; null: there are none.
+struct GrownTrees {
+  const std::vector<Tree>* trees = nullptr;
+  const std::vector<double>* base_scores = nullptr;  // of each margin
+};
 
 struct LoadOptions {
   int max_bins = kMostBins;
@@ -52,6 +60,8 @@ struct LoadOptions {
   RowsWanted wanted = RowsWanted::kAll;
   std::uint32_t part = 0,
                 parts = 1;  // part p is a stretch of the text; in order they are all of it
+  const std::vector<std::uint32_t>* columns = nullptr;  // ascending, that are kept; null: all
+  GrownTrees grown;  // of kTrain: rows get their margins, as StartMargins lays them out
 };
 
 // How values become bins, as the first reading found. Immutable.
@@ -79,6 +89,8 @@ absl::StatusOr<std::unique_ptr<BinPlan>> PlanBins(const DataFiles& files,
 
 struct LoadedRows {
   BinnedRows train, valid, test;
+  // Of trees of several classes the last of which are a part of a round: margins at its begin.
+  std::vector<float> round_margins;
   std::uint64_t dropped = 0, good_rows = 0,
                 bad_rows = 0;  // good ones: held-out and dropped ones too
   std::string bad_row_text;    // of the first ones

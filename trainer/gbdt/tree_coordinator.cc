@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
@@ -34,7 +35,7 @@ TreeCoordinator::TreeCoordinator(Options options)
       least_gain_(options_.params.classes),
       builder_(&options_.columns, options_.params.grow),
       reports_(options_.workers),
-      answers_(options_.servers) {
+      answers_(by_columns() ? options_.workers : options_.servers) {
   for (std::uint32_t i = 0; i < options_.servers; ++i) servers_[i].place = i;
   for (std::uint32_t i = 0; i < options_.workers; ++i) workers_[i].place = i;
   for (Node& node : servers_) node.role = wire::SERVER;
@@ -191,6 +192,11 @@ void TreeCoordinator::Welcome(const Node& node, Outbox& outbox) {
   *welcome.mutable_plan() = options_.plan;
   welcome.mutable_plan()->mutable_trees()->set_parts(options_.workers);
   welcome.mutable_plan()->mutable_trees()->set_part(node.role == wire::WORKER ? node.place : 0);
+  if (by_columns()) {
+    wire::TreePlan& trees = *welcome.mutable_plan()->mutable_trees();
+    trees.set_grown_trees(static_cast<std::uint32_t>(trees_.size()));
+    trees.mutable_base_scores()->Assign(base_scores_.begin(), base_scores_.end());
+  }
   outbox.Send(node.address, std::move(message));
 }
 
@@ -241,7 +247,8 @@ void TreeCoordinator::CheckNodes(MonotonicTime now) {
   bool empty = false;
   for (std::vector<Node>* nodes : {&servers_, &workers_}) {
     for (Node& node : *nodes) {
-      const bool busy = in_step_ && !node.done;
+      // Rows that have been read are put in another order, too, before a worker speaks again.
+      const bool busy = (in_step_ && !node.done) || !node.loaded;
       if (node.incarnation != 0 &&
           now - node.last_heard > options_.dead_after * (busy ? kBusyPatience : 1)) {
         Lose(node, "is silent");
@@ -323,7 +330,23 @@ void TreeCoordinator::OnTick(MonotonicTime now, Outbox& outbox) {
   if (now >= next_ask_) AskAgain(now, outbox);
 }
 
+// Workers of several machines that listen on the inside of theirs only.
+absl::Status TreeCoordinator::CheckWorkersReachEachOther() const {
+  for (const Node& worker : workers_) {
+    if (worker.host == workers_[0].host || !by_columns()) continue;
+    for (const Node& other : {worker, workers_[0]}) {
+      if (!absl::StartsWith(other.endpoint, "tcp://127.")) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          other.Name(), " listens at ", other.endpoint, ", where workers of other machines do not "
+          "reach it: start ps_worker with --bind and --advertised_host, or set "
+          "model.gbdt.distribution: rows"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 void TreeCoordinator::AllLoaded() {
+  if (absl::Status reach = CheckWorkersReachEachOther(); !reach.ok()) return Fail(std::move(reach));
   sums_ = LabelSums();
   std::uint64_t first_row = 0;
   for (const auto& part : parts_) {
@@ -338,6 +361,11 @@ void TreeCoordinator::AllLoaded() {
       whole = whole && sums.of_class.emplace_back().Parse(weights);
     if (!whole)
       return Fail(absl::InternalError("a worker's sums are malformed"));
+    if (part->all_rows() != parts_[0]->all_rows() || part->all_labels() != parts_[0]->all_labels()) {
+      return Fail(absl::DataLossError(
+          absl::StrCat("workers have read different rows, ", parts_[0]->all_rows(), " and ",
+                       part->all_rows(), ": have the data changed?")));
+    }
     sums_.Merge(sums);
     first_row += part->rows();
   }
@@ -348,7 +376,8 @@ void TreeCoordinator::OnLoaded(Node& node, const wire::TreeReport::Loaded& loade
                                MonotonicTime now) {
   if (node.loaded) return;
   std::optional<wire::TreeReport::Loaded>& part = parts_[node.place];
-  if (part && (part->rows() != loaded.rows() || part->label_sum() != loaded.label_sum())) {
+  if (part && (part->rows() != loaded.rows() || part->label_sum() != loaded.label_sum() ||
+               part->all_labels() != loaded.all_labels())) {
     return Fail(absl::DataLossError(
         absl::StrCat("the data have changed while the job ran: part ", node.place, " had ",
                      part->rows(), " rows, and has ", loaded.rows(), " now, or others")));

@@ -7,6 +7,9 @@
 // out not to be in the tree is left out of it, so that the tree is the one that a single process
 // grows.
 //
+// By columns (the plan says so) the workers have a share of the columns of all rows each, and tell
+// each other and the scheduler what servers say otherwise; servers have nothing to do.
+//
 // Whatever is lost on the way is asked for again, under the same name. When a node is lost its
 // place waits for another, and the tree under way begins anew; finished trees are known here. One
 // thread; whoever drives it runs it until finished(), then asks for the next piece of work.
@@ -75,7 +78,7 @@ class TreeCoordinator final : public Machine {
     double squared_error = 0, weight = 0;
   };
   const Judged& judged() const { return judged_; }
-  // Between workers and servers, for finished trees.
+  // Between workers and servers, or workers and workers, for finished trees.
   std::uint64_t pushed_bytes() const { return pushed_bytes_; }
   std::uint32_t attempts() const { return attempt_; }
   std::uint64_t steps() const { return steps_; }
@@ -113,6 +116,7 @@ class TreeCoordinator final : public Machine {
     SplitChoice best[2];
   };
 
+  bool by_columns() const { return options_.plan.trees().by_columns(); }
   std::vector<Node>& places(wire::Role role);
   Node* Find(const Address& from);
   Node* FindIncarnation(std::uint64_t incarnation);
@@ -126,6 +130,7 @@ class TreeCoordinator final : public Machine {
   bool Complete() const;  // every place is taken, by a node that has what it needs
   void Restart(MonotonicTime now, Outbox& outbox);
   void AllLoaded();
+  absl::Status CheckWorkersReachEachOther() const;
   void NextStep(wire::TreeStep::Kind kind);
   void SendStep(MonotonicTime now, Outbox& outbox);
   void SendStepTo(const Node& node, bool again, Outbox& outbox);
@@ -183,7 +188,7 @@ class TreeCoordinator final : public Machine {
   StepName name_;
   wire::TreeStep step_;
   std::vector<wire::TreeReport> reports_;   // by worker
-  std::vector<wire::TreeChoices> answers_;  // by server
+  std::vector<wire::TreeChoices> answers_;  // by server; by columns, by worker
   MonotonicTime next_ask_{0}, ask_wait_{0}, last_progress_{0}, next_stop_{0};
   bool stop_failed_ = false;
 };

@@ -26,6 +26,7 @@ struct TrainRows {
   std::string bad_row_text;
   std::string device = "cpu";  // or cuda: what trees will grow on
   std::string device_text;     // the same for people, with the reason; empty: nothing to say
+  std::string distribution_text;  // on a cluster: what workers share, and why, for people
 };
 
 struct TrainMetrics {
@@ -38,6 +39,9 @@ struct MadeOnCluster {
   std::uint64_t wire_bytes = 0;  // for the trees so far
   std::uint64_t steps = 0;
   std::uint32_t attempts = 0;  // above 1: work was begun anew because nodes were lost
+  std::string distribution;    // what workers share, rows or columns
+  // Bytes a tree, as they were estimated of both.
+  double estimate_by_rows = 0, estimate_by_columns = 0;
 };
 
 class TreeMaker {

@@ -34,7 +34,8 @@ void TreeCoordinator::NextStep(wire::TreeStep::Kind kind) {
   }
   if (kind == wire::TreeStep::METRICS) step_.set_trees(judge_trees_);
   for (Node& node : workers_) node.done = false;
-  const bool for_servers = kind == wire::TreeStep::BEGIN || kind == wire::TreeStep::SPLIT;
+  const bool for_servers =
+      !by_columns() && (kind == wire::TreeStep::BEGIN || kind == wire::TreeStep::SPLIT);
   for (Node& node : servers_) node.done = !for_servers;
   in_step_ = true;
   step_sent_ = false;
@@ -61,8 +62,8 @@ void TreeCoordinator::SendStepTo(const Node& node, bool again, Outbox& outbox) {
     for (std::uint32_t p = 0; p < node.place; ++p) first_row += parts_[p]->rows();
     step.set_first_row(first_row);
     if (again) {
-      for (const Node& server : servers_) {
-        if (!server.done) step.add_again(server.place);
+      for (const Node& receiver : by_columns() ? workers_ : servers_) {
+        if (!receiver.done) step.add_again(receiver.place);
       }
     }
   } else if (step.has_begin()) {
@@ -72,7 +73,8 @@ void TreeCoordinator::SendStepTo(const Node& node, bool again, Outbox& outbox) {
 }
 
 // A worker that is done says so, so one that has not is sent the step itself once more; servers
-// that have not answered when all workers are done lack the step, or histograms.
+// that have not answered when all workers are done lack the step, or histograms. By columns a worker
+// may lack the step, or what another told it.
 void TreeCoordinator::AskAgain(MonotonicTime now, Outbox& outbox) {
   ask_wait_ = std::min(2 * ask_wait_, kLongestWait);
   next_ask_ = now + ask_wait_;
@@ -84,7 +86,7 @@ void TreeCoordinator::AskAgain(MonotonicTime now, Outbox& outbox) {
   for (const Node& node : servers_) {
     if (!node.done) SendStepTo(node, false, outbox);
   }
-  if (!workers_done) return;
+  if (!workers_done && !by_columns()) return;
   for (const Node& node : workers_) SendStepTo(node, true, outbox);
 }
 
@@ -98,6 +100,7 @@ void TreeCoordinator::OnReport(Node& node, const wire::TreeReport& report, Monot
                                Outbox& outbox) {
   if (report.part() != node.place) return;
   if (report.has_loaded()) return OnLoaded(node, report.loaded(), now);
+  if (report.needs_trees() && !node.loaded) return SendTrees(node, report.trees(), outbox);
   if (!in_step_ || restart_ || NameOf(report.name()) != name_ || node.done) return;
   if (report.needs_trees()) {
     SendTrees(node, report.trees(), outbox);
@@ -106,6 +109,7 @@ void TreeCoordinator::OnReport(Node& node, const wire::TreeReport& report, Monot
   node.done = true;
   last_progress_ = now;
   reports_[node.place] = report;
+  if (by_columns()) answers_[node.place] = report.choices();
   tree_bytes_ += report.bytes();
   if (StepDone()) AfterStep(now, outbox);
 }
@@ -157,7 +161,11 @@ void TreeCoordinator::BeginTree() {
   begin.set_gradient_fixed(scale_.gradient_fixed);
   begin.set_hessian_fixed(scale_.hessian_fixed);
   begin.set_key(TreeKey(options_.params.seed, name_.tree));
-  for (const Node& server : servers_) begin.add_servers(server.endpoint);
+  if (by_columns()) {
+    for (const Node& worker : workers_) begin.add_workers(worker.endpoint);
+  } else {
+    for (const Node& server : servers_) begin.add_servers(server.endpoint);
+  }
 }
 
 void TreeCoordinator::AfterChoices(MonotonicTime, Outbox&) {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
 #include "models/gbdt/grower.h"
 #include "ps/base/cgroup.h"
@@ -23,7 +24,38 @@ constexpr double kStartBytes = 4;
 
 }  // namespace
 
-absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
+DistributionShape ShapeOf(const PreparedJob& job, const TreesPlan& plan,
+                          const TreeClusterOptions& cluster) {
+  const GbdtConfig& gbdt = job.config.model.gbdt;
+  DistributionShape shape;
+  shape.rows = plan.rows;
+  shape.columns = plan.columns;
+  shape.values = plan.sparse ? plan.values : plan.rows * plan.columns;
+  // As many bins as may be, where there are values enough.
+  shape.cells = plan.columns * std::clamp(plan.values / std::max(1.0, plan.columns), 1.0,
+                                          static_cast<double>(gbdt.max_bins));
+  shape.sparse = plan.sparse;
+  shape.text_bytes = plan.text_bytes;
+  shape.outputs = plan.classes;
+  shape.trees = gbdt.trees * static_cast<int>(plan.classes);
+  shape.leaves = gbdt.max_leaves;
+  shape.max_depth = gbdt.max_depth;
+  shape.servers = cluster.shape.servers;
+  shape.workers = cluster.shape.workers;
+  const int threads = cluster.listen.empty() ? job.threads / cluster.shape.workers
+                                             : job.config.train.threads;
+  shape.threads = std::max(1, threads);
+  shape.workers_meet = cluster.listen.empty();
+  return shape;
+}
+
+std::uint64_t WorkerMemory(const TreesPlan& plan, const TreeClusterOptions& cluster) {
+  if (!cluster.listen.empty()) return 0;
+  return plan.memory_limit / static_cast<std::uint64_t>(cluster.shape.workers);
+}
+
+absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
+                                    const std::optional<TreeClusterOptions>& cluster) {
   TreesPlan plan;
   plan.memory_limit = static_cast<std::uint64_t>(EffectiveMemory().limit_bytes);
   features::Plan features;
@@ -44,6 +76,7 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
     parser = MakeTableValues(features, columns, labels);
   }
   PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, job.train.DecompressedBytes());
+  plan.text_bytes = static_cast<double>(bytes);
   const auto reader = RangeReader::Create(job.train);
   for (std::uint32_t file = 0; file < job.train.files().size() && plan.rows == 0; ++file) {
     std::string text;
@@ -55,6 +88,13 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
     const double share = static_cast<double>(bytes) / static_cast<double>(text.size());
     plan.rows = share * static_cast<double>(rows.rows.rows());
     plan.values = share * static_cast<double>(rows.values.size());
+    if (libsvm) {
+      absl::flat_hash_set<std::uint32_t> indices(rows.index.begin(), rows.index.end());
+      plan.columns = static_cast<double>(indices.size());
+      plan.sparse = indices.size() > kMostDenseColumns ||
+                    static_cast<double>(rows.index.size()) <
+                        kDenseShare * plan.columns * static_cast<double>(rows.rows.rows());
+    }
     plan.classes = std::max<double>(1, static_cast<double>(rows.classes.size()));
   }
   plan.classes = std::max(plan.classes, static_cast<double>(job.config.data.label.classes.size()));
@@ -77,16 +117,25 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job) {
               (8.0 * (leaves + job.threads) + 4.0 * job.threads);
   }
   plan.memory_bytes = static_cast<std::uint64_t>(memory);
+  if (!cluster) return plan;
+  plan.distribution = ChooseDistribution(job.config.model.gbdt.distribution,
+                                         ShapeOf(job, plan, *cluster), WorkerMemory(plan, *cluster));
+  // Workers of this machine have all rows each; the parts of rows are as large as the whole.
+  if (plan.distribution->by_columns && cluster->listen.empty()) {
+    plan.memory_bytes = static_cast<std::uint64_t>(
+        kFixedBytes + cluster->shape.workers * plan.distribution->columns.worker_bytes);
+  }
   return plan;
 }
 
 std::string DescribeTreesPlan(const PreparedJob& job, const TreesPlan& plan) {
   const auto bytes = [](std::uint64_t n) { return FormatBytes(static_cast<std::int64_t>(n)); };
   return absl::StrFormat(
-      "%srows: about %s, %.1f values a row%s\nmemory: about %s needed, %s allowed\n",
+      "%srows: about %s, %.1f values a row%s\n%smemory: about %s needed, %s allowed\n",
       DescribeJob(job), FormatShort(plan.rows), plan.rows > 0 ? plan.values / plan.rows : 0.0,
       plan.classes > 1 ? absl::StrFormat(", %.0f classes", plan.classes) : "",
-      bytes(plan.memory_bytes), bytes(plan.memory_limit));
+      plan.distribution ? plan.distribution->text + "\n" : "", bytes(plan.memory_bytes),
+      bytes(plan.memory_limit));
 }
 
 absl::Status CheckTreesPlan(const TreesPlan& plan) {

@@ -134,7 +134,11 @@ spec:
       - name: worker
         image: @IMAGE@
         command: [/usr/local/bin/ps_worker]
-        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", --minloglevel=0@NODE_ARGS@@CURVE_ARG@]
+        args: ["--scheduler=tcp://@NAME@-scheduler.@NAMESPACE@.svc:7000", "--bind=tcp://0.0.0.0:7002", --advertised_host=$(POD_IP), --minloglevel=0@NODE_ARGS@@CURVE_ARG@]
+        ports: [{name: data, containerPort: 7002}]
+        env:
+        - name: POD_IP
+          valueFrom: {fieldRef: {fieldPath: status.podIP}}
         resources:
           requests: {cpu: "@WORKER_CPU@", memory: "@WORKER_MEMORY@"@WORKER_GPU@}
           limits: {memory: "@WORKER_MEMORY@"@WORKER_GPU@}
