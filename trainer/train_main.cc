@@ -155,7 +155,8 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "cluster.scale is for processes that ps_train starts itself, or for pods: give --local or cluster.servers without "
         "--listen, or --deployments");
   }
-  if (!job.config.checkpoint.dir.empty() && FLAGS_local.empty() && cluster.servers == 0) {
+  const bool trees = job.config.model.type == "gbdt";
+  if (!trees && !job.config.checkpoint.dir.empty() && FLAGS_local.empty() && cluster.servers == 0) {
     return absl::InvalidArgumentError(
         "checkpoint is for a cluster: give cluster.servers and cluster.workers, or --local, or remove the section");
   }

@@ -187,6 +187,8 @@ class JobChecker : private JobChecks {
     if (config_.cluster.replicas > 1) Add("cluster.replicas", "not for model.type gbdt, which begins a tree anew when a server is lost");
     if (config_.data.format == DataFormat::kVw) Add("data.format", "model.type gbdt reads libsvm, csv, tsv and criteo");
     CheckStartTrees();
+    if (IsGiven("checkpoint") && config_.tune && !config_.tune->search) Add("checkpoint", "not with tune, whose trainings begin from nothing; remove one of the two");
+    if (IsGiven("checkpoint") && config_.model.gbdt.refit) Add("checkpoint", "not with model.gbdt.refit, which grows no trees");
     if (!config_.model.gbdt.base_model.empty()) CheckBaseModel();
     const bool squared = config_.model.gbdt.objective == "squared";
     if (squared && !IsDelimited()) Add("model.gbdt.objective", "squared needs labels that csv and tsv files have");
