@@ -129,14 +129,9 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "tune trains in one process in this version: remove --local and --listen, or use the tuned_job.yaml that it "
         "leaves on the cluster");
   }
-  const bool warm_trees = job.config.model.type == "gbdt" && !job.config.model.warm_start.empty();
-  if (warm_trees && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
+  if (job.config.model.gbdt.refit && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
     return absl::InvalidArgumentError(
-        "model.warm_start of trees is for one process in this version: remove --local and --listen");
-  }
-  if (!job.config.model.gbdt.base_model.empty() && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
-    return absl::InvalidArgumentError(
-        "model.gbdt.base_model is for one process in this version: remove --local and --listen");
+        "model.gbdt.refit is for one process in this version: remove --local and --listen");
   }
   if (job.config.device == "cuda" && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
     return absl::InvalidArgumentError(

@@ -26,7 +26,7 @@ struct BinnedBlock {
   std::vector<std::uint32_t> cells;      // sparse
   std::vector<std::uint32_t> row_begin;  // sparse
   std::vector<float> labels, weights;
-  std::vector<float> margins;                 // of trees to start from
+  std::vector<float> margins;                 // of trees to start from, a row's side by side
   std::vector<Part> parts;                    // empty: all rows are of the train part
   std::uint64_t good_rows = 0, bad_rows = 0;  // of the text
   std::vector<BadRow> bad;
@@ -83,6 +83,9 @@ class Loader {
         split_(split != nullptr && split->splits() ? split : nullptr),
         options_(options),
         stride_(DenseStride(static_cast<int>(bins.columns.size()))),
+        outputs_(options.start_margins == nullptr
+                     ? 1
+                     : static_cast<std::ptrdiff_t>(options.start_margins->outputs())),
         bad_rows_(&files, options.max_bad_rows) {
     const LabelReading labels{options.labels, &bins.class_numbers};
     parser_ = bins.libsvm ? MakeLibsvmValues(plan.index_base(), labels)
@@ -154,6 +157,7 @@ class Loader {
     loaded_.good_rows = bad_rows_.rows();
     loaded_.bad_rows = bad_rows_.bad_rows();
     if (loaded_.bad_rows > 0) loaded_.bad_row_text = bad_rows_.Describe();
+    for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test}) ByOutput(part);
     return std::move(loaded_);
   }
 
@@ -221,10 +225,11 @@ class Loader {
   void ScoreRows(const ValueRows& rows, BinnedBlock* block) const {
     const TreePredictor& trees = *options_.start_margins;
     const std::size_t count = rows.rows.rows();
-    block->margins.resize(count);
+    const std::size_t outputs = trees.outputs();
+    block->margins.resize(count * outputs);
     if (!bins_.libsvm) {
       for (std::size_t r = 0; r < count; ++r)
-        block->margins[r] = trees.MarginAsGrown(rows.values.data() + r * trees.columns());
+        trees.MarginsAsGrown(rows.values.data() + r * trees.columns(), &block->margins[r * outputs]);
       return;
     }
     const float absent = options_.absent_is_zero ? 0.0f : std::numeric_limits<float>::quiet_NaN();
@@ -235,7 +240,7 @@ class Loader {
         if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
           row[c] = rows.values[i];
       }
-      block->margins[r] = trees.MarginAsGrown(row.data());
+      trees.MarginsAsGrown(row.data(), &block->margins[r * outputs]);
       for (std::uint32_t i = begin; i < end; ++i) {
         if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
           row[c] = absent;
@@ -309,6 +314,18 @@ class Loader {
     }
   }
 
+  // Margins came a row after the other.
+  void ByOutput(BinnedRows* part) const {
+    if (outputs_ == 1 || part->margins.empty()) return;
+    const auto outputs = static_cast<std::size_t>(outputs_);
+    std::vector<float> margins(part->margins.size());
+    for (std::size_t r = 0; r < part->rows; ++r) {
+      for (std::size_t m = 0; m < outputs; ++m)
+        margins[m * part->rows + r] = part->margins[r * outputs + m];
+    }
+    part->margins = std::move(margins);
+  }
+
   void AppendRows(const BinnedBlock& block, std::size_t first, std::size_t end,
                   BinnedRows* to) const {
     if (bins_.sparse) {
@@ -332,8 +349,8 @@ class Loader {
                          block.weights.begin() + until);
     }
     if (!block.margins.empty()) {
-      to->margins.insert(to->margins.end(), block.margins.begin() + from,
-                         block.margins.begin() + until);
+      to->margins.insert(to->margins.end(), block.margins.begin() + from * outputs_,
+                         block.margins.begin() + until * outputs_);
     }
     to->rows += end - first;
   }
@@ -343,6 +360,7 @@ class Loader {
   const RowSplit* const split_;
   const LoadOptions& options_;
   const std::size_t stride_;
+  const std::ptrdiff_t outputs_;  // margins of a row, where it has some
   std::unique_ptr<ValueParser> parser_;
   BadRows bad_rows_;
   std::vector<std::uint8_t> absent_bin_;  // by column: of libsvm rows in a matrix
