@@ -1,5 +1,5 @@
-// Rows with what their features contribute, as text of a format. A row is written without its number
-// first: that is known when the rows before it are. A RowWriter is immutable: any thread.
+// Rows with what their features contribute, as text of a format. A row is written without its
+// number first: that is known when the rows before it are. A RowWriter is immutable: any thread.
 #pragma once
 
 #include <cstdint>

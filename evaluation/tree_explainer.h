@@ -10,8 +10,8 @@
 
 namespace ps {
 
-// Unimplemented: the format cannot say a name; ResourceExhausted: a tree is too deep; otherwise as of
-// TreeScorer.
+// Unimplemented: the format cannot say a name; ResourceExhausted: a tree is too deep; otherwise as
+// of TreeScorer.
 absl::StatusOr<std::unique_ptr<RowExplainer>> ExplainerOfTrees(std::unique_ptr<const Bundle> bundle,
                                                                ExplanationFormat format);
 

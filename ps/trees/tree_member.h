@@ -32,7 +32,7 @@ class TreeMember : public Machine {
   // A message of the job's own; false: this node has no use for it.
   virtual bool Handle(const Address& from, Message& message, MonotonicTime now, Outbox& outbox) = 0;
   virtual void Work(MonotonicTime, Outbox&) {}
-  virtual void Beat(Outbox&) {}  // with every heartbeat
+  virtual void Beat(Outbox&) {}   // with every heartbeat
   virtual void WelcomeAgain() {}  // by a scheduler that may know nothing of what this one has said
 
   const Address& scheduler() const { return options_.scheduler; }

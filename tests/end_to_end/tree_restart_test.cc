@@ -35,7 +35,11 @@ std::string Table(int rows, unsigned seed, bool classes) {
     const double signal = (color % 2 == 0 ? 3 * x : -3 * x) + (size > 6 ? 1.5 : -0.5) + std::sin(y);
     const bool positive = random() % 1000 / 1000.0 < 1 / (1 + std::exp(-2 * signal));
     absl::StrAppend(&text, kColors[color], ",", std::to_string(size), ",", std::to_string(x), ",",
-                    std::to_string(y), ",", positive ? "1" : classes && y > 2 ? "2" : "0", "\n");
+                    std::to_string(y), ",",
+                    positive           ? "1"
+                    : classes && y > 2 ? "2"
+                                       : "0",
+                    "\n");
   }
   return text;
 }
@@ -206,9 +210,10 @@ TEST_F(TreeSchedulerTest, StateOfAnotherJobIsRefusedAndDamageIsSaid) {
 
   // Of linear models neither.
   WriteText(place_ / "state/job", whole);
-  WriteText(place_ / "lr.yaml",
-            "data: {train: {files: [train.csv]}, format: csv, header: true, label: {column: label}}\n"
-            "cluster: {servers: 1, workers: 1, state: state/job}\noutput: {dir: lr}\n");
+  WriteText(
+      place_ / "lr.yaml",
+      "data: {train: {files: [train.csv]}, format: csv, header: true, label: {column: label}}\n"
+      "cluster: {servers: 1, workers: 1, state: state/job}\noutput: {dir: lr}\n");
   const Finished linear =
       RunProgram("ps_train", {"--config", "lr.yaml", "--listen", listen_}, place_.path());
   EXPECT_EQ(linear.exit_code, 3) << linear.err;

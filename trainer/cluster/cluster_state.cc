@@ -80,8 +80,9 @@ absl::Status AddState(const ClusterJob& job, SchedulerMachine::Options* options)
   PS_ASSIGN_OR_RETURN(options->stored, options->store->Load());
   const auto trees = options->stored.find(kTreesJobRecord);
   if (trees != options->stored.end() && !trees->second.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cluster.state: ", where, " is of a job of trees: give it another name, or remove what is there"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cluster.state: ", where,
+                     " is of a job of trees: give it another name, or remove what is there"));
   }
   if (!HasStoredNodes(options->stored)) return absl::OkStatus();
   PS_ASSIGN_OR_RETURN(const std::uint64_t checkpoint, StoredCheckpoint(options->stored));

@@ -53,8 +53,9 @@ class ThreadedLoader final : public PartLoader {
         features_(std::move(features)),
         bins_(std::move(bins)),
         split_(split),
-        cache_(plan.cache(), [](const std::string& line) { LOG(INFO) << line; },
-               [](const std::string& line) { LOG(WARNING) << line; }),
+        cache_(
+            plan.cache(), [](const std::string& line) { LOG(INFO) << line; },
+            [](const std::string& line) { LOG(WARNING) << line; }),
         options_(options) {
     options_.stop = &stop_;
     thread_ = std::thread([this, plan] {

@@ -194,7 +194,8 @@ void TreeCoordinator::OnHello(const wire::Hello& hello, const Address& from, Mon
       node->stopped = false;
     } else if (hello.has_tree_place()) {  // it can be nothing else any more
       Message reply;
-      reply.body.mutable_stop()->set_reason("it is of another run of the job, or another node has its place");
+      reply.body.mutable_stop()->set_reason(
+          "it is of another run of the job, or another node has its place");
       return outbox.Send(from, std::move(reply));
     }
   }
@@ -209,13 +210,12 @@ void TreeCoordinator::OnHello(const wire::Hello& hello, const Address& from, Mon
 }
 
 TreeCoordinator::Node* TreeCoordinator::PlaceFor(const wire::Hello& hello, const Address& from,
-                                                MonotonicTime now) {
+                                                 MonotonicTime now) {
   std::vector<Node>& all = places(hello.role());
   if (hello.has_tree_place()) {
     const wire::TreePlace& had = hello.tree_place();
-    const bool here = had.run() == options_.plan.trees().run() &&
-                      had.parts() == options_.workers && had.place() < all.size() &&
-                      all[had.place()].incarnation == 0;
+    const bool here = had.run() == options_.plan.trees().run() && had.parts() == options_.workers &&
+                      had.place() < all.size() && all[had.place()].incarnation == 0;
     return here ? &all[had.place()] : nullptr;
   }
   if (now < places_kept_until_) return nullptr;
@@ -384,8 +384,7 @@ void TreeCoordinator::AllLoaded() {
     whole = whole && part->class_weights_size() == options_.plan.trees().classes_size();
     for (const std::string& weights : part->class_weights())
       whole = whole && sums.of_class.emplace_back().Parse(weights);
-    if (!whole)
-      return Fail(absl::InternalError("a worker's sums are malformed"));
+    if (!whole) return Fail(absl::InternalError("a worker's sums are malformed"));
     sums_.Merge(sums);
     first_row += part->rows();
   }

@@ -42,8 +42,8 @@ struct PartCounts {
 class TreeCoordinator final : public Machine {
  public:
   struct Options {
-    wire::Plan plan;  // with trees and their run; parts and part are set here
-    std::uint64_t leader = 0;         // leadership term
+    wire::Plan plan;           // with trees and their run; parts and part are set here
+    std::uint64_t leader = 0;  // leadership term
     // There may be nodes of a coordinator before: their places are kept for them for `dead_after`.
     bool returns = false;
     std::uint32_t first_attempt = 1;  // above all of the coordinators before

@@ -61,10 +61,10 @@ void SetTree(const Tree& tree, tree_log::Tree* to) {
 
 std::optional<Tree> TreeOf(const tree_log::Tree& from, const std::vector<BinColumn>& columns) {
   const int nodes = from.column_size();
-  for (const int size : {from.flags_size(), from.bin_size(), from.threshold_size(),
-                         from.left_set_size(), from.left_size(), from.right_size(),
-                         from.gain_size(), from.cover_size(), from.leaf_value_size() - 1,
-                         from.leaf_cover_size() - 1}) {
+  for (const int size :
+       {from.flags_size(), from.bin_size(), from.threshold_size(), from.left_set_size(),
+        from.left_size(), from.right_size(), from.gain_size(), from.cover_size(),
+        from.leaf_value_size() - 1, from.leaf_cover_size() - 1}) {
     if (size != nodes) return std::nullopt;
   }
   Tree tree;
@@ -190,12 +190,13 @@ absl::Status TreeLog::Read() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<Tree>> TreeLog::ReadTrees(const std::vector<BinColumn>& columns) const {
+absl::StatusOr<std::vector<Tree>> TreeLog::TakeTrees(const std::vector<BinColumn>& columns) {
   std::vector<Tree> trees;
-  for (const tree_log::Piece& piece : pieces_) {
+  for (const tree_log::Piece& piece : std::exchange(pieces_, {})) {
     for (const tree_log::Tree& from : piece.tree()) {
       std::optional<Tree> tree = TreeOf(from, columns);
-      if (!tree) return Damaged(PieceName(piece.first()), "has a tree that is none of these columns");
+      if (!tree)
+        return Damaged(PieceName(piece.first()), "has a tree that is none of these columns");
       trees.push_back(*std::move(tree));
     }
   }
@@ -266,7 +267,10 @@ absl::Status TreeLog::Keep(const std::vector<Tree>& trees, std::uint32_t attempt
 absl::Status TreeLog::EndSession() {
   if (!store_->has_nodes()) return absl::OkStatus();
   job_.set_nodes_gone(true);
-  return Put(kJob, job_.SerializeAsString());
+  const absl::Status put = Put(kJob, job_.SerializeAsString());
+  if (lost_) return put;
+  if (!put.ok()) options_.say(absl::StrCat("the state is not stored: ", put.message()));
+  return absl::OkStatus();
 }
 
 }  // namespace ps

@@ -26,14 +26,14 @@ namespace ps {
 class TreeLog {
  public:
   struct Options {
-    std::string name;       // of the job, for messages
-    std::string digest;     // of all that decides the trees but bins and rows
-    bool resume = true;     // else what there is goes
+    std::string name;    // of the job, for messages
+    std::string digest;  // of all that decides the trees but bins and rows
+    bool resume = true;  // else what there is goes
     std::size_t most_bins_bytes = std::size_t{64} << 20;  // larger ones are chosen anew
     std::function<void(const std::string&)> say;          // lines for people
   };
-  // Reads what an earlier process of the job has left. InvalidArgument: it is of another job, or its
-  // nodes are of another version of the program. DataLoss: it is damaged.
+  // Reads what an earlier process of the job has left. InvalidArgument: it is of another job, or
+  // its nodes are of another version of the program. DataLoss: it is damaged.
   static absl::StatusOr<std::unique_ptr<TreeLog>> Open(std::unique_ptr<TreeLogStore> store,
                                                        Options options);
 
@@ -49,8 +49,8 @@ class TreeLog {
   // A TreePlan; empty: there is none.
   const std::string& bins() const { return job_.bins(); }
 
-  // The trees that are kept. DataLoss: they are none of these columns.
-  absl::StatusOr<std::vector<Tree>> ReadTrees(const std::vector<BinColumn>& columns) const;
+  // The trees that are kept; once. DataLoss: they are none of these columns.
+  absl::StatusOr<std::vector<Tree>> TakeTrees(const std::vector<BinColumn>& columns);
 
   // Before the first tree: `bins` as a serialized TreePlan. DataLoss: they are others than before.
   absl::Status Begin(const std::string& bins);
@@ -65,7 +65,7 @@ class TreeLog {
   absl::Status KeepAll(const std::vector<Tree>& trees, std::uint32_t attempts) {
     return Keep(trees, attempts, /*now=*/true);
   }
-  // The nodes are told to end: nobody is to wait for them.
+  // The nodes are told to end: nobody is to wait for them. Failures as of Keep.
   absl::Status EndSession();
   absl::Status Clear() { return store_->Clear(); }
   // Another scheduler has the job, and its nodes.
@@ -85,7 +85,7 @@ class TreeLog {
   const Options options_;
   tree_log::Job job_;
   bool goes_on_ = false, nodes_gone_ = false, lost_ = false;
-  std::vector<tree_log::Piece> pieces_;  // until the trees were read
+  std::vector<tree_log::Piece> pieces_;  // until the trees were taken
   std::string rows_digest_;
   std::uint32_t attempts_before_ = 0;
   std::size_t kept_ = 0;  // trees

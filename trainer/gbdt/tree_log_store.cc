@@ -35,8 +35,8 @@ class StateLogStore final : public TreeLogStore {
   absl::StatusOr<std::map<std::string, std::string>> Load() override {
     PS_ASSIGN_OR_RETURN(const auto all, store_->Load());
     if (HasStoredNodes(all)) {
-      return absl::InvalidArgumentError(absl::StrCat("cluster.state: ", where_,
-                                                     " is of a job of type lr: ", HowToBeginAnew()));
+      return absl::InvalidArgumentError(
+          absl::StrCat("cluster.state: ", where_, " is of a job of type lr: ", HowToBeginAnew()));
     }
     std::map<std::string, std::string> records;
     for (const auto& [name, value] : all) {

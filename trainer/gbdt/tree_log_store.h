@@ -31,7 +31,8 @@ class TreeLogStore {
   // At least so long between two pieces, and at most.
   virtual std::chrono::milliseconds least_pause() const = 0;
   virtual std::chrono::milliseconds longest_pause() const = 0;
-  // Whether nodes that outlive the process may come back to it; then with the term of its leadership.
+  // Whether nodes that outlive the process may come back to it; then with the term of its
+  // leadership.
   virtual bool has_nodes() const { return false; }
   virtual std::uint64_t leadership_term() const { return 0; }
 };
@@ -40,6 +41,7 @@ class TreeLogStore {
 // it has a job of another kind.
 absl::StatusOr<std::unique_ptr<TreeLogStore>> OpenStateLogStore(const std::string& where);
 // checkpoint.dir.
-absl::StatusOr<std::unique_ptr<TreeLogStore>> OpenCheckpointLogStore(const CheckpointConfig& config);
+absl::StatusOr<std::unique_ptr<TreeLogStore>> OpenCheckpointLogStore(
+    const CheckpointConfig& config);
 
 }  // namespace ps

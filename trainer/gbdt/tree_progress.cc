@@ -28,7 +28,8 @@ std::string TextOf(const std::vector<ColumnRef>& columns) {
 }
 
 // Of all that decides the trees but the bins and rows that the files give: with the same digest and
-// the same bins and rows trees are the same. How many there shall be, and when it is enough, may change.
+// the same bins and rows trees are the same. How many there shall be, and when it is enough, may
+// change.
 std::string DigestOf(const PreparedJob& job, const TreeModel* start, const BaseModel* base) {
   const JobConfig& config = job.config;
   const GbdtConfig& gbdt = config.model.gbdt;
@@ -54,8 +55,7 @@ std::string DigestOf(const PreparedJob& job, const TreeModel* start, const BaseM
                   gbdt.max_depth, " bins ", gbdt.max_bins, gbdt.level_wise ? " by level" : "",
                   gbdt.absent_is_zero ? " absent is zero" : "", "\nincreasing",
                   TextOf(gbdt.increasing), "\ndecreasing", TextOf(gbdt.decreasing), "\n");
-  if (start != nullptr)
-    absl::StrAppend(&text, "start ", ExtractorDigest(start->Serialize()), "\n");
+  if (start != nullptr) absl::StrAppend(&text, "start ", ExtractorDigest(start->Serialize()), "\n");
   if (base != nullptr) absl::StrAppend(&text, "base ", base->Digest(), "\n");
   return ExtractorDigest(text);
 }
@@ -122,7 +122,7 @@ absl::StatusOr<std::vector<Tree>> TreeProgress::Begin(const BinPlan& bins) {
   const std::string bytes = plan.SerializeAsString();
   for (const auto& log : logs_) {
     PS_RETURN_IF_ERROR(log->Begin(bytes));
-    PS_ASSIGN_OR_RETURN(std::vector<Tree> kept, log->ReadTrees(bins.columns));
+    PS_ASSIGN_OR_RETURN(std::vector<Tree> kept, log->TakeTrees(bins.columns));
     if (kept.size() > trees.size()) trees = std::move(kept);
   }
   return trees;

@@ -28,8 +28,8 @@ struct TreeSession {
 
 class TreeProgress {
  public:
-  // `start` and `base` are what the job's rows begin with, or null. Errors as of TreeLog::Open and of
-  // opening its stores.
+  // `start` and `base` are what the job's rows begin with, or null. Errors as of TreeLog::Open and
+  // of opening its stores.
   static absl::StatusOr<std::unique_ptr<TreeProgress>> Open(
       const PreparedJob& job, const TreeModel* start, const BaseModel* base,
       const std::function<void(const std::string&)>& say);
