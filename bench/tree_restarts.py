@@ -19,7 +19,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-JOB = """data: {{train: {{files: [rows.tsv]}}, format: tsv, header: true, split: {{by: ratio, valid: 0.1}}}}
+JOB = """data: {{train: {{files: [rows.tsv]}}, format: tsv, split: {{by: ratio, valid: 0.1}}}}
 model: {{type: gbdt, gbdt: {{trees: {trees}}}}}
 cluster: {{servers: {servers}, workers: {workers}}}
 output: {{dir: {out}}}
