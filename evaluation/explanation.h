@@ -1,7 +1,8 @@
 // Why a model predicts what it does, row by row: the work of ps_model explain.
 //
 // A row's margin is the base and the contributions of its features: of trees the Shapley values of
-// their columns (models/gbdt/contributions.h), of linear models weight times value. Rows are in the
+// their columns (models/gbdt/contributions.h), of linear models weight times value, of trees that add to
+// one both; of several classes for each class. Rows are in the
 // order of the data, and the text is the same bytes for any number of threads.
 #pragma once
 
@@ -18,9 +19,10 @@ namespace ps {
 
 enum class ExplanationFormat {
   // An object a line: row, label, margin, base, and contributions by name, the largest in magnitude
-  // first, without those that are 0.
+  // first, without those that are 0. Of several classes: margin to contributions by class.
   kJsonLines,
-  // Models of trees: row, label, margin, base, and all columns of the model.
+  // Models of trees: row, label, margin, base, and all columns of the model; of several classes a line
+  // for each, with its name behind the label; of a linear model that they add to the sum.
   kCsv,
 };
 

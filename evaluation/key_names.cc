@@ -1,14 +1,13 @@
 #include "evaluation/key_names.h"
 
 #include "absl/strings/str_cat.h"
-#include "models/bundle/manifest.h"
 #include "models/features/extractor.pb.h"
 #include "models/gbdt/leaf_keys.h"
 
 namespace ps {
 
-KeyNames::KeyNames(const Bundle& bundle) {
-  const absl::StatusOr<std::string> serialized = bundle.ReadFile(kExtractorName);
+KeyNames::KeyNames(const Bundle& bundle, const std::string& extractor) {
+  const absl::StatusOr<std::string> serialized = bundle.ReadFile(extractor);
   features::Plan plan;
   if (!serialized.ok() || !plan.ParseFromString(*serialized)) return;
   indices_ = plan.format() == "libsvm";

@@ -6,14 +6,15 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "models/bundle/bundle.h"
+#include "models/bundle/manifest.h"
 #include "ps/base/key.h"
 
 namespace ps {
 
 class KeyNames {
  public:
-  // A bundle whose plan cannot be read has no names.
-  explicit KeyNames(const Bundle& bundle);
+  // A bundle whose plan cannot be read has no names. `extractor` is the file of it.
+  explicit KeyNames(const Bundle& bundle, const std::string& extractor = kExtractorName);
 
   // What names are of: "index", "leaf" or "feature" (both); empty where there are none.
   const std::string& title() const { return title_; }

@@ -129,14 +129,9 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "tune trains in one process in this version: remove --local and --listen, or use the tuned_job.yaml that it "
         "leaves on the cluster");
   }
-  const bool warm_trees = job.config.model.type == "gbdt" && !job.config.model.warm_start.empty();
-  if (warm_trees && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
+  if (job.config.model.gbdt.refit && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
     return absl::InvalidArgumentError(
-        "model.warm_start of trees is for one process in this version: remove --local and --listen");
-  }
-  if (!job.config.model.gbdt.base_model.empty() && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
-    return absl::InvalidArgumentError(
-        "model.gbdt.base_model is for one process in this version: remove --local and --listen");
+        "model.gbdt.refit is for one process in this version: remove --local and --listen");
   }
   if (job.config.device == "cuda" && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
     return absl::InvalidArgumentError(
@@ -155,7 +150,8 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
         "cluster.scale is for processes that ps_train starts itself, or for pods: give --local or cluster.servers without "
         "--listen, or --deployments");
   }
-  if (!job.config.checkpoint.dir.empty() && FLAGS_local.empty() && cluster.servers == 0) {
+  const bool trees = job.config.model.type == "gbdt";
+  if (!trees && !job.config.checkpoint.dir.empty() && FLAGS_local.empty() && cluster.servers == 0) {
     return absl::InvalidArgumentError(
         "checkpoint is for a cluster: give cluster.servers and cluster.workers, or --local, or remove the section");
   }

@@ -6,8 +6,8 @@ namespace ps {
 std::vector<SchemaRow> CheckpointRows() {
   return {
       {"checkpoint.dir", ValueType::kText, "''",
-       "Where a cluster's checkpoints are written: a directory that all its processes see, or "
-       "s3://BUCKET/PREFIX. Empty: none are.",
+       "Where checkpoints of a cluster, and of trees in one process too, are written: a directory that all its "
+       "processes see, or s3://BUCKET/PREFIX. Empty: none are.",
        [](JobConfig* c, const Value& v) { c->checkpoint.dir = v.text; }},
       {"checkpoint.every", ValueType::kReal, "60",
        "Seconds from the end of one checkpoint to the begin of the next.",

@@ -187,7 +187,14 @@ class JobChecker : private JobChecks {
     if (config_.cluster.replicas > 1) Add("cluster.replicas", "not for model.type gbdt, which begins a tree anew when a server is lost");
     if (config_.data.format == DataFormat::kVw) Add("data.format", "model.type gbdt reads libsvm, csv, tsv and criteo");
     CheckStartTrees();
+    if (IsGiven("checkpoint") && config_.tune && !config_.tune->search) Add("checkpoint", "not with tune, whose trainings begin from nothing; remove one of the two");
+    if (IsGiven("checkpoint") && config_.model.gbdt.refit) Add("checkpoint", "not with model.gbdt.refit, which grows no trees");
     if (!config_.model.gbdt.base_model.empty()) CheckBaseModel();
+    if (config_.model.gbdt.distribution == "columns") {
+      for (const char* key : {"cluster.state", "checkpoint.dir", "model.warm_start", "model.gbdt.base_model"}) {
+        if (IsGiven(key)) Add("model.gbdt.distribution", absl::StrCat("columns does not go with ", key, " in this version; set rows or auto"));
+      }
+    }
     const bool squared = config_.model.gbdt.objective == "squared";
     if (squared && !IsDelimited()) Add("model.gbdt.objective", "squared needs labels that csv and tsv files have");
     if (squared && IsGiven("data.label.positive")) Add("data.label.positive", "only for classes");
@@ -215,7 +222,7 @@ class JobChecker : private JobChecks {
     if (IsGiven("data.label.positive")) Add("data.label.positive", "softmax has no positive class; remove it");
     if (config_.data.keep_negatives < 1) Add("data.keep_negatives", "softmax has no negative class; remove it");
     if (config_.device == "cuda") Add("device", "cuda does not learn softmax in this version; set auto or cpu");
-    for (const char* key : {"model.gbdt.monotone", "model.warm_start"}) {
+    for (const char* key : {"model.gbdt.monotone", "model.gbdt.refit"}) {
       if (IsGiven(key)) Add(key, "not with softmax in this version; remove it");
     }
     if (!IsGiven("data.label.classes")) return;
@@ -237,7 +244,6 @@ class JobChecker : private JobChecks {
     if (config_.tune) Add(path, "not with tune in this version; remove one of the two");
     if (!config_.model.warm_start.empty()) Add(path, "not with model.warm_start; remove one of the two");
     if (config_.device == "cuda") Add("device", "cuda takes no model.gbdt.base_model in this version; set auto or cpu");
-    if (config_.cluster.servers > 0) Add(path, "is for one process in this version; remove cluster.servers and workers");
   }
 
   void CheckStartTrees() {
@@ -245,10 +251,8 @@ class JobChecker : private JobChecks {
     if (refit && config_.model.warm_start.empty()) Add("model.gbdt.refit", "needs model.warm_start, the model whose leaves are fitted again");
     if (config_.model.warm_start.empty()) return;
     if (config_.tune) Add("model.warm_start", "tune begins from nothing; remove one of the two");
-    if (config_.cluster.servers > 0) {
-      Add("model.warm_start", "of trees is for one process in this version; remove cluster.servers and workers");
-    }
     if (!refit) return;
+    if (config_.cluster.servers > 0) Add("model.gbdt.refit", "is for one process in this version; remove cluster.servers and workers");
     for (const char* key : {"model.gbdt.trees", "model.gbdt.monotone", "train.early_stopping"}) {
       if (IsGiven(key)) Add(key, "not with model.gbdt.refit, which grows no trees");
     }

@@ -46,6 +46,7 @@ void RemoveWhatIsNotFor(const std::string& type, YamlNode* root) {
   for (const std::string& key : keys) {
     if (!KeyAppliesTo(type, key)) Remove(key, root);
   }
+  if (type == "gbdt") Remove("checkpoint", root);  // trials of trees begin anew, and may be tuned, which takes none
   YamlNode* features = root->Find("features");
   if (type == "gbdt" && features != nullptr) std::erase_if(features->items, IsOfLinearModels);
 }

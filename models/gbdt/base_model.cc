@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "models/bundle/manifest.h"
+#include "models/features/extractor_digest.h"
 #include "models/gbdt/bundle_trees.h"
 #include "ps/base/status_macros.h"
 
@@ -51,6 +53,12 @@ void DropRows(const std::vector<bool>& dropped, std::size_t columns, const std::
 }
 
 }  // namespace
+
+// The manifest has the checksums of all files.
+std::string BaseModel::Digest() const {
+  const absl::StatusOr<std::string> manifest = scorer_->bundle()->ReadFile(kManifestName);
+  return manifest.ok() ? ExtractorDigest(*manifest) : "";
+}
 
 absl::StatusOr<std::unique_ptr<BaseModel>> BaseModel::FromLinear(
     std::unique_ptr<const Bundle> bundle) {

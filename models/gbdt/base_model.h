@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,15 @@ class BaseModel {
   // out of them as a malformed one. Rows of a table have `columns` values; of libsvm text it is 0.
   void Score(std::string_view text, TextOrigin origin, std::size_t columns, ValueRows* values,
              std::vector<float>* margins) const;
+
+  // The rows of a text as the linear model reads them; replaces *rows.
+  void Parse(std::string_view text, TextOrigin origin, RowBlock* rows) const {
+    rows->Clear();
+    parser_->Parse(text, origin, rows);
+  }
+
+  // Of FromLinear: another one for other weights or another feature plan. Empty: the bundle is gone.
+  std::string Digest() const;
 
   const Scorer& scorer() const { return *scorer_; }
 

@@ -18,7 +18,7 @@ struct BinnedRows {
   int columns = 0;
   std::vector<float> labels;
   std::vector<float> weights;  // empty: all 1
-  std::vector<float> margins;  // what trees to start from say of each row; empty: there are none
+  std::vector<float> margins;  // that rows begin with, as StartMargins lays them out; empty: there are none
 
   // Dense.
   HugeArray<std::uint8_t> bins;

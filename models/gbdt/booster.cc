@@ -6,7 +6,9 @@ namespace ps {
 
 Booster::Booster(const BinnedRows* rows, const std::vector<BinColumn>* columns, BoostParams params,
                  Crew* crew)
-    : params_(params),
+    : rows_(*rows),
+      crew_(*crew),
+      params_(params),
       sums_(LabelSums::Of(*rows, params.classes)),
       base_scores_(sums_.BaseScores(params.objective)),
       node_rows_(rows->rows),
@@ -17,6 +19,14 @@ Booster::Booster(const BinnedRows* rows, const std::vector<BinColumn>* columns, 
     gradients_.Start(base_scores_);
   } else {
     gradients_.StartFrom(rows->margins);
+  }
+}
+
+void Booster::GoOnAfter(const std::vector<Tree>& trees) {
+  for (const Tree& tree : trees) {
+    gradients_.BeginRound(trees_ / params_.classes);
+    AddTree(tree, rows_, &crew_, gradients_.MutableMargins(), trees_ % params_.classes);
+    ++trees_;
   }
 }
 

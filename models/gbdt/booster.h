@@ -21,12 +21,16 @@ class Booster {
   // The constants that the trees add to (LabelSums::BaseScores), and the only one where there is one.
   const std::vector<double>& base_scores() const { return base_scores_; }
   double base_score() const { return base_scores_[0]; }
+  // Before the first: these were grown before, of the same rows and parameters.
+  void GoOnAfter(const std::vector<Tree>& trees);
   // Of softmax, trees of a round are those of one class after the other.
   Tree GrowNext();
   // Margins with all trees so far, as StartMargins lays them out.
   const std::vector<float>& Margins() { return gradients_.Margins(); }
 
  private:
+  const BinnedRows& rows_;
+  Crew& crew_;
   const BoostParams params_;
   const LabelSums sums_;
   const std::vector<double> base_scores_;

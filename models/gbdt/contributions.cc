@@ -164,15 +164,16 @@ double TreeContributions::Mean(const Explained& tree) {
   return mean[0];
 }
 
-absl::StatusOr<TreeContributions> TreeContributions::Of(const TreeModel& model) {
+absl::StatusOr<TreeContributions> TreeContributions::Of(const TreeModel& model, std::size_t output) {
   TreeContributions result;
   result.columns_ = model.columns.size();
-  result.base_ = model.base_score;
-  for (const Tree& tree : model.trees) {
+  result.base_ = model.BaseScore(output);
+  for (std::size_t t = output; t < model.trees.size(); t += model.outputs()) {
+    const Tree& tree = model.trees[t];
     Explained explained;
     if (const absl::Status status = Prepare(tree, &explained); !status.ok()) {
       return absl::ResourceExhaustedError(
-          absl::StrCat("tree ", result.trees_.size(), " is too deep for contributions of columns: ",
+          absl::StrCat("tree ", t, " is too deep for contributions of columns: ",
                        status.message(), " among ", tree.nodes.size(), " nodes"));
     }
     FillTables(&explained);

@@ -24,8 +24,9 @@ namespace ps {
 
 class TreeContributions {
  public:
-  // ResourceExhausted: a tree is so deep that its tables take more than a GiB.
-  static absl::StatusOr<TreeContributions> Of(const TreeModel& model);
+  // To margin `output` of the model. ResourceExhausted: a tree is so deep that its tables take more
+  // than a GiB.
+  static absl::StatusOr<TreeContributions> Of(const TreeModel& model, std::size_t output = 0);
 
   std::size_t columns() const { return columns_; }
   // What the model says of no row in particular: the mean by cover. With the contributions of a row

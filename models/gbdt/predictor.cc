@@ -142,10 +142,12 @@ void TreePredictor::Leaves(const float* row, std::uint32_t* leaves) const {
   }
 }
 
-float TreePredictor::MarginAsGrown(const float* row) const {
-  auto sum = static_cast<float>(outputs_[0].base_score);
-  for (const Flat& tree : trees_) sum += Leaf(tree, row);
-  return sum;
+void TreePredictor::MarginsAsGrown(const float* row, float* margins) const {
+  for (std::size_t m = 0; m < outputs_.size(); ++m) {
+    auto sum = static_cast<float>(outputs_[m].base_score);
+    for (std::size_t t = outputs_[m].first; t < outputs_[m].end; ++t) sum += Leaf(trees_[t], row);
+    margins[m] = sum;
+  }
 }
 
 // Of kAtOnce rows; margins lie outputs() apart.

@@ -28,8 +28,8 @@ class TreePredictor {
   void Leaves(const float* row, std::uint32_t* leaves) const;
   std::size_t trees() const { return trees_.size(); }
 
-  // As training adds it up: in float, one tree after the other.
-  float MarginAsGrown(const float* row) const;
+  // As training adds them up: in float, one tree after the other; outputs() margins.
+  void MarginsAsGrown(const float* row, float* margins) const;
 
  private:
   struct Node {

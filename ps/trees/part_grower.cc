@@ -19,16 +19,31 @@ PartGrower::PartGrower(BinnedRows rows, std::vector<BinColumn> columns, const Bo
       source_(rows_.sparse ? MakeSparseSource(&rows_, &columns_, &node_rows_, &crew_)
                            : MakeDenseSource(&rows_, &columns_, &node_rows_, &crew_)),
       histogram_(source_->cells()),
-      classes_(params.classes) {}
+      classes_(params.classes),
+      first_tree_(params.first_tree) {}
 
 void PartGrower::Start(std::vector<double> base_scores, std::uint64_t first_row) {
   base_scores_ = std::move(base_scores);
   gradients_.SetFirstRow(first_row);
-  gradients_.Start(base_scores_);
+  if (rows_.margins.empty()) {
+    gradients_.Start(base_scores_);
+  } else {
+    gradients_.StartFrom(rows_.margins);
+  }
+}
+
+void PartGrower::Rewind(std::size_t trees) {
+  const std::size_t rounds = trees / classes_ * classes_;
+  gradients_.StartFrom(MarginsWith(rounds));
+  const std::vector<Tree> begun(trees_.begin() + static_cast<std::ptrdiff_t>(rounds),
+                                trees_.begin() + static_cast<std::ptrdiff_t>(trees));
+  trees_.resize(rounds);
+  nodes_.clear();
+  for (const Tree& tree : begun) AddTree(tree, {});
 }
 
 void PartGrower::AddTree(Tree tree, const std::vector<std::uint32_t>& leaves) {
-  gradients_.BeginRound(trees_.size() / classes_);
+  gradients_.BeginRound((first_tree_ + trees_.size()) / classes_);
   if (leaves.empty()) {
     ps::AddTree(tree, rows_, &crew_, gradients_.MutableMargins(), trees_.size() % classes_);
   } else {
@@ -41,13 +56,14 @@ void PartGrower::AddTree(Tree tree, const std::vector<std::uint32_t>& leaves) {
 
 std::vector<float> PartGrower::MarginsWith(std::size_t trees) {
   if (trees == trees_.size()) return gradients_.Margins();
-  std::vector<float> margins = StartMargins(base_scores_, rows_.rows);
+  std::vector<float> margins =
+      rows_.margins.empty() ? StartMargins(base_scores_, rows_.rows) : rows_.margins;
   for (std::size_t t = 0; t < trees; ++t) ps::AddTree(trees_[t], rows_, &crew_, &margins, t % classes_);
   return margins;
 }
 
 WideSum PartGrower::Begin(const GradientScale& scale) {
-  gradients_.Prepare(scale, trees_.size(),
+  gradients_.Prepare(scale, first_tree_ + trees_.size(),
                      [&](int thread, const RowGradient* rows, std::size_t count) {
                        source_->AddRootRows(thread, rows, count);
                      });

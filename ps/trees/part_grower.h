@@ -27,6 +27,8 @@ class PartGrower {
   std::size_t trees() const { return trees_.size(); }
   // `leaves`: the tree was grown here, and those are its leaves' nodes; empty: elsewhere.
   void AddTree(Tree tree, const std::vector<std::uint32_t>& leaves);
+  // Forgets all but the first `trees` trees, no more than there are.
+  void Rewind(std::size_t trees);
   // With the first `trees` trees, no more than there are; as StartMargins lays them out.
   std::vector<float> MarginsWith(std::size_t trees);
   float LargestGradient() { return gradients_.LargestGradient(); }
@@ -52,6 +54,7 @@ class PartGrower {
   std::unique_ptr<HistogramSource> source_;
   HugeArray<WideSum> histogram_;
   const std::uint32_t classes_;
+  const std::uint64_t first_tree_;  // whole rounds
   std::vector<double> base_scores_;
   std::vector<Tree> trees_;
   std::map<std::uint32_t, NodeRows::Node> nodes_;

@@ -156,6 +156,7 @@ BoostParams ParamsOf(const wire::TreePlan& plan) {
   params.classes = static_cast<std::uint32_t>(std::max(1, plan.classes_size()));
   params.row_sample = plan.row_sample();
   params.seed = plan.seed();
+  params.first_tree = plan.first_tree();
   params.grow.l1 = plan.l1();
   params.grow.l2 = plan.l2();
   params.grow.min_hessian = plan.min_hessian();

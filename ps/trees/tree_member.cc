@@ -9,7 +9,13 @@ namespace ps {
 TreeMember::TreeMember(Options options, const wire::Welcome& welcome, MonotonicTime now)
     : options_(std::move(options)),
       heartbeat_(std::chrono::milliseconds(std::clamp(welcome.heartbeat_ms(), 10u, 60000u))),
-      last_heard_(now) {}
+      last_heard_(now) {
+  const wire::TreePlan& plan = welcome.plan().trees();
+  place_.set_run(plan.run());
+  place_.set_parts(plan.parts());
+  const bool server = options_.hello.role() == wire::SERVER;
+  place_.set_place(server ? std::max(1u, welcome.node()) - 1 : plan.part());
+}
 
 void TreeMember::Fail(absl::Status status, Outbox& outbox) {
   if (finished_) return;
@@ -23,6 +29,10 @@ void TreeMember::Fail(absl::Status status, Outbox& outbox) {
 void TreeMember::OnMessage(const Address& from, Message message, MonotonicTime now,
                            Outbox& outbox) {
   if (finished_) return;
+  if (from == options_.scheduler) {
+    if (message.body.leader() < leader_) return;
+    leader_ = message.body.leader();
+  }
   switch (message.body.kind_case()) {
     case wire::Body::kStop: {
       Message reply;
@@ -32,8 +42,18 @@ void TreeMember::OnMessage(const Address& from, Message message, MonotonicTime n
       return;
     }
     case wire::Body::kWelcome:
+      last_heard_ = now;
+      WelcomeAgain();
+      return;
     case wire::Body::kHeartbeat:
       last_heard_ = now;
+      if (!message.body.heartbeat().unknown()) return;
+      {
+        Message hello;
+        *hello.body.mutable_hello() = options_.hello;
+        *hello.body.mutable_hello()->mutable_tree_place() = place_;
+        outbox.Send(options_.scheduler, std::move(hello));
+      }
       return;
     case wire::Body::kError:  // errors are not answered with errors
       return;

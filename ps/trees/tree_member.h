@@ -1,5 +1,6 @@
 // What servers and workers of a cluster of trees have in common: they are welcome already, beat,
-// and leave when the scheduler says so or falls silent. One thread.
+// and leave when the scheduler says so or falls silent. To a scheduler that was started again and
+// does not know them they say where they were; then they go on there. One thread.
 #pragma once
 
 #include <string>
@@ -16,6 +17,7 @@ class TreeMember : public Machine {
     Address scheduler;
     std::uint64_t incarnation = 0;
     MonotonicTime scheduler_timeout = std::chrono::minutes(5);
+    wire::Hello hello;  // as it was said first
   };
   TreeMember(Options options, const wire::Welcome& welcome, MonotonicTime now);
 
@@ -30,7 +32,8 @@ class TreeMember : public Machine {
   // A message of the job's own; false: this node has no use for it.
   virtual bool Handle(const Address& from, Message& message, MonotonicTime now, Outbox& outbox) = 0;
   virtual void Work(MonotonicTime, Outbox&) {}
-  virtual void Beat(Outbox&) {}  // with every heartbeat
+  virtual void Beat(Outbox&) {}   // with every heartbeat
+  virtual void WelcomeAgain() {}  // by a scheduler that may know nothing of what this one has said
 
   const Address& scheduler() const { return options_.scheduler; }
   // This node cannot go on, and the job cannot either.
@@ -40,6 +43,8 @@ class TreeMember : public Machine {
   const Options options_;
   const MonotonicTime heartbeat_;
   MonotonicTime last_heard_, next_heartbeat_{0};
+  std::uint64_t leader_ = 0;  // the latest leadership term of the scheduler
+  wire::TreePlace place_;
   bool finished_ = false, leaving_ = false;
   absl::Status status_;
 };

@@ -15,7 +15,8 @@ absl::StatusOr<std::unique_ptr<TreeWorker>> TreeWorker::Make(Options options,
                                                              MonotonicTime now) {
   const wire::TreePlan& plan = welcome.plan().trees();
   std::optional<std::vector<BinColumn>> columns = ColumnsOf(plan);
-  if (!columns || plan.part() >= plan.parts() || !HasValidClasses(plan))
+  if (!columns || plan.part() >= plan.parts() || !HasValidClasses(plan) ||
+      plan.first_tree() % static_cast<unsigned>(std::max(1, plan.classes_size())) != 0)
     return absl::InvalidArgumentError("the scheduler's plan of trees is none");
   absl::StatusOr<std::unique_ptr<PartLoader>> loader = open(welcome.plan(), {plan.part(), plan.parts()});
   if (!loader.ok()) return loader.status();
@@ -49,7 +50,7 @@ void TreeWorker::TakeRows(LoadedPart part) {
 }
 
 void TreeWorker::Beat(Outbox& outbox) {
-  if (grower_ == nullptr || name_) return;
+  if (grower_ == nullptr || told_) return;
   Message message;
   message.body.mutable_tree_report()->set_part(plan_.part());
   *message.body.mutable_tree_report()->mutable_loaded() = loaded_;
@@ -92,11 +93,16 @@ bool TreeWorker::OnStep(const wire::TreeStep& step, Outbox& outbox) {
     outbox.Send(scheduler(), report_);
     return true;
   }
+  told_ = true;
   if (!started_ && !Start(step)) return false;
   const bool of_trees = step.kind() == wire::TreeStep::METRICS;
   const std::size_t needed = of_trees ? step.trees() : name.tree;
-  if (of_trees ? needed > grower_->trees() : needed != grower_->trees()) {
-    if (needed < grower_->trees()) return false;
+  // A scheduler that came back may lack the last trees: they are grown again.
+  if (name.tree < grower_->trees()) {
+    grower_->Rewind(name.tree);
+    tree_.reset();
+  }
+  if (needed > grower_->trees()) {
     Message message;
     wire::TreeReport& report = *message.body.mutable_tree_report();
     report.set_part(plan_.part());

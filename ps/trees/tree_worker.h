@@ -33,6 +33,7 @@ class TreeWorker final : public TreeMember {
   bool Handle(const Address& from, Message& message, MonotonicTime now, Outbox& outbox) override;
   void Work(MonotonicTime now, Outbox& outbox) override;
   void Beat(Outbox& outbox) override;
+  void WelcomeAgain() override { told_ = false; }
   void TakeRows(LoadedPart part);
   bool OnTrees(const wire::GrownTrees& trees);
   bool OnStep(const wire::TreeStep& step, Outbox& outbox);
@@ -54,6 +55,7 @@ class TreeWorker final : public TreeMember {
   std::unique_ptr<PartGrower> grower_;
   wire::TreeReport::Loaded loaded_;
   bool started_ = false;
+  bool told_ = false;  // the scheduler knows of the rows
 
   std::optional<StepName> name_;
   std::optional<StepName> tree_;  // the tree whose nodes there are, step 0

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <random>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "tests/end_to_end/program.h"
 
 namespace ps {
@@ -142,6 +144,74 @@ TEST_F(BaseModelTest, RowsMustBeReadableByBoth) {
   EXPECT_THAT(strict.err, HasSubstr("expected a number in column \"y\", found 'many'"));
 }
 
+// Workers read the linear model themselves.
+TEST_F(BaseModelTest, OnAClusterTheSameBytes) {
+  for (const bool table : {true, false}) {
+    MustTrain(Job(table, kLinear));
+    const std::vector<std::string> settings = {"--set", "model.gbdt.base_model=linear", "--set",
+                                               "data.keep_negatives=0.8", "--set", "output.dir=both"};
+    MustTrain(Job(table, kTrees), settings);
+    const std::string trees = ReadText(place_ / "both/trees.pb"), weights = ReadText(place_ / "both/weights.bin");
+    const double loss = NumberAt(MetricsOf(place_ / "both"), "test.logloss"),
+                 auc = NumberAt(MetricsOf(place_ / "both"), "train.auc");
+    for (const char* shape : {"1x1", "2x3"}) {
+      std::vector<std::string> local = settings;
+      local.insert(local.end(), {"--local", shape});
+      MustTrain(Job(table, kTrees), local);
+      EXPECT_TRUE(ReadText(place_ / "both/trees.pb") == trees) << shape;
+      EXPECT_TRUE(ReadText(place_ / "both/weights.bin") == weights) << shape;
+      EXPECT_EQ(NumberAt(MetricsOf(place_ / "both"), "test.logloss"), loss);
+      EXPECT_EQ(NumberAt(MetricsOf(place_ / "both"), "train.auc"), auc);
+    }
+  }
+}
+
+// Base, columns and features of the linear model are the margin that ps_eval predicts.
+TEST_F(BaseModelTest, RowsAreExplained) {
+  for (const bool table : {true, false}) {
+    const std::string test = table ? "test.csv" : "test.svm";
+    MustTrain(Job(table, kLinear));
+    MustTrain(Job(table, kTrees), {"--set", "model.gbdt.base_model=linear", "--set", "data.keep_negatives=0.8",
+                                   "--set", "output.dir=both"});
+    ASSERT_EQ(RunProgram("ps_eval", {"--model", "both", "--data", test, "--predictions", "p.csv"}, place_.path())
+                  .exit_code, 0);
+    std::vector<double> margins;
+    const std::string predictions = ReadText(place_ / "p.csv");
+    for (const absl::string_view line : absl::StrSplit(predictions, '\n', absl::SkipEmpty())) {
+      const std::vector<std::string> cells = absl::StrSplit(line, ',');
+      if (cells[0] != "row") margins.push_back(std::stod(cells[2]));
+    }
+    const Finished all = RunProgram("ps_model", {"explain", "--model", "both", "--data", test}, place_.path());
+    ASSERT_EQ(all.exit_code, 0) << all.err;
+    const std::vector<std::string> lines = absl::StrSplit(all.out, '\n', absl::SkipEmpty());
+    ASSERT_EQ(lines.size(), margins.size());
+    std::size_t linear = 0;
+    for (std::size_t r = 0; r < lines.size(); ++r) {
+      const JsonValue row = *JsonReader::Read(lines[r]);
+      double sum = NumberAt(row, "base");
+      for (const auto& [name, value] : row.members.at("contributions").members) {
+        sum += value.number;
+        linear += name.rfind("linear ", 0) == 0;
+      }
+      ASSERT_NEAR(NumberAt(row, "margin"), margins[r], 1e-6);
+      ASSERT_NEAR(sum, margins[r], 3e-6) << lines[r];
+    }
+    EXPECT_GT(linear, lines.size());
+    const Finished csv = RunProgram(
+        "ps_model", {"explain", "--model", "both", "--data", test, "--format", "csv", "--threads", "3"}, place_.path());
+    ASSERT_EQ(csv.exit_code, 0) << csv.err;
+    const std::vector<std::string> rows = absl::StrSplit(csv.out, '\n', absl::SkipEmpty());
+    ASSERT_EQ(rows.size(), margins.size() + 1);
+    EXPECT_TRUE(absl::EndsWith(rows[0], ",linear model")) << rows[0];
+    for (std::size_t r = 0; r < margins.size(); ++r) {
+      const std::vector<std::string> cells = absl::StrSplit(rows[r + 1], ',');
+      double sum = 0;
+      for (std::size_t c = 3; c < cells.size(); ++c) sum += std::stod(cells[c]);
+      ASSERT_NEAR(sum, margins[r], 3e-6) << rows[r + 1];
+    }
+  }
+}
+
 TEST_F(BaseModelTest, WhatDoesNotFitIsRefused) {
   MustTrain(Job(true, kLinear));
   MustTrain(Job(true, kTrees), {"--set", "output.dir=trees"});
@@ -161,10 +231,6 @@ TEST_F(BaseModelTest, WhatDoesNotFitIsRefused) {
   refused(true, "model.warm_start=trees", 2, "not with model.warm_start");
   refused(true, "tune={trainings: 3}", 2, "not with tune");
   refused(true, "model.gbdt.objective=squared", 2, "only with objective logistic");
-  refused(true, "cluster={servers: 1, workers: 1}", 2, "is for one process");
-  const Finished local = Train(Job(true, kTrees), {"--set", "model.gbdt.base_model=linear", "--local", "1x1"});
-  EXPECT_EQ(local.exit_code, 2);
-  EXPECT_THAT(local.err, HasSubstr("remove --local"));
   MustTrain(Job(true, kTrees), {"--set", "model.gbdt.base_model=linear", "--set", "output.dir=both"});
   const Finished more = Train(Job(true, kTrees), {"--set", "model.warm_start=both"});
   EXPECT_EQ(more.exit_code, 3);
@@ -173,10 +239,6 @@ TEST_F(BaseModelTest, WhatDoesNotFitIsRefused) {
       "ps_model", {"export", "--format", "xgboost", "--model", "both", "--out", "f"}, place_.path());
   EXPECT_EQ(exported.exit_code, 3);
   EXPECT_THAT(exported.err, HasSubstr("begin with a linear model"));
-  const Finished explained = RunProgram(
-      "ps_model", {"explain", "--model", "both", "--data", "test.csv"}, place_.path());
-  EXPECT_EQ(explained.exit_code, 3);
-  EXPECT_THAT(explained.err, HasSubstr("begin with a linear model"));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "ps/wire/zeromq_transport.h"
 #include "tests/end_to_end/program.h"
 
 namespace ps {
@@ -60,9 +61,9 @@ class BinCacheTest : public testing::Test {
       absl::StrAppend(&text, " ", NumberAt(metrics, number));
     return text;
   }
-  std::vector<std::filesystem::path> Files(const std::string& extension) {
+  std::vector<std::filesystem::path> Files(const std::string& extension, const std::string& dir = "kept") {
     std::vector<std::filesystem::path> files;
-    for (const auto& file : std::filesystem::directory_iterator(place_ / "kept")) {
+    for (const auto& file : std::filesystem::directory_iterator(place_ / dir)) {
       if (file.path().extension() == extension) files.push_back(file.path());
     }
     return files;
@@ -162,6 +163,38 @@ TEST_F(BinCacheTest, OnAClusterToo) {
       ASSERT_EQ(run.exit_code, 0) << run.err;
       EXPECT_EQ(run.err.find(kFound) != std::string::npos, again) << run.err;
       EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees);
+    }
+  }
+  // By workers too, each for its part; what is wrong with a file they say.
+  const std::string listen = [] {
+    const auto transport = OpenZeroMqTransport({.bind = "tcp://127.0.0.1:0"});
+    return transport.ok() ? (*transport)->endpoint() : std::string();
+  }();
+  const std::string node = "--scheduler=" + listen;
+  for (const char* said : {"", "binned rows from ", kAnew}) {
+    if (said == kAnew) {
+      for (const std::filesystem::path& file : Files(".rows", "of_nodes")) {
+        std::string bytes = ReadText(file);
+        bytes[bytes.size() / 2] ^= 1;
+        WriteText(file, bytes);
+      }
+    }
+    Program server("ps_server", {node}, place_.path());
+    Program one("ps_worker", {node, "--minloglevel=0"}, place_.path()),
+        other("ps_worker", {node, "--minloglevel=0"}, place_.path());
+    const Finished run = RunProgram("ps_train",
+                                    {"--config", "sparse.yaml", "--listen", listen, "--set", "data.cache=of_nodes",
+                                     "--set", "cluster={servers: 1, workers: 2}"},
+                                    place_.path());
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    for (Program* worker : {&one, &other}) {
+      const Finished ended = worker->Wait();
+      EXPECT_EQ(ended.exit_code, 0);
+      if (*said != 0) {
+        EXPECT_THAT(ended.err, HasSubstr(said));
+      } else {
+        EXPECT_THAT(ended.err, Not(HasSubstr("binned rows")));
+      }
     }
   }
   const Finished linear = RunProgram(

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <sstream>
 
 #include "tests/end_to_end/program.h"
 
@@ -105,6 +106,95 @@ TEST_F(SoftmaxTest, LearnsEvaluatesAndExplains) {
   EXPECT_NE(inspect.out.find("\nleaf\t"), std::string::npos) << inspect.out;
   const Finished dump = RunProgram("ps_model", {"dump", "out"}, place_.path());
   EXPECT_NE(dump.out.find("\tvalue\tclass\n"), std::string::npos) << FirstLines(dump.out, 3);
+}
+
+// Rounds and more rounds are those that are grown at once; on a cluster too.
+TEST_F(SoftmaxTest, GoesOnFromAModel) {
+  Finished run = Train({"output.dir=first"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  run = Train({"output.dir=once", "model.gbdt.trees=40"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const std::string once = ReadText(place_ / "once/trees.pb");
+  run = Train({"output.dir=more", "model.warm_start=first", "train.threads=3"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_TRUE(ReadText(place_ / "more/trees.pb") == once);
+  EXPECT_EQ(NumberAt(MetricsOf(place_ / "more"), "rounds"), 40);
+  const double loss = NumberAt(MetricsOf(place_ / "more"), "test.logloss");
+  EXPECT_EQ(loss, NumberAt(MetricsOf(place_ / "once"), "test.logloss"));
+  const Finished eval = Eval({"--model", "more"});
+  ASSERT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_NEAR(NumberAt(*JsonReader::Read(eval.out), "model.logloss"), loss, 1e-6);
+  for (const char* shape : {"1x1", "2x3"}) {
+    run = RunProgram("ps_train", {"--config", "job.yaml", "--local", shape, "--set", "model.warm_start=first"},
+                     place_.path());
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == once) << shape;
+    EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), "test.logloss"), loss);
+  }
+  // The classes are those of the model, in its order.
+  run = Train({"model.warm_start=first", "data.label.classes=[oak, ash, 'birch, white']"});
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_NE(run.err.find("knows the classes ash, birch, white, oak"), std::string::npos) << run.err;
+  run = Train({"model={type: gbdt, warm_start: first, gbdt: {objective: softmax, refit: {}}}"});
+  EXPECT_EQ(run.exit_code, 2) << run.err;
+
+  WriteText(place_ / "train.svm", Libsvm(4000, 3));
+  WriteText(place_ / "sparse.yaml",
+            "data: {train: {files: [train.svm]}}\nmodel: {type: gbdt, gbdt: {objective: softmax, trees: 6}}\n");
+  ASSERT_EQ(Train({"output.dir=first"}, "sparse.yaml").exit_code, 0);
+  ASSERT_EQ(Train({"output.dir=once", "model.gbdt.trees=12"}, "sparse.yaml").exit_code, 0);
+  ASSERT_EQ(Train({"output.dir=more", "model.warm_start=first"}, "sparse.yaml").exit_code, 0);
+  EXPECT_TRUE(ReadText(place_ / "more/trees.pb") == ReadText(place_ / "once/trees.pb"));
+}
+
+// Every class has a base and contributions, which are its margin: the margins are those of the
+// probabilities that ps_eval predicts.
+TEST_F(SoftmaxTest, RowsAreExplainedByClass) {
+  ASSERT_EQ(Train({}).exit_code, 0);
+  ASSERT_EQ(Eval({"--model", "out", "--predictions", "p.csv"}).exit_code, 0);
+  const auto explain = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all{"explain", "--model", "out", "--data", "test.csv"};
+    all.insert(all.end(), more.begin(), more.end());
+    const Finished run = RunProgram("ps_model", all, place_.path());
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    return run.out;
+  };
+  const std::string text = explain({}), csv = explain({"--format", "csv", "--threads", "3"});
+  EXPECT_TRUE(explain({"--threads", "1"}) == text);
+  std::istringstream lines(text), predictions(ReadText(place_ / "p.csv")), table(csv);
+  std::string line, predicted, cells;
+  std::getline(predictions, predicted);
+  std::getline(table, cells);
+  EXPECT_EQ(cells, "row,label,class,margin,base,leaf,height,x");
+  int rows = 0;
+  for (; std::getline(lines, line) && std::getline(predictions, predicted); ++rows) {
+    const auto row = JsonReader::Read(line);
+    ASSERT_TRUE(row.has_value()) << line;
+    ASSERT_EQ(NumberAt(*row, "row"), rows);
+    double odds[3], all = 0;
+    for (int c = 0; c < 3; ++c) {
+      const JsonValue& of = row->members.at("classes").members.at(kNames[c]);
+      const double margin = NumberAt(of, "margin");
+      double sum = NumberAt(of, "base");
+      for (const auto& [name, value] : of.members.at("contributions").members) sum += value.number;
+      ASSERT_NEAR(sum, margin, 3e-6) << line;
+      all += odds[c] = std::exp(margin);
+      // The same in the table: a line a class.
+      ASSERT_TRUE(std::getline(table, cells).good());
+      EXPECT_EQ(cells.find(std::to_string(rows) + ","), 0u) << cells;
+      double of_cells = 0;
+      std::size_t end = cells.size();
+      for (int k = 0; k < 4; ++k) {  // base and three columns
+        const std::size_t comma = cells.rfind(',', end - 1);
+        of_cells += std::stod(cells.substr(comma + 1, end - comma - 1));
+        end = comma;
+      }
+      ASSERT_NEAR(of_cells, margin, 3e-6) << cells;
+    }
+    const double last = std::stod(predicted.substr(predicted.rfind(',') + 1));
+    ASSERT_NEAR(odds[2] / all, last, 1e-5) << predicted;
+  }
+  EXPECT_EQ(rows, 5000);
 }
 
 TEST_F(SoftmaxTest, TheSameBytesForAnyThreadsAndCluster) {

@@ -208,6 +208,39 @@ TEST_F(WarmTreesTest, Numbers) {
   EXPECT_TRUE(ReadText(place_ / "refit/trees.pb") == ReadText(place_ / "first/trees.pb"));
 }
 
+// Workers score their rows with the old trees while they read them.
+TEST_F(WarmTreesTest, OnAClusterTheSameBytes) {
+  MustTrain({"output.dir=first"});
+  WriteText(place_ / "new.csv", Table({.seed = 5, .colors = 8, .shift = 0.7}));
+  Generate(place_.path(), "train.svm", "libsvm", 6000);
+  WriteText(place_ / "sparse.yaml",
+            "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.2}}\n"
+            "model: {type: gbdt, gbdt: {trees: 8, row_sample: 0.7}}\n");
+  MustTrain({"output.dir=first_sparse"}, "sparse.yaml");
+  struct Case {
+    const char* job;
+    std::vector<std::string> settings;
+  };
+  for (const Case& of : {Case{"job.yaml",
+                              {"model.warm_start=first", "data.train.files=[new.csv]",
+                               "data.split.valid=0.2", "data.keep_negatives=0.7",
+                               "train.early_stopping={patience: 5}"}},
+                         Case{"sparse.yaml", {"model.warm_start=first_sparse"}}}) {
+    MustTrain(of.settings, of.job);
+    const std::string trees = ReadText(place_ / "out/trees.pb");
+    const JsonValue expected = MetricsOf(place_ / "out");
+    for (const char* shape : {"1x1", "2x3"}) {
+      std::vector<std::string> arguments{"--config", of.job, "--local", shape};
+      for (const std::string& setting : of.settings) arguments.insert(arguments.end(), {"--set", setting});
+      const Finished run = RunProgram("ps_train", arguments, place_.path());
+      ASSERT_EQ(run.exit_code, 0) << run.err;
+      EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees) << of.job << " " << shape;
+      for (const char* number : {"train.auc", "valid.logloss", "trees", "trees_grown"})
+        EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), number), NumberAt(expected, number)) << number;
+    }
+  }
+}
+
 TEST_F(WarmTreesTest, WhatDoesNotFitIsRefused) {
   MustTrain({"output.dir=first"});
   MustTrain({"output.dir=linear", "model={type: lr}"});
@@ -220,12 +253,19 @@ TEST_F(WarmTreesTest, WhatDoesNotFitIsRefused) {
   refused({"model.warm_start=linear"}, 3, "not of trees");
   refused({"model.warm_start=nowhere"}, 3, "nowhere");
   refused({"model.gbdt.objective=squared", "model.warm_start=first"}, 3, "objective: logistic");
-  refused({"cluster={servers: 1, workers: 1}", "model.warm_start=first"}, 2, "one process");
-  const Finished local = RunProgram(
-      "ps_train", {"--config", "job.yaml", "--local", "1x1", "--set", "model.warm_start=first"},
-      place_.path());
-  EXPECT_EQ(local.exit_code, 2);
-  EXPECT_NE(local.err.find("remove --local"), std::string::npos) << local.err;
+  WriteText(place_ / "refit.yaml", std::string(kJob).replace(std::string(kJob).find("model:"), std::string::npos,
+                                                             "model: {type: gbdt, gbdt: {refit: {}}}\n"));
+  const std::vector<std::string> refit = {"--config", "refit.yaml", "--set", "model.warm_start=first"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = refit;
+    all.insert(all.end(), more.begin(), more.end());
+    return RunProgram("ps_train", all, place_.path());
+  };
+  for (const Finished& run : {with({"--local", "1x1"}), with({"--set", "cluster={servers: 1, workers: 1}"})}) {
+    EXPECT_EQ(run.exit_code, 2);
+    EXPECT_NE(run.err.find("model.gbdt.refit"), std::string::npos) << run.err;
+    EXPECT_NE(run.err.find("one process"), std::string::npos) << run.err;
+  }
   refused({"model.gbdt.refit={}"}, 2, "needs model.warm_start");
   refused({"model.gbdt.refit={}", "model.warm_start=first"}, 2, "model.gbdt.trees: not with");
   refused({"tune={trainings: 3}", "data.split.valid=0.2", "model.warm_start=first"}, 2,

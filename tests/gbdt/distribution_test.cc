@@ -61,7 +61,7 @@ TEST(DistributionTest, AutoTakesWhatIsCheaperAndFits) {
       static_cast<std::uint64_t>((either.columns.worker_bytes + either.rows.worker_bytes) / 2);
   EXPECT_FALSE(ChooseDistribution("auto", wide, between).by_columns);
   DistributionShape apart = Sparse();
-  apart.workers_meet = false;
+  apart.rows_only = "workers may not reach each other";
   EXPECT_FALSE(ChooseDistribution("auto", apart, 0).by_columns);
 }
 

@@ -120,7 +120,8 @@ class KeptBinsTest : public testing::Test {
   // All that is known of the rows of a job. Lines that were said are added to said_.
   std::string Load() {
     said_.clear();
-    const BinCache cache(dir_ + "/kept", [&](const std::string& line) { said_ += line + "\n"; });
+    const BinCache::Say say = [&](const std::string& line) { said_ += line + "\n"; };
+    const BinCache cache(dir_ + "/kept", say, say);
     absl::StatusOr<std::unique_ptr<BinPlan>> bins = cache.Plan(files_, plan_, options_);
     if (!bins.ok()) return bins.status().ToString();
     const RowSplit split(1, {.valid = 0.2}, 1);

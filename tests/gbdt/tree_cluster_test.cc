@@ -122,7 +122,7 @@ class SimulatedNode final : public Machine {
     if (inner_ != nullptr) return inner_->OnMessage(from, std::move(message), now, outbox);
     if (!message.body.has_welcome() || message.body.welcome().incarnation() != incarnation_) return;
     const wire::Welcome& welcome = message.body.welcome();
-    const TreeMember::Options options{"scheduler", incarnation_, std::chrono::hours(1)};
+    const TreeMember::Options options{"scheduler", incarnation_, std::chrono::hours(1), Hello()};
     if (role_ == wire::SERVER) {
       inner_ = *TreeServer::Make(options, welcome, now);
     } else {
@@ -141,17 +141,22 @@ class SimulatedNode final : public Machine {
     if (now < next_hello_) return;
     next_hello_ = now + std::chrono::milliseconds(200);
     Message message;
-    wire::Hello& hello = *message.body.mutable_hello();
-    hello.set_role(role_);
-    hello.set_incarnation(incarnation_);
-    hello.set_protocol(ProtocolDigest());
-    hello.set_endpoint(address_);
+    *message.body.mutable_hello() = Hello();
     outbox.Send("scheduler", std::move(message));
   }
   bool work_pending() const override { return inner_ != nullptr && inner_->work_pending(); }
   bool finished() const override { return inner_ != nullptr && inner_->finished(); }
 
  private:
+  wire::Hello Hello() const {
+    wire::Hello hello;
+    hello.set_role(role_);
+    hello.set_incarnation(incarnation_);
+    hello.set_protocol(ProtocolDigest());
+    hello.set_endpoint(address_);
+    return hello;
+  }
+
   const Address address_;
   const wire::Role role_;
   const std::uint64_t incarnation_;
@@ -160,39 +165,62 @@ class SimulatedNode final : public Machine {
   std::unique_ptr<TreeMember> inner_;
 };
 
-// Asks the coordinator for trees, judges the rows after each, and stops.
+// Asks the coordinator for trees, judges the rows after each, and stops. The coordinator may be
+// taken over by another, which knows all trees but some of the last.
 class Driver final : public Machine {
  public:
   // At the end the first `judged` trees are judged.
-  Driver(TreeCoordinator* coordinator, std::size_t trees, std::size_t judged)
-      : coordinator_(*coordinator), trees_(trees), judged_at_end_(judged) {
-    coordinator_.Gather();
+  Driver(TreeCoordinator::Options options, std::size_t trees, std::size_t judged)
+      : options_(std::move(options)), trees_(trees), judged_at_end_(judged) {
+    Begin({});
   }
+  void Restart(std::size_t forgotten) {
+    if (stopping_) return;  // its nodes have gone
+    std::vector<Tree> known = coordinator().trees();
+    known.resize(known.size() - std::min(known.size(), forgotten));
+    ++options_.leader;
+    options_.returns = true;
+    options_.first_attempt += 1 << 16;
+    attempts_ += coordinator().attempts();
+    Begin(std::move(known));
+  }
+  TreeCoordinator& coordinator() { return *coordinator_; }
+  std::uint32_t attempts() const { return attempts_ + coordinator_->attempts(); }
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
-    coordinator_.OnMessage(from, std::move(message), now, outbox);
+    coordinator_->OnMessage(from, std::move(message), now, outbox);
   }
   void OnTick(MonotonicTime now, Outbox& outbox) override {
-    coordinator_.OnTick(now, outbox);
-    if (!coordinator_.finished() || over_) return;
+    coordinator_->OnTick(now, outbox);
+    if (!coordinator_->finished() || over_) return;
     if (stopping_) {
       over_ = true;
-    } else if (!coordinator_.status().ok() || (coordinator_.trees().size() == trees_ && judged_)) {
+    } else if (!coordinator_->status().ok() ||
+               (coordinator_->trees().size() == trees_ && judged_)) {
       stopping_ = true;
-      coordinator_.Stop(!coordinator_.status().ok());
-    } else if (judged_) {
+      coordinator_->Stop(!coordinator_->status().ok());
+    } else if (judged_ && coordinator_->trees().size() < trees_) {
       judged_ = false;
-      coordinator_.GrowTree();
+      coordinator_->GrowTree();
     } else {
       judged_ = true;
-      const std::size_t trees = coordinator_.trees().size();
-      coordinator_.Judge(static_cast<std::uint32_t>(trees == trees_ ? judged_at_end_ : trees));
+      const std::size_t trees = coordinator_->trees().size();
+      coordinator_->Judge(static_cast<std::uint32_t>(trees == trees_ ? judged_at_end_ : trees));
     }
   }
   bool finished() const override { return over_; }
 
  private:
-  TreeCoordinator& coordinator_;
+  void Begin(std::vector<Tree> trees) {
+    judged_ = trees.size() < trees_;  // else it is judged once more
+    coordinator_ = std::make_unique<TreeCoordinator>(options_);
+    coordinator_->GoOnAfter(std::move(trees));
+    coordinator_->Gather();
+  }
+
+  TreeCoordinator::Options options_;
   const std::size_t trees_, judged_at_end_;
+  std::unique_ptr<TreeCoordinator> coordinator_;
+  std::uint32_t attempts_ = 0;
   bool judged_ = true, stopping_ = false, over_ = false;
 };
 
@@ -212,6 +240,7 @@ struct Cluster {
   bool replace = true;
   bool by_columns = false;
   std::size_t forgotten = 0;  // trees that are not judged at the end
+  int restarts = 0;           // of the coordinator, at random times
 };
 
 Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostParams& params,
@@ -238,8 +267,8 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
   options.heartbeat = std::chrono::milliseconds(200);
   options.dead_after = std::chrono::seconds(4);
   options.replace_limit = std::chrono::seconds(20);
-  TreeCoordinator coordinator(options);
-  Driver driver(&coordinator, trees, trees - cluster.forgotten);
+  plan.set_run(7);
+  Driver driver(options, trees, trees - cluster.forgotten);
   SimulatedNetwork network(cluster.seed, cluster.faults);
   network.AddNode("scheduler", &driver);
   std::vector<std::unique_ptr<SimulatedNode>> nodes;
@@ -262,15 +291,20 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
       if (cluster.replace) start(role);
     });
   }
+  for (int k = 0; k < cluster.restarts; ++k) {
+    network.At(std::chrono::milliseconds(400 + random() % 800),
+               [&, forgotten = random() % 3] { driver.Restart(forgotten); });
+  }
   Outcome run;
   network.RunUntil([&] { return driver.finished(); }, std::chrono::hours(2));
   run.network =
       driver.finished() ? absl::OkStatus() : absl::DeadlineExceededError(network.Describe());
+  const TreeCoordinator& coordinator = driver.coordinator();
   run.status = coordinator.status();
   run.trees = coordinator.trees();
   run.base_scores = coordinator.base_scores();
   run.judged = coordinator.judged();
-  run.attempts = coordinator.attempts();
+  run.attempts = driver.attempts();
   return run;
 }
 
@@ -442,6 +476,29 @@ TEST(TreeClusterTest, NodesLostInARoundCostNoBit) {
     anew += ExpectSame(cluster, seed % 2 == 0 ? dense : sparse, SoftmaxParams(), 9).attempts - 1;
   }
   EXPECT_GT(anew, 20u);
+}
+
+// Nodes go back to their places with what they have, and forget trees that nobody else knows.
+TEST(TreeClusterTest, ACoordinatorThatComesBackCostsNoBit) {
+  const BinnedSample dense = Dense(), sparse = Sparse(), classes = OfClasses(Dense());
+  std::uint32_t anew = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Cluster cluster{.servers = 2,
+                    .workers = 2,
+                    .seed = seed,
+                    .kills = static_cast<int>(seed % 3),
+                    .restarts = static_cast<int>(1 + seed % 4)};
+    cluster.faults.shortest_delay = std::chrono::milliseconds(1);
+    cluster.faults.usual_delay = std::chrono::milliseconds(8);
+    cluster.faults.drop = seed % 2 == 0 ? 0.02 : 0;
+    cluster.faults.duplicate = 0.05;
+    cluster.faults.long_delay = seed % 7 == 0 ? 0.02 : 0;
+    BoostParams params = seed % 4 == 0 ? SoftmaxParams() : Params(15);
+    if (seed % 5 == 0 && seed % 4 != 0) params.objective = Objective::kSquared;
+    const BinnedSample& sample = seed % 4 == 0 ? classes : seed % 2 == 0 ? dense : sparse;
+    anew += ExpectSame(cluster, sample, params, seed % 4 == 0 ? 9 : 5).attempts - 1;
+  }
+  EXPECT_GT(anew, 60u);
 }
 
 TEST(TreeClusterTest, EndsWhenNobodyTakesThePlaceOfALostNode) {

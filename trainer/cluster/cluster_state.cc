@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -51,29 +52,38 @@ absl::StatusOr<std::unique_ptr<StateStore>> OpenEtcd(absl::string_view rest) {
   return EtcdStateStore::Open(options);
 }
 
-// A path, etcd://HOST:PORT,HOST:PORT/PREFIX, or kubernetes://NAME.
-absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(const ClusterJob& job,
-                                                      SchedulerMachine::Options* options) {
-  const std::string& where = job.config.cluster.state;
+constexpr char kKubernetes[] = "kubernetes://";
+
+absl::StatusOr<std::unique_ptr<StateStore>> OpenStore(const std::string& where) {
   absl::string_view rest = where;
   if (absl::ConsumePrefix(&rest, "etcd://")) return OpenEtcd(rest);
-  if (!absl::ConsumePrefix(&rest, "kubernetes://")) return FileStateStore::Open(where);
-  options->progress_interval = kKubernetesProgress;
-  return OpenKubernetes(std::string(rest));
+  if (absl::ConsumePrefix(&rest, kKubernetes)) return OpenKubernetes(std::string(rest));
+  return FileStateStore::Open(where);
 }
 
 }  // namespace
 
-absl::Status AddState(const ClusterJob& job, SchedulerMachine::Options* options) {
-  if (job.config.cluster.state.empty()) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<StateStore>> store = OpenStore(job, options);
+absl::StatusOr<std::unique_ptr<StateStore>> OpenClusterState(const std::string& where) {
+  absl::StatusOr<std::unique_ptr<StateStore>> store = OpenStore(where);
   if (absl::IsFailedPrecondition(store.status())) {  // to be tried again, once that one is gone
     return absl::UnavailableError(
         absl::StrCat("another scheduler has this job: ", store.status().message()));
   }
-  PS_RETURN_IF_ERROR(store.status());
-  options->store = *std::move(store);
+  return store;
+}
+
+absl::Status AddState(const ClusterJob& job, SchedulerMachine::Options* options) {
+  if (job.config.cluster.state.empty()) return absl::OkStatus();
+  const std::string& where = job.config.cluster.state;
+  PS_ASSIGN_OR_RETURN(options->store, OpenClusterState(where));
+  if (absl::StartsWith(where, kKubernetes)) options->progress_interval = kKubernetesProgress;
   PS_ASSIGN_OR_RETURN(options->stored, options->store->Load());
+  const auto trees = options->stored.find(kTreesJobRecord);
+  if (trees != options->stored.end() && !trees->second.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cluster.state: ", where,
+                     " is of a job of trees: give it another name, or remove what is there"));
+  }
   if (!HasStoredNodes(options->stored)) return absl::OkStatus();
   PS_ASSIGN_OR_RETURN(const std::uint64_t checkpoint, StoredCheckpoint(options->stored));
   return ResumeFrom(job, checkpoint, options);

@@ -24,6 +24,7 @@
 #include "ps/trees/column_worker.h"
 #include "ps/trees/tree_server.h"
 #include "ps/trees/tree_worker.h"
+#include "ps/wire/protocol.h"
 #include "ps/wire/zeromq_transport.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/gbdt/part_loader.h"
@@ -46,6 +47,17 @@ absl::StatusOr<DataFiles> OpenPlannedFiles(const wire::Plan& plan) {
   std::vector<std::string> patterns;
   for (const std::string& path : plan.files()) patterns.push_back(QuotePattern(path));
   return DataFiles::Open(patterns);
+}
+
+wire::Hello HelloOf(wire::Role role, std::uint64_t incarnation, const std::string& endpoint) {
+  wire::Hello hello;
+  hello.set_role(role);
+  hello.set_incarnation(incarnation);
+  hello.set_endpoint(endpoint);
+  hello.set_host(ThisPod());
+  hello.set_pid(static_cast<std::uint32_t>(::getpid()));
+  hello.set_protocol(ProtocolDigest());
+  return hello;
 }
 
 // Cannot do what it was welcomed for: says so until it is told to stop.
@@ -125,7 +137,9 @@ absl::Status RunShard(const ServerNodeOptions& options, std::unique_ptr<Transpor
                         .scheduler_timeout = options.silence_limit,
                         .open_checkpoints = OpenCheckpointIo});
   NodeByPlan<ShardMachine> node(
-      machine, {options.scheduler, incarnation, options.silence_limit},
+      machine,
+      {options.scheduler, incarnation, options.silence_limit,
+       HelloOf(wire::SERVER, incarnation, transport->endpoint())},
       [](const TreeMember::Options& of_node, const wire::Welcome& welcome, MonotonicTime now) {
         return TreeServer::Make(of_node, welcome, now);
       },
@@ -212,7 +226,9 @@ absl::Status RunWorkerNode(const WorkerNodeOptions& options) {
                          }},
                         OpenPlannedData, std::make_unique<LogisticModel>());
   NodeByPlan<WorkerMachine> node(
-      machine, {options.scheduler, incarnation, options.silence_limit},
+      machine,
+      {options.scheduler, incarnation, options.silence_limit,
+       HelloOf(wire::WORKER, incarnation, transport->endpoint())},
       [](const TreeMember::Options& of_node, const wire::Welcome& welcome,
          MonotonicTime now) -> absl::StatusOr<std::unique_ptr<TreeMember>> {
         const auto planned = static_cast<int>(std::min(welcome.plan().trees().threads(), 1024u));

@@ -201,13 +201,13 @@ bool BinCache::Find(const std::string& path, const std::string& origin, const Re
   if (status.ok() && !read(&*content)) status = absl::DataLossError("is damaged");
   if (status.ok()) return true;
   if (!absl::IsNotFound(status))
-    say_(absl::StrCat("warning: ", path, " ", status.message(), "; it is made anew"));
+    warn_(absl::StrCat("warning: ", path, " ", status.message(), "; it is made anew"));
   return false;
 }
 
 void BinCache::SayIfNotKept(const absl::Status& written) const {
   if (!written.ok())
-    say_(absl::StrCat("warning: data.cache: binned rows are not kept: ", written.message()));
+    warn_(absl::StrCat("warning: data.cache: binned rows are not kept: ", written.message()));
 }
 
 absl::StatusOr<std::unique_ptr<BinPlan>> BinCache::Plan(const DataFiles& files,

@@ -19,9 +19,11 @@ namespace ps {
 
 class BinCache {
  public:
-  // `dir` is made where it is not; empty: nothing is kept. `say` gets lines for people.
-  BinCache(std::string dir, std::function<void(const std::string&)> say)
-      : dir_(std::move(dir)), say_(std::move(say)) {}
+  using Say = std::function<void(const std::string&)>;
+  // `dir` is made where it is not; empty: nothing is kept. `say` gets lines for people, `warn` those
+  // of what is wrong.
+  BinCache(std::string dir, Say say, Say warn)
+      : dir_(std::move(dir)), say_(std::move(say)), warn_(std::move(warn)) {}
 
   // As PlanBins and LoadRows. Trees to start from and a base model are beyond it: with them rows are
   // read anew.
@@ -38,7 +40,7 @@ class BinCache {
   void SayIfNotKept(const absl::Status& written) const;
 
   const std::string dir_;
-  const std::function<void(const std::string&)> say_;
+  const Say say_, warn_;
 };
 
 }  // namespace ps

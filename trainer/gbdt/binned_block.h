@@ -17,7 +17,7 @@ struct BinnedBlock {
   std::vector<std::uint32_t> cells;      // sparse
   std::vector<std::uint32_t> row_begin;  // sparse
   std::vector<float> labels, weights;
-  std::vector<float> margins;  // of trees to start from
+  std::vector<float> margins;  // of trees to start from, a row's side by side
   std::vector<float> grown_margins,
       at_round;             // of BlockMargins: margin m of row r is at [m * rows + r]
   std::vector<Part> parts;  // empty: all rows are of the train part

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <set>
 #include <thread>
 #include <utility>
@@ -24,6 +25,13 @@ namespace {
 
 // Long: nodes end with this process anyway, and an evaluation may keep it silent.
 constexpr int kNodeSilenceSeconds = 1800;
+
+// Other processes may have another current directory.
+std::string AbsolutePath(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  return error ? path : absolute.string();
+}
 
 // Drives the coordinator and looks after the processes, if they are ours.
 class Watched final : public Machine, public NodeOwner {
@@ -62,6 +70,7 @@ class ClusterTrees final : public TreeMaker {
 
   ~ClusterTrees() override {
     if (coordinator_ == nullptr) return;
+    if (left_) return;
     coordinator_->Stop(!coordinator_->status().ok());
     RunMachine(*watched_, *transport_, MonotonicTime::zero()).IgnoreError();
     LogTraffic("scheduler", *transport_, 0);
@@ -76,6 +85,7 @@ class ClusterTrees final : public TreeMaker {
             coordinator_->attempts(), choice_.by_columns ? "columns" : "rows",
             choice_.rows.wire_bytes, choice_.columns.wire_bytes};
   }
+  void LeaveNodes() override { left_ = true; }
 
  private:
   absl::Status Start();
@@ -96,6 +106,7 @@ class ClusterTrees final : public TreeMaker {
   std::unique_ptr<Watched> watched_;
   std::uint64_t wire_bytes_ = 0;  // to and from here, for trees
   DistributionChoice choice_;
+  bool left_ = false;
 };
 
 absl::Status ClusterTrees::ChooseShares() {
@@ -135,6 +146,19 @@ TreeCoordinator::Options ClusterTrees::Plan() const {
   trees.set_absent_is_zero(job_.params.grow.absent_is_zero);
   trees.set_margin_offset(job_.offset);
   trees.set_by_columns(choice_.by_columns);
+  trees.set_run(job_.session.run);
+  trees.set_first_tree(job_.params.first_tree);
+  if (job_.start != nullptr) trees.set_start_trees(job_.start->Serialize());
+  if (job_.options.base != nullptr) {
+    trees.set_base_model(AbsolutePath(config.model.gbdt.base_model));
+    trees.set_base_digest(job_.options.base->Digest());
+    trees.set_base_offset(job_.options.base_offset);
+  }
+  if (!config.data.cache.empty()) trees.set_cache(AbsolutePath(config.data.cache));
+  options.base_scores = StartScores(job_);
+  options.leader = job_.session.leader;
+  options.returns = job_.session.returns;
+  options.first_attempt = job_.session.first_attempt;
   // Workers of this machine share its cores.
   const bool here = options_.listen.empty();
   trees.set_threads(static_cast<std::uint32_t>(
@@ -176,10 +200,14 @@ absl::Status ClusterTrees::Start() {
   constexpr std::size_t kRoom = 1 << 20;  // for the rest of a Welcome
   if (plan.plan.ByteSizeLong() + kRoom > kMaxBodyBytes) {
     return absl::ResourceExhaustedError(
-        "the bins of all columns are too many for a cluster in this version: lower "
-        "model.gbdt.max_bins, or train without a cluster");
+        job_.start != nullptr
+            ? "the bins of all columns and the trees of model.warm_start are too many for a cluster "
+              "in this version: train without a cluster"
+            : "the bins of all columns are too many for a cluster in this version: lower "
+              "model.gbdt.max_bins, or train without a cluster");
   }
   auto coordinator = std::make_unique<TreeCoordinator>(std::move(plan));
+  coordinator->GoOnAfter(*job_.finished);
   if (options_.listen.empty()) {
     PS_ASSIGN_OR_RETURN(const std::string directory, ThisProgramsDirectory());
     nodes_ = std::make_unique<LocalNodes>(LocalNodes::Options{
@@ -190,6 +218,7 @@ absl::Status ClusterTrees::Start() {
     const TreeCoordinator::Wanted wanted = coordinator->wanted();
     PS_RETURN_IF_ERROR(nodes_->Start({wanted.servers, wanted.workers}));
   } else {
+    if (job_.session.returns) LOG(INFO) << "the scheduler is back, with " << job_.finished->size() << " trees";
     LOG(INFO) << "waiting at " << transport_->endpoint() << " for " << options_.shape.servers
               << " servers and " << options_.shape.workers << " workers";
   }

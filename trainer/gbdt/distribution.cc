@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "trainer/progress/progress_line.h"
 
@@ -95,7 +96,7 @@ DistributionChoice ChooseDistribution(const std::string& wanted, const Distribut
     return memory_limit == 0 || cost.worker_bytes <= static_cast<double>(memory_limit);
   };
   choice.by_columns = wanted == "columns";
-  if (wanted == "auto" && shape.workers_meet) {
+  if (wanted == "auto" && shape.rows_only.empty()) {
     choice.by_columns = fits(choice.columns) == fits(choice.rows)
                             ? seconds(choice.columns) < seconds(choice.rows)
                             : fits(choice.columns);
@@ -107,9 +108,9 @@ DistributionChoice ChooseDistribution(const std::string& wanted, const Distribut
   };
   choice.text = absl::StrFormat("distribution: %s (%s); estimates: by rows %s; by columns %s",
                                 choice.by_columns ? "columns" : "rows",
-                                wanted != "auto"     ? "as the job says"
-                                : shape.workers_meet ? "auto"
-                                                     : "auto, as workers may not reach each other",
+                                wanted != "auto"          ? "as the job says"
+                                : shape.rows_only.empty() ? "auto"
+                                                          : absl::StrCat("auto, as ", shape.rows_only),
                                 describe(choice.rows), describe(choice.columns));
   return choice;
 }

@@ -20,7 +20,7 @@ struct DistributionShape {
   int leaves = 31, max_depth = 0;  // max_depth 0: no limit
   int servers = 1, workers = 1;
   int threads = 1;           // of a worker
-  bool workers_meet = true;  // whether workers are known to reach each other
+  std::string rows_only;     // why auto may not choose columns; empty: it may
 };
 
 struct DistributionCost {
@@ -38,8 +38,7 @@ struct DistributionChoice {
   DistributionCost rows, columns;
   std::string text;  // one line for people, without its end
 };
-// `wanted` is model.gbdt.distribution: auto, rows or columns. Auto takes columns only where workers
-// are known to reach each other. `memory_limit` is of a worker; 0: not
+// `wanted` is model.gbdt.distribution: auto, rows or columns. `memory_limit` is of a worker; 0: not
 // known. What does not fit into it is not chosen where the other does.
 DistributionChoice ChooseDistribution(const std::string& wanted, const DistributionShape& shape,
                                       std::uint64_t memory_limit);

@@ -16,7 +16,8 @@ namespace {
 
 class EmbeddedTrees final : public TreeMaker {
  public:
-  explicit EmbeddedTrees(const TreeJob& job) : job_(job) {}
+  explicit EmbeddedTrees(const TreeJob& job)
+      : job_(job), finished_(*job.finished), grown_(finished_.size()) {}
 
   absl::StatusOr<TrainRows> Load(LoadedRows* held_out) override {
     const JobConfig& config = job_.job->config;
@@ -30,9 +31,8 @@ class EmbeddedTrees final : public TreeMaker {
     *held_out = std::move(loaded);
     if (rows_.rows >= 0xffffffffu)
       return absl::ResourceExhaustedError("data.train: more than 2^32 rows in one process");
-    base_scores_ = job_.start != nullptr          ? std::vector<double>{job_.start->base_score}
-                   : job_.options.base != nullptr ? std::vector<double>{0}
-                                                  : train.sums.BaseScores(job_.params.objective);
+    base_scores_ = StartScores(job_);
+    if (base_scores_.empty()) base_scores_ = train.sums.BaseScores(job_.params.objective);
     train.base_scores = base_scores_;
     if (rows_.rows > 0) PS_RETURN_IF_ERROR(ChooseDevice(&train));
     return train;
@@ -47,7 +47,10 @@ class EmbeddedTrees final : public TreeMaker {
       return refitter_->FitNext();
     }
     if (device_ != nullptr) return device_->GrowNext();
-    if (!booster_) booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
+    if (!booster_) {
+      booster_.emplace(&rows_, &job_.bins->columns, job_.params, job_.crew);
+      booster_->GoOnAfter(std::exchange(finished_, {}));
+    }
     return booster_->GrowNext();
   }
 
@@ -79,6 +82,10 @@ class EmbeddedTrees final : public TreeMaker {
           job_.start != nullptr ? "model.warm_start of trees" : "model.gbdt.base_model",
           " is for the processor in this version"));
       if (wanted == "cuda") return NoDeviceError(refused);
+    } else if (!finished_.empty()) {
+      refused = absl::FailedPreconditionError(
+          "going on from a checkpoint is for the processor in this version");
+      if (wanted == "cuda") return NoDeviceError(refused);
     } else if (wanted != "cpu") {
       absl::StatusOr<std::unique_ptr<DeviceBooster>> device =
           DeviceBooster::Make(&rows_, &job_.bins->columns, job_.params);
@@ -107,12 +114,13 @@ class EmbeddedTrees final : public TreeMaker {
   }
 
   const TreeJob job_;
+  std::vector<Tree> finished_;  // by a process before, until the booster has them
   BinnedRows rows_;
   std::vector<double> base_scores_;
   std::unique_ptr<DeviceBooster> device_;  // where it was chosen; or:
   std::optional<Booster> booster_;         // from the first tree on; or:
   std::optional<TreeRefitter> refitter_;
-  std::size_t grown_ = 0;
+  std::size_t grown_;
 };
 
 }  // namespace
@@ -153,6 +161,12 @@ double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows)
     weights += weight;
   }
   return weights > 0 ? std::sqrt(sum / weights) : 0;
+}
+
+std::vector<double> StartScores(const TreeJob& job) {
+  if (job.start == nullptr) return std::vector<double>(job.options.base != nullptr ? 1 : 0, 0.0);
+  if (job.params.objective == Objective::kSoftmax) return job.start->class_scores;
+  return {job.start->base_score};
 }
 
 absl::Status NoDeviceError(const absl::Status& reason) {

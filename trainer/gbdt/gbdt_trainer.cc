@@ -45,11 +45,13 @@ class GbdtTrainer::Run {
         squared_(params_.objective == Objective::kSquared),
         softmax_(params_.objective == Objective::kSoftmax),
         offset_(squared_ ? 0 : MarginOffset(job->config.data)),
-        cache_(job->config.data.cache, [reporter](const std::string& line) { reporter->Say(line); }),
+        say_([reporter](const std::string& line) { reporter->Say(line); }),
+        cache_(job->config.data.cache, say_, say_),
         crew_(job->threads) {}
 
   absl::StatusOr<JobResult> Train();
   absl::Status Export(BundleWriter* writer, BundleInfo* info);
+  absl::Status AfterExport() { return progress_->Clear(); }
 
  private:
   struct HeldOut {
@@ -68,10 +70,13 @@ class GbdtTrainer::Run {
   absl::Status LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to);
   absl::Status CheckLabels() const;
   void StartHeldOut();
-  // Trees from `first` on enter the margins.
-  void AddTrees(std::size_t first, HeldOut* part);
+  // Trees [first, end) enter the margins.
+  void AddTrees(std::size_t first, std::size_t end, HeldOut* part);
+  void AddAllTrees(HeldOut* part) { AddTrees(0, trees_.size(), part); }
   absl::Status GrowTrees();
-  absl::StatusOr<bool> GrowRound();  // false: stopped
+  absl::StatusOr<bool> GrowRound(int round);  // false: stopped
+  // What is told to the store of finished trees; its end is the job's.
+  absl::Status Kept(absl::Status kept);
   absl::Status Tune();
   absl::Status Report(int round, bool last);
   double ValidLoss() const;
@@ -92,12 +97,14 @@ class GbdtTrainer::Run {
   GbdtConfig setting_;  // as tuned
   const bool squared_, softmax_;
   const double offset_;
+  const BinCache::Say say_;
   const BinCache cache_;
   Crew crew_;
   features::Plan plan_;
   std::optional<TreeModel> start_;  // trees to go on from, or to fit again
   std::unique_ptr<TreePredictor> start_margins_;
   std::unique_ptr<const BaseModel> base_;  // or null
+  std::unique_ptr<TreeProgress> progress_;
   std::unique_ptr<BinPlan> bins_;
   std::unique_ptr<TreeMaker> maker_;
   TrainRows train_;
@@ -138,10 +145,16 @@ absl::Status GbdtTrainer::Run::Load() {
   options.stop = &stop_;
   PS_RETURN_IF_ERROR(ReadStart());
   if (start_) options.start = &*start_;
+  if (start_ && softmax_) options.classes = start_->classes;
   options.base = base_.get();
   options.base_offset = offset_;
   options.start_cuts = refits();
-  PS_ASSIGN_OR_RETURN(bins_, cache_.Plan(job_.train, plan_, options));
+  PS_ASSIGN_OR_RETURN(progress_, TreeProgress::Open(job_, options.start, options.base, say_));
+  PS_ASSIGN_OR_RETURN(bins_, progress_->ReadBins(plan_));
+  if (bins_ == nullptr) {
+    PS_ASSIGN_OR_RETURN(bins_, cache_.Plan(job_.train, plan_, options));
+  }
+  PS_ASSIGN_OR_RETURN(trees_, progress_->Begin(*bins_));
   if (softmax_) {
     params_.classes = static_cast<std::uint32_t>(bins_->classes.size());
     reporter_.Say(absl::StrCat("classes ", DescribeClasses(bins_->classes)));
@@ -150,10 +163,13 @@ absl::Status GbdtTrainer::Run::Load() {
   PS_RETURN_IF_ERROR(SetDirections(config.model.gbdt, bins_.get()));
   BoostParams params = params_;
   params.first_tree = goes_on() ? start_->trees.size() : 0;
-  const TreeJob job{&job_, &plan_, bins_.get(), params, options, offset_, &crew_, options.start, &cache_};
+  if (!trees_.empty()) reporter_.Say(absl::StrCat("going on after ", trees_.size(), " trees of an earlier run"));
+  const TreeJob job{&job_, &plan_, bins_.get(), params, options, offset_, &crew_, options.start, &cache_, &trees_,
+                    progress_->session()};
   maker_ = cluster_ ? MakeClusterTrees(job, *cluster_) : MakeEmbeddedTrees(job);
   LoadedRows held_out;
   PS_ASSIGN_OR_RETURN(train_, maker_->Load(&held_out));
+  PS_RETURN_IF_ERROR(Kept(progress_->SetRows(train_.sums)));
   result_.bad_rows = train_.bad_rows;
   result_.rows_dropped = train_.dropped;
   if (train_.bad_rows > 0) reporter_.Say(train_.bad_row_text);
@@ -254,25 +270,32 @@ void GbdtTrainer::Run::StartHeldOut() {
   for (HeldOut* part : {&valid_, &test_}) part->margins = StartMargins(part->rows, train_.base_scores);
 }
 
-void GbdtTrainer::Run::AddTrees(std::size_t first, HeldOut* part) {
-  for (std::size_t t = first; t < trees_.size() && part->rows.rows > 0; ++t)
+void GbdtTrainer::Run::AddTrees(std::size_t first, std::size_t end, HeldOut* part) {
+  for (std::size_t t = first; t < end && part->rows.rows > 0; ++t)
     AddTree(trees_[t], part->rows, &crew_, &part->margins, t % params_.classes);
 }
 
-// A tree, of softmax one for each class; not a part of those.
-absl::StatusOr<bool> GbdtTrainer::Run::GrowRound() {
-  const std::size_t whole = trees_.size();
-  while (trees_.size() < whole + params_.classes) {
+absl::Status GbdtTrainer::Run::Kept(absl::Status kept) {
+  if (progress_->lost()) maker_->LeaveNodes();
+  return kept;
+}
+
+// A tree, of softmax one for each class; not a part of those. Of trees that are there already none.
+absl::StatusOr<bool> GbdtTrainer::Run::GrowRound(int round) {
+  const std::size_t end = static_cast<std::size_t>(round) * params_.classes, first = end - params_.classes;
+  while (trees_.size() < end) {
     if (stop_.load()) {
-      trees_.resize(whole);
+      PS_RETURN_IF_ERROR(Kept(progress_->KeepAll(trees_, maker_->made().attempts)));
+      trees_.resize(first);
       return false;
     }
     const auto start = Clock::now();
     PS_ASSIGN_OR_RETURN(Tree grown, maker_->GrowNext());
     trees_.push_back(std::move(grown));
     tree_seconds_.push_back(SecondsSince(start));
+    PS_RETURN_IF_ERROR(Kept(progress_->Keep(trees_, maker_->made().attempts)));
   }
-  AddTrees(whole, &valid_);
+  AddTrees(first, end, &valid_);
   return true;
 }
 
@@ -281,16 +304,23 @@ absl::Status GbdtTrainer::Run::GrowTrees() {
   StartHeldOut();
   best_rounds_ = 0;
   if ((start_ || base_ != nullptr) && valid_.rows.rows > 0) best_loss_ = ValidLoss();
+  const std::size_t had = trees_.size();
+  if (had > static_cast<std::size_t>(wanted()) * params_.classes) {
+    return absl::InvalidArgumentError(absl::StrCat("an earlier run of the job has ", had / params_.classes,
+                                                   " trees already, but model.gbdt.trees is ", wanted()));
+  }
   for (int round = 1; round <= wanted(); ++round) {
-    PS_ASSIGN_OR_RETURN(const bool grown, GrowRound());
+    PS_ASSIGN_OR_RETURN(const bool grown, GrowRound(round));
     if (!grown) break;
     const bool enough = EarlyStop(round);
-    PS_RETURN_IF_ERROR(Report(round, enough || round == wanted()));
+    if (trees_.size() > had || enough || round == wanted())
+      PS_RETURN_IF_ERROR(Report(round, enough || round == wanted()));
     if (!enough) continue;
     reporter_.Say(absl::StrFormat("early stop after %s %d: the first %d had the best validation loss",
                                   softmax_ ? "round" : "tree", round, best_rounds_));
     break;
   }
+  PS_RETURN_IF_ERROR(Kept(progress_->KeepAll(trees_, maker_->made().attempts)));
   if (trees_.empty()) return StoppedBeforeLearningError();
   return Finish();
 }
@@ -308,7 +338,7 @@ absl::Status GbdtTrainer::Run::Tune() {
                                 .job_yaml = std::move(tuned.job_yaml),
                                 .setting_text = std::move(tuned.setting_text)};
   StartHeldOut();
-  AddTrees(0, &valid_);
+  AddAllTrees(&valid_);
   PS_RETURN_IF_ERROR(Finish());
   result_.trees->grown = static_cast<int>(tuned.grown * params_.classes);
   return absl::OkStatus();
@@ -321,16 +351,16 @@ absl::Status GbdtTrainer::Run::Finish() {
   if (job_.config.train.early_stopping && valid_.rows.rows > 0 && best < trees_.size()) {
     trees_.resize(best);
     valid_.margins = StartMargins(valid_.rows, train_.base_scores);
-    AddTrees(0, &valid_);
+    AddAllTrees(&valid_);
   }
-  AddTrees(0, &test_);
+  AddAllTrees(&test_);
   trees.trees = static_cast<int>(trees_.size() + (goes_on() ? start_->trees.size() : 0));
   trees.squared = squared_;
   std::vector<double> seconds = tree_seconds_;
   std::nth_element(seconds.begin(),
                    seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2),
                    seconds.end());
-  trees.median_tree_ms = 1e3 * seconds[seconds.size() / 2];
+  if (!seconds.empty()) trees.median_tree_ms = 1e3 * seconds[seconds.size() / 2];
   const auto judge = [&](const BinnedRows& rows, const std::vector<float>& of_rows, double* rmse) {
     if (!squared_) return MetricsOf(rows, of_rows);
     *rmse = RootMeanSquare(of_rows, rows);
@@ -351,7 +381,7 @@ absl::Status GbdtTrainer::Run::Finish() {
   trees.wire_bytes = made.wire_bytes;
   result_.device = train_.device;
   trees.steps = made.steps;
-  trees.attempts = made.attempts;
+  trees.attempts = made.attempts > 0 ? progress_->attempts_before() + made.attempts : 0;
   trees.distribution = made.distribution;
   trees.estimate_by_rows = made.estimate_by_rows;
   trees.estimate_by_columns = made.estimate_by_columns;
@@ -373,6 +403,7 @@ absl::StatusOr<JobResult> GbdtTrainer::Run::Train() {
   result_.features = bins_->columns.size();
   result_.train_seconds = SecondsSince(grow_start_);
   result_.complete = !stop_.load();
+  if (!result_.complete) PS_RETURN_IF_ERROR(Kept(progress_->EndSession()));
   return result_;
 }
 
@@ -384,6 +415,8 @@ absl::Status GbdtTrainer::Run::Export(BundleWriter* writer, BundleInfo* info) {
   info->complete = result_.complete;
   return absl::OkStatus();
 }
+
+absl::Status GbdtTrainer::AfterExport() { return run_->AfterExport(); }
 
 GbdtTrainer::GbdtTrainer(const PreparedJob* job, std::optional<TreeClusterOptions> cluster,
                          ProgressReporter* reporter, const std::atomic<bool>* stop)

@@ -28,6 +28,7 @@ class GbdtTrainer : public Trainer {
 
   absl::StatusOr<JobResult> Train() override;
   absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
+  absl::Status AfterExport() override;  // trees that were kept to go on from are removed
 
  private:
   class Run;

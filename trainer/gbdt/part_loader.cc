@@ -4,30 +4,68 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "models/bundle/bundle.h"
 #include "models/features/plan.h"
+#include "models/gbdt/base_model.h"
+#include "models/gbdt/predictor.h"
 #include "ps/base/status_macros.h"
 #include "ps/trees/tree_codec.h"
+#include "trainer/gbdt/bin_cache.h"
 
 namespace ps {
 namespace {
 
+absl::StatusOr<std::unique_ptr<TreePredictor>> StartTreesOf(const wire::TreePlan& plan,
+                                                            const BinPlan& bins) {
+  if (plan.start_trees().empty()) return nullptr;
+  PS_ASSIGN_OR_RETURN(const TreeModel model, TreeModel::Parse(plan.start_trees()));
+  bool fits = model.columns.size() == bins.columns.size() && model.classes == bins.classes;
+  for (std::size_t c = 0; fits && c < model.columns.size(); ++c)
+    fits = model.columns[c].kind == bins.columns[c].kind;
+  if (!fits)
+    return absl::InvalidArgumentError("the scheduler's trees to start from are not of its columns");
+  return std::make_unique<TreePredictor>(model);
+}
+
+absl::StatusOr<std::unique_ptr<BaseModel>> BaseOf(const wire::TreePlan& plan) {
+  if (plan.base_model().empty()) return nullptr;
+  const auto within = [](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat("model.gbdt.base_model: ", status.message()));
+  };
+  absl::StatusOr<std::unique_ptr<Bundle>> bundle = Bundle::Open(plan.base_model());
+  if (!bundle.ok()) return within(bundle.status());
+  absl::StatusOr<std::unique_ptr<BaseModel>> base = BaseModel::FromLinear(*std::move(bundle));
+  if (!base.ok()) return within(base.status());
+  if ((*base)->Digest() != plan.base_digest()) {
+    return absl::DataLossError(absl::StrCat("model.gbdt.base_model: ", plan.base_model(),
+                                            " is not the one that the scheduler has read"));
+  }
+  return base;
+}
+
 class ThreadedLoader final : public PartLoader {
  public:
   ThreadedLoader(DataFiles files, features::Plan features, std::unique_ptr<BinPlan> bins,
-                 const RowSplit& split, PartWanted wanted, const LoadOptions& options)
+                 const RowSplit& split, PartWanted wanted, const LoadOptions& options,
+                 const wire::TreePlan& plan)
       : files_(std::move(files)),
         features_(std::move(features)),
         bins_(std::move(bins)),
         split_(split),
         wanted_(std::move(wanted)),
+        cache_(
+            plan.cache(), [](const std::string& line) { LOG(INFO) << line; },
+            [](const std::string& line) { LOG(WARNING) << line; }),
         options_(options) {
     options_.part = wanted_.part;
     options_.parts = wanted_.parts;
     if (wanted_.columns) options_.columns = &*wanted_.columns;
     if (!wanted_.base_scores.empty()) options_.grown = {&wanted_.trees, &wanted_.base_scores};
     options_.stop = &stop_;
-    thread_ = std::thread([this] {
-      loaded_ = LoadRows(files_, features_, *bins_, &split_, options_);
+    thread_ = std::thread([this, plan] {
+      loaded_ = Load(plan);
       done_.store(true, std::memory_order_release);
     });
   }
@@ -50,11 +88,24 @@ class ThreadedLoader final : public PartLoader {
   }
 
  private:
+  absl::StatusOr<LoadedRows> Load(const wire::TreePlan& plan) {
+    PS_ASSIGN_OR_RETURN(const std::unique_ptr<TreePredictor> trees, StartTreesOf(plan, *bins_));
+    PS_ASSIGN_OR_RETURN(const std::unique_ptr<BaseModel> base, BaseOf(plan));
+    LoadOptions options = options_;
+    options.start_margins = trees.get();
+    options.base = base.get();
+    options.base_offset = plan.base_offset();
+    // Columns of all rows are not what is kept.
+    if (wanted_.columns) return LoadRows(files_, features_, *bins_, &split_, options);
+    return cache_.Load(files_, features_, *bins_, &split_, options);
+  }
+
   const DataFiles files_;
   const features::Plan features_;
   const std::unique_ptr<BinPlan> bins_;
   const RowSplit split_;
   const PartWanted wanted_;
+  const BinCache cache_;
   LoadOptions options_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> done_{false};
@@ -155,7 +206,7 @@ absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, con
   const SplitConfig split{.valid = plan.valid(), .test = plan.test()};
   return std::make_unique<ThreadedLoader>(std::move(files), std::move(features), std::move(bins),
                                           RowSplit(plan.seed(), split, plan.keep_negatives()),
-                                          std::move(wanted), options);
+                                          std::move(wanted), options, plan.trees());
 }
 
 }  // namespace ps

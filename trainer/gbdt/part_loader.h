@@ -1,5 +1,6 @@
 // How a worker of a cluster of trees gets its part of the rows: bins as the coordinator planned
-// them, rows from the files, on threads of its own.
+// them, rows from the files (or binned ones from data.cache), with the margins of the model that
+// trees begin with, on threads of its own.
 #pragma once
 
 #include <memory>

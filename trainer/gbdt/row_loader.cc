@@ -29,6 +29,9 @@ class Loader {
         split_(split != nullptr && split->splits() ? split : nullptr),
         options_(options),
         stride_(DenseStride(static_cast<int>(bins.columns.size()))),
+        outputs_(options.start_margins == nullptr
+                     ? 1
+                     : static_cast<std::ptrdiff_t>(options.start_margins->outputs())),
         bad_rows_(&files, options.max_bad_rows) {
     const LabelReading labels{options.labels, &bins.class_numbers};
     parser_ = bins.libsvm ? MakeLibsvmValues(plan.index_base(), labels)
@@ -108,6 +111,7 @@ class Loader {
     loaded_.bad_rows = bad_rows_.bad_rows();
     if (loaded_.bad_rows > 0) loaded_.bad_row_text = bad_rows_.Describe();
     if (margins_) margins_->TakeAll(&loaded_.train.margins, &loaded_.round_margins);
+    for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test}) ByOutput(part);
     return std::move(loaded_);
   }
 
@@ -175,10 +179,11 @@ class Loader {
   void ScoreRows(const ValueRows& rows, BinnedBlock* block) const {
     const TreePredictor& trees = *options_.start_margins;
     const std::size_t count = rows.rows.rows();
-    block->margins.resize(count);
+    const std::size_t outputs = trees.outputs();
+    block->margins.resize(count * outputs);
     if (!bins_.libsvm) {
       for (std::size_t r = 0; r < count; ++r)
-        block->margins[r] = trees.MarginAsGrown(rows.values.data() + r * trees.columns());
+        trees.MarginsAsGrown(rows.values.data() + r * trees.columns(), &block->margins[r * outputs]);
       return;
     }
     const float absent = options_.absent_is_zero ? 0.0f : std::numeric_limits<float>::quiet_NaN();
@@ -189,7 +194,7 @@ class Loader {
         if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
           row[c] = rows.values[i];
       }
-      block->margins[r] = trees.MarginAsGrown(row.data());
+      trees.MarginsAsGrown(row.data(), &block->margins[r * outputs]);
       for (std::uint32_t i = begin; i < end; ++i) {
         if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
           row[c] = absent;
@@ -263,6 +268,18 @@ class Loader {
     }
   }
 
+  // Margins came a row after the other.
+  void ByOutput(BinnedRows* part) const {
+    if (outputs_ == 1 || part->margins.empty()) return;
+    const auto outputs = static_cast<std::size_t>(outputs_);
+    std::vector<float> margins(part->margins.size());
+    for (std::size_t r = 0; r < part->rows; ++r) {
+      for (std::size_t m = 0; m < outputs; ++m)
+        margins[m * part->rows + r] = part->margins[r * outputs + m];
+    }
+    part->margins = std::move(margins);
+  }
+
   void AppendRows(const BinnedBlock& block, std::size_t first, std::size_t end,
                   BinnedRows* to) {
     if (margins_) margins_->Append(block, first, end);
@@ -287,9 +304,9 @@ class Loader {
       to->weights.insert(to->weights.end(), block.weights.begin() + from,
                          block.weights.begin() + until);
     }
-    if (!block.margins.empty()) {  // of trees to start from
-      to->margins.insert(to->margins.end(), block.margins.begin() + from,
-                         block.margins.begin() + until);
+    if (!block.margins.empty()) {
+      to->margins.insert(to->margins.end(), block.margins.begin() + from * outputs_,
+                         block.margins.begin() + until * outputs_);
     }
     to->rows += end - first;
   }
@@ -299,6 +316,7 @@ class Loader {
   const RowSplit* const split_;
   const LoadOptions& options_;
   const std::size_t stride_;
+  const std::ptrdiff_t outputs_;  // margins of a row, where it has some
   std::unique_ptr<ValueParser> parser_;
   BadRows bad_rows_;
   std::vector<std::uint8_t> absent_bin_;  // by column: of libsvm rows in a matrix

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "models/bundle/bundle.h"
 #include "models/bundle/manifest.h"
 #include "models/features/extractor.pb.h"
@@ -52,6 +53,11 @@ absl::StatusOr<std::optional<TreeModel>> OpenStartTrees(const PreparedJob& job, 
   if (model.objective != objective) {
     return unfit(absl::StrCat("was trained with objective: ", NameOf(model.objective),
                               ", this job has ", NameOf(objective)));
+  }
+  const std::vector<std::string>& classes = job.config.data.label.classes;
+  if (!classes.empty() && classes != model.classes) {
+    return unfit(absl::StrCat("knows the classes ", absl::StrJoin(model.classes, ", "),
+                              ": set data.label.classes to them in this order, or leave it out"));
   }
   PS_ASSIGN_OR_RETURN(const std::string extractor, bundle->ReadFile(kExtractorName));
   PS_ASSIGN_OR_RETURN(const features::Plan had, ReadPlan(extractor));

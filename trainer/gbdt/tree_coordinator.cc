@@ -33,6 +33,7 @@ TreeCoordinator::TreeCoordinator(Options options)
       workers_(options_.workers),
       parts_(options_.workers),
       least_gain_(options_.params.classes),
+      attempt_(options_.first_attempt),
       builder_(&options_.columns, options_.params.grow),
       reports_(options_.workers),
       answers_(by_columns() ? options_.workers : options_.servers) {
@@ -66,6 +67,14 @@ TreeCoordinator::Node* TreeCoordinator::FindIncarnation(std::uint64_t incarnatio
 
 void TreeCoordinator::Fail(absl::Status status) {
   if (status_.ok()) status_ = std::move(status);
+}
+
+void TreeCoordinator::GoOnAfter(std::vector<Tree> trees) {
+  trees_.clear();
+  for (Tree& tree : trees) {
+    trees_.push_back(std::move(tree));
+    NoteGains();
+  }
 }
 
 void TreeCoordinator::Gather() {
@@ -109,8 +118,26 @@ PartCounts TreeCoordinator::counts() const {
   return counts;
 }
 
+void TreeCoordinator::Stamp(std::size_t first, Outbox& outbox) const {
+  for (std::size_t i = first; i < outbox.items().size(); ++i)
+    outbox.items()[i].message.body.set_leader(options_.leader);
+}
+
 void TreeCoordinator::OnMessage(const Address& from, Message message, MonotonicTime now,
                                 Outbox& outbox) {
+  const std::size_t first = outbox.items().size();
+  Take(from, std::move(message), now, outbox);
+  Stamp(first, outbox);
+}
+
+void TreeCoordinator::OnTick(MonotonicTime now, Outbox& outbox) {
+  const std::size_t first = outbox.items().size();
+  Step(now, outbox);
+  Stamp(first, outbox);
+}
+
+void TreeCoordinator::Take(const Address& from, Message message, MonotonicTime now,
+                           Outbox& outbox) {
   Advance(now);
   const wire::Body& body = message.body;
   if (body.has_hello()) return OnHello(body.hello(), from, now, outbox);
@@ -123,7 +150,7 @@ void TreeCoordinator::OnMessage(const Address& from, Message message, MonotonicT
     } else if (lost_.contains(body.heartbeat().incarnation())) {
       reply.body.mutable_stop()->set_reason("another node has its place");
     } else {
-      return;
+      reply.body.mutable_heartbeat()->set_unknown(true);
     }
     return outbox.Send(from, std::move(reply));
   }
@@ -158,18 +185,19 @@ void TreeCoordinator::OnHello(const wire::Hello& hello, const Address& from, Mon
   if (hello.role() != wire::SERVER && hello.role() != wire::WORKER) return;
   Node* node = FindIncarnation(hello.incarnation());
   if (node == nullptr && work_ != Work::kStopping) {
-    if (Node* const forerunner = Find(from); forerunner != nullptr)
-      Lose(*forerunner, "was restarted");
-    for (Node& place : places(hello.role())) {
-      if (place.incarnation != 0) continue;
-      node = &place;
+    node = PlaceFor(hello, from, now);
+    if (node != nullptr) {
       node->incarnation = hello.incarnation();
       node->endpoint = hello.endpoint();
       node->host = hello.host();
       node->pid = hello.pid();
       node->loaded = hello.role() == wire::SERVER;
       node->stopped = false;
-      break;
+    } else if (hello.has_tree_place()) {  // it can be nothing else any more
+      Message reply;
+      reply.body.mutable_stop()->set_reason(
+          "it is of another run of the job, or another node has its place");
+      return outbox.Send(from, std::move(reply));
     }
   }
   if (node == nullptr) {  // it may be needed later
@@ -180,6 +208,24 @@ void TreeCoordinator::OnHello(const wire::Hello& hello, const Address& from, Mon
   node->address = from;
   node->last_heard = now;
   Welcome(*node, outbox);
+}
+
+TreeCoordinator::Node* TreeCoordinator::PlaceFor(const wire::Hello& hello, const Address& from,
+                                                 MonotonicTime now) {
+  std::vector<Node>& all = places(hello.role());
+  if (hello.has_tree_place()) {
+    const wire::TreePlace& had = hello.tree_place();
+    const bool here = had.run() == options_.plan.trees().run() && had.parts() == options_.workers &&
+                      had.place() < all.size() && all[had.place()].incarnation == 0;
+    return here ? &all[had.place()] : nullptr;
+  }
+  if (now < places_kept_until_) return nullptr;
+  if (Node* const forerunner = Find(from); forerunner != nullptr)
+    Lose(*forerunner, "was restarted");
+  for (Node& place : all) {
+    if (place.incarnation == 0) return &place;
+  }
+  return nullptr;
 }
 
 void TreeCoordinator::Welcome(const Node& node, Outbox& outbox) {
@@ -237,6 +283,8 @@ void TreeCoordinator::Advance(MonotonicTime now) {
     if (empty_since_ >= MonotonicTime::zero()) empty_since_ += gap;
   }
   last_now_ = now;
+  if (options_.returns && places_kept_until_ < MonotonicTime::zero())
+    places_kept_until_ = now + options_.dead_after;
   if (began_ < MonotonicTime::zero()) {
     began_ = last_progress_ = now;
     empty_since_ = MonotonicTime(-1);
@@ -281,7 +329,7 @@ bool TreeCoordinator::Complete() const {
   return true;
 }
 
-void TreeCoordinator::OnTick(MonotonicTime now, Outbox& outbox) {
+void TreeCoordinator::Step(MonotonicTime now, Outbox& outbox) {
   Advance(now);
   if (finished()) return;
   if (work_ == Work::kStopping) {
@@ -369,7 +417,8 @@ void TreeCoordinator::AllLoaded() {
     sums_.Merge(sums);
     first_row += part->rows();
   }
-  base_scores_ = sums_.BaseScores(options_.params.objective);
+  base_scores_ = options_.base_scores.empty() ? sums_.BaseScores(options_.params.objective)
+                                              : options_.base_scores;
 }
 
 void TreeCoordinator::OnLoaded(Node& node, const wire::TreeReport::Loaded& loaded,

@@ -13,6 +13,9 @@
 // Whatever is lost on the way is asked for again, under the same name. When a node is lost its
 // place waits for another, and the tree under way begins anew; finished trees are known here. One
 // thread; whoever drives it runs it until finished(), then asks for the next piece of work.
+//
+// A coordinator may take the place of one that died. Nodes of the same run say where they were, and
+// are taken back there: workers have their rows still, and forget trees that nobody else knows.
 #pragma once
 
 #include <cstdint>
@@ -42,9 +45,14 @@ struct PartCounts {
 class TreeCoordinator final : public Machine {
  public:
   struct Options {
-    wire::Plan plan;  // with trees; parts and part are set here
+    wire::Plan plan;           // with trees and their run; parts and part are set here
+    std::uint64_t leader = 0;  // leadership term
+    // There may be nodes of a coordinator before: their places are kept for them for `dead_after`.
+    bool returns = false;
+    std::uint32_t first_attempt = 1;  // above all of the coordinators before
     BoostParams params;
     std::vector<BinColumn> columns;
+    std::vector<double> base_scores;  // of the model that trees begin with; empty: the labels'
     std::uint32_t servers = 1, workers = 1;
     MonotonicTime heartbeat = std::chrono::milliseconds(500);
     MonotonicTime dead_after = std::chrono::seconds(10);
@@ -66,6 +74,8 @@ class TreeCoordinator final : public Machine {
     return work_ == Work::kNone || (!status_.ok() && work_ != Work::kStopping);
   }
   const absl::Status& status() const { return status_; }
+  // Before Gather: trees that are finished.
+  void GoOnAfter(std::vector<Tree> trees);
 
   // After Gather.
   const LabelSums& sums() const { return sums_; }
@@ -80,7 +90,7 @@ class TreeCoordinator final : public Machine {
   const Judged& judged() const { return judged_; }
   // Between workers and servers, or workers and workers, for finished trees.
   std::uint64_t pushed_bytes() const { return pushed_bytes_; }
-  std::uint32_t attempts() const { return attempt_; }
+  std::uint32_t attempts() const { return attempt_ - options_.first_attempt + 1; }
   std::uint64_t steps() const { return steps_; }
 
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override;
@@ -120,7 +130,12 @@ class TreeCoordinator final : public Machine {
   std::vector<Node>& places(wire::Role role);
   Node* Find(const Address& from);
   Node* FindIncarnation(std::uint64_t incarnation);
+  void Take(const Address& from, Message message, MonotonicTime now, Outbox& outbox);
+  void Step(MonotonicTime now, Outbox& outbox);
+  void Stamp(std::size_t first, Outbox& outbox) const;
   void OnHello(const wire::Hello& hello, const Address& from, MonotonicTime now, Outbox& outbox);
+  // The place that a node had, or one for a new node; null: none.
+  Node* PlaceFor(const wire::Hello& hello, const Address& from, MonotonicTime now);
   void Welcome(const Node& node, Outbox& outbox);
   void OnReport(Node& node, const wire::TreeReport& report, MonotonicTime now, Outbox& outbox);
   void OnLoaded(Node& node, const wire::TreeReport::Loaded& loaded, MonotonicTime now);
@@ -146,6 +161,7 @@ class TreeCoordinator final : public Machine {
   void AskForLeaves();
   void FinishTree(Outbox& outbox);
   void FinishJudging();
+  void NoteGains();
   void SetSplit(std::size_t leaf, std::uint32_t left, wire::TreeStep::Split* split) const;
   void Advance(MonotonicTime now);
   void Fail(absl::Status status);
@@ -161,6 +177,7 @@ class TreeCoordinator final : public Machine {
   bool restart_ = false;  // a node was lost: the work begins anew once all are there
   absl::Status status_;
   MonotonicTime last_now_{-1}, began_{-1};
+  MonotonicTime places_kept_until_{-1};  // of nodes of a coordinator before
 
   LabelSums sums_;
   std::vector<double> base_scores_;
@@ -175,7 +192,7 @@ class TreeCoordinator final : public Machine {
   std::uint64_t pushed_bytes_ = 0, tree_bytes_ = 0, steps_ = 0;
 
   // The tree under way.
-  std::uint32_t attempt_ = 1;
+  std::uint32_t attempt_;
   GradientScale scale_;
   TreeBuilder builder_;
   std::vector<std::uint32_t> node_of_leaf_;     // beside the builder's leaves

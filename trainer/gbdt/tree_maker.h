@@ -15,6 +15,7 @@
 #include "models/metrics/metrics.h"
 #include "trainer/gbdt/bin_cache.h"
 #include "trainer/gbdt/row_loader.h"
+#include "trainer/gbdt/tree_progress.h"
 #include "trainer/prepared_job.h"
 
 namespace ps {
@@ -55,6 +56,8 @@ class TreeMaker {
   // The training rows, where they are in this process; else null.
   virtual const BinnedRows* rows() const { return nullptr; }
   virtual MadeOnCluster made() const { return {}; }
+  // Another scheduler has the job: its nodes are told nothing.
+  virtual void LeaveNodes() {}
 };
 
 // Metrics of predictions as the job reports them: `offset` is what negatives that were sampled away
@@ -77,7 +80,11 @@ struct TreeJob {
   Crew* crew = nullptr;
   const TreeModel* start = nullptr;  // trees to go on from, or to fit again; may be null
   const BinCache* cache = nullptr;
+  const std::vector<Tree>* finished = nullptr;  // by a process before, to go on after
+  TreeSession session;
 };
+// Of the model that the job's trees begin with; empty: it begins with none, and they are the labels'.
+std::vector<double> StartScores(const TreeJob& job);
 // Of a job that asks for a device which is not there, or cannot take it.
 absl::Status NoDeviceError(const absl::Status& reason);
 std::unique_ptr<TreeMaker> MakeEmbeddedTrees(const TreeJob& job);

@@ -160,7 +160,7 @@ void TreeCoordinator::BeginTree() {
   begin.set_hessian(scale_.hessian);
   begin.set_gradient_fixed(scale_.gradient_fixed);
   begin.set_hessian_fixed(scale_.hessian_fixed);
-  begin.set_key(TreeKey(options_.params.seed, name_.tree));
+  begin.set_key(TreeKey(options_.params.seed, options_.params.first_tree + name_.tree));
   if (by_columns()) {
     for (const Node& worker : workers_) begin.add_workers(worker.endpoint);
   } else {
@@ -281,17 +281,23 @@ void TreeCoordinator::FinishTree(Outbox& outbox) {
       add(sums[i].h, static_cast<int>(2 * i + 1));
     }
   }
-  const bool full = builder_.SplitsLeft() == 0;
   trees_.push_back(builder_.Finish(sums));
-  double& least = least_gain_[(trees_.size() - 1) % least_gain_.size()];
-  least = full ? INFINITY : 0;
-  for (const TreeNode& node : trees_.back().nodes) least = std::min<double>(least, node.gain);
+  NoteGains();
   last_leaves_ = node_of_leaf_;
   last_attempt_ = attempt_;
   pushed_bytes_ += tree_bytes_;
   work_ = Work::kNone;
   for (const Node& node : workers_)
     SendTrees(node, static_cast<std::uint32_t>(trees_.size()) - 1, outbox);
+}
+
+// Of the last tree.
+void TreeCoordinator::NoteGains() {
+  const Tree& tree = trees_.back();
+  const bool full = static_cast<int>(tree.leaf_value.size()) == options_.params.grow.max_leaves;
+  double& least = least_gain_[(trees_.size() - 1) % least_gain_.size()];
+  least = full ? INFINITY : 0;
+  for (const TreeNode& node : tree.nodes) least = std::min<double>(least, node.gain);
 }
 
 void TreeCoordinator::SendTrees(const Node& node, std::uint32_t first, Outbox& outbox) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "models/gbdt/grower.h"
 #include "ps/base/cgroup.h"
@@ -45,7 +46,15 @@ DistributionShape ShapeOf(const PreparedJob& job, const TreesPlan& plan,
   const int threads = cluster.listen.empty() ? job.threads / cluster.shape.workers
                                              : job.config.train.threads;
   shape.threads = std::max(1, threads);
-  shape.workers_meet = cluster.listen.empty();
+  if (!cluster.listen.empty()) shape.rows_only = "workers may not reach each other";
+  // What workers by columns do not know of.
+  const JobConfig& config = job.config;
+  const char* const key = !config.cluster.state.empty()      ? "cluster.state"
+                          : !config.checkpoint.dir.empty()   ? "checkpoint"
+                          : !config.model.warm_start.empty() ? "model.warm_start"
+                          : !gbdt.base_model.empty()         ? "model.gbdt.base_model"
+                                                             : nullptr;
+  if (key != nullptr) shape.rows_only = absl::StrCat(key, " goes with rows only");
   return shape;
 }
 
