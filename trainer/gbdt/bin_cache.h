@@ -39,6 +39,7 @@ class BinCache {
 
   const std::string dir_;
   const std::function<void(const std::string&)> say_;
+  mutable bool said_not_kept_ = false;
 };
 
 }  // namespace ps
