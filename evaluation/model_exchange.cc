@@ -109,6 +109,11 @@ absl::Status ExportModel(const Bundle& bundle, ModelFormat format, const std::st
   if (HasBaseModel(bundle))
     return absl::UnimplementedError("the trees begin with a linear model (model.gbdt.base_model), which the formats do not have");
   PS_ASSIGN_OR_RETURN(model.model, ReadTrees(bundle));
+  if (model.model.has_targets()) {
+    return absl::UnimplementedError(
+        "columns of the model are the mean label of their categories (model.gbdt.target_encoding), which the formats "
+        "do not have; train with target_encoding: none and no target_columns");
+  }
   PS_ASSIGN_OR_RETURN(const features::Plan plan, PlanOf(bundle));
   model.libsvm = plan.format() == "libsvm";
   if (model.libsvm) {

@@ -171,7 +171,7 @@ int Run() {
     predictions = *std::move(created);
     options.predictions = predictions.get();
   }
-  ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows);
+  ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows, "--max_bad_rows");
   ps::SquaredErrors errors;
   ps::ClassMetricState classes(static_cast<std::uint32_t>(model->classes.size()));
   if (model->squared) options.errors = &errors;

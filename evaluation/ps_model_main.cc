@@ -54,7 +54,8 @@ constexpr char kUsage[] =
     "  inspect  what the model is: counts, norms, optimiser, features\n"
     "  dump     key and weight of the bias and every feature, tab-separated; for libsvm data also "
     "the index\n"
-    "           of trees: inspect shows the --top columns of largest gain, dump a line a node\n"
+    "           of trees: inspect shows the --top columns of largest gain, dump a line a node of the\n"
+    "           first --top trees\n"
     "  diff     what changed from the first model to the second\n"
     "  export   trees as LightGBM's text or XGBoost's JSON\n"
     "  import   trees of theirs as a bundle; a table has a header, its first column is the label, "
@@ -127,7 +128,7 @@ int Explain() {
   if (!files.ok()) return fail(files.status());
   std::FILE* const out = FLAGS_out.empty() ? stdout : std::fopen(FLAGS_out.c_str(), "we");
   if (out == nullptr) return Fail(ps::FileError("create", FLAGS_out, errno));
-  ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows);
+  ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows, "--max_bad_rows");
   const ps::ExplanationOptions options{
       csv ? ps::ExplanationFormat::kCsv : ps::ExplanationFormat::kJsonLines, FLAGS_top,
       FLAGS_threads == 0 ? ps::EffectiveCpuCount() : FLAGS_threads};
@@ -166,12 +167,14 @@ int Run(const std::vector<std::string>& arguments) {
   }
   const bool trees = bundles[0]->info().model_type == "gbdt";
   if (command == "diff" && (trees || bundles[1]->info().model_type == "gbdt")) {
-    return Usage("diff compares weights; a model of trees has none");
+    std::cerr << "ps_model: diff compares the weights of linear models, and " << arguments[trees ? 1 : 2]
+              << " is a model of trees; compare what inspect or dump print of the two\n";
+    return kUsageError;
   }
   if (trees) {
     const absl::Status status = command == "inspect"
                                     ? ps::InspectTrees(*bundles[0], FLAGS_top, std::cout)
-                                    : ps::DumpTrees(*bundles[0], std::cout);
+                                    : ps::DumpTrees(*bundles[0], FLAGS_top, std::cout);
     if (!status.ok()) return Fail(status);
   } else if (command == "inspect") {
     ps::InspectModel(*bundles[0], std::cout);

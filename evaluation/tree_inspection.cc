@@ -28,7 +28,8 @@ void Line(std::ostream& out, const std::string& name, const std::string& value) 
 // "< 0.5", or the categories that go left.
 std::string Rule(const TreeModel& model, const Tree& tree, const TreeNode& node) {
   if (node.kind == ColumnKind::kNumber) {
-    return absl::StrCat("< ", Shortest(node.threshold), node.missing_left ? " or missing" : "");
+    const bool mean = model.columns[node.column].target != nullptr;
+    return absl::StrCat(mean ? "mean label < " : "< ", Shortest(node.threshold), node.missing_left ? " or missing" : "");
   }
   std::string rule = "in {";
   const BinSet& set = tree.left_sets[node.left_set];
@@ -80,6 +81,11 @@ absl::Status InspectTrees(const Bundle& bundle, std::uint64_t top, std::ostream&
   Line(out, "deepest", absl::StrCat(deepest));
   Line(out, "columns used", GroupedDigits(model.columns.size()));
   if (model.classes.empty()) Line(out, "base score", Shortest(model.base_score));
+  for (const TreeColumn& column : model.columns) {
+    if (column.target == nullptr) continue;
+    Line(out, "mean label", absl::StrCat(column.name, ", ", GroupedDigits(column.target->categories()), " categories"));
+  }
+  if (model.absent_is_zero) Line(out, "absent", "zero");
   if (HasBaseModel(bundle))
     Line(out, "base model", absl::StrCat("linear, ", GroupedDigits(info.features), " weights"));
   Line(out, "margin offset", Shortest(info.margin_offset));
@@ -98,11 +104,12 @@ absl::Status InspectTrees(const Bundle& bundle, std::uint64_t top, std::ostream&
   return absl::OkStatus();
 }
 
-absl::Status DumpTrees(const Bundle& bundle, std::ostream& out) {
+absl::Status DumpTrees(const Bundle& bundle, std::uint64_t top, std::ostream& out) {
   PS_ASSIGN_OR_RETURN(const TreeModel model, ReadTrees(bundle));
   const bool classes = !model.classes.empty();
   out << "tree\tnode\tcolumn\trule\tleft\tright\tgain\tcover\tvalue" << (classes ? "\tclass\n" : "\n");
-  for (std::size_t t = 0; t < model.trees.size(); ++t) {
+  const std::size_t shown = top == 0 ? model.trees.size() : std::min<std::size_t>(top, model.trees.size());
+  for (std::size_t t = 0; t < shown; ++t) {
     const Tree& tree = model.trees[t];
     const std::string end = classes ? absl::StrCat("\t", model.classes[t % model.classes.size()], "\n") : "\n";
     for (std::size_t n = 0; n < tree.nodes.size(); ++n) {

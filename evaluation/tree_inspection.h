@@ -15,7 +15,7 @@ namespace ps {
 absl::Status InspectTrees(const Bundle& bundle, std::uint64_t top, std::ostream& out);
 
 // Tab-separated with a heading, a line a node or leaf: tree, node, column, rule, left, right, gain,
-// cover, value. Children that are leaves are written as L and their number.
-absl::Status DumpTrees(const Bundle& bundle, std::ostream& out);
+// cover, value. Children that are leaves are written as L and their number. Of the first `top` trees (0: all).
+absl::Status DumpTrees(const Bundle& bundle, std::uint64_t top, std::ostream& out);
 
 }  // namespace ps

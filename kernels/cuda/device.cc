@@ -12,9 +12,9 @@ absl::StatusOr<DeviceInfo> FindDevice() {
   const cudaError_t counted = cudaGetDeviceCount(&devices);
   if (counted != cudaSuccess) {
     cudaGetLastError();
-    return absl::NotFoundError(absl::StrCat("no CUDA device: ", cudaGetErrorString(counted)));
+    return absl::NotFoundError(absl::StrCat("CUDA finds no NVIDIA GPU on this machine (", cudaGetErrorString(counted), ")"));
   }
-  if (devices == 0) return absl::NotFoundError("no CUDA device");
+  if (devices == 0) return absl::NotFoundError("CUDA finds no NVIDIA GPU on this machine");
   cudaDeviceProp properties;
   cudaError_t error = cudaSetDevice(0);
   if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, 0);
@@ -23,8 +23,8 @@ absl::StatusOr<DeviceInfo> FindDevice() {
   if (error != cudaSuccess) return DeviceStatus(error, "asked for its properties");
   if (properties.major < 9) {
     return absl::NotFoundError(
-        absl::StrCat("no CUDA device that this build has code for: ", properties.name,
-                     " is older than compute capability 9.0"));
+        absl::StrCat("the NVIDIA GPU of this machine, ", properties.name,
+                     ", is older than compute capability 9.0, for which this build has code"));
   }
   DeviceInfo info;
   info.name = properties.name;

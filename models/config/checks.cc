@@ -207,12 +207,23 @@ class JobChecker : private JobChecks {
     if (IsGiven("model.gbdt.absent") && config_.data.format != DataFormat::kLibsvm) {
       Add("model.gbdt.absent", "only for format libsvm; data.missing says what is missing in a table");
     }
+    CheckTargets();
     for (const ColumnRef& column : config_.model.gbdt.increasing) CheckInput("model.gbdt.monotone.increasing", column);
     for (const ColumnRef& column : config_.model.gbdt.decreasing) CheckInput("model.gbdt.monotone.decreasing", column);
     for (std::size_t i = 0; i < config_.features.size(); ++i) {
       if (config_.features[i].op != FeatureOp::kCross) continue;
       Add(absl::StrCat("features[", i, "].op"), "trees find crosses themselves; remove it");
     }
+  }
+
+  void CheckTargets() {
+    if (IsGiven("model.gbdt.target_columns")) {
+      if (config_.data.format == DataFormat::kLibsvm)
+        Add("model.gbdt.target_columns", "libsvm text has no categories");
+      if (config_.model.gbdt.objective == "softmax")
+        Add("model.gbdt.target_columns", "not with softmax in this version; remove it");
+    }
+    for (const ColumnRef& column : config_.model.gbdt.target_columns) CheckInput("model.gbdt.target_columns", column);
   }
 
   void CheckSoftmax() {

@@ -102,6 +102,9 @@ struct GbdtConfig {
   double category_smooth = 10;
   bool absent_is_zero = false;  // libsvm; else an absent value is missing
   std::string distribution = "auto";  // on a cluster: auto, or what workers share, rows or columns
+  bool target_encoding = true;  // columns of more categories than bins become numbers: auto
+  std::vector<ColumnRef> target_columns;  // and these, whatever they are
+  double target_smooth = 10;
   std::vector<ColumnRef> increasing, decreasing;  // as their values rise, predictions do not go the other way
   std::string base_model;  // bundle directory of a linear model whose margins trees add to; or empty
   std::optional<RefitConfig> refit;  // the trees of model.warm_start keep their splits and get new values

@@ -129,12 +129,12 @@ absl::Status BadRows::Check(bool at_end) const {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(absl::StrFormat(
-      "%d of %d rows%s are malformed (%.3g %%); data.max_bad_rows allows %.3g %%. The first of "
+      "%d of %d rows%s are malformed (%.3g %%); %s allows %.3g %%. The first of "
       "them:\n"
-      "%sCorrect them, or set data.max_bad_rows to the fraction of rows that may be left out.",
+      "%sCorrect them, or set %s to the fraction of rows that may be left out.",
       bad, all, at_end ? "" : " so far",
-      100.0 * static_cast<double>(bad) / static_cast<double>(all), 100.0 * max_fraction_,
-      Describe()));
+      100.0 * static_cast<double>(bad) / static_cast<double>(all), setting_, 100.0 * max_fraction_,
+      Describe(), setting_));
 }
 
 std::string BadRows::Describe() const {

@@ -35,9 +35,9 @@ absl::Status LineNumbers(const DataFile& file, absl::Span<const std::uint64_t> o
 // Gathers the blocks of one reading of the data. Thread-safe. `files` must outlive it.
 class BadRows {
  public:
-  // max_fraction: of all rows, data.max_bad_rows; 0 allows none.
-  BadRows(const DataFiles* files, double max_fraction)
-      : files_(*files), max_fraction_(max_fraction) {}
+  // max_fraction: of all rows; 0 allows none. `setting`: what a person sets it by.
+  BadRows(const DataFiles* files, double max_fraction, const char* setting = "data.max_bad_rows")
+      : files_(*files), max_fraction_(max_fraction), setting_(setting) {}
 
   // Adds a parsed block: its rows and its bad rows. Costs two additions when none is bad.
   void Add(const RowBlock& block) { Add(block.rows(), block.bad_rows, block.bad); }
@@ -60,6 +60,7 @@ class BadRows {
  private:
   const DataFiles& files_;
   const double max_fraction_;
+  const char* const setting_;
   std::atomic<std::uint64_t> rows_ = 0;
   std::atomic<std::uint64_t> bad_rows_ = 0;
 

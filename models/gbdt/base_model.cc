@@ -17,6 +17,7 @@ void DropRows(const std::vector<bool>& dropped, std::size_t columns, const std::
               ValueRows* values) {
   RowBlock& rows = values->rows;
   const bool indices = columns == 0;
+  const std::size_t targets = dropped.empty() ? 0 : values->targets.size() / dropped.size();
   std::size_t to = 0, to_value = 0;
   for (std::size_t r = 0; r < dropped.size(); ++r) {
     const std::uint64_t offset = rows.row_offset[r];
@@ -30,6 +31,8 @@ void DropRows(const std::vector<bool>& dropped, std::size_t columns, const std::
       if (quoted != bad.end() && rows.bad.size() < RowBlock::kMaxQuoted) rows.bad.push_back(*quoted);
       continue;
     }
+    std::copy_n(values->targets.begin() + static_cast<std::ptrdiff_t>(r * targets), targets,
+                values->targets.begin() + static_cast<std::ptrdiff_t>(to * targets));
     rows.label[to] = rows.label[r];
     if (!rows.weight.empty()) rows.weight[to] = rows.weight[r];
     rows.row_offset[to] = offset;
@@ -44,6 +47,7 @@ void DropRows(const std::vector<bool>& dropped, std::size_t columns, const std::
     to_value += end - begin;
     rows.row_begin[++to] = static_cast<std::uint32_t>(indices ? to_value : 0);
   }
+  values->targets.resize(to * targets);
   rows.label.resize(to);
   if (!rows.weight.empty()) rows.weight.resize(to);
   rows.row_offset.resize(to);

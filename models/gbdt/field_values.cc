@@ -34,6 +34,10 @@ bool FieldValues::IsMissing(std::string_view text) const {
   return std::find(missing_.begin(), missing_.end(), text) != missing_.end();
 }
 
+bool FieldValues::IsOddText(std::string_view text) const {
+  return !text.empty() && !IsMissing(text) && text != "nan" && text != "NaN" && text != "NAN";
+}
+
 bool FieldValues::ReadNumber(std::string_view text, const ValueColumn& column, bool inside,
                              float* value) const {
   *value = kMissing;
@@ -46,7 +50,7 @@ bool FieldValues::ReadNumber(std::string_view text, const ValueColumn& column, b
     *value = parsed.value;
     return true;
   }
-  if (IsMissing(text) || text == "nan" || text == "NaN" || text == "NAN") return true;
+  if (!IsOddText(text)) return true;
   return column.text_is_missing && parsed.result == FloatText::kNotANumber;
 }
 
@@ -60,7 +64,9 @@ bool FieldValues::ReadRow(const RowText& row, bool trim, bool inside, float* val
                           std::uint32_t* bad_column) const {
   for (const ValueColumn& column : columns_) {
     const std::string_view text = FieldOf(row, column.source, trim);
-    if (column.kind == ColumnKind::kCategory) {
+    if (column.by_target) {
+      *values++ = column.target->Mean(ReadTargetKey(text));
+    } else if (column.kind == ColumnKind::kCategory) {
       *values++ = ReadCategory(text, column);
     } else if (!ReadNumber(text, column, inside, values++)) {
       *bad_column = column.source;

@@ -23,8 +23,14 @@ class FieldValues {
   // kFloatReadableBefore bytes before the text are readable.
   bool ReadNumber(std::string_view text, const ValueColumn& column, bool inside,
                   float* value) const;
+  // Whether a text that is no number is neither a missing value.
+  bool IsOddText(std::string_view text) const;
   // The bin of a column's category, NaN where it has none.
   float ReadCategory(std::string_view text, const ValueColumn& column) const;
+  // TargetKey of a text of a column with target statistics; 0: it is missing.
+  std::uint64_t ReadTargetKey(std::string_view text) const {
+    return IsMissing(text) ? 0 : TargetKey(text);
+  }
 
   // A value for each column; false: the text of column *bad_column had to be a number and is none.
   bool ReadRow(const RowText& row, bool trim, bool inside, float* values,

@@ -128,7 +128,8 @@ class TableLeaves final : public FurtherKeys {
     for (std::size_t c = 0; c < bins.size(); ++c) {
       const TreeColumn& column = model.columns[c];
       columns.push_back(
-          {column.source, column.kind, column.name, column.text_is_missing, &bins[c]});
+          {column.source, column.kind, column.name, column.text_is_missing, &bins[c],
+           column.target != nullptr, column.target});
     }
     return columns;
   }
@@ -219,7 +220,7 @@ absl::StatusOr<TreeModel> TreesOfPlan(const features::Plan& plan) {
       libsvm ? kMostSparseColumns : static_cast<std::uint64_t>(plan.column_size());
   for (const TreeColumn& column : model.columns) {
     // The values of indices are any numbers, not those of categories.
-    if (column.source >= most || (libsvm && column.kind == ColumnKind::kCategory))
+    if (column.source >= most || (libsvm && (column.kind == ColumnKind::kCategory || column.target != nullptr)))
       return absl::InvalidArgumentError("malformed extractor plan: a column of its trees");
   }
   return model;

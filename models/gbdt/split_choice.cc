@@ -7,6 +7,11 @@
 namespace ps {
 namespace {
 
+// Categories of a node with less than this part of the smoothing hessian have one place in the order
+// together: alone they would be put on the side that their few labels ask for, and fit noise.
+constexpr double kRareShare = 0.25;
+constexpr int kRare = kBinsPerColumn;  // stands for their bins
+
 ColumnSplit BestCut(const ColumnCells& cells, const ScanParams& params, const ValueBounds& bounds,
                     Direction direction) {
   return bounds.any() || direction != Direction::kFree
@@ -35,25 +40,44 @@ SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
                               const ValueBounds& bounds) {
   std::pair<double, int> order[kBinsPerColumn];
   int count = 0;
+  WideSum rare = 0;
+  const auto is_rare = [&](WideSum cell) {
+    return cell != 0 && WideHessian(cell) < kRareShare * smooth_hessian;
+  };
+  const auto add = [&](WideSum cell, int bin) {
+    order[count++] = {WideGradient(cell) / (WideHessian(cell) + smooth_hessian), bin};
+  };
   for (int bin = 0; bin <= bins; ++bin) {
-    if (cells[bin] == 0) continue;
-    order[count++] = {WideGradient(cells[bin]) / (WideHessian(cells[bin]) + smooth_hessian), bin};
+    if (is_rare(cells[bin])) {
+      rare += cells[bin];
+    } else if (cells[bin] != 0) {
+      add(cells[bin], bin);
+    }
   }
+  if (rare != 0) add(rare, kRare);
   std::sort(order, order + count);
   // Categories ordered by the data fit it better than cuts of a given order: they pay with a larger
   // λ.
   ScanParams careful = params;
   careful.l2 += count > 4 ? smooth_hessian : 0;
   WideSum sorted[kBinsPerColumn];
-  for (int i = 0; i < count; ++i) sorted[i] = cells[order[i].second];
+  for (int i = 0; i < count; ++i)
+    sorted[i] = order[i].second == kRare ? rare : cells[order[i].second];
   const ColumnSplit cut = BestCut({sorted, count, 0, total}, careful, bounds, Direction::kFree);
   SplitChoice choice;
   if (cut.score < 0) return choice;
   choice.score = cut.score;
   choice.kind = ColumnKind::kCategory;
   choice.left = cut.left;
-  for (int i = 0; i < cut.bin; ++i)
-    Insert(&choice.left_bins, static_cast<std::uint8_t>(order[i].second));
+  for (int i = 0; i < cut.bin; ++i) {
+    if (order[i].second != kRare) {
+      Insert(&choice.left_bins, static_cast<std::uint8_t>(order[i].second));
+      continue;
+    }
+    for (int bin = 0; bin <= bins; ++bin) {
+      if (is_rare(cells[bin])) Insert(&choice.left_bins, static_cast<std::uint8_t>(bin));
+    }
+  }
   choice.missing_left = Contains(choice.left_bins, 0);
   return choice;
 }

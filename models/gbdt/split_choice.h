@@ -55,8 +55,8 @@ SplitChoice BestColumnSplit(const ColumnHistogram& histogram, std::uint32_t numb
 // The choice that a cut of a column of numbers is. `missing` and `total` are sums of the node.
 SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total);
 
-// Of a categorical column: categories in order of G/(H + smooth), many against many. `cells` begin
-// with bin 0.
+// Of a categorical column: categories in order of G/(H + smooth), many against many, rare ones (with
+// hessians of less than a quarter of `smooth_hessian`) side by side. `cells` begin with bin 0.
 SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
                               const ScanParams& params, double smooth_hessian,
                               const ValueBounds& bounds = {});

@@ -204,7 +204,7 @@ class TableValues final : public ValueParser {
                             std::string(text.substr(0, 40)), "'");
       }
     }
-    const std::size_t before = out.values.size();
+    const std::size_t before = out.values.size(), targets_before = out.targets.size();
     if (what.empty()) {
       out.values.resize(before + fields_.columns().size());
       float* value = out.values.data() + before;
@@ -213,9 +213,17 @@ class TableValues final : public ValueParser {
           row.text == work->text && line.data() - work->text >= kFloatReadableBefore;
       for (const ValueColumn& column : fields_.columns()) {
         const std::string_view text = FieldOf(row, column.source, trim);
-        if (column.kind == ColumnKind::kCategory) {
+        if (column.by_target) {
+          out.targets.push_back(fields_.ReadTargetKey(text));
+          *value++ = column.target != nullptr ? column.target->Mean(out.targets.back()) : kMissing;
+        } else if (column.kind == ColumnKind::kCategory) {
           *value++ = work->taken ? ReadCategory(text, column, &out) : kMissing;
-        } else if (!fields_.ReadNumber(text, column, inside, value++)) {
+        } else if (fields_.ReadNumber(text, column, inside, value)) {
+          const bool missing = *value != *value;
+          ++value;
+          if (missing && column.text_is_missing && fields_.IsOddText(text)) [[unlikely]]
+            CountOddText(text, column, offset, work);
+        } else {
           bad = column.source;
           what = absl::StrCat("expected a number in column \"", column.name, "\", found '",
                               std::string(text.substr(0, 40)), "'");
@@ -225,6 +233,7 @@ class TableValues final : public ValueParser {
     }
     if (!what.empty()) [[unlikely]] {
       out.values.resize(before);
+      out.targets.resize(targets_before);
       const char* const at = FieldOf(row, bad, trim).data();
       const bool in_line = at >= line.data() && at <= line.data() + line.size();
       Quote(line, offset, in_line ? static_cast<std::size_t>(at - line.data()) : 0, std::move(what),
@@ -234,6 +243,7 @@ class TableValues final : public ValueParser {
     if (labels_.looks_for_classes()) ++out.classes[work->class_name];
     if (!work->taken) {
       out.values.resize(before);
+      out.targets.resize(targets_before);
       ++out.skipped;
       return;
     }
@@ -241,6 +251,15 @@ class TableValues final : public ValueParser {
     if (plan_.weighted()) out.rows.weight.push_back(static_cast<float>(weight));
     out.rows.row_offset.push_back(offset);
     out.rows.row_begin.push_back(0);
+  }
+
+  void CountOddText(std::string_view text, const ValueColumn& column, std::uint64_t offset,
+                    Work* work) const {
+    if (!work->taken) return;
+    std::vector<OddTexts>& odd = work->out->odd_texts;
+    odd.resize(fields_.columns().size());
+    odd[static_cast<std::size_t>(&column - fields_.columns().data())].Add(
+        {1, work->origin.file, offset, std::string(text.substr(0, 40))});
   }
 
   float ReadCategory(std::string_view text, const ValueColumn& column, ValueRows* out) const {
@@ -279,7 +298,7 @@ absl::StatusOr<std::vector<ValueColumn>> ColumnsOfPlan(const features::Plan& pla
     if (at < 0) {
       at = static_cast<int>(columns.size());
       columns.push_back({feature.column(), ColumnKind::kCategory,
-                         plan.column(static_cast<int>(feature.column())).name(), false, nullptr});
+                         plan.column(static_cast<int>(feature.column())).name(), false, nullptr, false, nullptr});
     }
     if (feature.op() == features::Feature::HASH) continue;
     ValueColumn& column = columns[static_cast<std::size_t>(at)];

@@ -12,7 +12,7 @@
 namespace ps {
 namespace {
 
-constexpr std::uint32_t kVersion = 1, kVersionOfClasses = 2;
+constexpr std::uint32_t kVersion = 1, kVersionOfClasses = 2, kVersionOfTargets = 3;
 constexpr char kSoftmax[] = "softmax";
 constexpr std::uint32_t kMissingLeft = 1, kCategory = 2;
 
@@ -115,7 +115,7 @@ absl::Status ReadClasses(const trees::Model& in, TreeModel* model) {
 std::string TreeModel::Serialize() const {
   trees::Model out;
   const bool softmax = objective == Objective::kSoftmax;
-  out.set_version(softmax ? kVersionOfClasses : kVersion);
+  out.set_version(has_targets() ? kVersionOfTargets : softmax ? kVersionOfClasses : kVersion);
   out.set_objective(softmax ? kSoftmax : objective == Objective::kLogistic ? "logistic" : "squared");
   for (const std::string& name : classes) out.add_class_name(name);
   for (const double score : class_scores) out.add_class_score(score);
@@ -128,6 +128,7 @@ std::string TreeModel::Serialize() const {
     to->set_category(column.kind == ColumnKind::kCategory);
     to->set_text_is_missing(column.text_is_missing);
     for (const std::string& text : column.categories) to->add_text(text);
+    if (column.target != nullptr) column.target->Write(/*folds=*/false, to->mutable_target());
   }
   for (const Tree& tree : trees) Write(tree, out.add_tree());
   return out.SerializeAsString();
@@ -139,9 +140,9 @@ absl::StatusOr<TreeModel> TreeModel::Parse(std::string_view bytes) {
                                            bytes.size(), std::numeric_limits<int>::max())))) {
     return Damaged("not a model of trees");
   }
-  if (in.version() != kVersion && in.version() != kVersionOfClasses) {
+  if (in.version() < kVersion || in.version() > kVersionOfTargets) {
     return absl::FailedPreconditionError(absl::StrCat(kTreesName, ": version ", in.version(),
-                                                      "; this program reads versions up to ", kVersionOfClasses));
+                                                      "; this program reads versions up to ", kVersionOfTargets));
   }
   TreeModel model;
   if (in.objective() != "logistic" && in.objective() != "squared" && in.objective() != kSoftmax)
@@ -156,13 +157,25 @@ absl::StatusOr<TreeModel> TreeModel::Parse(std::string_view bytes) {
                              column.source(),
                              column.category() ? ColumnKind::kCategory : ColumnKind::kNumber,
                              column.text_is_missing(),
-                             {column.text().begin(), column.text().end()}});
+                             {column.text().begin(), column.text().end()},
+                             nullptr});
+    if (!column.has_target()) continue;
+    if (in.version() < kVersionOfTargets || column.category() || column.text_size() > 0)
+      return Damaged("target statistics of a column that cannot have any");
+    std::optional<TargetTable> target = TargetTable::Read(column.target());
+    if (!target) return Damaged("target statistics that no rows have");
+    model.columns.back().target = std::make_shared<const TargetTable>(*std::move(target));
   }
   for (const trees::Tree& tree : in.tree()) {
     PS_ASSIGN_OR_RETURN(Tree read, Read(tree, model.columns));
     model.trees.push_back(std::move(read));
   }
   return model;
+}
+
+bool TreeModel::has_targets() const {
+  return std::any_of(columns.begin(), columns.end(),
+                     [](const TreeColumn& column) { return column.target != nullptr; });
 }
 
 void TreeModel::DropUnusedColumns() {

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "models/gbdt/booster.h"
+#include "models/gbdt/target_table.h"
 #include "models/gbdt/tree.h"
 
 namespace ps {
@@ -21,6 +23,7 @@ struct TreeColumn {
   ColumnKind kind = ColumnKind::kNumber;
   bool text_is_missing = false;
   std::vector<std::string> categories;
+  std::shared_ptr<const TargetTable> target;  // numbers that are the mean label of a category; or null
 };
 
 struct TreeModel {
@@ -40,6 +43,8 @@ struct TreeModel {
   std::string Serialize() const;
   // DataLoss: what no writer would have written. The trees of a parsed model are safe to walk.
   static absl::StatusOr<TreeModel> Parse(std::string_view bytes);
+
+  bool has_targets() const;
 
   // Leaves out columns that no node asks for.
   void DropUnusedColumns();

@@ -58,6 +58,8 @@ absl::StatusOr<std::unique_ptr<TreeScorer>> TreeScorer::FromBundle(
       const std::uint32_t source = trees.columns[c].source;
       if (source >= kMostSparseColumns)
         return Unfit(scorer->bundle(), "a column beyond the largest index");
+      if (trees.columns[c].target != nullptr)
+        return Unfit(scorer->bundle(), "target statistics of libsvm text");
       std::vector<std::uint32_t>& of_index = scorer->column_of_index_;
       if (source >= of_index.size()) of_index.resize(source + 1, kNoColumn);
       of_index[source] = static_cast<std::uint32_t>(c);
@@ -76,7 +78,7 @@ absl::StatusOr<std::unique_ptr<TreeScorer>> TreeScorer::FromBundle(
       scorer->category_bins_[c].emplace(column.categories[i], static_cast<std::uint8_t>(i + 1));
     }
     columns.push_back({column.source, column.kind, column.name, column.text_is_missing,
-                       &scorer->category_bins_[c]});
+                       &scorer->category_bins_[c], column.target != nullptr, column.target});
   }
   scorer->parser_ = MakeTableValues(plan, std::move(columns), labels);
   return scorer;

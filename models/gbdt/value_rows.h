@@ -18,8 +18,25 @@
 #include "models/features/extractor.pb.h"
 #include "models/gbdt/class_names.h"
 #include "models/gbdt/columns.h"
+#include "models/gbdt/target_table.h"
 
 namespace ps {
+
+// Texts in place of numbers that are taken for missing values: how many, and the first one.
+struct OddTexts {
+  std::uint64_t count = 0;
+  std::uint32_t file = 0;
+  std::uint64_t offset = 0;  // of its row
+  std::string first;
+
+  void Add(const OddTexts& other) {
+    if (other.count == 0) return;
+    const bool before = count == 0 || other.file < file || (other.file == file && other.offset < offset);
+    const std::uint64_t all = count + other.count;
+    if (before) *this = other;
+    count = all;
+  }
+};
 
 struct ValueRows {
   RowBlock rows;
@@ -29,6 +46,8 @@ struct ValueRows {
   std::vector<std::uint32_t>
       index;                      // libsvm: of each value, counted from 0; ascending within a row
   std::vector<TextCounts> texts;  // by column, where a sample of the categories is taken
+  std::vector<std::uint64_t> targets;  // TargetKey of each row and column with target statistics, row by row
+  std::vector<OddTexts> odd_texts;     // by column; empty: none of any
   TextCounts classes;             // rows by label, where the classes are being looked for
   std::uint64_t skipped = 0;      // rows that the sample leaves out
 
@@ -36,6 +55,8 @@ struct ValueRows {
     rows.Clear();
     values.clear();
     index.clear();
+    targets.clear();
+    odd_texts.clear();
   }
 };
 
@@ -49,6 +70,10 @@ struct ValueColumn {
   bool text_is_missing = false;
   const absl::flat_hash_map<std::string, std::uint8_t>* bins =
       nullptr;  // categories; null: while sampling
+  // Numbers that are the mean label of the text as a category, as rows that are no training rows have it; NaN
+  // while there is no table.
+  bool by_target = false;
+  std::shared_ptr<const TargetTable> target;
 };
 
 enum class LabelRule { kBinary, kNumber, kClass };

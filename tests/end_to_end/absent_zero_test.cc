@@ -70,6 +70,8 @@ TEST_F(AbsentZeroTest, ColumnsOfOneValueAreSplitBy) {
     WriteText(place_ / "test.svm", OneHot(3000, 5, levels, 2));
     Train("missing", "missing");
     Train("zero", "zero");
+    EXPECT_NE(RunProgram("ps_model", {"inspect", "zero"}, place_.path()).out.find("absent            zero\n"),
+              std::string::npos);
     const double constant = ConstantLogLoss(MetricsOf(place_ / "zero"), "test");
     EXPECT_LT(TestLoss("zero"), 0.95 * constant) << levels;
     EXPECT_NEAR(TestLoss("zero"), TestLoss("missing"), 0.01 * TestLoss("missing")) << levels;

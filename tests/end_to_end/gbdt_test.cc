@@ -108,7 +108,13 @@ TEST_F(GbdtTest, LearnsEvaluatesAndExplains) {
   const Finished dump = RunProgram("ps_model", {"dump", "out"}, place_.path());
   EXPECT_EQ(dump.exit_code, 0) << dump.err;
   EXPECT_NE(dump.out.find("color\tin {"), std::string::npos) << FirstLines(dump.out, 20);
-  EXPECT_EQ(RunProgram("ps_model", {"diff", "out", "out"}, place_.path()).exit_code, 2);
+  const Finished diff = RunProgram("ps_model", {"diff", "out", "out"}, place_.path());
+  EXPECT_EQ(diff.exit_code, 2);
+  EXPECT_EQ(diff.err,
+            "ps_model: diff compares the weights of linear models, and out is a model of trees; compare what inspect "
+            "or dump print of the two\n");
+  const Finished two = RunProgram("ps_model", {"dump", "out", "--top", "2"}, place_.path());
+  EXPECT_EQ(two.out, dump.out.substr(0, dump.out.find("\n2\t0\t") + 1));
 }
 
 TEST_F(GbdtTest, TheSameBytesForAnyNumberOfThreads) {
@@ -363,6 +369,30 @@ TEST_F(GbdtTest, BadInputHasADefinedEnd) {
                             "cluster={servers: 2, workers: 2, state: s}"}) {
     EXPECT_EQ(Train({wrong}).exit_code, 2) << wrong;
   }
+}
+
+// A column is one of numbers by its first rows; texts in it would be missing without a word.
+TEST_F(GbdtTest, TextsInAColumnOfNumbersAreSaid) {
+  std::string rows = Table(20000, 1);
+  rows += "red,wide,0.5,yes\nred,narrow,0.5,no\nred,wide,0.5,no\nred,nan,0.5,no\n";
+  WriteText(place_ / "train.csv", rows);
+  for (const char* threads : {"train.threads=1", "train.threads=4"}) {
+    const Finished run = Train({threads, "model.gbdt.trees=2"});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_NE(run.err.find("warning: column size: 3 of 20004 rows have a text that is no number, as 'wide' ("),
+              std::string::npos)
+        << run.err;
+  }
+  const Finished declared =
+      Train({"features=[{column: size, op: numeric}, {op: rest}]", "data.max_bad_rows=0.01"});
+  EXPECT_EQ(declared.exit_code, 0) << declared.err;
+  EXPECT_EQ(declared.err.find("warning: column size"), std::string::npos) << declared.err;
+  EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), "bad_rows"), 3);
+  // What says how many may be malformed is the program's own option.
+  const Finished eval =
+      RunProgram("ps_eval", {"--model", "out", "--data", "train.csv", "--max_bad_rows", "0"}, place_.path());
+  EXPECT_EQ(eval.exit_code, 3);
+  EXPECT_NE(eval.err.find("or set --max_bad_rows to the fraction"), std::string::npos) << eval.err;
 }
 
 TEST_F(GbdtTest, BadRowsAreJudgedInTheOrderOfTheData) {

@@ -109,10 +109,11 @@ class ForeignModelTest : public testing::TestWithParam<Tool> {};
 INSTANTIATE_TEST_SUITE_P(Tools, ForeignModelTest, testing::ValuesIn(kTools),
                          [](const auto& info) { return info.param.name; });
 
-TEST_P(ForeignModelTest, ModelsOfTheRealToolPredictAsItDoes) {
+// Of a real tool's model, and what the tool predicts with it for the rows of rows.csv.
+void ExpectPredictsAsTheTool(const std::string& fixture, ModelFormat format, const std::string& of_tool) {
   const ScratchDirectory scratch;
   const std::string out = scratch / "imported";
-  const absl::Status status = ImportModel(Fixture(GetParam().fixture), GetParam().format, {}, out);
+  const absl::Status status = ImportModel(Fixture(fixture), format, {}, out);
   ASSERT_TRUE(status.ok()) << status;
   auto bundle = Bundle::Open(out);
   ASSERT_TRUE(bundle.ok()) << bundle.status();
@@ -122,10 +123,29 @@ TEST_P(ForeignModelTest, ModelsOfTheRealToolPredictAsItDoes) {
   std::vector<float> margins;
   (*scorer)->ScoreText(ReadText(Fixture("rows.csv")), {0, 0}, &rows, &margins);
   EXPECT_EQ(rows.bad_rows, 0u);
-  const std::vector<double> expected = Numbers(Fixture(GetParam().margins));
+  const std::vector<double> expected = Numbers(Fixture(of_tool));
   ASSERT_EQ(margins.size(), 80u);
   ASSERT_EQ(expected.size(), margins.size());
   for (std::size_t i = 0; i < margins.size(); ++i) EXPECT_NEAR(margins[i], expected[i], 2e-6) << i;
+}
+
+TEST_P(ForeignModelTest, ModelsOfTheRealToolPredictAsItDoes) {
+  ExpectPredictsAsTheTool(GetParam().fixture, GetParam().format, GetParam().margins);
+}
+
+TEST(ForeignModel, DartAndForestsPredictAsTheToolDoes) {
+  for (const std::string kind : {"dart", "forest"}) {
+    SCOPED_TRACE(kind);
+    ExpectPredictsAsTheTool("xgboost_" + kind + ".json", ModelFormat::kXgBoost, "xgboost_" + kind + ".margins");
+  }
+}
+
+// Trees that dart dropped count less than their leaves say.
+TEST(ForeignModel, DartNeedsAWeightForEachTree) {
+  std::string text = ReadText(Fixture("xgboost_dart.json"));
+  const std::size_t begin = text.find("\"weight_drop\":[") + 15;
+  text.erase(begin, text.find(',', begin) + 1 - begin);
+  EXPECT_EQ(FromXgBoost(text, false).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_P(ForeignModelTest, ComesBackAsItWas) {

@@ -1,5 +1,6 @@
 #include "trainer/gbdt/bin_cache.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -206,8 +207,8 @@ bool BinCache::Find(const std::string& path, const std::string& origin, const Re
 }
 
 void BinCache::SayIfNotKept(const absl::Status& written) const {
-  if (!written.ok())
-    warn_(absl::StrCat("warning: data.cache: binned rows are not kept: ", written.message()));
+  if (written.ok() || std::exchange(said_not_kept_, true)) return;
+  warn_(absl::StrCat("warning: data.cache: binned rows are not kept: ", written.message()));
 }
 
 absl::StatusOr<std::unique_ptr<BinPlan>> BinCache::Plan(const DataFiles& files,
@@ -218,6 +219,13 @@ absl::StatusOr<std::unique_ptr<BinPlan>> BinCache::Plan(const DataFiles& files,
     PS_ASSIGN_OR_RETURN(std::string origin, OriginOf(files, plan, options));
     absl::StrAppend(&origin, "bins ", options.max_bins, " seed ", options.seed, " sample ",
                     options.sample_rows, " ", options.sample_values, "\n");
+    const TargetOptions& targets = options.targets;
+    if (targets.automatic || !targets.columns.empty()) {
+      absl::StrAppend(&origin, "target statistics ", targets.automatic ? "auto" : "named", " smooth ", targets.smooth,
+                      " split ", targets.split != nullptr ? targets.split->Text() : "none", "\n");
+    }
+    for (const ColumnRef& column : targets.columns)
+      absl::StrAppend(&origin, "target ", column.index, " ", column.name.size(), " ", column.name, "\n");
     for (const std::string& name : options.classes)
       absl::StrAppend(&origin, "class ", name.size(), " ", name, "\n");
     return origin;
@@ -266,6 +274,9 @@ absl::StatusOr<LoadedRows> BinCache::Load(const DataFiles& files, const features
     absl::StrAppend(&origin, "bins ", digest, " split ", split != nullptr ? split->Text() : "none",
                     " rows ", static_cast<int>(options.wanted), " part ", options.part, " of ",
                     options.parts, " max_bad_rows ", options.max_bad_rows, "\n");
+    const bool targets = std::any_of(bins.sources.begin(), bins.sources.end(),
+                                     [](const ValueColumn& source) { return source.by_target; });
+    if (targets) absl::StrAppend(&origin, "folds of seed ", options.seed, options.held_out ? ", held out\n" : "\n");
     return origin;
   };
   PS_ASSIGN_OR_RETURN(const std::string origin, origin_of());

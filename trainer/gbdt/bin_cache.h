@@ -41,6 +41,7 @@ class BinCache {
 
   const std::string dir_;
   const Say say_, warn_;
+  mutable bool said_not_kept_ = false;
 };
 
 }  // namespace ps

@@ -8,6 +8,7 @@
 #include "models/gbdt/crew.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/row_loader.h"
+#include "trainer/gbdt/target_planner.h"
 
 namespace ps {
 namespace {
@@ -33,6 +34,8 @@ struct Taken {
   std::vector<std::vector<std::uint32_t>> index;
   std::vector<TextCounts> texts;
   TextCounts classes;
+  std::vector<OddTexts> odd_texts;
+  float largest_label = 0;
   std::uint64_t lines = 0, rows = 0;
   absl::Status status;
 };
@@ -53,6 +56,7 @@ class Planner {
     } else {
       PS_ASSIGN_OR_RETURN(bins->sources, ColumnsOfPlan(plan_));
       if (options_.start != nullptr) PS_RETURN_IF_ERROR(KeepKinds(&bins->sources));
+      PS_RETURN_IF_ERROR(MarkTargetColumns(options_, &bins->sources));
       parser_ = MakeTableValues(plan_, bins->sources, labels);
     }
     PS_RETURN_IF_ERROR(ChooseSample(bins->libsvm));
@@ -65,7 +69,7 @@ class Planner {
     if (bins->libsvm) {
       PS_RETURN_IF_ERROR(ChooseLibsvmBins(bins.get()));
     } else {
-      ChooseTableBins(bins.get());
+      PS_RETURN_IF_ERROR(ChooseTableBins(bins.get()));
     }
     if (options_.start != nullptr && options_.start_cuts)
       PS_RETURN_IF_ERROR(CutAtThresholds(bins.get()));
@@ -86,6 +90,8 @@ class Planner {
       }
       at->kind = column.kind;
       at->text_is_missing = column.text_is_missing;
+      at->by_target = column.target != nullptr;
+      at->target = column.target;
     }
     return absl::OkStatus();
   }
@@ -189,6 +195,11 @@ class Planner {
       }
       taken->lines += rows.rows.lines;
       taken->rows += rows.rows.rows();
+      taken->odd_texts.resize(std::max(taken->odd_texts.size(), rows.odd_texts.size()));
+      for (std::size_t c = 0; c < rows.odd_texts.size(); ++c)
+        taken->odd_texts[c].Add(rows.odd_texts[c]);
+      for (const float label : rows.rows.label)
+        taken->largest_label = std::max(taken->largest_label, std::fabs(label));
       if (rows.values.empty()) continue;
       rows.values.shrink_to_fit();
       taken->values.push_back(std::move(rows.values));
@@ -207,22 +218,24 @@ class Planner {
     return absl::OkStatus();
   }
 
-  void ChooseTableBins(BinPlan* bins) {
+  absl::Status ChooseTableBins(BinPlan* bins) {
     const std::size_t columns = bins->sources.size();
     bins->columns.resize(columns);
     bins->category_bins.resize(columns);
+    std::vector<std::size_t> distinct(columns);
     Crew crew(options_.threads);
     crew.ForEach(columns, [&](int, std::size_t c) {
       BinColumn& column = bins->columns[c];
       column.name = bins->sources[c].name;
       column.kind = bins->sources[c].kind;
       if (column.kind == ColumnKind::kCategory) {
-        ChooseCategories(c, &column);
+        distinct[c] = ChooseCategories(c, &column);
         for (std::size_t i = 0; i < column.categories.size(); ++i) {
           bins->category_bins[c].emplace(column.categories[i], static_cast<std::uint8_t>(i + 1));
         }
         return;
       }
+      if (bins->sources[c].by_target) return;
       std::vector<float> values;
       for (const Taken& taken : taken_) {
         for (const std::vector<float>& block : taken.values) {
@@ -237,15 +250,37 @@ class Planner {
       if (bins->columns[c].kind == ColumnKind::kCategory)
         bins->sources[c].bins = &bins->category_bins[c];
     }
+    float largest_label = 0;
+    for (const Taken& taken : taken_) largest_label = std::max(largest_label, taken.largest_label);
+    DescribeOddTexts(bins);
+    taken_.clear();
+    return MakeTargetTables(files_, plan_, options_, distinct, largest_label, bins);
   }
 
-  // The commonest texts, as many as there are bins.
-  void ChooseCategories(std::size_t c, BinColumn* column) const {
+  // Texts where the sample has numbers otherwise: they would be missing without a word.
+  void DescribeOddTexts(BinPlan* bins) const {
+    std::vector<OddTexts> odd(bins->sources.size());
+    for (const Taken& taken : taken_) {
+      for (std::size_t c = 0; c < taken.odd_texts.size(); ++c) odd[c].Add(taken.odd_texts[c]);
+    }
+    for (std::size_t c = 0; c < odd.size(); ++c) {
+      if (odd[c].count == 0) continue;
+      absl::StrAppend(&bins->odd_texts, bins->odd_texts.empty() ? "" : "\n", "warning: column ",
+                      bins->sources[c].name, ": ", odd[c].count, " of ", bins->sample_rows,
+                      " rows have a text that is no number, as '", odd[c].first, "' (",
+                      files_.files()[odd[c].file].path, ", byte ", odd[c].offset,
+                      "): taken as missing. Add it to data.missing, or declare the column in features");
+    }
+  }
+
+  // The commonest texts, as many as there are bins. Returns how many the sample has.
+  std::size_t ChooseCategories(std::size_t c, BinColumn* column) const {
     TextCounts counts;
     for (const Taken& taken : taken_) {
       if (taken.texts.size() <= c) continue;
       for (const auto& [text, count] : taken.texts[c]) counts[text] += count;
     }
+    const std::size_t distinct = counts.size();
     if (const TreeColumn* const start = StartColumn(column->name); start != nullptr) {
       column->categories = start->categories;
       for (const std::string& text : start->categories) counts.erase(text);
@@ -256,6 +291,7 @@ class Planner {
     const auto most = static_cast<std::size_t>(options_.max_bins);
     for (std::size_t i = 0; i < order.size() && column->categories.size() < most; ++i)
       column->categories.push_back(order[i].second);
+    return distinct;
   }
 
   absl::Status ChooseLibsvmBins(BinPlan* bins) {

@@ -16,6 +16,7 @@
 #include "trainer/gbdt/monotone_columns.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/start_trees.h"
+#include "trainer/gbdt/target_planner.h"
 #include "trainer/gbdt/tree_bundle.h"
 #include "trainer/gbdt/tree_maker.h"
 #include "trainer/gbdt/tree_runs.h"
@@ -120,7 +121,9 @@ class GbdtTrainer::Run {
 absl::Status GbdtTrainer::Run::LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to) {
   BinPlan plan = *bins_;
   plan.rows = 0;  // its own are not counted yet
-  PS_ASSIGN_OR_RETURN(LoadedRows loaded, cache_.Load(files, plan_, plan, nullptr, options));
+  LoadOptions of_these = options;
+  of_these.held_out = true;
+  PS_ASSIGN_OR_RETURN(LoadedRows loaded, cache_.Load(files, plan_, plan, nullptr, of_these));
   if (loaded.bad_rows > 0) reporter_.Say(loaded.bad_row_text);
   to->rows = std::move(loaded.train);
   return absl::OkStatus();
@@ -149,12 +152,19 @@ absl::Status GbdtTrainer::Run::Load() {
   options.base = base_.get();
   options.base_offset = offset_;
   options.start_cuts = refits();
+  const RowSplit split(config.train.seed, config.data.split, config.data.keep_negatives);
+  options.targets = {config.model.gbdt.target_encoding && !softmax_ && !refits(), config.model.gbdt.target_columns,
+                     config.model.gbdt.target_smooth, &split};
   PS_ASSIGN_OR_RETURN(progress_, TreeProgress::Open(job_, options.start, options.base, say_));
   PS_ASSIGN_OR_RETURN(bins_, progress_->ReadBins(plan_));
   if (bins_ == nullptr) {
     PS_ASSIGN_OR_RETURN(bins_, cache_.Plan(job_.train, plan_, options));
   }
+  options.targets.split = nullptr;
   PS_ASSIGN_OR_RETURN(trees_, progress_->Begin(*bins_));
+  if (!bins_->odd_texts.empty()) reporter_.Say(bins_->odd_texts);
+  if (const std::string targets = DescribeTargets(*bins_); !targets.empty())
+    reporter_.Say(absl::StrCat("columns as the mean label of their categories: ", targets));
   if (softmax_) {
     params_.classes = static_cast<std::uint32_t>(bins_->classes.size());
     reporter_.Say(absl::StrCat("classes ", DescribeClasses(bins_->classes)));

@@ -10,6 +10,7 @@
 #include "models/features/plan.h"
 #include "models/gbdt/base_model.h"
 #include "models/gbdt/predictor.h"
+#include "models/gbdt/target_table.h"
 #include "ps/base/status_macros.h"
 #include "ps/trees/tree_codec.h"
 #include "trainer/gbdt/bin_cache.h"
@@ -130,8 +131,10 @@ bool Fits(const wire::TreePlan& plan, const features::Plan& features) {
   const std::uint64_t end =
       libsvm ? kMostSparseColumns : static_cast<std::uint64_t>(features.column_size());
   for (const wire::TreePlan::Column& column : plan.columns()) {
-    if (column.source() < next || column.source() >= end || (libsvm && column.category()))
+    if (column.source() < next || column.source() >= end || (libsvm && column.category()) ||
+        (!column.target().empty() && (libsvm || column.category()))) {
       return false;
+    }
     next = std::uint64_t{column.source()} + 1;
   }
   return true;
@@ -145,6 +148,10 @@ void SetBinPlan(const BinPlan& bins, wire::TreePlan* plan) {
     wire::TreePlan::Column* const column = plan->mutable_columns(static_cast<int>(c));
     column->set_source(bins.sources[c].source);
     column->set_text_is_missing(bins.sources[c].text_is_missing);
+    if (bins.sources[c].target == nullptr) continue;
+    trees::Target target;
+    bins.sources[c].target->Write(/*folds=*/true, &target);
+    column->set_target(target.SerializeAsString());
   }
   plan->set_sparse(bins.sparse);
   plan->set_libsvm(bins.libsvm);
@@ -178,7 +185,16 @@ absl::StatusOr<std::unique_ptr<BinPlan>> BinPlanOf(const wire::TreePlan& plan,
   for (std::size_t c = 0; c < bins->columns.size(); ++c) {
     const wire::TreePlan::Column& from = plan.columns(static_cast<int>(c));
     const BinColumn& column = bins->columns[c];
-    ValueColumn source{from.source(), column.kind, column.name, from.text_is_missing(), nullptr};
+    ValueColumn source{from.source(), column.kind, column.name, from.text_is_missing(), nullptr, false, nullptr};
+    if (!from.target().empty()) {
+      trees::Target written;
+      std::optional<TargetTable> target;
+      if (written.ParseFromString(from.target())) target = TargetTable::Read(written);
+      if (!target)
+        return absl::InvalidArgumentError("the scheduler's plan of trees has no target statistics of rows");
+      source.by_target = true;
+      source.target = std::make_shared<const TargetTable>(*std::move(target));
+    }
     for (std::size_t i = 0; i < column.categories.size(); ++i)
       bins->category_bins[c].emplace(column.categories[i], static_cast<std::uint8_t>(i + 1));
     if (column.kind == ColumnKind::kCategory) source.bins = &bins->category_bins[c];

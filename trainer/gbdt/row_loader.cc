@@ -43,6 +43,9 @@ class Loader {
     if (options.grown.trees != nullptr) {
       margins_.emplace(options.grown.trees, options.grown.base_scores);
     }
+    for (std::size_t c = 0; c < bins.sources.size(); ++c) {
+      if (bins.sources[c].by_target) targets_.push_back(c);
+    }
     for (const BinColumn& column : bins.columns) {
       if (bins.sparse) {
         flat_cuts_.insert(flat_cuts_.end(), column.cuts.begin(), column.cuts.end());
@@ -132,7 +135,7 @@ class Loader {
     return absl::OkStatus();
   }
 
-  void Bin(const ValueRows& rows, BinnedBlock* block) const {
+  void Bin(ValueRows& rows, BinnedBlock* block) const {
     const std::size_t count = rows.rows.rows();
     block->labels = rows.rows.label;
     block->weights = rows.rows.weight;
@@ -144,6 +147,7 @@ class Loader {
       }
     }
     if (options_.start_margins != nullptr) ScoreRows(rows, block);
+    if (!targets_.empty() && !options_.held_out) HideOwnLabels(block->parts, &rows);
     if (bins_.sparse) {
       BinSparse(rows, block);
       return;
@@ -165,6 +169,20 @@ class Loader {
         const CutTable& cuts = cut_tables_[c];
         for (std::size_t r = 0; r < count; ++r, value += columns, out += stride_)
           *out = cuts.BinOf(*value);
+      }
+    }
+  }
+
+  // A training row's target statistics are those of the other folds.
+  void HideOwnLabels(const std::vector<Part>& parts, ValueRows* rows) const {
+    for (std::size_t r = 0; r < rows->rows.rows(); ++r) {
+      if (!parts.empty() && parts[r] != Part::kTrain) continue;
+      const std::uint32_t fold =
+          TargetFold(options_.seed, rows->rows.file, rows->rows.row_offset[r]);
+      for (std::size_t i = 0; i < targets_.size(); ++i) {
+        rows->values[r * bins_.columns.size() + targets_[i]] =
+            bins_.sources[targets_[i]].target->MeanOutOfFold(
+                rows->targets[r * targets_.size() + i], fold);
       }
     }
   }
@@ -319,6 +337,7 @@ class Loader {
   const std::ptrdiff_t outputs_;  // margins of a row, where it has some
   std::unique_ptr<ValueParser> parser_;
   BadRows bad_rows_;
+  std::vector<std::size_t> targets_;      // columns with target statistics
   std::vector<std::uint8_t> absent_bin_;  // by column: of libsvm rows in a matrix
   std::vector<CutTable> cut_tables_;      // by column: of a matrix
   std::vector<float> flat_cuts_;          // of sparse columns

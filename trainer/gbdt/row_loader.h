@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "models/config/job_config.h"
 #include "models/data/data_files.h"
 #include "models/data/row_split.h"
 #include "models/gbdt/base_model.h"
@@ -38,12 +39,21 @@ struct GrownTrees {
   const std::vector<double>* base_scores = nullptr;  // of each margin
 };
 
+// Which columns become numbers by the mean label of their categories.
+struct TargetOptions {
+  bool automatic = false;          // columns of categories that have more of them than bins
+  std::vector<ColumnRef> columns;  // and these
+  double smooth = 10;
+  const RowSplit* split = nullptr;  // only its training rows count; null: all rows
+};
+
 struct LoadOptions {
   int max_bins = kMostBins;
   std::uint64_t seed = 1;
   int threads = 1;
   double max_bad_rows = 0;
   bool absent_is_zero = false;
+  TargetOptions targets;
   LabelRule labels = LabelRule::kBinary;
   std::vector<std::string> classes;         // kClass: as declared; empty: those of the rows
   std::uint64_t sample_rows = 1u << 18;     // about, of tables
@@ -58,6 +68,7 @@ struct LoadOptions {
   const BaseModel* base = nullptr;  // instead: rows get its margins less `base_offset`; or null
   double base_offset = 0;
   RowsWanted wanted = RowsWanted::kAll;
+  bool held_out = false;  // none of these rows was counted in target statistics
   std::uint32_t part = 0,
                 parts = 1;  // part p is a stretch of the text; in order they are all of it
   const std::vector<std::uint32_t>* columns = nullptr;  // ascending, that are kept; null: all
@@ -74,6 +85,7 @@ struct BinPlan {
   bool libsvm = false;
   std::uint64_t rows = 0;  // lines of the files: no fewer than their rows; 0: not known
   std::uint64_t sample_rows = 0;
+  std::string odd_texts;  // warnings of texts in columns of numbers, if this reading saw any
   std::vector<absl::flat_hash_map<std::string, std::uint8_t>> category_bins;
   std::vector<std::string> classes;  // of softmax
   ClassNumbers class_numbers;

@@ -115,7 +115,7 @@ std::vector<TreeColumn> TreeColumnsOf(const BinPlan& bins) {
   for (std::size_t c = 0; c < bins.columns.size(); ++c) {
     const ValueColumn& source = bins.sources[c];
     columns.push_back({bins.columns[c].name, source.source, bins.columns[c].kind, source.text_is_missing,
-                       bins.columns[c].categories});
+                       bins.columns[c].categories, source.target});
   }
   return columns;
 }

@@ -51,10 +51,12 @@ std::string DigestOf(const PreparedJob& job, const TreeModel* start, const BaseM
   number("row_sample", gbdt.row_sample);
   number("column_sample", gbdt.column_sample);
   number("category_smooth", gbdt.category_smooth);
+  number("target_encoding", gbdt.target_encoding ? 1 : 0);
+  number("target_smooth", gbdt.target_smooth);
   absl::StrAppend(&text, "objective ", gbdt.objective, " leaves ", gbdt.max_leaves, " depth ",
                   gbdt.max_depth, " bins ", gbdt.max_bins, gbdt.level_wise ? " by level" : "",
                   gbdt.absent_is_zero ? " absent is zero" : "", "\nincreasing",
-                  TextOf(gbdt.increasing), "\ndecreasing", TextOf(gbdt.decreasing), "\n");
+                  TextOf(gbdt.increasing), "\ndecreasing", TextOf(gbdt.decreasing), "\ntargets", TextOf(gbdt.target_columns), "\n");
   if (start != nullptr) absl::StrAppend(&text, "start ", ExtractorDigest(start->Serialize()), "\n");
   if (base != nullptr) absl::StrAppend(&text, "base ", base->Digest(), "\n");
   return ExtractorDigest(text);

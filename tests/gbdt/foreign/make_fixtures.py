@@ -36,11 +36,21 @@ model = xgb.train(dict(objective="binary:logistic", tree_method="hist", max_dept
                        base_score=0.3), matrix, 3)
 model.save_model("xgboost.json")
 np.savetxt("xgboost.margins", model.predict(matrix, output_margin=True)[:shown], fmt="%.9g")
+# dart, with trees that were dropped and scaled; a random forest.
+more = dict(objective="binary:logistic", tree_method="hist", max_depth=2, max_cat_to_onehot=2, base_score=0.3, seed=4)
+for kind, rounds, settings in (("dart", 6, dict(booster="dart", rate_drop=0.5, one_drop=1, skip_drop=0)),
+                               ("forest", 1, dict(num_parallel_tree=5, subsample=0.6, colsample_bynode=0.7, eta=1))):
+    model = xgb.train(more | settings, matrix, rounds)
+    model.save_model(f"xgboost_{kind}.json")
+    np.savetxt(f"xgboost_{kind}.margins", model.predict(matrix, output_margin=True)[:shown], fmt="%.9g")
 write("all.tmp", rows, True)
 write("shown.tmp", shown, True)
 common = ["header=true", "verbosity=-1", "num_threads=1"]
-subprocess.run([sys.argv[1], "task=train", "data=all.tmp", "label_column=0", "categorical_feature=2",
-                "objective=binary", "num_leaves=8", "num_iterations=4", "min_data_in_leaf=5", "max_cat_to_onehot=1",
-                "min_data_per_group=5", "cat_smooth=1", "output_model=lightgbm.txt"] + common, check=True)
-subprocess.run([sys.argv[1], "task=predict", "data=shown.tmp", "input_model=lightgbm.txt",
-                "predict_raw_score=true", "output_result=lightgbm.margins"] + common, check=True)
+for name, settings in (("lightgbm", []),
+                       ("lightgbm_forest", ["boosting=rf", "bagging_freq=1", "bagging_fraction=0.6"]),
+                       ("lightgbm_dart", ["boosting=dart", "drop_rate=0.5", "skip_drop=0"])):
+    subprocess.run([sys.argv[1], "task=train", "data=all.tmp", "label_column=0", "categorical_feature=2",
+                    "objective=binary", "num_leaves=8", "num_iterations=4", "min_data_in_leaf=5", "max_cat_to_onehot=1",
+                    "min_data_per_group=5", "cat_smooth=1", f"output_model={name}.txt"] + settings + common, check=True)
+    subprocess.run([sys.argv[1], "task=predict", "data=shown.tmp", f"input_model={name}.txt",
+                    "predict_raw_score=true", f"output_result={name}.margins"] + common, check=True)
