@@ -148,6 +148,4 @@ absl::StatusOr<double> EstimateLines(const DataFiles& files) {
   return lines / sample.part;
 }
 
-double UsualBatchRows(double rows) { return std::clamp(rows / 8000, 64.0, 2048.0); }
-
 }  // namespace ps

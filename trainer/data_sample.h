@@ -35,7 +35,4 @@ absl::StatusOr<DataSample> SampleData(const DataFiles& files);
 // Lines of all the text: exact where there are few, else estimated by the sample.
 absl::StatusOr<double> EstimateLines(const DataFiles& files);
 
-// Rows of a batch that cost little quality, where the job says nothing: the more data, the more rows.
-double UsualBatchRows(double rows);
-
 }  // namespace ps

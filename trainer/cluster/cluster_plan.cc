@@ -9,7 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "kernels/optimizer.h"
 #include "ps/base/status_macros.h"
-#include "trainer/data_sample.h"
+#include "trainer/batch_rows.h"
 
 namespace ps {
 namespace {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/cuda/device.h"
 #include "ps/base/status_macros.h"
+#include "trainer/batch_rows.h"
 #include "trainer/data_sample.h"
 
 namespace ps {
