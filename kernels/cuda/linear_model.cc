@@ -111,9 +111,12 @@ class LinearModel final : public DeviceLinearModel {
       LaunchSteps(view_, on_device.ids, rows.row_begin[first] - base, rows.row_begin[end] - base,
                   scale, batch_, stream_);
     }
-    PS_CUDA_OK(cudaMemcpyAsync(margins, margins_.data(), answers * sizeof(float),
-                               cudaMemcpyDeviceToHost, stream_));
-    return Finish();
+    const cudaError_t copied = cudaMemcpyAsync(margins, margins_.data(), answers * sizeof(float),
+                                               cudaMemcpyDeviceToHost, stream_);
+    const absl::Status learnt =
+        copied == cudaSuccess ? Finish() : DeviceStatus(copied, "learning a linear model");
+    // Some batches may have been learnt: a lack of memory here must not look like one before.
+    return learnt.ok() ? learnt : absl::InternalError(learnt.message());
   }
 
   absl::Status Copy(std::size_t ids, float* state) override {

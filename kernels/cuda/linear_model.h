@@ -29,7 +29,8 @@ class DeviceLinearModel {
   // Ids [0, ids) are there from now on; new ones have a state of zeros. ResourceExhausted: they do not
   // fit, and the model is what it was.
   virtual absl::Status Reserve(std::size_t ids) = 0;
-  // Like BatchLearner::Learn. All ids are reserved.
+  // Like BatchLearner::Learn. All ids are reserved. ResourceExhausted: no row has been learnt. Internal: the
+  // device has failed, and with it the model.
   virtual absl::Status Learn(const ResolvedRows& rows, std::size_t batch_rows, float* margins) = 0;
   // The state of ids [0, ids), which are there.
   virtual absl::Status Copy(std::size_t ids, float* state) = 0;

@@ -76,6 +76,10 @@ TEST_F(DeviceLinearModelTest, LearnsWhatTheProcessorLearns) {
   }
 }
 
+TEST_F(DeviceLinearModelTest, FewLanesOfFewRows) {
+  for (const int lanes : {2, 4, 8, 16}) ExpectSameModel({37, 40, 9, 16}, Settings(lanes, Optimizer::kFtrl), 5);
+}
+
 TEST_F(DeviceLinearModelTest, WithEveryOptimiser) {
   for (const Optimizer type : {Optimizer::kFtrl, Optimizer::kAdaGrad, Optimizer::kSgd})
     ExpectSameModel({80, 50, 10, 16}, Settings(1, type), 7);

@@ -2,7 +2,9 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include "tests/kernels/random_rows.h"
 #include "tests/trainer/trained_job.h"
+#include "trainer/embedded/batch_steps.h"
 
 namespace ps {
 namespace {
@@ -17,6 +19,26 @@ std::string WriteWideRows() {
     out << " 200001:" << row % 2 << "\n";
   }
   return path;
+}
+
+TEST(FullDevice, StepsGoFromTheDeviceToTheProcessor) {
+  auto& memory = device_executor::memory;
+  const std::size_t limit = memory.limit;
+  const std::vector<OptimizerParams> lanes(1);
+  const Rows rows = RandomRows(4, 60, 30, 8);
+  std::vector<float> state(2 * 4000), expected(2 * 4000), margins(60), expected_margins(60);
+  BatchSteps steps(16, *DeviceLinearModel::Make());
+  BatchLearner processor;
+  for (const std::size_t ids : {31, 31, 4000, 4000}) {
+    ASSERT_TRUE(steps.Learn(lanes, rows.View(true, true), ids, state.data(), margins.data()).ok());
+    EXPECT_EQ(steps.device(), std::string(ids == 31 ? "cuda" : "cpu"));
+    processor.Learn(lanes, rows.View(true, true), 16, expected.data(), expected_margins.data());
+    EXPECT_EQ(margins, expected_margins);
+    memory.limit = memory.used + 1000 * 32;
+  }
+  memory.limit = limit;
+  ASSERT_TRUE(steps.Settle(state.data()).ok());
+  EXPECT_EQ(state, expected);
 }
 
 TEST(FullDevice, TheProcessorGoesOnToTheSameModel) {

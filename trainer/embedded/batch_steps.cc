@@ -30,7 +30,7 @@ absl::StatusOr<std::unique_ptr<BatchSteps>> BatchSteps::For(const PreparedJob& j
     batch_rows = static_cast<std::size_t>(UsualBatchRows(rows));
   }
   auto steps = std::make_unique<BatchSteps>(batch_rows, std::move(device));
-  steps->news_ = absl::StrCat("rows are learnt ", where, ", in batches of ", batch_rows);
+  steps->news_ = absl::StrCat("rows are learnt ", where, ", in batches of at most ", batch_rows);
   return steps;
 }
 

@@ -49,7 +49,7 @@ class DenseModel {
   // The same without new keys: those not seen weigh nothing.
   void Find(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) const;
 
-  // Learns in batches from now on. Before any learning.
+  // Learns in batches from now on; null: row by row. Settled.
   void SetSteps(std::unique_ptr<BatchSteps> steps) { steps_ = std::move(steps); }
   // Of batches; null: row by row.
   BatchSteps* steps() const { return steps_.get(); }

@@ -342,6 +342,9 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   }
   if (result_.rows_learnt == 0 && stop_.load()) return StoppedBeforeLearningError();
   PS_RETURN_IF_ERROR(model_.Settle());
+  SayNews();
+  if (model_.steps() != nullptr) result_.device = model_.steps()->device();
+  model_.SetSteps(nullptr);  // a device's memory may be wanted by the next training of this job
   PS_RETURN_IF_ERROR(ChooseModel());
   result_.train_seconds = SecondsSince(start);
   PS_RETURN_IF_ERROR(ReportLine());
@@ -360,7 +363,6 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   }
   if (result_.test) result_.rows_test = static_cast<std::uint64_t>(result_.test->rows);
   result_.features = model_.features();
-  if (model_.steps() != nullptr) result_.device = model_.steps()->device();
   result_.table_bytes = model_.memory_bytes();
   return result_;
 }

@@ -1,4 +1,4 @@
-// Trains in this one process, exactly row by row in the order of the data: threads parse and resolve ahead,
+// Trains in this one process, row by row or in batches (batch_steps.h), in the order of the data: threads parse and resolve ahead,
 // learning takes its turn. The model is the same bytes for any number of threads.
 //
 // Threads: Train is called once and starts its own. `stop` may be set at any time from anywhere (a signal
