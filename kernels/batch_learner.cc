@@ -35,7 +35,7 @@ float GradientBound(const ResolvedRows& rows) {
 void BatchLearner::Learn(LaneSettings lanes, const ResolvedRows& rows, std::size_t batch_rows,
                          float* state, float* margins) {
   if (rows.rows == 0) return;
-  const GradientScale scale = ScaleOfGradients(GradientBound(rows), batch_rows);
+  const SumScale scale = ScaleOfGradients(GradientBound(rows), batch_rows);
   for (std::size_t first = 0; first < rows.rows; first += batch_rows) {
     LearnBatch(lanes, Part(rows, first, std::min(batch_rows, rows.rows - first)), scale, state,
                margins + first * lanes.size());
@@ -43,7 +43,7 @@ void BatchLearner::Learn(LaneSettings lanes, const ResolvedRows& rows, std::size
 }
 
 void BatchLearner::LearnBatch(LaneSettings lanes, const ResolvedRows& rows,
-                              const GradientScale& scale, float* state, float* margins) {
+                              const SumScale& scale, float* state, float* margins) {
   const std::size_t count = lanes.size();
   RowLaneMargins(lanes, rows, state, margins);
   ids_.clear();

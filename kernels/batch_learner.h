@@ -27,7 +27,7 @@ class BatchLearner {
              float* margins);
 
  private:
-  void LearnBatch(LaneSettings lanes, const ResolvedRows& rows, const GradientScale& scale,
+  void LearnBatch(LaneSettings lanes, const ResolvedRows& rows, const SumScale& scale,
                   float* state, float* margins);
 
   // Kept for their memory.

@@ -19,13 +19,13 @@ struct GradientSum {
   std::int64_t high = 0, low = 0;
 };
 
-struct GradientScale {
+struct SumScale {
   double per_unit = 1;     // units in a gradient of 1: a power of two
   double parts = 1;        // of a unit: a power of two
 };
 
 // For sums of at most `rows` gradients, none beyond `bound`.
-inline GradientScale ScaleOfGradients(float bound, std::size_t rows) {
+inline SumScale ScaleOfGradients(float bound, std::size_t rows) {
   const int rows_bits = std::bit_width(rows);
   int exponent = 0;  // bound < 2^exponent
   frexpf(bound <= FLT_MAX ? bound : FLT_MAX, &exponent);
@@ -33,7 +33,7 @@ inline GradientScale ScaleOfGradients(float bound, std::size_t rows) {
 }
 
 // What a gradient adds: nothing where it is not finite.
-PS_HOST_DEVICE inline GradientSum PartsOfGradient(float gradient, const GradientScale& scale) {
+PS_HOST_DEVICE inline GradientSum PartsOfGradient(float gradient, const SumScale& scale) {
   if (!(fabsf(gradient) <= FLT_MAX)) return {};
   const double units = gradient * scale.per_unit;
   const auto high = static_cast<std::int64_t>(units);
@@ -42,7 +42,7 @@ PS_HOST_DEVICE inline GradientSum PartsOfGradient(float gradient, const Gradient
   return {high, static_cast<std::int64_t>(fraction * scale.parts)};
 }
 
-PS_HOST_DEVICE inline float GradientOf(const GradientSum& sum, const GradientScale& scale) {
+PS_HOST_DEVICE inline float GradientOf(const GradientSum& sum, const SumScale& scale) {
   const double units = static_cast<double>(sum.high) + static_cast<double>(sum.low) / scale.parts;
   return static_cast<float>(units / scale.per_unit);
 }

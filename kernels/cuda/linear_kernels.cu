@@ -34,7 +34,7 @@ __device__ void ReadLane(const LinearModelView& model, std::uint64_t id, unsigne
 // thread has 8 / Q of the row's partial sums.
 template <int K, int Q>
 __global__ void __launch_bounds__(kThreads)
-    GradientSumsKernel(LinearModelView model, LinearRowsView rows, GradientScale scale,
+    GradientSumsKernel(LinearModelView model, LinearRowsView rows, SumScale scale,
                        std::uint32_t first, std::uint32_t end, float* margins) {
   constexpr unsigned kOfRow = K * Q, kOwn = kPartialSums / Q;
   const unsigned member = threadIdx.x % kOfRow, lane = member % K, part = member / K;
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kThreads)
 template <int K>
 __global__ void __launch_bounds__(kThreads)
     StepsKernel(LinearModelView model, const std::uint32_t* ids, std::uint64_t begin,
-                std::uint64_t end, GradientScale scale, std::uint32_t batch) {
+                std::uint64_t end, SumScale scale, std::uint32_t batch) {
   const std::uint64_t thread = std::uint64_t{blockIdx.x} * kThreads + threadIdx.x;
   const unsigned lane = threadIdx.x % K;
   const std::uint64_t at = begin + thread / K;
@@ -133,7 +133,7 @@ __global__ void ClearMarksKernel(LinearModelView model, std::uint64_t count) {
 
 template <int K>
 void LaunchStepsOf(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,
-                   std::uint64_t end, const GradientScale& scale, std::uint32_t batch,
+                   std::uint64_t end, const SumScale& scale, std::uint32_t batch,
                    cudaStream_t stream) {
   Launch(StepsKernel<K>, {BlocksFor((end - begin) * K, kThreads)}, kThreads, stream, model, ids,
          begin, end, scale, batch);
@@ -141,7 +141,7 @@ void LaunchStepsOf(const LinearModelView& model, const std::uint32_t* ids, std::
 
 template <int K, int Q>
 void LaunchGradientSumsOf(const LinearModelView& model, const LinearRowsView& rows,
-                          const GradientScale& scale, std::uint32_t first, std::uint32_t end,
+                          const SumScale& scale, std::uint32_t first, std::uint32_t end,
                           float* margins, cudaStream_t stream) {
   Launch(GradientSumsKernel<K, Q>, {BlocksFor(std::uint64_t{end - first} * K * Q, kThreads)},
          kThreads, stream, model, rows, scale, first, end, margins);
@@ -150,7 +150,7 @@ void LaunchGradientSumsOf(const LinearModelView& model, const LinearRowsView& ro
 }  // namespace
 
 void LaunchGradientSums(const LinearModelView& model, const LinearRowsView& rows,
-                        const GradientScale& scale, std::uint32_t first, std::uint32_t end,
+                        const SumScale& scale, std::uint32_t first, std::uint32_t end,
                         float* margins, cudaStream_t stream) {
   switch (model.lanes) {
     case 1:
@@ -167,7 +167,7 @@ void LaunchGradientSums(const LinearModelView& model, const LinearRowsView& rows
 }
 
 void LaunchSteps(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,
-                 std::uint64_t end, const GradientScale& scale, std::uint32_t batch,
+                 std::uint64_t end, const SumScale& scale, std::uint32_t batch,
                  cudaStream_t stream) {
   switch (model.lanes) {
     case 1:

@@ -38,11 +38,11 @@ struct LinearRowsView {
 
 // Margins of rows [first, end), and their gradients added to the sums of their features.
 void LaunchGradientSums(const LinearModelView& model, const LinearRowsView& rows,
-                        const GradientScale& scale, std::uint32_t first, std::uint32_t end,
+                        const SumScale& scale, std::uint32_t first, std::uint32_t end,
                         float* margins, cudaStream_t stream);
 // A step of each feature at places [begin, end) of ids, once each; `batch` is not what its mark says.
 void LaunchSteps(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,
-                 std::uint64_t end, const GradientScale& scale, std::uint32_t batch,
+                 std::uint64_t end, const SumScale& scale, std::uint32_t batch,
                  cudaStream_t stream);
 
 // States of entries [first, first + count), from or to a dense array of `floats` a lane. Entries that

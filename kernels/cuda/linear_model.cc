@@ -98,7 +98,7 @@ class LinearModel final : public DeviceLinearModel {
     }
     const std::size_t answers = rows.rows * static_cast<std::size_t>(view_.lanes);
     if (const absl::Status status = Room(answers, "margins", &margins_); !status.ok()) return status;
-    const GradientScale scale = ScaleOfGradients(GradientBound(rows), batch_rows);
+    const SumScale scale = ScaleOfGradients(GradientBound(rows), batch_rows);
     for (std::size_t first = 0; first < rows.rows; first += batch_rows) {
       const std::size_t end = std::min(rows.rows, first + batch_rows);
       if (batch_ == std::numeric_limits<std::uint32_t>::max()) {

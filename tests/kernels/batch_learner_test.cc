@@ -86,7 +86,7 @@ TEST(BatchLearnerTest, SumsAreExactWhateverTheOrderAndTheScale) {
     const float bound = std::fabs(*std::max_element(gradients.begin(), gradients.end(), [](float a, float b) {
       return std::fabs(a) < std::fabs(b);
     }));
-    const GradientScale scale = ScaleOfGradients(bound, gradients.size());
+    const SumScale scale = ScaleOfGradients(bound, gradients.size());
     std::shuffle(gradients.begin(), gradients.end(), random);
     GradientSum sum;
     for (const float g : gradients) {
