@@ -70,7 +70,7 @@ def measure(name, arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=f"{ROOT}/build/bin")
-    parser.add_argument("--data", default="/tmp/gbdt_rows")
+    parser.add_argument("--data", default=os.path.join(tempfile.gettempdir(), "ps_gbdt_runs"))
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--shape", default="2x2", help="SERVERSxWORKERS")
     parser.add_argument("--trees", type=int, default=20)

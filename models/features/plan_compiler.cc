@@ -23,18 +23,6 @@ absl::Status Invalid(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
 }
 
-TableShape ShapeOf(const DataConfig& data) {
-  TableShape shape;
-  shape.layout.delimiter = DelimiterOf(data.format);
-  if (data.format == DataFormat::kCsv) {
-    shape.layout.trim = true;
-    if (!data.quote.empty()) shape.layout.quote = data.quote[0];
-  }
-  shape.header = data.header && data.format != DataFormat::kCriteo;
-  shape.missing = data.missing;
-  return shape;
-}
-
 class Compiler {
  public:
   // `start`: null, or whose features these are to be.

@@ -8,10 +8,12 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "models/config/job_config.h"
 #include "models/features/delimiter_index.h"
 #include "models/features/distinct_count.h"
 #include "models/features/field_lanes.h"
 #include "models/features/number.h"
+#include "models/features/plan.h"
 #include "models/features/sort_numbers.h"
 #include "ps/base/status_macros.h"
 
@@ -225,6 +227,18 @@ absl::StatusOr<std::vector<SamplePiece>> ReadSamplePieces(const DataFiles& files
 
 absl::StatusOr<TableSample> SampleTable(const DataFiles& files, const TableShape& shape) {
   return Sampler(files, shape).Run();
+}
+
+TableShape ShapeOf(const DataConfig& data) {
+  TableShape shape;
+  shape.layout.delimiter = DelimiterOf(data.format);
+  if (data.format == DataFormat::kCsv) {
+    shape.layout.trim = true;
+    if (!data.quote.empty()) shape.layout.quote = data.quote[0];
+  }
+  shape.header = data.header && data.format != DataFormat::kCriteo;
+  shape.missing = data.missing;
+  return shape;
 }
 
 }  // namespace ps

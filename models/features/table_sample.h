@@ -13,6 +13,8 @@
 
 namespace ps {
 
+struct DataConfig;
+
 inline constexpr std::uint64_t kSamplePieceBytes = 128 << 10;
 inline constexpr int kSamplePieces = 64;
 
@@ -37,6 +39,8 @@ struct TableShape {
   bool header = false;
   std::vector<std::string> missing;
 };
+// As the job says.
+TableShape ShapeOf(const DataConfig& data);
 
 struct TableSample {
   std::vector<std::string> header;  // of the first file that has one; empty without

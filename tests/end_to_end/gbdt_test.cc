@@ -1,6 +1,5 @@
 // Trees from a job file to a scored model, by the programs themselves.
 #include <gtest/gtest.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,56 +7,10 @@
 #include <sstream>
 #include <tuple>
 
-#include "tests/end_to_end/program.h"
+#include "tests/end_to_end/gbdt_fixture.h"
 
 namespace ps {
 namespace {
-
-// color,size,x,label rows of a rule that a linear model cannot have: x counts only for some
-// colours.
-std::string Table(int rows, unsigned seed, bool numbers = false) {
-  static constexpr const char* kColors[] = {"red", "green", "blue", "grey", "pink", "teal"};
-  std::mt19937 random(seed);
-  std::string text = "color,size,x,label\n";
-  for (int r = 0; r < rows; ++r) {
-    const unsigned color = random() % 6;
-    const double size = random() % 1000 / 100.0, x = random() % 2001 / 1000.0 - 1;
-    const double signal = (color % 2 == 0 ? 3 * x : -3 * x) + (size > 6 ? 1.5 : -0.5);
-    const bool positive = random() % 1000 / 1000.0 < 1 / (1 + std::exp(-2 * signal));
-    const std::string size_text = random() % 10 == 0 ? "NA" : std::to_string(size);
-    text += std::string(kColors[color]) + "," + size_text + "," + std::to_string(x) + ",";
-    text += (numbers ? std::to_string(50 + 10 * signal) : positive ? "yes" : "no") + "\n";
-  }
-  return text;
-}
-
-constexpr char kJob[] =
-    "data:\n"
-    "  train: {files: [train.csv]}\n"
-    "  test: {files: [test.csv]}\n"
-    "  format: csv\n"
-    "  header: true\n"
-    "  label: {column: label, positive: \"yes\"}\n"
-    "  split: {by: ratio, valid: 0.1}\n"
-    "model: {type: gbdt, gbdt: {trees: 60}}\n";
-
-class GbdtTest : public testing::Test {
- protected:
-  void SetUp() override {
-    WriteText(place_ / "train.csv", Table(20000, 1));
-    WriteText(place_ / "test.csv", Table(5000, 2));
-    WriteText(place_ / "job.yaml", kJob);
-  }
-
-  Finished Train(const std::vector<std::string>& settings, const std::string& job = "job.yaml") {
-    std::vector<std::string> arguments{"--config", job};
-    for (const std::string& setting : settings)
-      arguments.insert(arguments.end(), {"--set", setting});
-    return RunProgram("ps_train", arguments, place_.path());
-  }
-
-  const Workplace place_;
-};
 
 TEST_F(GbdtTest, SaysWhatTreesGrowOn) {
   const Finished cpu = Train({"device=cpu", "model.gbdt.trees=2", "output.dir=cpu"});
@@ -184,36 +137,6 @@ TEST_F(GbdtTest, Numbers) {
               1e-3);
 }
 
-TEST_F(GbdtTest, TheSameBytesOnAnyCluster) {
-  Generate(place_.path(), "train.svm", "libsvm", 20000);
-  WriteText(place_ / "sparse.yaml",
-            "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.2}}\n"
-            "model: {type: gbdt, gbdt: {trees: 10, row_sample: 0.8}}\n");
-  for (const char* job : {"job.yaml", "sparse.yaml"}) {
-    const Finished here = Train({"train.early_stopping={patience: 5}"}, job);
-    ASSERT_EQ(here.exit_code, 0) << here.err;
-    const std::string trees = ReadText(place_ / "out/trees.pb");
-    const JsonValue expected = MetricsOf(place_ / "out");
-    for (const auto& [shape, distribution] :
-         {std::pair{"1x1", "rows"}, {"2x3", "rows"}, {"1x1", "columns"}, {"1x3", "columns"}}) {
-      const Finished run = RunProgram(
-          "ps_train",
-          {"--config", job, "--local", shape, "--set", "train.early_stopping={patience: 5}",
-           "--set", std::string("model.gbdt.distribution=") + distribution},
-          place_.path());
-      ASSERT_EQ(run.exit_code, 0) << run.err;
-      EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees) << job << " " << shape;
-      const JsonValue metrics = MetricsOf(place_ / "out");
-      for (const char* number : {"train.auc", "valid.auc", "valid.logloss", "rows_learnt", "trees"})
-        EXPECT_EQ(NumberAt(metrics, number), NumberAt(expected, number)) << number;
-      EXPECT_NEAR(NumberAt(metrics, "train.logloss"), NumberAt(expected, "train.logloss"), 1e-9);
-      EXPECT_GT(NumberAt(metrics, "wire_bytes_per_tree"), 1000);
-      EXPECT_EQ(metrics.members.at("distribution").text, distribution);
-      EXPECT_GT(NumberAt(metrics, "estimated_wire_bytes_per_tree.rows"), 0);
-    }
-  }
-}
-
 TEST_F(GbdtTest, PredictionsFollowTheDirectionsOfColumns) {
   const std::vector<std::string> settings = {
       "model.gbdt.monotone={increasing: [x], decreasing: [size]}", "output.dir=mono"};
@@ -269,68 +192,6 @@ TEST_F(GbdtTest, PredictionsFollowTheDirectionsOfColumns) {
     EXPECT_NE(refused.err.find(said), std::string::npos) << refused.err;
   }
   EXPECT_EQ(Train({"model.gbdt.monotone.increasing=[label]"}).exit_code, 2);
-}
-
-TEST_F(GbdtTest, KilledNodesCostNoBit) {
-  ASSERT_EQ(Train({"model.gbdt.trees=400"}).exit_code, 0);
-  const std::string trees = ReadText(place_ / "out/trees.pb");
-  for (const char* distribution : {"rows", "columns"}) {
-    Program run("ps_train",
-                {"--config", "job.yaml", "--local", "2x2", "--set", "model.gbdt.trees=400", "--set",
-                 std::string("model.gbdt.distribution=") + distribution},
-                place_.path());
-    for (const char* name : {"ps_worker", "ps_server"}) {
-      ASSERT_TRUE(run.WaitForError(name == std::string("ps_worker") ? "8/400" : "32/400"));
-      for (const auto& [pid, program] : run.Children()) {
-        if (program != name) continue;
-        ASSERT_EQ(::kill(pid, SIGKILL), 0);
-        break;
-      }
-    }
-    const std::map<pid_t, std::string> children = run.Children();
-    const Finished finished = run.Wait();
-    ASSERT_EQ(finished.exit_code, 0) << finished.err;
-    EXPECT_NE(finished.err.find("killed by signal 9"), std::string::npos) << finished.err;
-    EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees) << distribution;
-    EXPECT_TRUE(AllGone(children));
-  }
-}
-
-// A job that says nothing takes what costs less, and says what it took before it reads.
-TEST_F(GbdtTest, SharesWhatCostsLess) {
-  Generate(place_.path(), "train.svm", "libsvm", 20000);
-  WriteText(place_ / "sparse.yaml",
-            "data: {train: {files: [train.svm]}}\n"
-            "model: {type: gbdt, gbdt: {trees: 10}}\n");
-  // Few cells and many rows: histograms are small.
-  for (const auto& [job, setting, said] :
-       {std::tuple{"sparse.yaml", "model.gbdt.max_leaves=64", "distribution: columns (auto)"},
-        std::tuple{"job.yaml", "model.gbdt={max_bins: 8, max_leaves: 4}", "distribution: rows (auto)"}}) {
-    std::vector<std::string> arguments{"--config", job, "--local", "2x2", "--set", setting};
-    const Finished trained = RunProgram("ps_train", arguments, place_.path());
-    ASSERT_EQ(trained.exit_code, 0) << trained.err;
-    EXPECT_NE(trained.err.find(said), std::string::npos) << trained.err;
-    arguments.push_back("--dry_run");
-    const Finished plan = RunProgram("ps_train", arguments, place_.path());
-    ASSERT_EQ(plan.exit_code, 0) << plan.err;
-    EXPECT_NE(plan.out.find(said), std::string::npos) << plan.out;
-  }
-  EXPECT_EQ(Train({"model.gbdt.distribution=cells"}).exit_code, 2);
-}
-
-TEST_F(GbdtTest, BadInputOnAClusterHasADefinedEnd) {
-  const auto train = [&](const std::string& rows) {
-    WriteText(place_ / "bad.csv", "color,size,x,label\n" + rows);
-    return RunProgram("ps_train",
-                      {"--config", "job.yaml", "--local", "1x2", "--set",
-                       "data.train.files=[bad.csv]", "--set", "data.split.valid=0"},
-                      place_.path());
-  };
-  EXPECT_EQ(train("").exit_code, 3);
-  const Finished malformed = train(Table(1000, 6).substr(19) + "red,1,inf,yes\nred,1,inf,no\n");
-  EXPECT_EQ(malformed.exit_code, 3) << malformed.err;
-  EXPECT_NE(malformed.err.find("inf"), std::string::npos) << malformed.err;
-  EXPECT_EQ(train("red,1,0.5,yes\n").exit_code, 0);
 }
 
 TEST_F(GbdtTest, BadInputHasADefinedEnd) {
