@@ -94,6 +94,7 @@ class ClusterTrainer::Run : public JobEvents {
   absl::StatusOr<std::uint32_t> Judge(std::uint32_t pass, absl::Span<const std::unique_ptr<Scorer>> models);
   // Keeps the best model; true when patience has run out.
   absl::StatusOr<bool> EarlyStop(int pass, std::uint32_t lane, std::unique_ptr<Scorer> model);
+  void Count(const PassReport& report);
   // Validation, and whether patience has run out.
   absl::StatusOr<bool> EndPass(const PassReport& report);
   bool Stops() const { return stop_.load() && !hands_over_; }
@@ -217,24 +218,28 @@ absl::StatusOr<bool> ClusterTrainer::Run::EarlyStop(int pass, std::uint32_t lane
   return true;
 }
 
-absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
-  const int pass = static_cast<int>(report.pass) + 1;  // on the wire, passes count from 0
-  if (pass == 1) {
+void ClusterTrainer::Run::Count(const PassReport& report) {
+  if (report.pass == 0) {
     result_.train = report.progressive.Finish();
     first_pass_ = report.progressive.Serialize();
   }
   result_.rows_read += report.counts.rows - report.counts.held_out - report.counts.dropped;
   result_.rows_dropped = report.counts.dropped;
   result_.bad_rows = report.counts.bad;
-  result_.passes = pass;
+  result_.passes = static_cast<int>(report.pass) + 1;
   result_.last_pass_seconds = SecondsSince(pass_start_);
   result_.last_pass_rows = report.counts.learnt;
+}
+
+absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
+  const int pass = static_cast<int>(report.pass) + 1;  // on the wire, passes count from 0
+  if (!report.again) Count(report);
   if (report.entries > 0) result_.features = report.entries - (job_.config.model.bias ? 1 : 0);
   const bool last = pass == job_.config.train.passes || Stops();
   bool enough = last;
   // Without its weights there is nothing to evaluate: a request to stop may come at any moment, and
   // then they are still to come, after this.
-  if (report.exported) {
+  if (report.exported && !(report.again && final_ != nullptr)) {
     PS_ASSIGN_OR_RETURN(auto models, candidates_.Open(report.lanes));
     std::uint32_t lane = 0;
     if (HasValid()) {
