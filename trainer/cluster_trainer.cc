@@ -188,7 +188,8 @@ absl::StatusOr<std::uint32_t> ClusterTrainer::Run::Judge(std::uint32_t pass,
           metrics[k].AddRows(of_one, rows.label, rows.weight);
         }
       }));
-  int leader = 0;
+  int leader = race_ && race_->lanes() == record.lanes() ? static_cast<int>(race_->LeadingLane()) : 0;
+  if (!(metrics[leader].rows() > 0)) return static_cast<std::uint32_t>(leader);  // nothing to judge by
   if (race_ && race_->Judges(pass) && race_->lanes() == record.lanes()) {
     const auto& early = job_.config.train.early_stopping;
     leader = race_->JudgePass(pass, record, early ? early->patience : Tuner::kUsualPatience);
@@ -370,7 +371,8 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   log_.Final(result_.features);
   result_.complete = !ran->interrupted;
   if (final_ == nullptr) {
-    // Interrupted: the weights were exported all the same.
+    if (!ran->interrupted) return absl::InternalError("no pass has left a model whose validation log loss is a number");
+    // The weights were exported all the same.
     PS_ASSIGN_OR_RETURN(auto models, candidates_.Open(1));
     final_ = std::move(models[0]);
     result_.train = log_.PassMetrics();

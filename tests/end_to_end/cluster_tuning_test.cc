@@ -231,6 +231,19 @@ TEST_F(ClusterTuningTest, AllRowsAreLearntInTheEndWithWhatFoldsChose) {
   }
 }
 
+TEST_F(ClusterTuningTest, WithoutARowToValidateByTheLastPassIsTheModel) {
+  Generate(place_.path(), "few.svm", "libsvm", kFewRows);
+  for (const char* tune : {"model.tune=auto", "model.tune=none"}) {
+    const Finished run = Train({"--local", "1x1", "--set", tune, "--set", "data.train.files=[few.svm]", "--set", "cluster.lanes=2", "--set",
+                                "train={passes: 3, early_stopping: {patience: 1}, staleness: 0}", "--set",
+                                "data.split={by: ratio, valid: 0.000000001}"});
+    ASSERT_EQ(run.exit_code, 0) << tune << run.err;
+    const JsonValue metrics = MetricsOf(place_ / "out");
+    EXPECT_EQ(NumberAt(metrics, "rows_learnt"), 3 * kFewRows) << tune;
+    EXPECT_LT(NumberAt(metrics, "test.logloss"), ConstantLogLoss(metrics, "test")) << tune;
+  }
+}
+
 TEST_F(ClusterTuningTest, AStoppedJobLeavesAModelOfOneSetting) {
   Program run("ps_train", Arguments({"--local", "2x2"}), place_.path());
   ASSERT_TRUE(run.WaitForError("gen 1")) << run.Wait().err;
