@@ -25,6 +25,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Relative; the same model on the same rows, whose losses may be added in another order.
+constexpr double kSameLogloss = 1e-9;
+
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -303,7 +306,15 @@ absl::Status ClusterTrainer::Run::OnResume(const std::string& bytes, const PassR
                           ": early stopping begins anew"));
     return absl::OkStatus();
   }
+  // It may be of a later pass than the checkpoint, which then comes again and is judged again.
+  PS_ASSIGN_OR_RETURN(const Metrics valid, Evaluate(job_.valid, Part::kValid, **best));
+  if (valid.rows > 0 && !(std::abs(valid.logloss - state.best_logloss()) <= kSameLogloss * state.best_logloss())) {
+    log_.Say(absl::StrCat("the model at ", candidates_.BestDir(), " is not that of pass ", state.best_pass(),
+                          ": early stopping begins anew"));
+    return absl::OkStatus();
+  }
   final_ = *std::move(best);
+  if (valid.rows > 0) best_valid_ = valid;
   best_lane_ = static_cast<int>(state.best_lane()) - 1;
   if (race_ && best_lane_ >= 0 && !race_->HadLane(best_lane_)) {
     return absl::DataLossError("the best model's lane in the checkpoint's progress is malformed");
@@ -311,7 +322,6 @@ absl::Status ClusterTrainer::Run::OnResume(const std::string& bytes, const PassR
   best_logloss_ = state.best_logloss();
   result_.best_pass = static_cast<int>(state.best_pass());
   passes_since_best_ = static_cast<int>(state.passes_since_best());
-  PS_ASSIGN_OR_RETURN(best_valid_, Evaluate(job_.valid, Part::kValid, *final_));
   return absl::OkStatus();
 }
 

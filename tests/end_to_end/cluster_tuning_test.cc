@@ -244,6 +244,30 @@ TEST_F(ClusterTuningTest, WithoutARowToValidateByTheLastPassIsTheModel) {
   }
 }
 
+TEST_F(ClusterTuningTest, ABestModelThatIsNotTheCheckpointsIsNotTakenForIt) {
+  Generate(place_.path(), "few.svm", "libsvm", kFewRows);
+  const std::vector<std::string> plain = {"--set", "model.tune=none", "--set", "data.train.files=[few.svm]", "--set", "data.split={by: ratio, valid: 0.2}"};
+  std::vector<std::string> other = plain, kept = Arguments(plain);
+  other.insert(other.end(), {"--set", "model.optimizer.alpha=0.01", "--set", "output.dir=other"});
+  ASSERT_EQ(Train(other).exit_code, 0);
+  kept.insert(kept.end(), {"--set", "train={passes: 400, early_stopping: {patience: 399}, staleness: 0}", "--local", "1x1", "--set",
+                           "checkpoint={dir: ckpt, every: 0.1}"});
+  {
+    Program run("ps_train", kept, place_.path());
+    ASSERT_TRUE(run.WaitForError("\n3/400 ")) << run.Wait().err;
+    run.Signal(SIGKILL);
+    EXPECT_EQ(run.Wait().exit_code, 128 + SIGKILL);
+  }
+  const std::filesystem::path best = place_ / "out.ps_train_best";
+  ASSERT_TRUE(std::filesystem::exists(best));
+  std::filesystem::remove_all(best);
+  std::filesystem::rename(place_ / "other", best);
+  Program on("ps_train", kept, place_.path());
+  EXPECT_TRUE(on.WaitForError("is not that of pass ")) << on.Wait().err;
+  on.Signal(SIGTERM);
+  EXPECT_EQ(on.Wait().exit_code, 143);
+}
+
 TEST_F(ClusterTuningTest, AStoppedJobLeavesAModelOfOneSetting) {
   Program run("ps_train", Arguments({"--local", "2x2"}), place_.path());
   ASSERT_TRUE(run.WaitForError("gen 1")) << run.Wait().err;
