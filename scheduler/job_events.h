@@ -57,6 +57,7 @@ struct PassReport {
   bool exported = false;      // its weights have been handed over,
   std::uint32_t lanes = 1;    // of so many lanes
   std::uint64_t entries = 0;  // in the tables; 0 when the weights were not exported
+  bool again = false;         // it was reported before, and its end is repeated: counts are in already
 };
 
 class JobEvents {

@@ -145,7 +145,8 @@ void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
   }
   const bool settled = ledger_.WoundDown() || now - interrupted_at_ > options_.interrupt_limit;
   if (interrupted_ && settled && LastCheckpointOver(now)) {
-    report_pending_ = true;
+    // One that a rollback had repeated was reported.
+    report_pending_ = ledger_.pass() >= passes_done_;
     BeginExport();
   }
 }
@@ -155,6 +156,7 @@ void SchedulerMachine::EndPass() {
   if (!status_.ok()) return;
   const std::uint32_t pass = ledger_.pass();
   if (pass < passes_done_ && passes_done_ < options_.passes) {  // one that a rollback had repeated
+    if (interrupted_) return BeginExport();
     BeginPass(pass + 1);
     return;
   }
@@ -206,7 +208,8 @@ void SchedulerMachine::AfterExport() {
   bool go_on = false;
   if (std::exchange(report_pending_, false)) {
     const bool whole = ledger_.PassDone();
-    if (whole) ++passes_done_;
+    report.again = report.pass < passes_done_;
+    if (whole) passes_done_ = std::max(passes_done_, report.pass + 1);
     go_on = events_->OnPassEnd(report) && passes_done_ < options_.passes && !interrupted_;
     if (whole) books_.Finish(report.pass);
   }

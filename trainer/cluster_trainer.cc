@@ -25,6 +25,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Relative; the same model on the same rows, whose losses may be added in another order.
+constexpr double kSameLogloss = 1e-9;
+
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -94,6 +97,7 @@ class ClusterTrainer::Run : public JobEvents {
   absl::StatusOr<std::uint32_t> Judge(std::uint32_t pass, absl::Span<const std::unique_ptr<Scorer>> models);
   // Keeps the best model; true when patience has run out.
   absl::StatusOr<bool> EarlyStop(int pass, std::uint32_t lane, std::unique_ptr<Scorer> model);
+  void Count(const PassReport& report);
   // Validation, and whether patience has run out.
   absl::StatusOr<bool> EndPass(const PassReport& report);
   bool Stops() const { return stop_.load() && !hands_over_; }
@@ -187,7 +191,8 @@ absl::StatusOr<std::uint32_t> ClusterTrainer::Run::Judge(std::uint32_t pass,
           metrics[k].AddRows(of_one, rows.label, rows.weight);
         }
       }));
-  int leader = 0;
+  int leader = race_ && race_->lanes() == record.lanes() ? static_cast<int>(race_->LeadingLane()) : 0;
+  if (!(metrics[leader].rows() > 0)) return static_cast<std::uint32_t>(leader);  // nothing to judge by
   if (race_ && race_->Judges(pass) && race_->lanes() == record.lanes()) {
     const auto& early = job_.config.train.early_stopping;
     leader = race_->JudgePass(pass, record, early ? early->patience : Tuner::kUsualPatience);
@@ -217,24 +222,28 @@ absl::StatusOr<bool> ClusterTrainer::Run::EarlyStop(int pass, std::uint32_t lane
   return true;
 }
 
-absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
-  const int pass = static_cast<int>(report.pass) + 1;  // on the wire, passes count from 0
-  if (pass == 1) {
+void ClusterTrainer::Run::Count(const PassReport& report) {
+  if (report.pass == 0) {
     result_.train = report.progressive.Finish();
     first_pass_ = report.progressive.Serialize();
   }
   result_.rows_read += report.counts.rows - report.counts.held_out - report.counts.dropped;
   result_.rows_dropped = report.counts.dropped;
   result_.bad_rows = report.counts.bad;
-  result_.passes = pass;
+  result_.passes = static_cast<int>(report.pass) + 1;
   result_.last_pass_seconds = SecondsSince(pass_start_);
   result_.last_pass_rows = report.counts.learnt;
+}
+
+absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
+  const int pass = static_cast<int>(report.pass) + 1;  // on the wire, passes count from 0
+  if (!report.again) Count(report);
   if (report.entries > 0) result_.features = report.entries - (job_.config.model.bias ? 1 : 0);
   const bool last = pass == job_.config.train.passes || Stops();
   bool enough = last;
   // Without its weights there is nothing to evaluate: a request to stop may come at any moment, and
   // then they are still to come, after this.
-  if (report.exported) {
+  if (report.exported && !(report.again && final_ != nullptr)) {
     PS_ASSIGN_OR_RETURN(auto models, candidates_.Open(report.lanes));
     std::uint32_t lane = 0;
     if (HasValid()) {
@@ -297,7 +306,15 @@ absl::Status ClusterTrainer::Run::OnResume(const std::string& bytes, const PassR
                           ": early stopping begins anew"));
     return absl::OkStatus();
   }
+  // It may be of a later pass than the checkpoint, which then comes again and is judged again.
+  PS_ASSIGN_OR_RETURN(const Metrics valid, Evaluate(job_.valid, Part::kValid, **best));
+  if (valid.rows > 0 && !(std::abs(valid.logloss - state.best_logloss()) <= kSameLogloss * state.best_logloss())) {
+    log_.Say(absl::StrCat("the model at ", candidates_.BestDir(), " is not that of pass ", state.best_pass(),
+                          ": early stopping begins anew"));
+    return absl::OkStatus();
+  }
   final_ = *std::move(best);
+  if (valid.rows > 0) best_valid_ = valid;
   best_lane_ = static_cast<int>(state.best_lane()) - 1;
   if (race_ && best_lane_ >= 0 && !race_->HadLane(best_lane_)) {
     return absl::DataLossError("the best model's lane in the checkpoint's progress is malformed");
@@ -305,7 +322,6 @@ absl::Status ClusterTrainer::Run::OnResume(const std::string& bytes, const PassR
   best_logloss_ = state.best_logloss();
   result_.best_pass = static_cast<int>(state.best_pass());
   passes_since_best_ = static_cast<int>(state.passes_since_best());
-  PS_ASSIGN_OR_RETURN(best_valid_, Evaluate(job_.valid, Part::kValid, *final_));
   return absl::OkStatus();
 }
 
@@ -365,7 +381,8 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   log_.Final(result_.features);
   result_.complete = !ran->interrupted;
   if (final_ == nullptr) {
-    // Interrupted: the weights were exported all the same.
+    if (!ran->interrupted) return absl::InternalError("no pass has left a model whose validation log loss is a number");
+    // The weights were exported all the same.
     PS_ASSIGN_OR_RETURN(auto models, candidates_.Open(1));
     final_ = std::move(models[0]);
     result_.train = log_.PassMetrics();

@@ -49,7 +49,7 @@ absl::StatusOr<TunedTrainer::Stage*> TunedTrainer::AddStage(JobConfig config, co
   // What trainings keep must not be taken for each other's.
   config.output.dir = absl::StrCat(absl::StripSuffix(config.output.dir, "/"), ".", name);
   if (config.train.row_cache.empty()) config.train.row_cache = job_.config.output.dir + ".cache";
-  if (!config.checkpoint.dir.empty()) config.checkpoint.dir = absl::StrCat(absl::StripSuffix(config.checkpoint.dir, "/"), "-", name);
+  if (!config.checkpoint.dir.empty()) config.checkpoint.dir = absl::StrCat(absl::StripSuffix(config.checkpoint.dir, "/"), "/", name);
   PS_ASSIGN_OR_RETURN(PreparedJob job, JobLike(job_, config));
   stages_.push_back(std::make_unique<Stage>(Stage{std::make_unique<PreparedJob>(std::move(job)), nullptr}));
   Stage* const stage = stages_.back().get();

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <random>
 #include <set>
 #include <string>
@@ -17,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "models/data/row_split.h"
 #include "ps/wire/zeromq_transport.h"
 #include "tests/cluster/cluster_run_fixture.h"
 
@@ -69,6 +71,39 @@ TEST_F(ClusterRunTest, InStepsALaneIsTheJobOfItsSetting) {
     ExpectSameBytes(plain, got);
     EXPECT_EQ(plain.passes[1].progressive.Finish().logloss, got.passes[1].progressive.Finish().logloss);
   }
+}
+
+TEST_F(ClusterRunTest, EachFoldOfTheValidationRowsIsHeldOutFromTheNodes) {
+  ClusterJob job = MakeJob(0);
+  std::ifstream file(PathOf("train.svm"));
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::set<std::size_t> learnt;
+  for (int fold = 0; fold < 4; ++fold) {
+    job.config.data.split = {.valid = 0.2, .test = 0.2, .valid_fold = fold};
+    const RowSplit split(job.config.train.seed, job.config.data.split, 1);
+    // Without the rows that are held out, the others where they were: a job that can learn no
+    // others.
+    std::string without = text;
+    std::size_t rows = 0;
+    for (std::size_t begin = 0; begin < text.size(); begin = text.find('\n', begin) + 1) {
+      const std::size_t end = text.find('\n', begin);
+      const bool learns = split.PartOf({0, begin}, text[begin] == '1' ? 1 : 0) == Part::kTrain;
+      rows += learns;
+      if (!learns) without.replace(begin, end - begin, end - begin, ' ');
+    }
+    std::ofstream(PathOf("without.svm")) << without;
+    ClusterJob reference = JobOf({"without.svm"}, 0);
+    reference.config.data.max_bad_rows = 1;
+    Collected want, got;
+    ASSERT_TRUE(RunEmbeddedCluster(reference, {1, 1}, {&want, {}}).ok());
+    ASSERT_TRUE(RunEmbeddedCluster(job, {2, 2}, {&got, {}}).ok());
+    ASSERT_EQ(got.passes.size(), 2u);
+    EXPECT_EQ(got.passes[1].counts.learnt, rows) << fold;
+    EXPECT_EQ(want.passes[1].counts.learnt, rows) << fold;
+    ExpectSameBytes(want, got);
+    learnt.insert(rows);
+  }
+  EXPECT_GT(learnt.size(), 1u) << "the folds must differ";
 }
 
 TEST_F(ClusterRunTest, TooManyBadRowsEndTheJob) {

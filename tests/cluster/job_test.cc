@@ -196,6 +196,41 @@ TEST(Job, ALostShardsPartIsLearntAgainByTheOthers) {
   }
 }
 
+// Notes which passes are told.
+struct ToldPasses : SimulatedResult {
+  std::map<std::uint32_t, int> told;
+  bool rolled_back_behind_one = false;
+  bool OnPassEnd(const PassReport& report) override {
+    ++told[report.pass];
+    return SimulatedResult::OnPassEnd(report);
+  }
+  void OnRollback() override {
+    rolled_back_behind_one |= !told.empty();
+    SimulatedResult::OnRollback();
+  }
+};
+
+TEST(Job, AStopWhileAPassIsRepeatedDoesNotTellItAgain) {
+  const MadeData data = MadeData::Make(1, 60, 60, 30);
+  SimulatedJob job = Learning(2, 2, 1);
+  job.passes = 4;
+  job.export_every_pass = true;
+  job.dead_after = std::chrono::seconds(2);
+  const MonotonicTime whole = RunSimulatedJob(job, data).ended;
+  job.stop_at_rollback = true;
+  int behind = 0;
+  for (int i = 1; i < 20; ++i) {
+    job.kill_shard_at = whole * i / 20;
+    ToldPasses result;
+    RunSimulatedJob(job, data, &result);
+    ASSERT_TRUE(result.status.ok()) << result.status;
+    behind += result.rolled_back_behind_one;
+    for (const auto& [pass, times] : result.told)
+      EXPECT_EQ(times, 1) << "pass " << pass << ", time " << i;
+  }
+  EXPECT_GT(behind, 3);
+}
+
 TEST(Job, WithoutShardsTheJobEndsAndTheyAreNamed) {
   const MadeData data = MadeData::Make(1, 60, 60, 30);
   SimulatedJob job = Learning(1, 2, 1);

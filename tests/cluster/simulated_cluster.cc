@@ -58,8 +58,10 @@ class Cluster {
 
 SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeData& data,
                                            MemoryStorage& storage,
-                                           const std::shared_ptr<MemoryStateStore>& store) {
+                                           const std::shared_ptr<MemoryStateStore>& store,
+                                           const SimulatedResult* result) {
   SchedulerMachine::Options options;
+  if (job.stop_at_rollback) options.stop_requested = [result] { return result->rollbacks > 0; };
   wire::Plan& plan = options.plan;
   plan.set_slot_bits(job.slot_bits);
   plan.set_optimizer(static_cast<std::uint32_t>(job.count ? Optimizer::kSgd : Optimizer::kFtrl));
@@ -115,7 +117,8 @@ Cluster::Cluster(const SimulatedJob& job, const MadeData& data, MemoryStorage& s
       storage_(storage),
       random_(job.seed * 7919 + 1),
       store_(job.scheduler_kills > 0 ? std::make_shared<MemoryStateStore>() : nullptr),
-      scheduler_(std::make_unique<SchedulerMachine>(SchedulerOptions(job, data, storage, store_), result)),
+      scheduler_(std::make_unique<SchedulerMachine>(
+          SchedulerOptions(job, data, storage, store_, result), result)),
       scaling_random_(job.seed * 104729 + 3),
       shards_ever_(job.shards),
       workers_ever_(job.workers),
@@ -209,7 +212,7 @@ void Cluster::PlanSchedulerKills(SimulatedResult* result) {
       dead_schedulers_.push_back(std::move(scheduler_));
       result->ForgetAll();
       scheduler_ = std::make_unique<SchedulerMachine>(
-          SchedulerOptions(job_, data_, storage_, store_), result);
+          SchedulerOptions(job_, data_, storage_, store_, result), result);
       result->schedulers += scheduler_->slots().started();
       network_.AddNode("scheduler", scheduler_.get());
     });

@@ -60,6 +60,7 @@ struct SimulatedJob {
   int kills = 0;                   // of workers, at random times; each is replaced
   int missing_shards = 0;          // of `shards`, never started
   MonotonicTime kill_shard_at{0};  // not zero: the last shard crashes
+  bool stop_at_rollback = false;   // the job is asked to stop when there has been one
   int replicas = 1;
   bool ack_primary = false;
   int shard_kills = 0;             // at random times; each is replaced but for the last `gone`

@@ -227,8 +227,45 @@ TEST_F(ClusterTuningTest, AllRowsAreLearntInTheEndWithWhatFoldsChose) {
   EXPECT_THAT(finished.err, HasSubstr("going on from checkpoint"));
   EXPECT_TRUE(Trained() == one);
   for (const auto& entry : std::filesystem::directory_iterator(place_.path())) {
-    EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr("out."))) << "left behind";
+    EXPECT_THAT(entry.path().filename().string(), AllOf(Not(HasSubstr("out.")), Not(HasSubstr("ckpt-")))) << "left behind";
   }
+}
+
+TEST_F(ClusterTuningTest, WithoutARowToValidateByTheLastPassIsTheModel) {
+  Generate(place_.path(), "few.svm", "libsvm", kFewRows);
+  for (const char* tune : {"model.tune=auto", "model.tune=none"}) {
+    const Finished run = Train({"--local", "1x1", "--set", tune, "--set", "data.train.files=[few.svm]", "--set", "cluster.lanes=2", "--set",
+                                "train={passes: 3, early_stopping: {patience: 1}, staleness: 0}", "--set",
+                                "data.split={by: ratio, valid: 0.000000001}"});
+    ASSERT_EQ(run.exit_code, 0) << tune << run.err;
+    const JsonValue metrics = MetricsOf(place_ / "out");
+    EXPECT_EQ(NumberAt(metrics, "rows_learnt"), 3 * kFewRows) << tune;
+    EXPECT_LT(NumberAt(metrics, "test.logloss"), ConstantLogLoss(metrics, "test")) << tune;
+  }
+}
+
+TEST_F(ClusterTuningTest, ABestModelThatIsNotTheCheckpointsIsNotTakenForIt) {
+  Generate(place_.path(), "few.svm", "libsvm", kFewRows);
+  const std::vector<std::string> plain = {"--set", "model.tune=none", "--set", "data.train.files=[few.svm]", "--set", "data.split={by: ratio, valid: 0.2}"};
+  std::vector<std::string> other = plain, kept = Arguments(plain);
+  other.insert(other.end(), {"--set", "model.optimizer.alpha=0.01", "--set", "output.dir=other"});
+  ASSERT_EQ(Train(other).exit_code, 0);
+  kept.insert(kept.end(), {"--set", "train={passes: 400, early_stopping: {patience: 399}, staleness: 0}", "--local", "1x1", "--set",
+                           "checkpoint={dir: ckpt, every: 0.1}"});
+  {
+    Program run("ps_train", kept, place_.path());
+    ASSERT_TRUE(run.WaitForError("\n3/400 ")) << run.Wait().err;
+    run.Signal(SIGKILL);
+    EXPECT_EQ(run.Wait().exit_code, 128 + SIGKILL);
+  }
+  const std::filesystem::path best = place_ / "out.ps_train_best";
+  ASSERT_TRUE(std::filesystem::exists(best));
+  std::filesystem::remove_all(best);
+  std::filesystem::rename(place_ / "other", best);
+  Program on("ps_train", kept, place_.path());
+  EXPECT_TRUE(on.WaitForError("is not that of pass ")) << on.Wait().err;
+  on.Signal(SIGTERM);
+  EXPECT_EQ(on.Wait().exit_code, 143);
 }
 
 TEST_F(ClusterTuningTest, AStoppedJobLeavesAModelOfOneSetting) {

@@ -175,6 +175,29 @@ TEST_F(SearchTest, TrialsAtOnceGiveTheSameWheneverTheyEnd) {
   EXPECT_THAT(watched.err, HasSubstr("tune.search.parallel: trials at once cannot all be watched"));
 }
 
+TEST_F(SearchTest, AKillDoesNotTakeTrialsThatHaveEndedWithIt) {
+  const std::vector<std::string> settings = {"tune.search.parallel=2", "tune.search.trials=2", "tune.search.vary={train.passes: [1, 1000000]}"};
+  const std::string state = place_ / "out.search/trials.pb";
+  {
+    Program run("ps_train", Arguments(settings), place_.path());
+    ASSERT_TRUE(run.WaitForError("trial 2 of at most 2 begins"));
+    const auto wait_for = [](const auto& what) {
+      for (int i = 0; i < 600 && !what(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      return what();
+    };
+    ASSERT_TRUE(wait_for([&] { return std::filesystem::exists(place_ / "out.search/trial-1/model/metrics.json"); }));
+    ASSERT_TRUE(wait_for([&] { return run.Children().size() == 1; }));
+    const auto ended = std::filesystem::last_write_time(place_ / "out.search/trial-1/model/metrics.json");
+    ASSERT_TRUE(wait_for([&] { return std::filesystem::last_write_time(state) >= ended; })) << "its end is not kept";
+    run.Signal(SIGKILL);
+    EXPECT_EQ(run.Wait().exit_code, 137);
+  }
+  Program on("ps_train", Arguments(settings), place_.path());
+  EXPECT_TRUE(on.WaitForError("search: going on, 1 trials have ended before")) << on.Wait().err;
+  on.Signal(SIGKILL);
+  on.Wait();
+}
+
 TEST_F(SearchTest, WhatIsWrongWithATrialIsSaidByItsKeys) {
   const Finished wrong = Train({"tune.search.vary={model.optimizer.alpha: [0.1, -1], model.bias: [true, perhaps]}"});
   EXPECT_EQ(wrong.exit_code, 2);
@@ -202,6 +225,14 @@ TEST_F(SearchTest, ABudgetEndsItAndWhatIsWrongIsSaidAtOnce) {
                               "tune.search.vary={model.type: [lr, gbdt], model.gbdt.max_leaves: [7, 15]}"});
   ASSERT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("is given up: the budget is used up"));
+  // It is over: the same command begins no trial and writes nothing.
+  const auto written = std::filesystem::last_write_time(place_ / "out/manifest.json");
+  const Finished same = Train({"tune.search.trials=1000", "tune.search.budget=1s", "model.gbdt.trees=100000",
+                               "tune.search.vary={model.type: [lr, gbdt], model.gbdt.max_leaves: [7, 15]}"});
+  ASSERT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_THAT(same.err, AllOf(HasSubstr("out is of this search"), Not(HasSubstr("begins:"))));
+  EXPECT_EQ(std::filesystem::last_write_time(place_ / "out/manifest.json"), written);
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out.search"));
   const Finished wrong = Train({"tune.search.vary={model.optimizer.alpa: [1, 2]}"});
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_THAT(wrong.err, HasSubstr("did you mean model.optimizer.alpha?"));

@@ -10,6 +10,7 @@
 #include "kernels/optimizer.h"
 #include "ps/base/status_macros.h"
 #include "trainer/batch_rows.h"
+#include "trainer/planned_split.h"
 
 namespace ps {
 namespace {
@@ -147,10 +148,7 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   PS_ASSIGN_OR_RETURN(const wire::ValueFormat values, ValueFormatOf(config.cluster.values));
   plan.set_values(values);
   plan.set_ack_primary(config.cluster.ack_primary);
-  plan.set_seed(config.train.seed);
-  plan.set_valid(config.data.split.valid);
-  plan.set_test(config.data.split.test);
-  plan.set_keep_negatives(config.data.keep_negatives);
+  PlanSplit(config, &plan);
 
   const double batch_bytes = plan.batch_rows() * data.row_bytes;
   const double chunk_bytes =

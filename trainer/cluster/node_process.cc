@@ -15,7 +15,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "models/data/row_split.h"
 #include "models/features/extractor.h"
 #include "ps/base/status_macros.h"
 #include "ps/base/cgroup.h"
@@ -28,6 +27,7 @@
 #include "ps/wire/zeromq_transport.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/gbdt/part_loader.h"
+#include "trainer/planned_split.h"
 #include "worker/logistic_model.h"
 
 namespace ps {
@@ -201,9 +201,8 @@ absl::StatusOr<std::unique_ptr<ChunkSource>> OpenPlannedData(const wire::Plan& p
   PS_ASSIGN_OR_RETURN(const DataFiles files, OpenPlannedFiles(plan));
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Extractor> extractor,
                       Extractor::Parse(plan.extractor()));
-  const SplitConfig split{.valid = plan.valid(), .test = plan.test()};
-  return MakeTextChunkSource(files, extractor->MakeParser(),
-                             RowSplit(plan.seed(), split, plan.keep_negatives()));
+  PS_ASSIGN_OR_RETURN(const RowSplit split, SplitOf(plan));
+  return MakeTextChunkSource(files, extractor->MakeParser(), split);
 }
 
 absl::Status RunWorkerNode(const WorkerNodeOptions& options) {

@@ -19,6 +19,7 @@
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/gbdt/part_loader.h"
 #include "trainer/gbdt/tree_coordinator.h"
+#include "trainer/planned_split.h"
 
 namespace ps {
 namespace {
@@ -129,10 +130,7 @@ TreeCoordinator::Options ClusterTrees::Plan() const {
   wire::Plan& plan = options.plan;
   plan.set_extractor(job_.job->extractor->Serialize());
   for (const DataFile& file : job_.job->train.files()) plan.add_files(file.path);
-  plan.set_seed(config.train.seed);
-  plan.set_valid(config.data.split.valid);
-  plan.set_test(config.data.split.test);
-  plan.set_keep_negatives(config.data.keep_negatives);
+  PlanSplit(config, &plan);
   wire::TreePlan& trees = *plan.mutable_trees();
   SetBinPlan(*job_.bins, &trees);
   trees.set_squared(job_.params.objective == Objective::kSquared);

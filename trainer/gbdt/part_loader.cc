@@ -14,6 +14,7 @@
 #include "ps/base/status_macros.h"
 #include "ps/trees/tree_codec.h"
 #include "trainer/gbdt/bin_cache.h"
+#include "trainer/planned_split.h"
 
 namespace ps {
 namespace {
@@ -219,9 +220,9 @@ absl::StatusOr<std::unique_ptr<PartLoader>> StartPartLoader(DataFiles files, con
                    : plan.trees().squared()        ? LabelRule::kNumber
                                                    : LabelRule::kBinary;
   options.wanted = RowsWanted::kTrain;
-  const SplitConfig split{.valid = plan.valid(), .test = plan.test()};
+  PS_ASSIGN_OR_RETURN(const RowSplit split, SplitOf(plan));
   return std::make_unique<ThreadedLoader>(std::move(files), std::move(features), std::move(bins),
-                                          RowSplit(plan.seed(), split, plan.keep_negatives()),
+                                          split,
                                           std::move(wanted), options, plan.trees());
 }
 

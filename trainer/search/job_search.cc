@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -84,6 +85,7 @@ class Search {
   absl::Status Load();
   // Trials of the same search that is over: its best model lies in the output.
   absl::StatusOr<bool> LoadFinished(const std::string& identity);
+  absl::Status TakeFinished();  // the model of its best trial, once there are more trials
   bool Fits(const search::Search& state) const;
   absl::Status Save() const { return WriteFileAtomically(StatePath(), state_.SerializeAsString()); }
   bool InTime() const;
@@ -102,6 +104,7 @@ class Search {
   const std::string metric_, dir_;
   const std::uint64_t most_;
   search::Search state_;
+  std::string finished_;  // the bundle of a search that is over and was not taken yet
 };
 
 absl::StatusOr<std::string> Search::Identity() const {
@@ -162,19 +165,24 @@ absl::StatusOr<bool> Search::LoadFinished(const std::string& identity) {
     return false;
   }
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, Bundle::Open(output));  // nothing of it is damaged
-  const std::string trial = TrialDir(BestTrial(state));
-  PS_RETURN_IF_ERROR(RemoveTree(trial));
-  PS_RETURN_IF_ERROR(MakeDirs(trial));
-  std::error_code error;
-  std::filesystem::copy(*from, TrialProcess::ModelPath(trial), std::filesystem::copy_options::recursive, error);
-  if (error) return FileError("copy", *from, error.value());
-  PS_RETURN_IF_ERROR(WriteFileAtomically(TrialProcess::OutPath(trial), state.printed()));
+  PS_RETURN_IF_ERROR(RemoveTree(TrialDir(BestTrial(state))));
+  PS_RETURN_IF_ERROR(MakeDirs(TrialDir(BestTrial(state))));
+  PS_RETURN_IF_ERROR(WriteFileAtomically(TrialProcess::OutPath(TrialDir(BestTrial(state))), state.printed()));
   state.clear_printed();
   state_ = std::move(state);
-  PS_RETURN_IF_ERROR(Save());
+  finished_ = *from;
   options_.reporter->Say(absl::StrCat("search: ", output, " is of this search, of ", state_.trials_size(),
                                       " trials; more follow where there may be more"));
   return true;
+}
+
+absl::Status Search::TakeFinished() {
+  const std::string to = TrialProcess::ModelPath(TrialDir(BestTrial(state_)));
+  std::error_code error;
+  std::filesystem::copy(finished_, to, std::filesystem::copy_options::recursive, error);
+  if (error) return FileError("copy", finished_, error.value());
+  finished_.clear();
+  return Save();
 }
 
 absl::Status Search::RemoveCheckpoints() const {
@@ -228,8 +236,6 @@ std::vector<int> Search::NextWave() {
 
 absl::StatusOr<bool> Search::Begin(int number, TrialProcess::Options* begun) {
   search::Trial& trial = *state_.mutable_trials(number);
-  trial.set_starts(trial.starts() + 1);
-  PS_RETURN_IF_ERROR(Save());
   TrialProcess::Options& process = *begun;
   process.directory = TrialDir(number);
   process.flags = options_.flags;
@@ -256,29 +262,40 @@ absl::StatusOr<bool> Search::Begin(int number, TrialProcess::Options* begun) {
     return false;
   }
   PS_RETURN_IF_ERROR(WriteFileAtomically(TrialProcess::JobPath(process.directory), job->effective_yaml));
+  trial.set_starts(trial.starts() + 1);
   return true;
 }
 
 absl::StatusOr<std::vector<TrialProcess::End>> Search::RunWave(const std::vector<int>& wave) {
   std::vector<absl::StatusOr<TrialProcess::End>> ends(wave.size(), TrialProcess::End::kEnded);
   std::vector<std::function<void()>> runs;
+  std::mutex mutex;  // of what the runs write
+  absl::Status saved;
+  const double seconds_before = state_.seconds();
   for (std::size_t i = 0; i < wave.size(); ++i) {
     TrialProcess::Options process;
     PS_ASSIGN_OR_RETURN(const bool begins, Begin(wave[i], &process));
     if (!begins) continue;
-    runs.emplace_back([process, end = &ends[i], trial = state_.mutable_trials(wave[i])] { *end = TrialProcess::Run(process, trial); });
+    // What has ended is kept at once: a kill while others go on is no fault of it.
+    runs.emplace_back([&, process, i, trial = state_.trials(wave[i])]() mutable {
+      ends[i] = TrialProcess::Run(process, &trial);
+      if (!ends[i].ok() || *ends[i] != TrialProcess::End::kEnded) return;
+      const std::lock_guard<std::mutex> lock(mutex);
+      state_.set_seconds(std::max(state_.seconds(), seconds_before + trial.seconds()));
+      *state_.mutable_trials(wave[i]) = trial;
+      saved.Update(Save());
+    });
   }
+  PS_RETURN_IF_ERROR(Save());
   std::vector<std::thread> threads;
   for (const std::function<void()>& run : runs) threads.emplace_back(run);
   for (std::thread& thread : threads) thread.join();
+  PS_RETURN_IF_ERROR(saved);
   std::vector<TrialProcess::End> all;
-  double seconds = 0;
-  for (std::size_t i = 0; i < wave.size(); ++i) {
-    PS_RETURN_IF_ERROR(ends[i].status());
-    all.push_back(*ends[i]);
-    if (*ends[i] == TrialProcess::End::kEnded) seconds = std::max(seconds, state_.trials(wave[i]).seconds());
+  for (const absl::StatusOr<TrialProcess::End>& end : ends) {
+    PS_RETURN_IF_ERROR(end.status());
+    all.push_back(*end);
   }
-  state_.set_seconds(state_.seconds() + seconds);
   return all;
 }
 
@@ -309,6 +326,7 @@ absl::StatusOr<JobSearch::Result> Search::Run() {
   for (std::vector<int> wave; goes_on && !(wave = NextWave()).empty();) {
     complete = !options_.stop->load();
     if (!complete) break;
+    if (!finished_.empty()) PS_RETURN_IF_ERROR(TakeFinished());
     for (const int number : wave) {
       options_.reporter->Say(absl::StrCat("trial ", number + 1, " of at most ", most_, " begins: ", space_.Describe(PointOf(state_.trials(number)))));
     }
@@ -319,6 +337,8 @@ absl::StatusOr<JobSearch::Result> Search::Run() {
       goes_on = false;
       complete &= ends[i] == TrialProcess::End::kOutOfTime;
       trial.set_starts(trial.starts() - 1);  // that was no trial's fault
+      // Else the same command would find some time left, and begin it again.
+      if (ends[i] == TrialProcess::End::kOutOfTime) state_.set_seconds(std::max(state_.seconds(), space_.search().budget_seconds));
       options_.reporter->Say(absl::StrCat("trial ", wave[i] + 1, " is given up: ", ends[i] == TrialProcess::End::kOutOfTime ? "the budget is used up" : "stopped"));
     }
     PS_RETURN_IF_ERROR(AfterWave(wave));
@@ -332,8 +352,9 @@ absl::StatusOr<JobSearch::Result> Search::Run() {
   result.complete = complete;
   const SearchOutput output(job_, space_, metric_, state_, TrialDir(best));
   PS_ASSIGN_OR_RETURN(result.text, output.Text());
-  PS_RETURN_IF_ERROR(output.Write(writer.get(), complete));
-  if (complete) {
+  // Of one that was over and had nothing left to do, everything is there.
+  if (finished_.empty()) PS_RETURN_IF_ERROR(output.Write(writer.get(), complete));
+  if (complete || !finished_.empty()) {
     // The model is there: what cannot be removed does not make it a failure.
     const absl::Status removed = RemoveCheckpoints();
     if (!removed.ok()) options_.reporter->Say(absl::StrCat("search: checkpoints are left: ", removed.message()));
