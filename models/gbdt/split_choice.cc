@@ -49,7 +49,9 @@ SplitChoice BestCategorySplit(const WideSum* cells, int bins, WideSum total,
   };
   for (int bin = 0; bin <= bins; ++bin) {
     if (is_rare(cells[bin])) {
-      rare += cells[bin];
+      // Sums from the wire may be anything: these wrap around.
+      rare = static_cast<WideSum>(static_cast<std::uint64_t>(rare) +
+                                  static_cast<std::uint64_t>(cells[bin]));
     } else if (cells[bin] != 0) {
       add(cells[bin], bin);
     }
