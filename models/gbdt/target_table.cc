@@ -57,6 +57,12 @@ void TargetTable::Merge(const TargetTable& other) {
   for (const auto& [fold, sums] : other.of_fold_) of_fold_[fold] += sums;
 }
 
+std::uint64_t TargetTable::RowsOfCategories() const {
+  std::uint64_t rows = 0;
+  for (const auto& [key, sums] : of_category_) rows += sums.rows;
+  return rows;
+}
+
 float TargetTable::MeanOf(const Sums& sums) const {
   const double all = all_.rows == 0 ? 0
                                     : static_cast<double>(all_.label) / static_cast<double>(all_.rows),
@@ -76,7 +82,9 @@ float TargetTable::MeanOutOfFold(std::uint64_t key, std::uint32_t fold) const {
   if (found == of_category_.end()) return MeanOf({});
   Sums others = found->second;
   if (const auto own = of_fold_.find({key, fold}); own != of_fold_.end()) {
-    others.label -= own->second.label;
+    // Bytes that no writer wrote may hold sums of both signs: these wrap around.
+    others.label = static_cast<std::int64_t>(static_cast<std::uint64_t>(others.label) -
+                                             static_cast<std::uint64_t>(own->second.label));
     others.rows -= own->second.rows;
   }
   return MeanOf(others);

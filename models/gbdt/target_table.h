@@ -21,8 +21,9 @@
 namespace ps {
 
 inline constexpr std::uint32_t kTargetFolds = 5;
-// Of a column; what a table needs is about 80 bytes for each.
-inline constexpr std::size_t kMostTargetCategories = std::size_t{1} << 24;
+inline constexpr std::size_t kMostTargetCategories = std::size_t{1} << 24;  // of a column
+// About what a table needs for each in memory, with those of its folds.
+inline constexpr std::size_t kTargetCategoryBytes = 200;
 
 // Of a category's text; 0 is no category: a missing value.
 std::uint64_t TargetKey(std::string_view text);
@@ -50,6 +51,7 @@ class TargetTable {
 
   std::size_t categories() const { return of_category_.size(); }
   std::uint64_t rows() const { return all_.rows; }
+  std::uint64_t RowsOfCategories() const;  // less those whose value is missing
   // NaN of a missing value, the mean of all rows of a category that is not known.
   float Mean(std::uint64_t key) const;
   // Of a training row of this fold.

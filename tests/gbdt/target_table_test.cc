@@ -1,6 +1,7 @@
 // Target statistics: by a plain loop, merged in any order, and read from what no writer wrote.
 #include "models/gbdt/target_table.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -153,6 +154,26 @@ TEST(TargetTable, RefusesWhatNoWriterWrote) {
   }
 }
 
+// Sums that are sound by themselves, but of which no rows could have both.
+TEST(TargetTable, WalksSumsThatDoNotBelongTogether) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 62;
+  constexpr std::uint64_t kRows = std::uint64_t{1} << 32;
+  trees::Target odd;
+  odd.set_unit(1);
+  odd.set_smooth(10);
+  odd.set_all_rows(kRows);
+  odd.set_all_label(kMost);
+  odd.add_key(1);
+  odd.add_rows(kRows);
+  odd.add_label(kMost);
+  odd.add_fold(2);
+  odd.add_fold_rows(kRows);
+  odd.add_fold_label(-kMost);
+  const std::optional<TargetTable> read = TargetTable::Read(odd);
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(std::isfinite(read->MeanOutOfFold(1, 2)));
+}
+
 TEST(TargetTable, IsPartOfTheModelFile) {
   TreeModel model;
   model.columns.push_back({"shop", 1, ColumnKind::kNumber, false, {}, nullptr});
@@ -259,6 +280,94 @@ TEST(TargetTable, RowsOfFilesAreBinnedByIt) {
     }
   }
   EXPECT_TRUE(RemoveTree(dir).ok());
+}
+
+// A table of three columns of 400, 300 and 300 categories; the last is missing in most rows.
+class ChoiceOfColumns : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(MakeDirs(dir_).ok());
+    std::mt19937 random(3);
+    std::string text;
+    for (int r = 0; r < 4000; ++r) {
+      absl::StrAppend(&text, random() % 2, ",a", random() % 400, ",b", random() % 300, ",");
+      absl::StrAppend(&text, r % 3 == 0 ? absl::StrCat("c", random() % 300) : "NA", "\n");
+    }
+    ASSERT_TRUE(WriteFileAtomically(dir_ + "/data", text).ok());
+    plan_.set_format("csv");
+    plan_.set_version(kPlanVersion);
+    plan_.add_missing("NA");
+    for (const char* name : {"label", "a", "b", "c"}) plan_.add_column()->set_name(name);
+    for (const std::uint32_t column : {1, 2, 3}) {
+      plan_.add_feature()->set_op(features::Feature::HASH);
+      plan_.mutable_feature()->rbegin()->set_column(column);
+    }
+    options_.targets.automatic = true;
+  }
+  void TearDown() override { EXPECT_TRUE(RemoveTree(dir_).ok()); }
+
+  std::unique_ptr<BinPlan> Choose(int threads) {
+    options_.threads = threads;
+    const absl::StatusOr<DataFiles> files = DataFiles::Open({dir_ + "/data"});
+    absl::StatusOr<std::unique_ptr<BinPlan>> bins = PlanBins(*files, plan_, options_);
+    EXPECT_TRUE(bins.ok()) << bins.status();
+    return bins.ok() ? *std::move(bins) : std::make_unique<BinPlan>();
+  }
+  static std::string Taken(const BinPlan& bins) {
+    std::string names;
+    for (std::size_t c = 0; c < bins.sources.size(); ++c) {
+      const ValueColumn& source = bins.sources[c];
+      EXPECT_EQ(source.by_target, source.target != nullptr);
+      EXPECT_EQ(source.kind, source.by_target ? ColumnKind::kNumber : ColumnKind::kCategory);
+      EXPECT_EQ(bins.columns[c].categories.empty(), source.by_target);
+      if (source.by_target) absl::StrAppend(&names, source.name);
+    }
+    return names;
+  }
+
+  const std::string dir_ = absl::StrCat(testing::TempDir(), "choice_of_columns_", ::getpid());
+  features::Plan plan_;
+  LoadOptions options_;
+};
+
+// 4,000 rows would be thirteen a category; those that have one are 4.5.
+TEST_F(ChoiceOfColumns, RowsWithoutACategoryDoNotCount) {
+  const std::unique_ptr<BinPlan> bins = Choose(2);
+  EXPECT_EQ(Taken(*bins), "ab");
+  EXPECT_THAT(bins->not_by_target,
+              testing::MatchesRegex("c stays categories: 4\\.[0-9] rows a category"));
+}
+
+TEST_F(ChoiceOfColumns, SmallTablesFirstWhereAllAreTooMany) {
+  trees::Target a, b;
+  const std::unique_ptr<BinPlan> all = Choose(1);
+  all->sources[0].target->Write(true, &a);
+  all->sources[1].target->Write(true, &b);
+  ASSERT_GT(a.ByteSizeLong(), b.ByteSizeLong());
+  options_.targets.most_bytes = a.ByteSizeLong() + b.ByteSizeLong();
+  EXPECT_EQ(Taken(*Choose(1)), "ab");
+  --options_.targets.most_bytes;
+  for (const int threads : {1, 4}) {
+    const std::unique_ptr<BinPlan> bins = Choose(threads);
+    EXPECT_EQ(Taken(*bins), "b");
+    EXPECT_THAT(bins->not_by_target,
+                testing::StartsWith("a stays categories: its statistics of 0.0 MiB are beyond"));
+  }
+  // A table of that many categories is beyond the limit whatever they are: it is given up on the
+  // way.
+  options_.targets.most_bytes = 350 * 13;
+  for (const int threads : {1, 4}) {
+    const std::unique_ptr<BinPlan> bins = Choose(threads);
+    EXPECT_EQ(Taken(*bins), "");
+    EXPECT_THAT(bins->not_by_target,
+                testing::StartsWith("a stays categories: more than 350 categories; b "));
+  }
+}
+
+TEST_F(ChoiceOfColumns, NamedColumnsHaveNoSuchLimit) {
+  options_.targets.most_bytes = 10;
+  options_.targets.columns = {ColumnRef{"c"}};
+  EXPECT_EQ(Taken(*Choose(2)), "c");
 }
 
 }  // namespace

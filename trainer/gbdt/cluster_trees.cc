@@ -18,6 +18,7 @@
 #include "trainer/gbdt/distribution.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/gbdt/part_loader.h"
+#include "trainer/gbdt/target_planner.h"
 #include "trainer/gbdt/tree_coordinator.h"
 #include "trainer/planned_split.h"
 
@@ -146,7 +147,11 @@ TreeCoordinator::Options ClusterTrees::Plan() const {
   trees.set_by_columns(choice_.by_columns);
   trees.set_run(job_.session.run);
   trees.set_first_tree(job_.params.first_tree);
-  if (job_.start != nullptr) trees.set_start_trees(job_.start->Serialize());
+  if (job_.start != nullptr) {
+    TreeModel start = *job_.start;
+    for (TreeColumn& column : start.columns) column.target = nullptr;  // the bins have them
+    trees.set_start_trees(start.Serialize());
+  }
   if (job_.options.base != nullptr) {
     trees.set_base_model(AbsolutePath(config.model.gbdt.base_model));
     trees.set_base_digest(job_.options.base->Digest());
@@ -197,12 +202,17 @@ absl::Status ClusterTrees::Start() {
   TreeCoordinator::Options plan = Plan();
   constexpr std::size_t kRoom = 1 << 20;  // for the rest of a Welcome
   if (plan.plan.ByteSizeLong() + kRoom > kMaxBodyBytes) {
+    const std::string targets = DescribeTargetSizes(*job_.bins);
     return absl::ResourceExhaustedError(
-        job_.start != nullptr
-            ? "the bins of all columns and the trees of model.warm_start are too many for a cluster "
-              "in this version: train without a cluster"
-            : "the bins of all columns are too many for a cluster in this version: lower "
-              "model.gbdt.max_bins, or train without a cluster");
+        absl::StrCat("the bins of all columns",
+                     job_.start != nullptr ? " and the trees of model.warm_start" : "",
+                     targets.empty() ? "" : absl::StrCat(" and the target statistics of ", targets),
+                     " are too many for a cluster in this version: ",
+                     targets.empty()         ? "lower model.gbdt.max_bins"
+                     : job_.start != nullptr ? "start from a model without target statistics"
+                                             : "remove columns from model.gbdt.target_columns, set "
+                                               "model.gbdt.target_encoding: none",
+                     ", or train without a cluster"));
   }
   auto coordinator = std::make_unique<TreeCoordinator>(std::move(plan));
   coordinator->GoOnAfter(*job_.finished);

@@ -45,6 +45,9 @@ struct TargetOptions {
   std::vector<ColumnRef> columns;  // and these
   double smooth = 10;
   const RowSplit* split = nullptr;  // only its training rows count; null: all rows
+  // Of the automatic ones together, as a plan carries them: a quarter of a message. It holds on no
+  // cluster too: the model is the same wherever it is trained.
+  std::size_t most_bytes = std::size_t{16} << 20;
 };
 
 struct LoadOptions {
@@ -86,6 +89,7 @@ struct BinPlan {
   std::uint64_t rows = 0;  // lines of the files: no fewer than their rows; 0: not known
   std::uint64_t sample_rows = 0;
   std::string odd_texts;  // warnings of texts in columns of numbers, if this reading saw any
+  std::string not_by_target;  // columns that stay categories of many, and why, if it chose
   std::vector<absl::flat_hash_map<std::string, std::uint8_t>> category_bins;
   std::vector<std::string> classes;  // of softmax
   ClassNumbers class_numbers;

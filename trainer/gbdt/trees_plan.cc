@@ -9,6 +9,7 @@
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/setting_space.h"
+#include "trainer/gbdt/target_planner.h"
 #include "trainer/job_plan.h"
 #include "trainer/progress/progress_line.h"
 
@@ -22,6 +23,20 @@ constexpr double kRowBytes = 4 + 4 + 8 + 8;
 constexpr double kNormBytes = 4 + 4;  // softmax, beside a margin for each class
 // With a model to start from: their margin, or the leaf of the tree that is fitted.
 constexpr double kStartBytes = 4;
+
+// Tables of target statistics while they are made, before there are rows. `texts`: of a part of the
+// rows, 1 in `share`.
+double TargetBytes(const GbdtConfig& gbdt, const std::vector<TextCounts>& texts, double share,
+                   double rows) {
+  const auto most = static_cast<double>(
+      MostAutomaticCategories(TargetOptions(), static_cast<std::uint64_t>(rows)));
+  double categories = 0;
+  for (const TextCounts& column : texts) {
+    if (gbdt.target_encoding && column.size() > static_cast<std::size_t>(gbdt.max_bins))
+      categories += std::min(most, share * static_cast<double>(column.size()));
+  }
+  return categories * static_cast<double>(kTargetCategoryBytes);
+}
 
 }  // namespace
 
@@ -87,6 +102,7 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
   PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, job.train.DecompressedBytes());
   plan.text_bytes = static_cast<double>(bytes);
   const auto reader = RangeReader::Create(job.train);
+  double target_bytes = 0;
   for (std::uint32_t file = 0; file < job.train.files().size() && plan.rows == 0; ++file) {
     std::string text;
     std::uint64_t offset = 0;
@@ -105,6 +121,8 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
                         kDenseShare * plan.columns * static_cast<double>(rows.rows.rows());
     }
     plan.classes = std::max<double>(1, static_cast<double>(rows.classes.size()));
+    if (plan.classes == 1)
+      target_bytes = TargetBytes(job.config.model.gbdt, rows.texts, share, plan.rows);
   }
   plan.classes = std::max(plan.classes, static_cast<double>(job.config.data.label.classes.size()));
   const bool starts =
@@ -125,14 +143,15 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
     memory += plan.columns * 256 *
               (8.0 * (leaves + job.threads) + 4.0 * job.threads);
   }
-  plan.memory_bytes = static_cast<std::uint64_t>(memory);
+  plan.memory_bytes = static_cast<std::uint64_t>(std::max(memory, kFixedBytes + target_bytes));
   if (!cluster) return plan;
   plan.distribution = ChooseDistribution(job.config.model.gbdt.distribution,
                                          ShapeOf(job, plan, *cluster), WorkerMemory(plan, *cluster));
   // Workers of this machine have all rows each; the parts of rows are as large as the whole.
   if (plan.distribution->by_columns && cluster->listen.empty()) {
     plan.memory_bytes = static_cast<std::uint64_t>(
-        kFixedBytes + cluster->shape.workers * plan.distribution->columns.worker_bytes);
+        kFixedBytes +
+        std::max(target_bytes, cluster->shape.workers * plan.distribution->columns.worker_bytes));
   }
   return plan;
 }
