@@ -40,7 +40,7 @@ struct TreeModel {
   std::size_t outputs() const { return classes.empty() ? 1 : classes.size(); }  // margins of a row
   double BaseScore(std::size_t output) const { return classes.empty() ? base_score : class_scores[output]; }
 
-  std::string Serialize() const;
+  std::string Serialize() const;  // empty: it would be 2 GiB or more
   // DataLoss: what no writer would have written. The trees of a parsed model are safe to walk.
   static absl::StatusOr<TreeModel> Parse(std::string_view bytes);
 

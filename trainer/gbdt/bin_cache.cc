@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "models/features/extractor_digest.h"
 #include "ps/base/crc32c.h"
 #include "ps/base/file.h"
@@ -32,6 +33,14 @@ absl::StatusOr<std::string> OriginOf(const DataFiles& files, const features::Pla
   absl::StrAppend(&origin, "labels ", static_cast<int>(options.labels), " absent ",
                   options.absent_is_zero ? "zero" : "missing", "\n");
   return origin;
+}
+
+absl::StatusOr<bool> HasCategories(const features::Plan& plan) {
+  if (plan.format() == "libsvm") return false;
+  PS_ASSIGN_OR_RETURN(const std::vector<ValueColumn> columns, ColumnsOfPlan(plan));
+  return std::any_of(columns.begin(), columns.end(), [](const ValueColumn& column) {
+    return column.kind == ColumnKind::kCategory;
+  });
 }
 
 std::string PathOf(const std::string& dir, const std::string& origin, const char* kind) {
@@ -220,9 +229,11 @@ absl::StatusOr<std::unique_ptr<BinPlan>> BinCache::Plan(const DataFiles& files,
     absl::StrAppend(&origin, "bins ", options.max_bins, " seed ", options.seed, " sample ",
                     options.sample_rows, " ", options.sample_values, "\n");
     const TargetOptions& targets = options.targets;
-    if (targets.automatic || !targets.columns.empty()) {
-      absl::StrAppend(&origin, "target statistics ", targets.automatic ? "auto" : "named", " smooth ", targets.smooth,
-                      " split ", targets.split != nullptr ? targets.split->Text() : "none", "\n");
+    PS_ASSIGN_OR_RETURN(const bool categories, HasCategories(plan));
+    if (!targets.columns.empty() || (targets.automatic && categories)) {
+      absl::StrAppend(&origin, "target statistics ", targets.automatic ? "auto" : "named",
+                      absl::StrFormat(" smooth %.17g", targets.smooth), " split ",
+                      targets.split != nullptr ? targets.split->Text() : "none", "\n");
     }
     for (const ColumnRef& column : targets.columns)
       absl::StrAppend(&origin, "target ", column.index, " ", column.name.size(), " ", column.name, "\n");
@@ -268,6 +279,9 @@ absl::StatusOr<LoadedRows> BinCache::Load(const DataFiles& files, const features
   SetBinPlan(bins, &of_bins);
   of_bins.clear_lines();
   for (wire::TreePlan::Column& column : *of_bins.mutable_columns()) column.clear_direction();
+  // What is too large for a message has no bytes that could be told apart.
+  if (of_bins.ByteSizeLong() > kMostMessageBytes)
+    return LoadRows(files, plan, bins, split, options);
   const std::string digest = ExtractorDigest(of_bins.SerializeAsString());
   const auto origin_of = [&]() -> absl::StatusOr<std::string> {
     PS_ASSIGN_OR_RETURN(std::string origin, OriginOf(files, plan, options));

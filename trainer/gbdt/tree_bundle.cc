@@ -37,7 +37,11 @@ absl::Status WriteTrees(const FinishedTrees& finished, BundleWriter* writer, Bun
   model.DropUnusedColumns();
   if (finished.base != nullptr)
     PS_RETURN_IF_ERROR(WriteBase(*finished.base, finished.offset, writer, info));
-  PS_RETURN_IF_ERROR(writer->AddFile(kTreesName, model.Serialize()));
+  const std::string bytes = model.Serialize();
+  if (bytes.empty())  // a message of 2 GiB or more
+    return absl::ResourceExhaustedError(
+        "the model's trees and target statistics are 2 GiB or more");
+  PS_RETURN_IF_ERROR(writer->AddFile(kTreesName, bytes));
   const GbdtConfig& setting = *finished.setting;
   info->model_type = "gbdt";
   info->optimizer = absl::StrCat("gbdt ", setting.objective, " trees=", model.trees.size(),

@@ -121,6 +121,12 @@ absl::StatusOr<std::vector<Tree>> TreeProgress::Begin(const BinPlan& bins) {
   if (logs_.empty()) return trees;
   wire::TreePlan plan;
   SetBinPlan(bins, &plan);
+  constexpr std::size_t kMostBytes = std::size_t{1} << 30;  // that are read back
+  if (plan.ByteSizeLong() > kMostBytes - (std::size_t{1} << 20)) {
+    return absl::ResourceExhaustedError(
+        "the bins of all columns are too many to be kept: train without checkpoint.dir and "
+        "cluster.state");
+  }
   const std::string bytes = plan.SerializeAsString();
   for (const auto& log : logs_) {
     PS_RETURN_IF_ERROR(log->Begin(bytes));
