@@ -71,7 +71,7 @@ std::vector<SchemaRow> GbdtRows() {
        ValueType::kWord,
        "auto",
        "Categories as numbers, the mean label of their training rows (docs/gbdt.md): auto: columns that have more "
-       "categories than max_bins, of five rows or more each in the mean; none: only those of target_columns, and beyond the commonest categories are missing.",
+       "categories than max_bins, of five rows or more each in the mean, as far as their tables fit; none: only those of target_columns, and beyond the commonest categories are missing.",
        [](JobConfig* c, const V& v) { Gbdt(c).target_encoding = v.integer == 1; },
        {},
        {{"none", 0}, {"auto", 1}}},

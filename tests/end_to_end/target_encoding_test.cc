@@ -131,6 +131,17 @@ TEST_F(TargetEncodingTest, TheSameBytesWhoeverReads) {
   EXPECT_TRUE(Trees("seed") == Trees("seed_alone"));
 }
 
+TEST_F(TargetEncodingTest, SaysWhichColumnsStayCategories) {
+  WriteText(place_ / "train.csv", Table(4000, 1));
+  for (const std::vector<std::string>& more : {std::vector<std::string>(), {"--local", "1x2"}}) {
+    const Finished run = Train("out", {}, more);
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_THAT(run.err,
+                testing::ContainsRegex("shop stays categories: 2\\.[0-9] rows a category\n"));
+    EXPECT_THAT(run.err, Not(HasSubstr("mean label")));
+  }
+}
+
 // Labels that nothing explains, thirteen rows a shop: statistics with a row's own label would seem
 // to.
 TEST_F(TargetEncodingTest, RowsDoNotKnowTheirOwnLabels) {
@@ -184,7 +195,12 @@ TEST_F(TargetEncodingTest, TreesGoOnAndBecomeFeatures) {
   WriteText(place_ / "train.csv", Table(20000, 5));
   const Finished more = Train("more", {"model.warm_start=out", "model.gbdt.trees=20"});
   ASSERT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_THAT(more.err, HasSubstr("rows that it has learnt know their own labels"));
   EXPECT_LT(Loss("more"), Loss("out") + 0.002);
+  const Finished cluster =
+      Train("cluster", {"model.warm_start=out", "model.gbdt.trees=20"}, {"--local", "1x2"});
+  ASSERT_EQ(cluster.exit_code, 0) << cluster.err;
+  EXPECT_TRUE(Trees("cluster") == Trees("more"));
   const Finished eval =
       RunProgram("ps_eval", {"--model", "more", "--data", "test.csv", "--json"}, place_.path());
   ASSERT_EQ(eval.exit_code, 0) << eval.err;

@@ -165,6 +165,7 @@ absl::Status GbdtTrainer::Run::Load() {
   if (!bins_->odd_texts.empty()) reporter_.Say(bins_->odd_texts);
   if (const std::string targets = DescribeTargets(*bins_); !targets.empty())
     reporter_.Say(absl::StrCat("columns as the mean label of their categories: ", targets));
+  if (!bins_->not_by_target.empty()) reporter_.Say(bins_->not_by_target);
   if (softmax_) {
     params_.classes = static_cast<std::uint32_t>(bins_->classes.size());
     reporter_.Say(absl::StrCat("classes ", DescribeClasses(bins_->classes)));
@@ -205,6 +206,11 @@ absl::Status GbdtTrainer::Run::ReadStart() {
     return absl::InvalidArgumentError("model.warm_start: there are no trees to fit again");
   reporter_.Say(absl::StrCat(refits() ? "fitting again " : "going on from ", start_->trees.size(),
                              " trees of ", job_.config.model.warm_start));
+  if (start_->has_targets()) {
+    reporter_.Say(
+        "warning: the model of model.warm_start has columns as the mean label of their categories: "
+        "rows that it has learnt know their own labels through them; give later rows");
+  }
   return absl::OkStatus();
 }
 
