@@ -351,7 +351,7 @@ TEST_F(ChoiceOfColumns, SmallTablesFirstWhereAllAreTooMany) {
     const std::unique_ptr<BinPlan> bins = Choose(threads);
     EXPECT_EQ(Taken(*bins), "b");
     EXPECT_THAT(bins->not_by_target,
-                testing::StartsWith("a stays categories: its statistics of 0.0 MiB are beyond"));
+                testing::StartsWith("a stays categories: its statistics of 0.0 MiB, with those"));
   }
   // A table of that many categories is beyond the limit whatever they are: it is given up on the
   // way.

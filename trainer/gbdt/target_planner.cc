@@ -179,8 +179,8 @@ std::string TakeAutomatic(const BinPlan& bins, std::size_t most_bytes,
     if (bytes <= most_bytes) continue;
     left.emplace_back(
         (*wanted)->column,
-        absl::StrCat("its statistics of ", Mebibytes((*wanted)->bytes), " are beyond the ",
-                     Mebibytes(most_bytes), " of all such columns"));
+        absl::StrCat("its statistics of ", Mebibytes((*wanted)->bytes),
+                     ", with those of smaller columns, are more than ", Mebibytes(most_bytes)));
     *wanted = nullptr;
   }
   std::sort(left.begin(), left.end());
