@@ -119,8 +119,11 @@ PartCounts TreeCoordinator::counts() const {
 }
 
 void TreeCoordinator::Stamp(std::size_t first, Outbox& outbox) const {
-  for (std::size_t i = first; i < outbox.items().size(); ++i)
-    outbox.items()[i].message.body.set_leader(options_.leader);
+  for (std::size_t i = first; i < outbox.items().size(); ++i) {
+    wire::Body& body = outbox.items()[i].message.body;
+    body.set_leader(options_.leader);
+    body.set_run(options_.plan.trees().run());
+  }
 }
 
 void TreeCoordinator::OnMessage(const Address& from, Message message, MonotonicTime now,
