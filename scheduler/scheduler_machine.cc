@@ -138,6 +138,11 @@ void SchedulerMachine::OnHello(const Address& from, const wire::Hello& hello, Mo
     LOG_FIRST_N(WARNING, 10) << from << " is not taken: " << refusal->body.error().message();
     return outbox.Send(from, *std::move(refusal));
   }
+  if (hello.has_tree_place()) {  // it can be nothing else any more
+    Message reply;
+    reply.body.mutable_stop()->set_reason("it is of a job of trees");
+    return outbox.Send(from, std::move(reply));
+  }
   const std::size_t before = membership_.members().size();
   Member* member = membership_.Admit(hello, from, now);
   if (member == nullptr) return;

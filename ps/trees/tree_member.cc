@@ -26,35 +26,44 @@ void TreeMember::Fail(absl::Status status, Outbox& outbox) {
   status_ = std::move(status);
 }
 
+void TreeMember::SayHello(Outbox& outbox) const {
+  Message hello;
+  *hello.body.mutable_hello() = options_.hello;
+  *hello.body.mutable_hello()->mutable_tree_place() = place_;
+  outbox.Send(options_.scheduler, std::move(hello));
+}
+
+void TreeMember::End(Outbox& outbox) {
+  Message reply;
+  reply.body.mutable_stopped();
+  outbox.Send(options_.scheduler, std::move(reply));
+  finished_ = true;
+}
+
 void TreeMember::OnMessage(const Address& from, Message message, MonotonicTime now,
                            Outbox& outbox) {
   if (finished_) return;
   if (from == options_.scheduler) {
-    if (message.body.leader() < leader_) return;
-    leader_ = message.body.leader();
-  }
-  switch (message.body.kind_case()) {
-    case wire::Body::kStop: {
-      Message reply;
-      reply.body.mutable_stopped();
-      outbox.Send(options_.scheduler, std::move(reply));
-      finished_ = true;
+    if (message.body.run() == place_.run()) {
+      if (message.body.leader() < leader_) return;
+      leader_ = message.body.leader();
+    } else if (!message.body.has_stop() && !message.body.heartbeat().unknown()) {
       return;
     }
+  }
+  switch (message.body.kind_case()) {
+    case wire::Body::kStop:
+      return End(outbox);
     case wire::Body::kWelcome:
       last_heard_ = now;
+      asked_ = false;
       WelcomeAgain();
       return;
     case wire::Body::kHeartbeat:
       last_heard_ = now;
       if (!message.body.heartbeat().unknown()) return;
-      {
-        Message hello;
-        *hello.body.mutable_hello() = options_.hello;
-        *hello.body.mutable_hello()->mutable_tree_place() = place_;
-        outbox.Send(options_.scheduler, std::move(hello));
-      }
-      return;
+      asked_ = true;
+      return SayHello(outbox);
     case wire::Body::kError:  // errors are not answered with errors
       return;
     default:
@@ -88,6 +97,8 @@ void TreeMember::OnTick(MonotonicTime now, Outbox& outbox) {
   Message beat;
   beat.body.mutable_heartbeat()->set_incarnation(options_.incarnation);
   outbox.Send(options_.scheduler, std::move(beat));
+  // The scheduler knows it from the first one on: it is its Welcome that may be lost.
+  if (asked_) SayHello(outbox);
   if (leaving_) {
     Message leave;
     leave.body.mutable_leave();

@@ -1,6 +1,7 @@
 // What servers and workers of a cluster of trees have in common: they are welcome already, beat,
 // and leave when the scheduler says so or falls silent. To a scheduler that was started again and
-// does not know them they say where they were; then they go on there. One thread.
+// does not know them they say where they were, until they are welcome again; then they go on there.
+// A scheduler of another run of the job can only ask who they are and send them away. One thread.
 #pragma once
 
 #include <string>
@@ -40,11 +41,15 @@ class TreeMember : public Machine {
   void Fail(absl::Status status, Outbox& outbox);
 
  private:
+  void SayHello(Outbox& outbox) const;
+  void End(Outbox& outbox);  // it was told to stop
+
   const Options options_;
   const MonotonicTime heartbeat_;
   MonotonicTime last_heard_, next_heartbeat_{0};
-  std::uint64_t leader_ = 0;  // the latest leadership term of the scheduler
+  std::uint64_t leader_ = 0;  // the latest leadership term of the scheduler, in this run
   wire::TreePlace place_;
+  bool asked_ = false;  // who it is, and not welcome again yet
   bool finished_ = false, leaving_ = false;
   absl::Status status_;
 };

@@ -85,10 +85,10 @@ BinnedRows ColumnsOf(const BinnedRows& rows, const std::vector<std::uint32_t>& c
 
 class SampleLoader final : public PartLoader {
  public:
-  SampleLoader(const BinnedRows& rows, PartWanted wanted)
-      : rows_(rows), wanted_(std::move(wanted)) {}
+  SampleLoader(const BinnedRows& rows, PartWanted wanted, int polls)
+      : rows_(rows), wanted_(std::move(wanted)), polls_(polls) {}
   std::optional<absl::StatusOr<LoadedPart>> Poll() override {
-    if (++polls_ < 3) return std::nullopt;
+    if (--polls_ > 0) return std::nullopt;
     LoadedPart part;
     part.rows = PartOf(rows_, rows_.rows * wanted_.part / wanted_.parts,
                        rows_.rows * (wanted_.part + 1) / wanted_.parts);
@@ -109,16 +109,33 @@ class SampleLoader final : public PartLoader {
  private:
   const BinnedRows& rows_;
   const PartWanted wanted_;
-  int polls_ = 0;
+  int polls_;
 };
 
 // A process: says Hello until it is welcome.
 class SimulatedNode final : public Machine {
  public:
-  SimulatedNode(Address address, wire::Role role, std::uint64_t incarnation, const BinnedRows* rows)
-      : address_(std::move(address)), role_(role), incarnation_(incarnation), rows_(*rows) {}
+  struct Options {
+    Address address;
+    wire::Role role;
+    std::uint64_t incarnation;
+    const BinnedRows* rows;
+    std::string host = "here";
+    std::string endpoint;             // as it says
+    int judging_polls = 3;            // of rows that are read to be judged
+    bool loses_second_welcome = false;
+  };
+  explicit SimulatedNode(Options options)
+      : options_(std::move(options)),
+        role_(options_.role),
+        incarnation_(options_.incarnation),
+        rows_(*options_.rows) {}
 
   void OnMessage(const Address& from, Message message, MonotonicTime now, Outbox& outbox) override {
+    if (message.body.has_welcome() && inner_ != nullptr &&
+        std::exchange(options_.loses_second_welcome, false)) {
+      return;
+    }
     if (inner_ != nullptr) return inner_->OnMessage(from, std::move(message), now, outbox);
     if (!message.body.has_welcome() || message.body.welcome().incarnation() != incarnation_) return;
     const wire::Welcome& welcome = message.body.welcome();
@@ -127,7 +144,9 @@ class SimulatedNode final : public Machine {
       inner_ = *TreeServer::Make(options, welcome, now);
     } else {
       const OpenPart open = [this](const wire::Plan&, PartWanted wanted) {
-        return std::make_unique<SampleLoader>(rows_, std::move(wanted));
+        const bool judges = wanted.columns && wanted.columns->empty();
+        const int polls = judges ? options_.judging_polls : 3;
+        return std::make_unique<SampleLoader>(rows_, std::move(wanted), polls);
       };
       if (welcome.plan().trees().by_columns()) {
         inner_ = *ColumnWorker::Make(options, welcome, open, 1, now);
@@ -153,11 +172,12 @@ class SimulatedNode final : public Machine {
     hello.set_role(role_);
     hello.set_incarnation(incarnation_);
     hello.set_protocol(ProtocolDigest());
-    hello.set_endpoint(address_);
+    hello.set_endpoint(options_.endpoint);
+    hello.set_host(options_.host);
     return hello;
   }
 
-  const Address address_;
+  Options options_;
   const wire::Role role_;
   const std::uint64_t incarnation_;
   const BinnedRows& rows_;
@@ -241,6 +261,10 @@ struct Cluster {
   bool by_columns = false;
   std::size_t forgotten = 0;  // trees that are not judged at the end
   int restarts = 0;           // of the coordinator, at random times
+  bool lost_welcomes = false;  // every node loses its second one
+  bool others_elsewhere = false;  // those in place of killed ones, on a machine of their own
+  int judging_polls = 3;
+  MonotonicTime stall_limit = std::chrono::minutes(10);
 };
 
 Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostParams& params,
@@ -267,6 +291,7 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
   options.heartbeat = std::chrono::milliseconds(200);
   options.dead_after = std::chrono::seconds(4);
   options.replace_limit = std::chrono::seconds(20);
+  options.stall_limit = cluster.stall_limit;
   plan.set_run(7);
   Driver driver(options, trees, trees - cluster.forgotten);
   SimulatedNetwork network(cluster.seed, cluster.faults);
@@ -275,7 +300,17 @@ Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const BoostPa
   std::vector<std::pair<Address, wire::Role>> alive;
   const auto start = [&](wire::Role role) {
     const Address address = absl::StrCat("node", nodes.size());
-    nodes.push_back(std::make_unique<SimulatedNode>(address, role, nodes.size() + 1, &sample.rows));
+    const bool elsewhere =
+        cluster.others_elsewhere && nodes.size() >= cluster.servers + cluster.workers;
+    nodes.push_back(std::make_unique<SimulatedNode>(SimulatedNode::Options{
+        .address = address,
+        .role = role,
+        .incarnation = nodes.size() + 1,
+        .rows = &sample.rows,
+        .host = elsewhere ? "there" : "here",
+        .endpoint = elsewhere ? "tcp://127.0.0.1:9" : address,
+        .judging_polls = cluster.judging_polls,
+        .loses_second_welcome = cluster.lost_welcomes}));
     network.AddNode(address, nodes.back().get());
     alive.emplace_back(address, role);
   };
@@ -499,6 +534,61 @@ TEST(TreeClusterTest, ACoordinatorThatComesBackCostsNoBit) {
     anew += ExpectSame(cluster, sample, params, seed % 4 == 0 ? 9 : 5).attempts - 1;
   }
   EXPECT_GT(anew, 60u);
+}
+
+// Then nodes are known again, but do not know it.
+TEST(TreeClusterTest, ALostWelcomeOfACoordinatorThatComesBackIsAskedForAgain) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    Cluster cluster{.seed = seed, .restarts = 1, .lost_welcomes = true};
+    cluster.faults.shortest_delay = std::chrono::milliseconds(1);
+    cluster.faults.usual_delay = std::chrono::milliseconds(8);
+    ExpectSame(cluster, Dense(), Params(15), 5);
+  }
+}
+
+TEST(TreeClusterTest, AWelcomeIsNotSentWithEveryHello) {
+  TreeCoordinator::Options options;
+  options.columns = Dense().columns;
+  SetColumns(options.columns, options.plan.mutable_trees());
+  TreeCoordinator coordinator(options);
+  coordinator.Gather();
+  std::vector<int> welcome_at;  // in seconds
+  for (int tenth = 0; tenth < 300; ++tenth) {
+    Message message;
+    wire::Hello& hello = *message.body.mutable_hello();
+    hello.set_role(wire::WORKER);
+    hello.set_incarnation(1);
+    hello.set_protocol(ProtocolDigest());
+    Outbox outbox;
+    coordinator.OnMessage("worker", std::move(message), std::chrono::milliseconds(100 * tenth), outbox);
+    for (const auto& item : outbox.items()) {
+      if (item.message.body.has_welcome()) welcome_at.push_back(tenth / 10);
+    }
+  }
+  EXPECT_EQ(welcome_at, (std::vector<int>{0, 2, 6, 14, 22}));
+}
+
+TEST(TreeClusterTest, AWorkerThatOthersCannotReachIsRefusedInPlaceOfALostOneToo) {
+  Cluster cluster{.servers = 1, .workers = 3, .kills = 1, .by_columns = true, .others_elsewhere = true};
+  cluster.faults.shortest_delay = std::chrono::milliseconds(1);
+  cluster.faults.usual_delay = std::chrono::milliseconds(8);
+  int refused = 0;
+  for (cluster.seed = 1; cluster.seed <= 6; ++cluster.seed) {
+    const Outcome run = GrowOn(cluster, Dense(), Params(15), 50);
+    if (run.status.ok()) continue;  // it was the server
+    ++refused;
+    EXPECT_EQ(run.status.code(), absl::StatusCode::kInvalidArgument) << run.status;
+  }
+  EXPECT_GT(refused, 2);
+}
+
+// Of fewer trees than there are rows are judged by reading them once more.
+TEST(TreeClusterTest, ReadingRowsToJudgeThemMayTakeLong) {
+  const Cluster cluster{.by_columns = true,
+                        .forgotten = 2,
+                        .judging_polls = 2000,
+                        .stall_limit = std::chrono::seconds(5)};
+  ExpectSame(cluster, Dense(), Params(12), 4);
 }
 
 TEST(TreeClusterTest, EndsWhenNobodyTakesThePlaceOfALostNode) {

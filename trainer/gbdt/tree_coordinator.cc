@@ -16,6 +16,10 @@ namespace {
 // Busy nodes are silent for longer.
 constexpr int kBusyPatience = 6;
 
+// Between two Welcomes of a node.
+constexpr MonotonicTime kFirstWelcomeWait = std::chrono::seconds(2),
+                        kLongestWelcomeWait = std::chrono::seconds(8);
+
 double Seconds(MonotonicTime time) { return std::chrono::duration<double>(time).count(); }
 
 }  // namespace
@@ -119,8 +123,11 @@ PartCounts TreeCoordinator::counts() const {
 }
 
 void TreeCoordinator::Stamp(std::size_t first, Outbox& outbox) const {
-  for (std::size_t i = first; i < outbox.items().size(); ++i)
-    outbox.items()[i].message.body.set_leader(options_.leader);
+  for (std::size_t i = first; i < outbox.items().size(); ++i) {
+    wire::Body& body = outbox.items()[i].message.body;
+    body.set_leader(options_.leader);
+    body.set_run(options_.plan.trees().run());
+  }
 }
 
 void TreeCoordinator::OnMessage(const Address& from, Message message, MonotonicTime now,
@@ -193,6 +200,7 @@ void TreeCoordinator::OnHello(const wire::Hello& hello, const Address& from, Mon
       node->pid = hello.pid();
       node->loaded = hello.role() == wire::SERVER;
       node->stopped = false;
+      check_reach_ = true;
     } else if (hello.has_tree_place()) {  // it can be nothing else any more
       Message reply;
       reply.body.mutable_stop()->set_reason(
@@ -207,7 +215,7 @@ void TreeCoordinator::OnHello(const wire::Hello& hello, const Address& from, Mon
   }
   node->address = from;
   node->last_heard = now;
-  Welcome(*node, outbox);
+  Welcome(*node, now, outbox);
 }
 
 TreeCoordinator::Node* TreeCoordinator::PlaceFor(const wire::Hello& hello, const Address& from,
@@ -228,7 +236,10 @@ TreeCoordinator::Node* TreeCoordinator::PlaceFor(const wire::Hello& hello, const
   return nullptr;
 }
 
-void TreeCoordinator::Welcome(const Node& node, Outbox& outbox) {
+void TreeCoordinator::Welcome(Node& node, MonotonicTime now, Outbox& outbox) {
+  if (now < node.next_welcome) return;
+  node.welcome_wait = std::clamp(2 * node.welcome_wait, kFirstWelcomeWait, kLongestWelcomeWait);
+  node.next_welcome = now + node.welcome_wait;
   Message message;
   wire::Welcome& welcome = *message.body.mutable_welcome();
   welcome.set_node(node.place + 1 + (node.role == wire::WORKER ? options_.servers : 0));
@@ -361,6 +372,9 @@ void TreeCoordinator::Step(MonotonicTime now, Outbox& outbox) {
     last_progress_ = std::max(last_progress_, empty_since_);
     return;
   }
+  if (std::exchange(check_reach_, false)) {
+    if (absl::Status reach = CheckWorkersReachEachOther(); !reach.ok()) return Fail(std::move(reach));
+  }
   if (work_ == Work::kGathering) {
     gathered_ = true;
     AllLoaded();
@@ -370,7 +384,8 @@ void TreeCoordinator::Step(MonotonicTime now, Outbox& outbox) {
   if (std::exchange(restart_, false)) Restart(now, outbox);
   if (!in_step_) return;
   if (!step_sent_) return SendStep(now, outbox);
-  if (now - last_progress_ > options_.stall_limit) {
+  // Workers that fall silent are lost; those that are heard may read for as long as it takes.
+  if (now - last_progress_ > options_.stall_limit && !ReadsAgain()) {
     return Fail(absl::UnavailableError(
         absl::StrCat("nothing has come of tree ", name_.tree + 1, ", step ", name_.step, " for ",
                      Seconds(options_.stall_limit), " s; can the workers reach every server?")));
@@ -394,7 +409,6 @@ absl::Status TreeCoordinator::CheckWorkersReachEachOther() const {
 }
 
 void TreeCoordinator::AllLoaded() {
-  if (absl::Status reach = CheckWorkersReachEachOther(); !reach.ok()) return Fail(std::move(reach));
   sums_ = LabelSums();
   std::uint64_t first_row = 0;
   for (const auto& part : parts_) {

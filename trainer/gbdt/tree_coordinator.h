@@ -114,6 +114,8 @@ class TreeCoordinator final : public Machine {
     std::uint32_t pid = 0;
     std::uint32_t place = 0;  // part of the rows, or share of the columns
     MonotonicTime last_heard{0};
+    // Of its Welcome, which may have tens of megabytes: not with every Hello.
+    MonotonicTime welcome_wait{0}, next_welcome{0};
     bool loaded = false;
     bool done = false;  // with the step
     bool stopped = false;
@@ -136,7 +138,7 @@ class TreeCoordinator final : public Machine {
   void OnHello(const wire::Hello& hello, const Address& from, MonotonicTime now, Outbox& outbox);
   // The place that a node had, or one for a new node; null: none.
   Node* PlaceFor(const wire::Hello& hello, const Address& from, MonotonicTime now);
-  void Welcome(const Node& node, Outbox& outbox);
+  void Welcome(Node& node, MonotonicTime now, Outbox& outbox);
   void OnReport(Node& node, const wire::TreeReport& report, MonotonicTime now, Outbox& outbox);
   void OnLoaded(Node& node, const wire::TreeReport::Loaded& loaded, MonotonicTime now);
   void OnChoices(Node& node, const wire::TreeChoices& choices, MonotonicTime now, Outbox& outbox);
@@ -152,6 +154,7 @@ class TreeCoordinator final : public Machine {
   void SendTrees(const Node& node, std::uint32_t first, Outbox& outbox);
   void AskAgain(MonotonicTime now, Outbox& outbox);
   bool StepDone() const;
+  bool ReadsAgain() const;
   void AfterStep(MonotonicTime now, Outbox& outbox);
   void AfterChoices(MonotonicTime now, Outbox& outbox);
   void BeginTree();
@@ -175,6 +178,7 @@ class TreeCoordinator final : public Machine {
   Work work_ = Work::kNone;
   bool gathered_ = false;
   bool restart_ = false;  // a node was lost: the work begins anew once all are there
+  bool check_reach_ = false;  // there are new workers
   absl::Status status_;
   MonotonicTime last_now_{-1}, began_{-1};
   MonotonicTime places_kept_until_{-1};  // of nodes of a coordinator before

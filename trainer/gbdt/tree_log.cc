@@ -158,7 +158,8 @@ absl::Status TreeLog::Read() {
   if (job_.digest() != options_.digest) {
     return absl::InvalidArgumentError(
         absl::StrCat(store_->Describe(kJob), " is of the job '", job_.name(),
-                     "' with other data, features or settings: it cannot go on here; ",
+                     "' with other data, features or settings, or of a version of the program that "
+                     "grows other trees: it cannot go on here; ",
                      store_->HowToBeginAnew()));
   }
   nodes_gone_ = job_.nodes_gone();
@@ -180,9 +181,14 @@ absl::Status TreeLog::Read() {
     PS_ASSIGN_OR_RETURN(tree_log::Piece piece, Parse<tree_log::Piece>(name, bytes));
     if (piece.run() != job_.run()) return Damaged(name, "is of another run");
     last = piece.first();
-    if (piece.first() != kept_) break;
+    attempts_before_ = std::max(attempts_before_, piece.attempts());
+    if (piece.first() > kept_) break;
+    // A piece that was put although its writer heard of no success may lie over others. Trees of the
+    // same number are the same, wherever they are.
+    const auto had = static_cast<int>(
+        std::min<std::size_t>(kept_ - piece.first(), static_cast<std::size_t>(piece.tree_size())));
+    piece.mutable_tree()->DeleteSubrange(0, had);
     kept_ += static_cast<std::size_t>(piece.tree_size());
-    attempts_before_ = piece.attempts();
     pieces_.push_back(std::move(piece));
   }
   if (last > kept_) return Damaged(PieceName(kept_), "is missing");
@@ -211,6 +217,15 @@ absl::Status TreeLog::Put(const std::string& name, const std::string& bytes) {
       absl::StrCat("another scheduler has taken this job over: ", put.message()));
 }
 
+absl::StatusOr<bool> TreeLog::TryPut(const std::string& name, const std::string& bytes) {
+  absl::Status put = Put(name, bytes);
+  if (lost_) return put;
+  if (put.ok()) return true;
+  options_.say(absl::StrCat("progress is not stored: ", put.message()));
+  next_ = steady_clock::now() + kAfterFailure;
+  return false;
+}
+
 absl::Status TreeLog::Begin(const std::string& bins) {
   const std::string digest = ExtractorDigest(bins);
   if (!goes_on_) {
@@ -229,15 +244,25 @@ absl::Status TreeLog::SetRows(const std::string& digest) {
                                   : Damaged(kRows, "is of other rows: the data have changed");
   }
   rows_digest_ = digest;
+  rows_kept_ = false;
+  return KeepRows().status();
+}
+
+absl::StatusOr<bool> TreeLog::KeepRows() {
+  if (rows_kept_) return true;
   tree_log::Rows rows;
   rows.set_run(job_.run());
-  rows.set_digest(digest);
-  return Put(kRows, rows.SerializeAsString());
+  rows.set_digest(rows_digest_);
+  PS_ASSIGN_OR_RETURN(rows_kept_, TryPut(kRows, rows.SerializeAsString()));
+  return rows_kept_;
 }
 
 absl::Status TreeLog::Keep(const std::vector<Tree>& trees, std::uint32_t attempts, bool now) {
   const auto began = steady_clock::now();
   if (trees.size() <= kept_ || (!now && began < next_)) return absl::OkStatus();
+  // Trees of rows that nobody could tell from others are none to go on from.
+  PS_ASSIGN_OR_RETURN(const bool rows_kept, KeepRows());
+  if (!rows_kept) return absl::OkStatus();
   while (kept_ < trees.size()) {
     tree_log::Piece piece;
     piece.set_run(job_.run());
@@ -248,13 +273,8 @@ absl::Status TreeLog::Keep(const std::vector<Tree>& trees, std::uint32_t attempt
       SetTree(trees[t], piece.add_tree());
       bytes += piece.tree(piece.tree_size() - 1).ByteSizeLong();
     }
-    const absl::Status put = Put(PieceName(kept_), piece.SerializeAsString());
-    if (lost_) return put;
-    if (!put.ok()) {
-      options_.say(absl::StrCat("progress is not stored: ", put.message()));
-      next_ = steady_clock::now() + kAfterFailure;
-      return absl::OkStatus();
-    }
+    PS_ASSIGN_OR_RETURN(const bool put, TryPut(PieceName(kept_), piece.SerializeAsString()));
+    if (!put) return absl::OkStatus();
     kept_ += static_cast<std::size_t>(piece.tree_size());
   }
   const auto ended = steady_clock::now();

@@ -54,7 +54,7 @@ class TreeLog {
 
   // Before the first tree: `bins` as a serialized TreePlan. DataLoss: they are others than before.
   absl::Status Begin(const std::string& bins);
-  // Once the rows are there. DataLoss: they are others than before.
+  // Once the rows are there. DataLoss: they are others than before. Other failures as of Keep.
   absl::Status SetRows(const std::string& digest);
   // Keeps those of `trees` that are not kept yet, if it is time for it. Unavailable: another
   // scheduler has the job. Other failures are said, and it is tried again later.
@@ -77,6 +77,9 @@ class TreeLog {
   absl::Status Read();
   absl::Status Keep(const std::vector<Tree>& trees, std::uint32_t attempts, bool now);
   absl::Status Put(const std::string& name, const std::string& bytes);
+  // Whether it is done; a failure is said. Unavailable: another scheduler has the job.
+  absl::StatusOr<bool> TryPut(const std::string& name, const std::string& bytes);
+  absl::StatusOr<bool> KeepRows();
   template <typename Message>
   absl::StatusOr<Message> Parse(const std::string& name, std::string_view sealed) const;
   absl::Status Damaged(const std::string& name, const std::string& what) const;
@@ -87,6 +90,7 @@ class TreeLog {
   bool goes_on_ = false, nodes_gone_ = false, lost_ = false;
   std::vector<tree_log::Piece> pieces_;  // until the trees were taken
   std::string rows_digest_;
+  bool rows_kept_ = true;  // or there is no digest yet
   std::uint32_t attempts_before_ = 0;
   std::size_t kept_ = 0;  // trees
   std::chrono::steady_clock::time_point next_{};

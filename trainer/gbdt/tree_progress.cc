@@ -19,6 +19,9 @@ namespace {
 // Of the bins, in a store that holds a few megabytes.
 constexpr std::size_t kMostBinsInState = 512 << 10;
 constexpr int kSessionBits = 16;
+// Of how trees are grown. Raise it whenever the same settings, bins and rows give other trees than
+// before (another gain, rounding, sampling, order of ties): trees of two versions are no model.
+constexpr int kGrowingRules = 1;
 
 std::string TextOf(const std::vector<ColumnRef>& columns) {
   std::string text;
@@ -34,7 +37,7 @@ std::string DigestOf(const PreparedJob& job, const TreeModel* start, const BaseM
   const JobConfig& config = job.config;
   const GbdtConfig& gbdt = config.model.gbdt;
   const RowSplit split(config.train.seed, config.data.split, config.data.keep_negatives);
-  std::string text = absl::StrCat("features ", ExtractorDigest(job.extractor->Serialize()),
+  std::string text = absl::StrCat("rules ", kGrowingRules, " features ", ExtractorDigest(job.extractor->Serialize()),
                                   " split ", split.Text(), " seed ", config.train.seed, "\n");
   for (const DataFile& file : job.train.files())
     absl::StrAppend(&text, "file ", file.path, " ", file.stored_bytes, "\n");

@@ -90,6 +90,12 @@ void TreeCoordinator::AskAgain(MonotonicTime now, Outbox& outbox) {
   for (const Node& node : workers_) SendStepTo(node, true, outbox);
 }
 
+// Whether workers read rows of the text in this step, as they do by columns for fewer trees than
+// there are.
+bool TreeCoordinator::ReadsAgain() const {
+  return by_columns() && step_.kind() == wire::TreeStep::METRICS && step_.trees() < trees_.size();
+}
+
 bool TreeCoordinator::StepDone() const {
   const auto done = [](const Node& node) { return node.done; };
   return in_step_ && std::all_of(servers_.begin(), servers_.end(), done) &&
