@@ -1,0 +1,106 @@
+// The state of one training of trees: what GbdtTrainer hides. One thread.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "trainer/gbdt/gbdt_trainer.h"
+#include "trainer/gbdt/row_loader.h"
+#include "trainer/gbdt/tree_maker.h"
+#include "trainer/gbdt/tree_runs.h"
+#include "trainer/pass_log.h"
+
+namespace ps {
+
+class GbdtTrainer::Run {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Run(const PreparedJob* job, std::optional<TreeClusterOptions> cluster, ProgressReporter* reporter, const std::atomic<bool>* stop)
+      : job_(*job),
+        cluster_(std::move(cluster)),
+        stop_(*stop),
+        reporter_(*reporter),
+        params_(ParamsOf(job->config.model.gbdt, job->config.train.seed)),
+        setting_(job->config.model.gbdt),
+        squared_(params_.objective == Objective::kSquared),
+        softmax_(params_.objective == Objective::kSoftmax),
+        offset_(squared_ ? 0 : MarginOffset(job->config.data)),
+        say_([reporter](const std::string& line) { reporter->Say(line); }),
+        cache_(job->config.data.cache, say_, say_),
+        crew_(job->threads) {}
+
+  absl::StatusOr<JobResult> Train();
+  absl::Status Export(BundleWriter* writer, BundleInfo* info);
+  absl::Status AfterExport() { return progress_->Clear(); }
+
+ private:
+  struct HeldOut {
+    BinnedRows rows;
+    std::vector<float> margins;
+  };
+
+  absl::Status Load();
+  absl::Status ReadStart();
+  void PlaceStart(LoadOptions* options);
+  int wanted() const {
+    return refits() ? static_cast<int>(start_->trees.size()) : job_.config.model.gbdt.trees;
+  }
+  bool goes_on() const { return start_.has_value() && !refits(); }
+  bool refits() const { return job_.config.model.gbdt.refit.has_value(); }
+  absl::Status LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to);
+  absl::Status CheckLabels() const;
+  void StartHeldOut();
+  // Trees [first, end) enter the margins.
+  void AddTrees(std::size_t first, std::size_t end, HeldOut* part);
+  void AddAllTrees(HeldOut* part) { AddTrees(0, trees_.size(), part); }
+  absl::Status GrowTrees();
+  absl::StatusOr<bool> GrowRound(int round);  // false: stopped
+  // What is told to the store of finished trees; its end is the job's.
+  absl::Status Kept(absl::Status kept);
+  absl::Status Tune();
+  absl::Status Report(int round, bool last);
+  double ValidLoss() const;
+  bool EarlyStop(int round);
+  Metrics MetricsOf(const BinnedRows& rows, const std::vector<float>& margins) const {
+    return MetricsOfRows(rows, margins, offset_);
+  }
+  ClassMetrics ClassMetricsOf(const HeldOut& part) const {
+    return ClassMetricsOfRows(part.rows, part.margins, params_.classes);
+  }
+  absl::Status Finish();
+
+  const PreparedJob& job_;
+  const std::optional<TreeClusterOptions> cluster_;
+  const std::atomic<bool>& stop_;
+  ProgressReporter& reporter_;
+  BoostParams params_;  // its classes as soon as they are known
+  GbdtConfig setting_;  // as tuned
+  const bool squared_, softmax_;
+  const double offset_;
+  const BinCache::Say say_;
+  const BinCache cache_;
+  Crew crew_;
+  features::Plan plan_;
+  std::optional<TreeModel> start_;  // trees to go on from, or to fit again
+  std::unique_ptr<TreePredictor> start_margins_;
+  std::unique_ptr<const BaseModel> base_;  // or null
+  std::unique_ptr<TreeProgress> progress_;
+  std::unique_ptr<BinPlan> bins_;
+  std::unique_ptr<TreeMaker> maker_;
+  TrainRows train_;
+  HeldOut valid_, test_;
+  std::vector<Tree> trees_;
+  std::vector<double> tree_seconds_;
+  double best_loss_ = INFINITY;
+  int best_rounds_ = 0;  // of a tree, or one a class
+  Clock::time_point grow_start_;
+  JobResult result_;
+};
+
+}  // namespace ps
