@@ -254,7 +254,7 @@ TEST_F(TreeRestartTest, AKilledProcessGoesOnFromItsCheckpoint) {
     EXPECT_GT(Kept(), 2u);
     const Finished finished = Train({});
     ASSERT_EQ(finished.exit_code, 0) << finished.err;
-    EXPECT_GT(TreesHad(finished.err), 8);
+    EXPECT_GT(TreesHad(finished.err), 0);  // a checkpoint is .05 s apart, and so may many trees be
     ExpectUndisturbed(trees);
     EXPECT_EQ(Kept(), 0u) << "of a finished job nothing is left to go on from";
   }
