@@ -19,8 +19,8 @@ struct Rows {
   Rows(std::size_t classes, double spread, unsigned seed)
       : margins(classes * kStride), labels(kRows), weights(kRows), largest(kRows), inverse(kRows) {
     std::mt19937 random(seed);
-    std::normal_distribution<float> normal(0, static_cast<float>(spread));
-    for (float& margin : margins) margin = normal(random);
+    std::normal_distribution<float> normal;
+    for (float& margin : margins) margin = static_cast<float>(spread) * normal(random);
     for (float& label : labels) label = static_cast<float>(random() % classes);
     for (float& weight : weights) weight = static_cast<float>(random() % 5) / 2;
   }
