@@ -14,23 +14,22 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "trainer/cluster/pod_scaler.h"
 #include "trainer/cluster_trainer.h"
 #include "trainer/control/job_control.h"
 #include "trainer/embedded/embedded_trainer.h"
-#include "trainer/tuned_trainer.h"
 #include "trainer/exit_code.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/job_plan.h"
+#include "trainer/node_choice.h"
 #include "trainer/progress/progress_reporter.h"
 #include "trainer/render/kubernetes.h"
 #include "trainer/search/job_search.h"
 #include "trainer/trainer.h"
+#include "trainer/tuned_trainer.h"
 
 DEFINE_string(config, "", "job file (YAML)");
 DEFINE_bool(dry_run, false, "print the plan (rows, types, memory) and stop");
@@ -87,6 +86,8 @@ absl::StatusOr<std::uint64_t> WriteBundle(const PreparedJob& job, Trainer* train
   return BytesIn(job.config.output.dir);
 }
 
+NodeFlags Nodes() { return {FLAGS_local, FLAGS_listen, FLAGS_deployments}; }
+
 int Fail(const absl::Status& status, ExitCode code) {
   std::cerr << "ps_train: " << status.message() << "\n";
   return static_cast<int>(code);
@@ -104,79 +105,6 @@ ExitCode OutputExitCode(const absl::Status& status) {
 // Of an address for status and commands: one that is none, or one that another program has.
 ExitCode ExitCodeOfControl(const absl::Status& status) {
   return absl::IsInvalidArgument(status) ? ExitCode::kConfiguration : ExitCode::kTryAgain;
-}
-
-// "2x3": two servers, three workers.
-absl::StatusOr<ClusterShape> ParseShape(const std::string& text) {
-  const std::vector<std::string> parts = absl::StrSplit(text, 'x');
-  ClusterShape shape;
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &shape.servers) ||
-      !absl::SimpleAtoi(parts[1], &shape.workers) || shape.servers < 1 || shape.workers < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--local=", text, ": expected SERVERSxWORKERS, for example 2x3"));
-  }
-  return shape;
-}
-
-// How the job runs: on processes where the command line or the job asks for a cluster; as a cluster of threads where
-// the job asks for the cluster's synchronous steps; otherwise (nothing is returned) in this process.
-absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJob& job) {
-  using Nodes = ClusterTrainer::Nodes;
-  const ClusterConfig& cluster = job.config.cluster;
-  const ClusterShape declared{cluster.servers, cluster.workers};
-  if (job.config.tune && (!FLAGS_local.empty() || !FLAGS_listen.empty())) {
-    return absl::InvalidArgumentError(
-        "tune trains in one process in this version: remove --local and --listen, or use the tuned_job.yaml that it "
-        "leaves on the cluster");
-  }
-  if (job.config.model.gbdt.refit && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
-    return absl::InvalidArgumentError(
-        "model.gbdt.refit is for one process in this version: remove --local and --listen");
-  }
-  if (job.config.device == "cuda" && !(FLAGS_local.empty() && FLAGS_listen.empty())) {
-    return absl::InvalidArgumentError(
-        "device: cuda is for one process in this version: remove --local and --listen, or set auto");
-  }
-  if (!cluster.state.empty() && (FLAGS_listen.empty() || !FLAGS_local.empty())) {
-    return absl::InvalidArgumentError(
-        "cluster.state is for nodes that outlive ps_train: give --listen, and start servers and workers by themselves");
-  }
-  const bool starts_processes = !FLAGS_local.empty() || (FLAGS_listen.empty() && cluster.servers > 0);
-  if (!FLAGS_deployments.empty() && (FLAGS_listen.empty() || job.config.model.type == "gbdt")) {
-    return absl::InvalidArgumentError("--deployments is for nodes that come by themselves (--listen), not for trees");
-  }
-  if (cluster.scale && !starts_processes && FLAGS_deployments.empty()) {
-    return absl::InvalidArgumentError(
-        "cluster.scale is for processes that ps_train starts itself, or for pods: give --local or cluster.servers without "
-        "--listen, or --deployments");
-  }
-  const bool trees = job.config.model.type == "gbdt";
-  if (!trees && !job.config.checkpoint.dir.empty() && FLAGS_local.empty() && cluster.servers == 0) {
-    return absl::InvalidArgumentError(
-        "checkpoint is for a cluster: give cluster.servers and cluster.workers, or --local, or remove the section");
-  }
-  if (!FLAGS_local.empty()) {
-    PS_ASSIGN_OR_RETURN(const ClusterShape shape, ParseShape(FLAGS_local));
-    return ClusterTrainer::Options{.nodes = Nodes::kProcesses, .shape = shape};
-  }
-  if (!FLAGS_listen.empty()) {
-    if (cluster.servers < 1) {
-      return absl::InvalidArgumentError(
-          "--listen: the job must say how many nodes to wait for: cluster.servers and cluster.workers");
-    }
-    return ClusterTrainer::Options{.nodes = Nodes::kJoining, .shape = declared, .listen = FLAGS_listen,
-                                   .deployments = FLAGS_deployments};
-  }
-  if (cluster.servers > 0) return ClusterTrainer::Options{.nodes = Nodes::kProcesses, .shape = declared};
-  if (job.config.train.staleness == 0 && job.config.model.type != "gbdt") {
-    return ClusterTrainer::Options{.nodes = Nodes::kThreads, .shape = {1, job.threads}};
-  }
-  return std::nullopt;
-}
-
-std::optional<TreeClusterOptions> TreeNodesOf(const std::optional<ClusterTrainer::Options>& cluster) {
-  if (!cluster) return std::nullopt;
-  return TreeClusterOptions{cluster->shape, cluster->listen};
 }
 
 // Null where the job is not to be watched over HTTP.
@@ -213,28 +141,67 @@ int Search(const LoadedJob& job, const SearchSpace& space) {
   return result->complete ? 0 : static_cast<int>(ExitCode::kTerminated);
 }
 
+// A job with tune.search: searches, and returns the exit code; with --dry_run makes *loaded its first trial.
+std::optional<int> SearchOrFirstTrial(LoadedJob* loaded) {
+  if (!(FLAGS_listen.empty() && FLAGS_render.empty() && FLAGS_deployments.empty())) {
+    return Fail(absl::InvalidArgumentError(
+                    "tune.search starts what its trials need itself: remove --listen, --deployments and --render"),
+                ExitCode::kConfiguration);
+  }
+  const bool http = !FLAGS_http.empty() || !loaded->config.cluster.http.empty();
+  if (http && loaded->config.tune->search->parallel > 1) {
+    return Fail(absl::InvalidArgumentError("tune.search.parallel: trials at once cannot all be watched at one address: "
+                                           "remove --http and cluster.http"),
+                ExitCode::kConfiguration);
+  }
+  const absl::StatusOr<SearchSpace> space = SearchSpace::Make(*loaded);
+  if (!space.ok()) return Fail(space.status(), ExitCode::kConfiguration);
+  if (!FLAGS_dry_run) return Search(*loaded, *space);
+  std::cout << JobSearch::Describe(*space, loaded->config.output.dir) << "\nthe first trial:\n";
+  absl::StatusOr<LoadedJob> first = space->JobOf(SearchSpace::Point(static_cast<std::size_t>(space->keys()), 0));
+  if (!first.ok()) return Fail(first.status(), ExitCode::kConfiguration);
+  *loaded = *std::move(first);
+  return std::nullopt;
+}
+
+// The exit code where the job ends before it begins: --dry_run, or it cannot fit.
+std::optional<int> EndsWithItsPlan(const PreparedJob& job) {
+  if (job.config.model.type == "gbdt") {
+    const absl::StatusOr<std::optional<ClusterTrainer::Options>> nodes = ClusterOf(job, Nodes());
+    if (!nodes.ok()) return Fail(nodes.status(), ExitCode::kConfiguration);
+    const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(*nodes));
+    if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
+    if (FLAGS_dry_run) std::cout << DescribeTreesPlan(job, *plan);
+    if (absl::Status fits = CheckTreesPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
+  } else if (FLAGS_dry_run || MayExceedMemory(job)) {
+    // The plan costs reading a sample: worth it where the data is large enough for the model not to fit.
+    const absl::StatusOr<JobPlan> plan = PlanJob(job);
+    if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
+    if (FLAGS_dry_run) std::cout << DescribePlan(job, *plan);
+    if (absl::Status fits = CheckPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
+  }
+  if (FLAGS_dry_run) return 0;
+  return std::nullopt;
+}
+
+std::unique_ptr<Trainer> MakeTrainer(const PreparedJob& job, const std::optional<ClusterTrainer::Options>& cluster,
+                                     ProgressReporter* reporter) {
+  if (job.config.model.type == "gbdt")
+    return std::make_unique<GbdtTrainer>(&job, TreeNodesOf(cluster), reporter, &stop_requested);
+  const auto make = [=](const PreparedJob* of) -> std::unique_ptr<RaceTrainer> {
+    if (!cluster) return std::make_unique<EmbeddedTrainer>(of, reporter, &stop_requested);
+    return std::make_unique<ClusterTrainer>(of, *cluster, reporter, &stop_requested);
+  };
+  if (job.config.model.tune) return std::make_unique<TunedTrainer>(&job, make, reporter, &stop_requested);
+  return make(&job);
+}
+
 int Train(const std::vector<std::string>& overrides) {
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<LoadedJob> loaded = LoadJob(FLAGS_config, overrides);
   if (!loaded.ok()) return Fail(loaded.status(), ExitCode::kConfiguration);
   if (loaded->config.tune && loaded->config.tune->search) {
-    if (!(FLAGS_listen.empty() && FLAGS_render.empty() && FLAGS_deployments.empty())) {
-      return Fail(absl::InvalidArgumentError(
-                      "tune.search starts what its trials need itself: remove --listen, --deployments and --render"),
-                  ExitCode::kConfiguration);
-    }
-    const bool http = !FLAGS_http.empty() || !loaded->config.cluster.http.empty();
-    if (http && loaded->config.tune->search->parallel > 1) {
-      return Fail(absl::InvalidArgumentError("tune.search.parallel: trials at once cannot all be watched at one address: "
-                                             "remove --http and cluster.http"),
-                  ExitCode::kConfiguration);
-    }
-    const absl::StatusOr<SearchSpace> space = SearchSpace::Make(*loaded);
-    if (!space.ok()) return Fail(space.status(), ExitCode::kConfiguration);
-    if (!FLAGS_dry_run) return Search(*loaded, *space);
-    std::cout << JobSearch::Describe(*space, loaded->config.output.dir) << "\nthe first trial:\n";
-    loaded = space->JobOf(SearchSpace::Point(static_cast<std::size_t>(space->keys()), 0));
-    if (!loaded.ok()) return Fail(loaded.status(), ExitCode::kConfiguration);
+    if (const std::optional<int> searched = SearchOrFirstTrial(&*loaded)) return *searched;
   }
   if (!FLAGS_render.empty()) {  // the data need not be here
     const absl::StatusOr<std::string> text =
@@ -245,50 +212,17 @@ int Train(const std::vector<std::string>& overrides) {
   }
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
-  if (job->config.model.type == "gbdt") {
-    const absl::StatusOr<std::optional<ClusterTrainer::Options>> nodes = ClusterOf(*job);
-    if (!nodes.ok()) return Fail(nodes.status(), ExitCode::kConfiguration);
-    const absl::StatusOr<TreesPlan> plan = PlanTrees(*job, TreeNodesOf(*nodes));
-    if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
-    if (FLAGS_dry_run) std::cout << DescribeTreesPlan(*job, *plan);
-    if (absl::Status fits = CheckTreesPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
-    if (FLAGS_dry_run) return 0;
-  } else if (FLAGS_dry_run) {
-    absl::StatusOr<JobPlan> plan = PlanJob(*job);
-    if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
-    std::cout << DescribePlan(*job, *plan);
-    if (absl::Status fits = CheckPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
-    return 0;
-  }
-  // The plan costs reading a sample: worth it where the data is large enough for the model not to fit.
-  if (job->config.model.type != "gbdt" && MayExceedMemory(*job)) {
-    absl::StatusOr<JobPlan> plan = PlanJob(*job);
-    if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
-    if (absl::Status fits = CheckPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
-  }
+  if (const std::optional<int> ended = EndsWithItsPlan(*job)) return *ended;
   if (FLAGS_log_format == "text") std::cerr << DescribeJob(*job);
   ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
   // Before the work, not after it: a directory that cannot take the model is known now.
   absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job->config.output.dir);
   if (!writer.ok()) return Fail(writer.status(), OutputExitCode(writer.status()));
-  absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job);
+  absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job, Nodes());
   if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);
   const absl::StatusOr<std::unique_ptr<JobControl>> control = StartControl(*job, &*cluster, &reporter);
   if (!control.ok()) return Fail(control.status(), ExitCodeOfControl(control.status()));
-  std::unique_ptr<Trainer> trainer;
-  if (job->config.model.type == "gbdt") {
-    trainer = std::make_unique<GbdtTrainer>(&*job, TreeNodesOf(*cluster), &reporter, &stop_requested);
-  } else {
-    const auto make = [&](const PreparedJob* of) -> std::unique_ptr<RaceTrainer> {
-      if (!cluster->has_value()) return std::make_unique<EmbeddedTrainer>(of, &reporter, &stop_requested);
-      return std::make_unique<ClusterTrainer>(of, **cluster, &reporter, &stop_requested);
-    };
-    if (job->config.model.tune) {
-      trainer = std::make_unique<TunedTrainer>(&*job, make, &reporter, &stop_requested);
-    } else {
-      trainer = make(&*job);
-    }
-  }
+  const std::unique_ptr<Trainer> trainer = MakeTrainer(*job, *cluster, &reporter);
   if (*control != nullptr) (*control)->board().SetState(JobStatus::State::kTraining);
   absl::StatusOr<JobResult> result = trainer->Train();
   if (*control != nullptr) (*control)->Finishing();
