@@ -3,39 +3,25 @@
 #include <glog/logging.h>
 
 #include <chrono>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_format.h"
 #include "models/config/tuned_job.h"
 #include "models/data/bad_rows.h"
-#include "models/data/row_split.h"
 #include "ps/base/status_macros.h"
-#include "trainer/data_sample.h"
-#include "trainer/embedded/dense_model.h"
+#include "trainer/embedded/embedded_run.h"
 #include "trainer/embedded/export_weights.h"
-#include "trainer/embedded/held_out_scores.h"
-#include "trainer/embedded/row_spool.h"
-#include "trainer/embedded/spool_pass.h"
-#include "trainer/embedded/text_pass.h"
-#include "trainer/pass_log.h"
-#include "trainer/tuning/tuner.h"
 #include "trainer/warm_start.h"
 
 namespace ps {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 // Rows for later passes and hold-out rows stay in memory up to this; beyond it they go to a file.
 constexpr std::uint64_t kSpoolMemory = 64u << 20;
-
-// Features, repeated ones too, of which 16 lanes take at most a gigabyte.
-constexpr std::uint64_t kWideRows = 8'000'000;
 
 bool HasValidation(const DataConfig& data) { return data.valid.set() || data.split.valid > 0; }
 
@@ -48,77 +34,19 @@ std::unique_ptr<Tuner> MakeTuner(const JobConfig& config) {
 
 }  // namespace
 
-// The state of one training run.
-class EmbeddedTrainer::Run {
- public:
-  Run(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop)
-      : job_(*job),
-        stop_(*stop),
-        parser_(job->extractor->MakeParser()),
-        tuner_(MakeTuner(job->config)),
-        model_({tuner_ ? tuner_->Settings() : std::vector{ParamsOf(job->config.model.optimizer)},
-                job->config.model.bias, job->config.model.min_count}),
-        split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
-        scores_(&model_, MarginOffset(job->config.data)),
-        log_(reporter, job->config.train.passes),
-        rows_(CacheDir(), kSpoolMemory),
-        valid_(CacheDir(), kSpoolMemory),
-        test_(CacheDir(), kSpoolMemory) {}
-
-  absl::StatusOr<JobResult> Train();
-  absl::Status Export(BundleWriter* writer, BundleInfo* info);
-  const TuningTrace& trace() const { return tuner_->trace(); }
-
- private:
-  std::string CacheDir() const {
-    const TrainConfig& train = job_.config.train;
-    return train.row_cache.empty() ? job_.config.output.dir + ".cache" : train.row_cache;
-  }
-  // The lane whose predictions are the model's.
-  int Leader() const { return tuner_ ? tuner_->leader() : 0; }
-  TextPass::Resolve ResolveNew() {
-    return [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
-      model_.Resolve(rows, scratch, out);
-    };
-  }
-  absl::Status WarmStart();
-  absl::Status FirstPass();
-  absl::Status LaterPass(int pass);
-  // Learns a block and logs what was predicted before. `pass_rows`: rows of the pass, about.
-  absl::Status LearnBlock(const ResolvedBlock& block, double fraction_read, double pass_rows);
-  absl::Status LearnRows(const ResolvedRows& rows, double fraction_read, double pass_rows);
-  void ChangeLanes(std::optional<Tuner::Change> change);
-  // At the end of a pass: lanes are judged on validation rows where there are some and passes to come; else one is left.
-  absl::Status JudgeLanes(int pass);
-  absl::Status SpoolFiles(const DataFiles& files, RowSpool* spool);
-  absl::StatusOr<Metrics> EvaluateFiles(const DataFiles& files);
-  absl::Status ReportLine();
-  void SayNews();  // of how rows are learnt
-  // Makes the state that is to be the model the only one.
-  absl::Status ChooseModel();
-  // Keeps the best state; true when patience has run out.
-  absl::StatusOr<bool> EarlyStop(int pass);
-
-  const PreparedJob& job_;
-  const std::atomic<bool>& stop_;
-  const std::unique_ptr<RowParser> parser_;
-  const std::unique_ptr<Tuner> tuner_;  // null: the job gives the optimiser's settings
-  DenseModel model_;
-  const RowSplit split_;
-  HeldOutScores scores_;
-  PassLog log_;
-  RowSpool rows_, valid_, test_;
-  std::vector<float> margins_;
-  JobResult result_;
-
-  std::optional<Metrics> last_valid_;
-  double best_logloss_ = INFINITY;
-  int passes_since_best_ = 0;
-  std::vector<float> best_state_;
-  int best_lane_ = 0;                // its number, of a tuner
-  std::uint64_t ids_since_decision_ = 0;  // of a tuner: learnt, padding too
-  std::uint64_t lines_ = 0;          // of the first pass, read so far
-};
+EmbeddedTrainer::Run::Run(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop)
+    : job_(*job),
+      stop_(*stop),
+      parser_(job->extractor->MakeParser()),
+      tuner_(MakeTuner(job->config)),
+      model_({tuner_ ? tuner_->Settings() : std::vector{ParamsOf(job->config.model.optimizer)},
+              job->config.model.bias, job->config.model.min_count}),
+      split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
+      scores_(&model_, MarginOffset(job->config.data)),
+      log_(reporter, job->config.train.passes),
+      rows_(CacheDir(), kSpoolMemory),
+      valid_(CacheDir(), kSpoolMemory),
+      test_(CacheDir(), kSpoolMemory) {}
 
 absl::Status EmbeddedTrainer::Run::WarmStart() {
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, OpenWarmStart(job_));
@@ -142,120 +70,6 @@ absl::Status EmbeddedTrainer::Run::ReportLine() {
     log_.SetValid(*last_valid_);
   }
   log_.Report(model_.features());
-  return absl::OkStatus();
-}
-
-absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double fraction_read,
-                                              double pass_rows) {
-  std::size_t done = 0;
-  do {
-    std::size_t count = block.rows() - done;
-    if (model_.lanes().size() > 1) count = std::min(count, tuner_->RowsToLook());
-    PS_RETURN_IF_ERROR(LearnRows(block.View(done, count), fraction_read, pass_rows));
-    done += count;
-  } while (done < block.rows());
-  if (log_.IsDue()) return ReportLine();
-  return absl::OkStatus();
-}
-
-absl::Status EmbeddedTrainer::Run::LearnRows(const ResolvedRows& rows, double fraction_read,
-                                             double pass_rows) {
-  PS_RETURN_IF_ERROR(model_.Learn(rows, &margins_));
-  const absl::Span<const float> labels(rows.labels, rows.rows);
-  const absl::Span<const float> weights(rows.weights, rows.weights == nullptr ? 0 : rows.rows);
-  const bool race = model_.lanes().size() > 1;
-  if (race) {
-    tuner_->Observe(margins_, labels, weights);
-    KeepLane(Leader(), model_.lanes().size(), &margins_);
-  }
-  log_.Add(margins_, labels, weights, fraction_read);
-  result_.rows_learnt += rows.rows;
-  if (race ? tuner_->AllDiverged() : log_.diverged()) {
-    return DivergedError(result_.rows_learnt, tuner_ != nullptr);
-  }
-  if (race) {
-    ids_since_decision_ += rows.row_begin[rows.rows] - rows.row_begin[0];
-    // Rows may be so wide that memory asks for a decision before their number does.
-    const bool wide = model_.lanes().size() > 4 && ids_since_decision_ > kWideRows;
-    if (tuner_->IsDue() || (tuner_->deciding() && wide)) {
-      ids_since_decision_ = 0;
-      PS_RETURN_IF_ERROR(model_.Settle());
-      ChangeLanes(tuner_->Decide(pass_rows, model_.LearntFeatures()));
-    }
-  }
-  return absl::OkStatus();
-}
-
-void EmbeddedTrainer::Run::ChangeLanes(std::optional<Tuner::Change> change) {
-  if (change) model_.ChangeLanes(std::move(change->settings), change->origins);
-  if (const std::string news = tuner_->TakeNews(); !news.empty()) log_.Say(news);
-}
-
-absl::Status EmbeddedTrainer::Run::JudgeLanes(int pass) {
-  if (!tuner_) return absl::OkStatus();
-  const bool last = pass == job_.config.train.passes || valid_.rows() == 0;
-  if (valid_.rows() > 0 && job_.config.train.passes > 1) {
-    LaneRecord record(tuner_->lanes(), LaneRecord::Rows::kAllAlike);
-    PS_RETURN_IF_ERROR(scores_.Record(valid_, &record));
-    const auto& early = job_.config.train.early_stopping;
-    ChangeLanes(tuner_->DecideOnValidation(record, pass, early ? early->patience : Tuner::kUsualPatience));
-  }
-  if (last) ChangeLanes(tuner_->Finish());
-  return absl::OkStatus();
-}
-
-absl::Status EmbeddedTrainer::Run::FirstPass() {
-  const auto start = Clock::now();
-  BadRows bad_rows(&job_.train, job_.config.data.max_bad_rows);
-  const double stored_bytes = static_cast<double>(job_.train.stored_bytes());
-  double lines = 0;  // of all the data, which only a tuner asks for
-  if (tuner_) {
-    PS_ASSIGN_OR_RETURN(lines, EstimateLines(job_.train));
-  }
-  const bool keep_rows = job_.config.train.passes > 1;
-  log_.BeginPass(1);
-  // Which appearance of a key is its min_count-th depends on the order, so counting takes its turn.
-  const bool admission = job_.config.model.min_count > 1;
-  absl::Status status = TextPass::Run(
-      job_.train, *parser_, &split_, &bad_rows,
-      {.threads = job_.threads, .resolve_in_order = admission, .stop = &stop_},
-      [this, admission](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
-        admission ? model_.ResolveAdmitted(rows, scratch, out) : model_.Resolve(rows, scratch, out);
-      },
-      ResolveNew(),
-      [&](const PassBlock& block) -> absl::Status {
-        result_.rows_read += block.train.rows();
-        result_.rows_dropped += block.dropped_rows;
-        if (keep_rows) PS_RETURN_IF_ERROR(rows_.Append(block.train));
-        PS_RETURN_IF_ERROR(valid_.Append(block.valid));
-        PS_RETURN_IF_ERROR(test_.Append(block.test));
-        lines_ += block.good_rows + block.bad_rows;
-        return LearnBlock(block.train, stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1,
-                          lines * static_cast<double>(result_.rows_read) / static_cast<double>(lines_));
-      });
-  result_.bad_rows = bad_rows.bad_rows();
-  // Line numbers cost reading the data again up to them: not while somebody waits for the end.
-  if (bad_rows.bad_rows() > 0 && status.ok() && !stop_.load()) log_.Say(bad_rows.Describe());
-  PS_RETURN_IF_ERROR(status);
-  result_.last_pass_seconds = SecondsSince(start);
-  result_.last_pass_rows = result_.rows_learnt;
-  result_.train = log_.PassMetrics();
-  return absl::OkStatus();
-}
-
-absl::Status EmbeddedTrainer::Run::LaterPass(int pass) {
-  const auto start = Clock::now();
-  const std::uint64_t rows_before = result_.rows_learnt;
-  log_.BeginPass(pass);
-  std::uint64_t learnt = 0;
-  const double all = static_cast<double>(rows_.rows());
-  PS_RETURN_IF_ERROR(SpoolPass(rows_, stop_, [&](const ResolvedBlock& block) {
-    result_.rows_read += block.rows();
-    learnt += block.rows();
-    return LearnBlock(block, static_cast<double>(learnt) / all, all);
-  }));
-  result_.last_pass_seconds = SecondsSince(start);
-  result_.last_pass_rows = result_.rows_learnt - rows_before;
   return absl::OkStatus();
 }
 
@@ -322,7 +136,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   SayNews();
   PS_RETURN_IF_ERROR(WarmStart());
   if (job_.valid) PS_RETURN_IF_ERROR(SpoolFiles(*job_.valid, &valid_));
-  const auto start = Clock::now();
+  const auto start = std::chrono::steady_clock::now();
   for (int pass = 1; pass <= job_.config.train.passes && !stop_.load(); ++pass) {
     PS_RETURN_IF_ERROR(pass == 1 ? FirstPass() : LaterPass(pass));
     if (result_.rows_learnt == 0 && stop_.load()) break;

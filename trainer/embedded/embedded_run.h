@@ -1,0 +1,82 @@
+// The state of one training in this process: what EmbeddedTrainer hides. One thread.
+#pragma once
+
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/data/row_split.h"
+#include "trainer/embedded/dense_model.h"
+#include "trainer/embedded/embedded_trainer.h"
+#include "trainer/embedded/held_out_scores.h"
+#include "trainer/embedded/row_spool.h"
+#include "trainer/embedded/text_pass.h"
+#include "trainer/pass_log.h"
+#include "trainer/tuning/tuner.h"
+
+namespace ps {
+
+class EmbeddedTrainer::Run {
+ public:
+  Run(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop);
+
+  absl::StatusOr<JobResult> Train();
+  absl::Status Export(BundleWriter* writer, BundleInfo* info);
+  const TuningTrace& trace() const { return tuner_->trace(); }
+
+ private:
+  std::string CacheDir() const {
+    const TrainConfig& train = job_.config.train;
+    return train.row_cache.empty() ? job_.config.output.dir + ".cache" : train.row_cache;
+  }
+  // The lane whose predictions are the model's.
+  int Leader() const { return tuner_ ? tuner_->leader() : 0; }
+  TextPass::Resolve ResolveNew() {
+    return [this](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
+      model_.Resolve(rows, scratch, out);
+    };
+  }
+  absl::Status WarmStart();
+  absl::Status FirstPass();
+  absl::Status LaterPass(int pass);
+  // Learns a block and logs what was predicted before. `pass_rows`: rows of the pass, about.
+  absl::Status LearnBlock(const ResolvedBlock& block, double fraction_read, double pass_rows);
+  absl::Status LearnRows(const ResolvedRows& rows, double fraction_read, double pass_rows);
+  void ChangeLanes(std::optional<Tuner::Change> change);
+  // At the end of a pass: lanes are judged on validation rows where there are some and passes to come; else one is left.
+  absl::Status JudgeLanes(int pass);
+  absl::Status SpoolFiles(const DataFiles& files, RowSpool* spool);
+  absl::StatusOr<Metrics> EvaluateFiles(const DataFiles& files);
+  absl::Status ReportLine();
+  void SayNews();  // of how rows are learnt
+  // Makes the state that is to be the model the only one.
+  absl::Status ChooseModel();
+  // Keeps the best state; true when patience has run out.
+  absl::StatusOr<bool> EarlyStop(int pass);
+
+  const PreparedJob& job_;
+  const std::atomic<bool>& stop_;
+  const std::unique_ptr<RowParser> parser_;
+  const std::unique_ptr<Tuner> tuner_;  // null: the job gives the optimiser's settings
+  DenseModel model_;
+  const RowSplit split_;
+  HeldOutScores scores_;
+  PassLog log_;
+  RowSpool rows_, valid_, test_;
+  std::vector<float> margins_;
+  JobResult result_;
+
+  std::optional<Metrics> last_valid_;
+  double best_logloss_ = INFINITY;
+  int passes_since_best_ = 0;
+  std::vector<float> best_state_;
+  int best_lane_ = 0;                // its number, of a tuner
+  std::uint64_t ids_since_decision_ = 0;  // of a tuner: learnt, padding too
+  std::uint64_t lines_ = 0;          // of the first pass, read so far
+};
+
+}  // namespace ps
