@@ -7,6 +7,11 @@
 
 namespace ps {
 
+// Bytes of memory: of a process whatever it does (program, blocks of text under way, sample of a
+// table), and of a row while trees are grown (margin, label, node entry, fixed-point gradient).
+inline constexpr double kFixedBytes = 48 << 20;
+inline constexpr double kRowBytes = 4 + 4 + 8 + 8;
+
 // Of a job, as far as it is known: estimates will do.
 struct DistributionShape {
   double rows = 0;

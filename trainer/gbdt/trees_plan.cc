@@ -17,9 +17,6 @@ namespace ps {
 namespace {
 
 constexpr std::uint64_t kHeadBytes = 1 << 20;
-constexpr double kFixedBytes = 48 << 20;  // program, blocks of text under way, sample of a table
-// Of a row while trees are grown: margin, label, node entry, fixed-point gradient.
-constexpr double kRowBytes = 4 + 4 + 8 + 8;
 constexpr double kNormBytes = 4 + 4;  // softmax, beside a margin for each class
 // With a model to start from: their margin, or the leaf of the tree that is fitted.
 constexpr double kStartBytes = 4;
