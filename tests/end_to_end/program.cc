@@ -148,6 +148,15 @@ Finished RunProgram(const std::string& name, const std::vector<std::string>& arg
   return Program(name, arguments, directory).Wait(seconds);
 }
 
+Finished TrainJob(const std::string& directory, const std::vector<std::string>& settings,
+                  const std::string& job, const std::vector<std::string>& more) {
+  std::vector<std::string> arguments{"--config", job};
+  for (const std::string& setting : settings)
+    arguments.insert(arguments.end(), {"--set", setting});
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return RunProgram("ps_train", arguments, directory);
+}
+
 bool AllGone(const std::map<pid_t, std::string>& processes, double seconds) {
   return WaitUntil(seconds, [&] {
     for (const auto& [pid, name] : processes) {

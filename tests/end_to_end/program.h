@@ -73,6 +73,10 @@ class Program {
 Finished RunProgram(const std::string& name, const std::vector<std::string>& arguments,
                     const std::string& directory, double seconds = 50);
 
+// ps_train with `job` of that directory, with `settings` (--set) and what else there is on the command line.
+Finished TrainJob(const std::string& directory, const std::vector<std::string>& settings,
+                  const std::string& job = "job.yaml", const std::vector<std::string>& more = {});
+
 // True once no process of the list is left (a zombie is none); waits up to `seconds`.
 bool AllGone(const std::map<pid_t, std::string>& processes, double seconds = 10);
 

@@ -60,9 +60,7 @@ class SoftmaxTest : public testing::Test {
   }
 
   Finished Train(const std::vector<std::string>& settings, const std::string& job = "job.yaml") {
-    std::vector<std::string> arguments{"--config", job};
-    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
-    return RunProgram("ps_train", arguments, place_.path());
+    return TrainJob(place_.path(), settings, job);
   }
 
   Finished Eval(const std::vector<std::string>& arguments) {

@@ -50,11 +50,9 @@ class TargetEncodingTest : public testing::Test {
 
   Finished Train(const std::string& out, const std::vector<std::string>& settings = {},
                  const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments{"--config", "job.yaml", "--set", "output.dir=" + out};
-    for (const std::string& setting : settings)
-      arguments.insert(arguments.end(), {"--set", setting});
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return RunProgram("ps_train", arguments, place_.path());
+    std::vector<std::string> all{"output.dir=" + out};
+    all.insert(all.end(), settings.begin(), settings.end());
+    return TrainJob(place_.path(), all, "job.yaml", more);
   }
   Finished Model(const std::vector<std::string>& arguments) {
     return RunProgram("ps_model", arguments, place_.path());

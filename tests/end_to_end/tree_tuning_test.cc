@@ -39,9 +39,7 @@ class TreeTuningTest : public testing::Test {
   }
 
   Finished Train(const std::vector<std::string>& settings, const std::string& job = "job.yaml") {
-    std::vector<std::string> arguments{"--config", job};
-    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
-    return RunProgram("ps_train", arguments, place_.path());
+    return TrainJob(place_.path(), settings, job);
   }
 
   const Workplace place_;
