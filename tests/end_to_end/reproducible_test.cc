@@ -21,13 +21,7 @@ class ReproducibleTest : public testing::Test {
   // weights.bin of a run with the settings; `flags` come as they are.
   std::string Weights(const std::vector<std::string>& settings,
                       const std::vector<std::string>& flags = {}) {
-    std::vector<std::string> arguments{"--config", "job.yaml"};
-    for (const std::string& setting : settings) {
-      arguments.push_back("--set");
-      arguments.push_back(setting);
-    }
-    arguments.insert(arguments.end(), flags.begin(), flags.end());
-    const Finished run = RunProgram("ps_train", arguments, place_.path());
+    const Finished run = TrainJob(place_.path(), settings, "job.yaml", flags);
     EXPECT_EQ(run.exit_code, 0) << run.err;
     metrics_ = MetricsOf(place_ / "out");
     EXPECT_EQ(NumberAt(metrics_, "rows_read"), NumberAt(metrics_, "rows_learnt"));
@@ -74,6 +68,20 @@ TEST_F(ReproducibleTest, StalenessZeroIsTheSameOnAnyCluster) {
     EXPECT_NEAR(NumberAt(metrics_, "test.logloss"), logloss, 1e-12);
     EXPECT_EQ(NumberAt(metrics_, "rows_learnt"), learnt);
   }
+}
+
+TEST_F(ReproducibleTest, BatchesAreTheSameOnAnyThreadsAndOnAGpu) {
+  const std::string one_by_one = Weights({}), one = Weights({"train.batch_rows=64", "train.threads=1"});
+  EXPECT_FALSE(one == one_by_one);
+  EXPECT_TRUE(Weights({"train.batch_rows=64", "train.threads=3"}) == one);
+  const Finished gpu =
+      TrainJob(place_.path(), {"train.batch_rows=64", "device=cuda", "output.dir=gpu"});
+  if (gpu.err.find("device: cuda cannot be had") != std::string::npos) {
+    EXPECT_EQ(gpu.exit_code, 5);
+    GTEST_SKIP() << "no device: " << gpu.err;
+  }
+  ASSERT_EQ(gpu.exit_code, 0) << gpu.err;
+  EXPECT_TRUE(ReadText(place_ / "gpu/weights.bin") == one);
 }
 
 TEST_F(ReproducibleTest, StalenessZeroWithSeveralPasses) {
