@@ -25,9 +25,9 @@ struct ColumnStretch {
   std::uint32_t first = 0, end = 0;
 };
 
-// Quantised |g| <= 15 and h <= 4: what a split is chosen by hardly depends on the fraction of a step that a row's
+// Quantised |g| <= 12 and h <= 4: what a split is chosen by hardly depends on the fraction of a step that a row's
 // hessian is rounded by, and sums of few steps take fewer bits on a wire (docs/gbdt.md has measurements).
-inline constexpr int kGradientSteps = 15;
+inline constexpr int kGradientSteps = 12;
 inline constexpr int kHessianSteps = 4;
 
 struct SplitWork {

@@ -22,38 +22,61 @@ class BitWriter {
  public:
   static constexpr unsigned kMostAtOnce = 56;
 
+  // Where the next bit goes. A loop that writes many numbers does it through a copy, which stays in
+  // registers.
+  class Cursor {
+   public:
+    // `value` has no bits beyond `width`, which is at most kMostAtOnce.
+    void Put(std::uint64_t value, unsigned width) {
+      bits_ |= value << held_;
+      held_ += width;
+      std::memcpy(at_, &bits_, sizeof bits_);
+      at_ += held_ / 8;
+      bits_ >>= held_ & ~7u;
+      held_ &= 7;
+    }
+
+   private:
+    friend class BitWriter;
+    explicit Cursor(char* at) : at_(at) {}
+
+    char* at_;
+    std::uint64_t bits_ = 0;
+    unsigned held_ = 0;  // bits of the byte that is not full
+  };
+  static constexpr std::size_t kMostOpenBytes = 2048;
+
   // Appends to `out`, whose last bytes are there after Finish.
   explicit BitWriter(std::string* out) : out_(*out) {}
 
-  // `value` has no bits beyond `width`, which is at most kMostAtOnce.
+  // There is room for as many bytes, at most kMostOpenBytes, behind what Open returns; Close says how
+  // far it was moved.
+  Cursor Open(std::size_t bytes) {
+    if (cursor_.at_ + bytes > room_ + kMostOpenBytes) Spill();
+    return cursor_;
+  }
+  void Close(const Cursor& cursor) { cursor_ = cursor; }
   void Put(std::uint64_t value, unsigned width) {
-    bits_ |= value << held_;
-    held_ += width;
-    std::memcpy(room_ + used_, &bits_, sizeof bits_);
-    used_ += held_ / 8;
-    bits_ >>= held_ & ~7u;
-    held_ &= 7;
-    if (used_ > sizeof room_ - 2 * sizeof bits_) Spill();
+    Open(sizeof value);
+    cursor_.Put(value, width);
   }
   // The rest of the last byte is 0.
   void Finish() {
-    if (held_ > 0)
-      room_[used_++] = static_cast<char>(bits_);  // Spill may have come before it was written
+    if (cursor_.held_ > 0)
+      *cursor_.at_++ = static_cast<char>(cursor_.bits_);  // Spill may have come before it was written
     Spill();
-    bits_ = held_ = 0;
+    cursor_ = Cursor(room_);
   }
 
  private:
   void Spill() {
-    out_.append(room_, used_);
-    used_ = 0;
+    out_.append(room_, cursor_.at_);
+    cursor_.at_ = room_;
   }
 
   std::string& out_;
-  std::uint64_t bits_ = 0;
-  unsigned held_ = 0;  // bits of the byte that is not full
-  std::size_t used_ = 0;
-  char room_[2048];
+  char room_[kMostOpenBytes + 2 * sizeof(std::uint64_t)];  // a store is of eight bytes
+  Cursor cursor_{room_};
 };
 
 class BitReader {

@@ -49,40 +49,101 @@ bool TakeSigned(BitReader* in, std::int64_t* x) {
   return true;
 }
 
-void PutNumber(std::int64_t distance, unsigned low_bits, BitWriter* out) {
-  const bool below = distance < 0;
-  const auto size = static_cast<std::uint64_t>(below ? ~distance : distance);
-  const std::uint64_t widths = size >> low_bits;
-  if (widths >= kFar) return out->Put(ZigZag(distance) << kFar, kFar + kFarBits);
-  const auto zeros = static_cast<unsigned>(widths);
-  const std::uint64_t low = size & MaskOf(low_bits);
-  out->Put((((low << 1) | std::uint64_t{below}) << 1 | 1) << zeros, zeros + 2 + low_bits);
+// The codes of numbers, where none is far: sign, low bits and widths as TakeNumber reads them.
+struct Codes {
+  std::uint64_t bits[kGroup], width[kGroup];
+};
+
+// Of `count` numbers rounded up to four. False where one is far, or all are the centre and have no
+// code.
+bool FindCodes(const std::int32_t* numbers, std::size_t count, const Scale& scale, Codes* codes) {
+  if (scale.width == 0) return false;
+  const __m128i low_bits = _mm_cvtsi32_si128(static_cast<int>(scale.low_bits()));
+  const __m256i centre = _mm256_set1_epi64x(scale.centre), one = _mm256_set1_epi64x(1),
+                low_mask =
+                    _mm256_set1_epi64x(static_cast<std::int64_t>(MaskOf(scale.low_bits()))),
+                least_width = _mm256_set1_epi64x(2 + static_cast<std::int64_t>(scale.low_bits())),
+                last_near = _mm256_set1_epi64x(kFar - 1);
+  __m256i far = _mm256_setzero_si256();
+  for (std::size_t i = 0; i < count; i += 4) {
+    const __m256i distance = _mm256_sub_epi64(
+        _mm256_cvtepi32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(numbers + i))),
+        centre);
+    const __m256i below = _mm256_cmpgt_epi64(_mm256_setzero_si256(), distance);
+    const __m256i size = _mm256_xor_si256(distance, below);
+    const __m256i widths = _mm256_srl_epi64(size, low_bits);
+    far = _mm256_or_si256(far, _mm256_cmpgt_epi64(widths, last_near));
+    const __m256i signed_low = _mm256_or_si256(
+        _mm256_slli_epi64(_mm256_and_si256(size, low_mask), 1), _mm256_srli_epi64(below, 63));
+    const __m256i code = _mm256_or_si256(_mm256_slli_epi64(signed_low, 1), one);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes->bits + i),
+                        _mm256_sllv_epi64(code, widths));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes->width + i),
+                        _mm256_add_epi64(widths, least_width));
+  }
+  return _mm256_testz_si256(far, far);
 }
 
-std::int64_t TakeNumber(unsigned low_bits, BitReader* in) {
-  const std::uint64_t bits = in->Peek();
+void PutNumber(std::int64_t number, const Scale& scale, BitWriter::Cursor* out) {
+  if (scale.width == 0) return;
+  const std::int64_t distance = number - scale.centre;
+  const bool below = distance < 0;
+  const auto size = static_cast<std::uint64_t>(below ? ~distance : distance);
+  const std::uint64_t widths = size >> scale.low_bits();
+  if (widths >= kFar) return out->Put(ZigZag(distance) << kFar, kFar + kFarBits);
+  const auto zeros = static_cast<unsigned>(widths);
+  const std::uint64_t low = size & MaskOf(scale.low_bits());
+  out->Put((((low << 1) | std::uint64_t{below}) << 1 | 1) << zeros,
+           zeros + 2 + scale.low_bits());
+}
+
+[[gnu::always_inline]] inline std::int64_t TakeNumber(std::uint64_t bits, unsigned low_bits,
+                                                      unsigned* width) {
   const auto zeros = static_cast<unsigned>(std::countr_zero(bits | std::uint64_t{1} << kFar));
-  if (zeros == kFar) {
-    in->Skip(kFar + kFarBits);
+  if (zeros == kFar) [[unlikely]] {
+    *width = kFar + kFarBits;
     return UnZigZag(bits >> kFar & MaskOf(kFarBits));
   }
-  in->Skip(zeros + 2 + low_bits);
+  *width = zeros + 2 + low_bits;
   const std::uint64_t rest = bits >> (zeros + 1);
   const auto size =
       static_cast<std::int64_t>(std::uint64_t{zeros} << low_bits | (rest >> 1 & MaskOf(low_bits)));
   return size ^ -static_cast<std::int64_t>(rest & 1);
 }
 
+// The sum of numbers, or of what is between them and `from`.
+template <bool kDeviations>
+std::int64_t SumOf(const std::int32_t* numbers, std::size_t count, std::int64_t from) {
+  __m256i sums = _mm256_setzero_si256();
+  const __m256i middle = _mm256_set1_epi64x(from);
+  std::size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    __m256i number = _mm256_sub_epi64(
+        _mm256_cvtepi32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(numbers + i))),
+        middle);
+    if constexpr (kDeviations) {
+      const __m256i below = _mm256_cmpgt_epi64(_mm256_setzero_si256(), number);
+      number = _mm256_sub_epi64(_mm256_xor_si256(number, below), below);
+    }
+    sums = _mm256_add_epi64(sums, number);
+  }
+  std::int64_t four[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(four), sums);
+  std::int64_t sum = four[0] + four[1] + four[2] + four[3];
+  for (; i < count; ++i) {
+    const std::int64_t number = numbers[i] - from;
+    sum += kDeviations && number < 0 ? -number : number;
+  }
+  return sum;
+}
+
 // The scale of these numbers; moves *scale to it in `out`.
 void PutScale(const std::int32_t* numbers, std::size_t count, Scale* scale, BitWriter* out) {
-  std::int64_t sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += numbers[i];
+  const std::int64_t sum = SumOf<false>(numbers, count, 0);
   const auto n = static_cast<std::int64_t>(count);
   const std::int64_t mean = (sum + (sum < 0 ? -n : n) / 2) / n;
-  std::uint64_t deviations = 0;
-  for (std::size_t i = 0; i < count; ++i)
-    deviations +=
-        static_cast<std::uint64_t>(numbers[i] < mean ? mean - numbers[i] : numbers[i] - mean);
+  const auto deviations =
+      static_cast<std::uint64_t>(SumOf<true>(numbers, count, mean));
   const unsigned width =
       deviations == 0 ? 0 : std::max(1u, static_cast<unsigned>(std::bit_width(deviations / count)));
   const unsigned step = Scale::StepBits(width);
@@ -123,6 +184,31 @@ std::uint64_t NonZero(const WideSum* cells, std::size_t count) {
   return mask;
 }
 
+void PutNumbers(const std::int32_t* g, const std::int32_t* h, std::size_t count,
+                const Scales& scales, BitWriter* out) {
+  constexpr std::size_t kMostBytes = kGroup * 2 * (kFar + kFarBits) / 8 + sizeof(std::uint64_t);
+  static_assert(kMostBytes <= BitWriter::kMostOpenBytes);
+  BitWriter::Cursor at = out->Open(kMostBytes);
+  Codes of_g, of_h;
+  if (FindCodes(g, count, scales.g, &of_g) && FindCodes(h, count, scales.h, &of_h)) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t width = of_g.width[i] + of_h.width[i];
+      if (width <= BitWriter::kMostAtOnce) {
+        at.Put(of_g.bits[i] | of_h.bits[i] << of_g.width[i], static_cast<unsigned>(width));
+      } else {
+        at.Put(of_g.bits[i], static_cast<unsigned>(of_g.width[i]));
+        at.Put(of_h.bits[i], static_cast<unsigned>(of_h.width[i]));
+      }
+    }
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      PutNumber(g[i], scales.g, &at);
+      PutNumber(h[i], scales.h, &at);
+    }
+  }
+  out->Close(at);
+}
+
 void PackGroup(const WideSum* cells, std::size_t count, Scales* scales, BitWriter* out) {
   const std::uint64_t mask = NonZero(cells, count);
   if (mask == 0) return out->Put(kNone, kKindBits);
@@ -137,20 +223,20 @@ void PackGroup(const WideSum* cells, std::size_t count, Scales* scales, BitWrite
     out->Put(mask & 0xffffffff, 32);
     out->Put(mask >> 32, 32);
   }
-  std::int32_t g[kGroup], h[kGroup];
+  std::int32_t g[kGroup + 3], h[kGroup + 3];
   std::size_t some = 0;
   for (std::uint64_t left = mask; left != 0; left &= left - 1, ++some) {
     const WideSum cell = cells[std::countr_zero(left)];
     g[some] = WideGradient(cell);
     h[some] = WideHessian(cell);
   }
+  for (std::size_t i = 0; i < 3; ++i) {  // FindCodes takes four at a time
+    g[some + i] = g[some - 1];
+    h[some + i] = h[some - 1];
+  }
   PutScale(g, some, &scales->g, out);
   PutScale(h, some, &scales->h, out);
-  const Scale of_g = scales->g, of_h = scales->h;
-  for (std::size_t i = 0; i < some; ++i) {
-    if (of_g.width > 0) PutNumber(g[i] - of_g.centre, of_g.low_bits(), out);
-    if (of_h.width > 0) PutNumber(h[i] - of_h.centre, of_h.low_bits(), out);
-  }
+  PutNumbers(g, h, some, *scales, out);
 }
 
 // Reads a group of `count` cells; false where it is malformed.
@@ -170,13 +256,32 @@ bool TakeGroup(std::size_t count, BitReader* in, Scales* scales, std::uint64_t* 
   }
   if (!TakeScale(in, &scales->g) || !TakeScale(in, &scales->h)) return false;
   const Scale of_g = scales->g, of_h = scales->h;
+  BitReader at = *in;  // in registers
   for (std::uint64_t left = *mask; left != 0; left &= left - 1) {
     // Unsigned: numbers and sums that no rows can have wrap.
     auto g = static_cast<std::uint64_t>(of_g.centre), h = static_cast<std::uint64_t>(of_h.centre);
-    if (of_g.width > 0) g += static_cast<std::uint64_t>(TakeNumber(of_g.low_bits(), in));
-    if (of_h.width > 0) h += static_cast<std::uint64_t>(TakeNumber(of_h.low_bits(), in));
+    std::uint64_t bits = at.Peek();
+    unsigned of_one = 0, of_both = 0;
+    if (of_g.width > 0) {
+      g += static_cast<std::uint64_t>(TakeNumber(bits, of_g.low_bits(), &of_one));
+      bits >>= of_one;
+    }
+    if (of_h.width > 0) {
+      const std::uint64_t distance =
+          static_cast<std::uint64_t>(TakeNumber(bits, of_h.low_bits(), &of_both));
+      of_both += of_one;
+      if (of_both <= BitWriter::kMostAtOnce) {
+        h += distance;
+        of_one = of_both;
+      } else {
+        at.Skip(of_one);
+        h += static_cast<std::uint64_t>(TakeNumber(at.Peek(), of_h.low_bits(), &of_one));
+      }
+    }
+    at.Skip(of_one);
     cells[std::countr_zero(left)] = static_cast<WideSum>((h << 32) + g);
   }
+  *in = at;
   return !in->is_beyond_end();
 }
 
