@@ -72,6 +72,12 @@ function(ps_library name)
     list(APPEND A_SRCS ${generated}.cc)
   endforeach()
   add_library(${name} STATIC ${A_SRCS})
+  # Sanitized builds are seldom done in part: several files at once take a third of the time. Files whose names clash have
+  # SKIP_UNITY_BUILD_INCLUSION.
+  if(PS_SANITIZE)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    target_compile_options(${name} PRIVATE -Wno-subobject-linkage)  # there is no header but this one file
+  endif()
   target_include_directories(${name} PUBLIC ${CMAKE_BINARY_DIR}/generated)
   target_link_libraries(${name} PUBLIC ${A_DEPS})
   if(A_floor GREATER 0)  # kernels use no library, and lack the definitions of those that do
@@ -86,23 +92,45 @@ function(ps_binary name)
   ps_use_precompiled(${name} program)
 endfunction()
 
+function(ps_add_test name)
+  cmake_parse_arguments(A "" "TIMEOUT" "COMMAND" ${ARGN})
+  add_test(NAME ${name} COMMAND ${A_COMMAND} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  set(cost ${A_TIMEOUT})  # the longest first: none is left alone at the end
+  set(environment "PS_BIN_DIR=${CMAKE_BINARY_DIR}/bin;PS_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+  if(PS_SANITIZE)
+    math(EXPR A_TIMEOUT "${A_TIMEOUT} * 3")
+    list(APPEND environment "PS_SANITIZED=1")
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} COST ${cost} ENVIRONMENT "${environment}")
+endfunction()
+
 function(ps_test name)
   cmake_parse_arguments(A "" "TIMEOUT" "SRCS;DEPS;ARGS" ${ARGN})
   add_executable(${name} ${A_SRCS})
   target_link_libraries(${name} PRIVATE ${A_DEPS} glog::glog GTest::gmock GTest::gtest GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   ps_use_precompiled(${name} test)
-  add_test(NAME ${name} COMMAND ${name} ${A_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${PS_SANITIZE_TESTS})
-  if(NOT A_TIMEOUT)
-    set(A_TIMEOUT 120)
+  ps_add_test(${name} COMMAND ${name} ${A_ARGS} TIMEOUT ${A_TIMEOUT})
+endfunction()
+
+# A test that runs the programs and nothing else of ours: where these have sanitizers (PS_PROGRAM_TESTS is a folder then),
+# the test itself need not, and is the one of the release build, whose target program_tests has all of them.
+function(ps_program_test name)
+  cmake_parse_arguments(A "" "TIMEOUT" "SRCS;DEPS;PROGRAMS" ${ARGN})
+  if(PS_PROGRAM_TESTS)
+    ps_add_test(${name} COMMAND ${PS_PROGRAM_TESTS}/${name} TIMEOUT ${A_TIMEOUT})
+    return()
   endif()
-  set(cost ${A_TIMEOUT})  # the longest first: none is left alone at the end
-  if(PS_SANITIZE)
-    math(EXPR A_TIMEOUT "${A_TIMEOUT} * 3")
+  ps_test(${name} SRCS ${A_SRCS} DEPS ${A_DEPS} TIMEOUT ${A_TIMEOUT})
+  add_dependencies(${name} ${A_PROGRAMS})
+  if(NOT TARGET program_tests)
+    add_custom_target(program_tests)
   endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} COST ${cost}
-    ENVIRONMENT "PS_BIN_DIR=${CMAKE_BINARY_DIR}/bin;PS_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+  add_dependencies(program_tests ${name})
 endfunction()
 
 function(ps_benchmark name)

@@ -1,7 +1,6 @@
 #include "evaluation/model_inspection.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "evaluation/inspection_text.h"
 #include "evaluation/key_names.h"
 #include "evaluation/largest.h"
 #include "evaluation/metrics_table.h"
@@ -19,17 +19,7 @@
 namespace ps {
 namespace {
 
-template <typename Number>
-std::string Shortest(Number value) {
-  char digits[32];
-  return {digits, std::to_chars(digits, digits + sizeof(digits), value).ptr};
-}
-
 std::string Hex(Key key) { return absl::StrFormat("%016x", key); }
-
-void Line(std::ostream& out, const std::string& name, const std::string& value) {
-  out << name << std::string(name.size() < 18 ? 18 - name.size() : 1, ' ') << value << '\n';
-}
 
 struct Weighted {
   Key key;

@@ -1,12 +1,12 @@
 #include "evaluation/tree_inspection.h"
 
 #include <algorithm>
-#include <charconv>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "evaluation/inspection_text.h"
 #include "evaluation/metrics_table.h"
 #include "models/gbdt/class_names.h"
 #include "models/gbdt/bundle_trees.h"
@@ -14,16 +14,6 @@
 
 namespace ps {
 namespace {
-
-template <typename Number>
-std::string Shortest(Number value) {
-  char digits[32];
-  return {digits, std::to_chars(digits, digits + sizeof(digits), value).ptr};
-}
-
-void Line(std::ostream& out, const std::string& name, const std::string& value) {
-  out << name << std::string(name.size() < 18 ? 18 - name.size() : 1, ' ') << value << '\n';
-}
 
 // "< 0.5", or the categories that go left.
 std::string Rule(const TreeModel& model, const Tree& tree, const TreeNode& node) {

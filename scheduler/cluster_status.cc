@@ -8,12 +8,11 @@
 #include <utility>
 
 #include "glog/logging.h"
+#include "ps/base/seconds.h"
 #include "scheduler/scheduler_machine.h"
 
 namespace ps {
 namespace {
-
-double Seconds(MonotonicTime time) { return std::chrono::duration<double>(time).count(); }
 
 ServerStatus StatusOfServer(const Member& member) {
   ServerStatus server;

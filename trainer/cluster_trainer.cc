@@ -7,19 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/config/tuned_job.h"
+#include "ps/base/seconds.h"
 #include "ps/base/status_macros.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/cluster_trainer_run.h"
 
 namespace ps {
-namespace {
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace
-
 void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
   std::vector<float> labels(rows.labels.begin(), rows.labels.end());
   log_.Add(rows.margins, labels, rows.weights, 0);

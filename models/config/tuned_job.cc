@@ -13,7 +13,7 @@
 namespace ps {
 namespace {
 
-void Remove(const std::string& key, YamlNode* map) {
+void RemoveEntry(const std::string& key, YamlNode* map) {
   if (map == nullptr) return;
   std::erase_if(map->entries, [&](const YamlEntry& entry) { return entry.key == key; });
 }
@@ -22,10 +22,10 @@ void Remove(const std::string& key, YamlNode* map) {
 
 absl::StatusOr<std::string> TunedTreesYaml(const std::string& job_yaml, const GbdtConfig& gbdt) {
   PS_ASSIGN_OR_RETURN(YamlNode root, ParseYaml(job_yaml, "job.yaml"));
-  Remove("tune", &root);
-  Remove("early_stopping", root.Find("train"));
+  RemoveEntry("tune", &root);
+  RemoveEntry("early_stopping", root.Find("train"));
   if (const YamlNode* train = root.Find("train"); train != nullptr && train->entries.empty()) {
-    Remove("train", &root);
+    RemoveEntry("train", &root);
   }
   Overrides settings;
   const auto set = [&](const char* key, const auto& value) {
@@ -46,8 +46,8 @@ absl::StatusOr<std::string> TunedTreesYaml(const std::string& job_yaml, const Gb
 absl::StatusOr<std::string> TunedLrYaml(const std::string& job_yaml, const std::string& optimizer_yaml,
                                         std::optional<int> passes) {
   PS_ASSIGN_OR_RETURN(YamlNode root, ParseYaml(job_yaml, "job.yaml"));
-  Remove("tune", root.Find("model"));
-  Remove("tune_all_rows", root.Find("model"));
+  RemoveEntry("tune", root.Find("model"));
+  RemoveEntry("tune_all_rows", root.Find("model"));
   Overrides settings = {absl::StrCat("model.optimizer=", optimizer_yaml)};
   if (passes) {
     YamlNode& data = *root.Find("data");
@@ -58,9 +58,9 @@ absl::StatusOr<std::string> TunedLrYaml(const std::string& job_yaml, const std::
       if (names != nullptr && names->kind == YamlNode::Kind::kScalar) files.push_back(WriteScalar(*names));
       for (std::size_t i = 0; names != nullptr && i < names->items.size(); ++i) files.push_back(WriteScalar(names->items[i]));
     }
-    Remove("valid", &data);
-    Remove("valid", data.Find("split"));
-    Remove("early_stopping", root.Find("train"));
+    RemoveEntry("valid", &data);
+    RemoveEntry("valid", data.Find("split"));
+    RemoveEntry("early_stopping", root.Find("train"));
     settings.push_back(absl::StrCat("train.passes=", *passes));
     settings.push_back(absl::StrCat("data.train.files=[", absl::StrJoin(files, ", "), "]"));
   }

@@ -10,7 +10,7 @@
 namespace ps {
 namespace {
 
-constexpr std::size_t kPieceRows = 1024;
+constexpr std::size_t kRowsAtOnce = 1024;
 constexpr double kMostWide = 2147483647.0;
 
 // The largest power of two that is at most x.
@@ -136,8 +136,8 @@ std::vector<float>* GradientRows::MutableMargins() {
 
 void GradientRows::FindNorms(std::size_t block) {
   const std::size_t first = node_rows_.first_row(block), size = node_rows_.block_size(block);
-  for (std::size_t i = 0; i < size; i += kPieceRows) {
-    const std::size_t row = first + i, count = std::min(kPieceRows, size - i);
+  for (std::size_t i = 0; i < size; i += kRowsAtOnce) {
+    const std::size_t row = first + i, count = std::min(kRowsAtOnce, size - i);
     FindSoftmaxNorms(margins_.data() + row, rows_.rows, params_.classes, count,
                      largest_.data() + row, inverse_.data() + row);
   }
@@ -200,9 +200,9 @@ void GradientRows::PrepareBlock(int thread, std::size_t block, const Quantisatio
                                 std::uint64_t tree, const AddRows& add) {
   TakeOverTree(block);
   const std::size_t first = node_rows_.first_row(block), size = node_rows_.block_size(block);
-  float gradient[kPieceRows], hessian[kPieceRows];
-  for (std::size_t i = 0; i < size; i += kPieceRows) {
-    const std::size_t row = first + i, count = std::min(kPieceRows, size - i);
+  float gradient[kRowsAtOnce], hessian[kRowsAtOnce];
+  for (std::size_t i = 0; i < size; i += kRowsAtOnce) {
+    const std::size_t row = first + i, count = std::min(kRowsAtOnce, size - i);
     Gradients(row, count, tree, gradient, hessian);
     RowGradient* const out = node_rows_.entries(block) + i;
     QuantiseGradients(q, gradient, hessian, count, static_cast<std::uint32_t>(row),

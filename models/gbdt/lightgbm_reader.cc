@@ -11,13 +11,11 @@
 #include "absl/strings/str_split.h"
 #include "models/gbdt/foreign_trees.h"
 #include "models/gbdt/json_value.h"
+#include "models/gbdt/lightgbm_bits.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
 namespace {
-
-constexpr int kCategoryBit = 1, kDefaultLeftBit = 2;
-enum MissingType { kNone = 0, kZero = 1, kNan = 2 };
 
 // The smallest float above: for values that are floats, x <= threshold is x < that.
 float FirstAbove(double threshold) {

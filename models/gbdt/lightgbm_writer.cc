@@ -7,13 +7,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "models/gbdt/foreign_trees.h"
+#include "models/gbdt/lightgbm_bits.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
 namespace {
 
-constexpr int kCategoryBit = 1, kDefaultLeftBit = 2;
-enum MissingType { kNone = 0, kZero = 1, kNan = 2 };
 constexpr double kLargest = std::numeric_limits<double>::max();
 
 // The largest double that, rounded to float, is below `threshold`.

@@ -97,7 +97,9 @@ TEST_F(BaseModelTest, TreesLearnWhatItLeaves) {
     }
     EXPECT_LT(TestLoss("both"), 0.97 * TestLoss("linear")) << table;
     // Of a table's column trees take the 255 commonest shops; an index of its own each is too much.
-    if (!table) EXPECT_LT(TestLoss("both"), 0.97 * TestLoss("trees"));
+    if (!table) {
+      EXPECT_LT(TestLoss("both"), 0.97 * TestLoss("trees"));
+    }
     // The model stands alone.
     std::filesystem::rename(place_ / "linear", place_ / "elsewhere");
     EXPECT_NEAR(Evaluated("both", table ? "test.csv" : "test.svm"), TestLoss("both"), 1e-6);

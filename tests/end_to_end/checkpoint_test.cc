@@ -22,7 +22,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr int kRows = 20000;
-constexpr int kPasses = kSanitized ? 20 : 40;
+const int kPasses = kSanitized ? 20 : 40;
 
 class CheckpointTest : public testing::Test {
  protected:

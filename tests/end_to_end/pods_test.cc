@@ -30,7 +30,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr int kRows = 20000;
-constexpr int kPasses = kSanitized ? 30 : 60;
+const int kPasses = kSanitized ? 30 : 60;
 constexpr char kUid[] = "12345678-0000";  // of the Job
 
 std::string Json(const YAML::Node& node) {

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,7 @@
 namespace ps {
 
 // Sanitized programs are several times slower: they have more time, and what they do can be less.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
+inline const bool kSanitized = std::getenv("PS_SANITIZED") != nullptr;
 
 struct Finished {
   int exit_code = -1;  // 128 + signal for a killed program, as a shell shows it

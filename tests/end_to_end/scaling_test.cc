@@ -22,7 +22,7 @@ using testing::Not;
 class ScalingTest : public testing::Test {
  protected:
   static constexpr int kRows = 20000;
-  static constexpr int kPasses = kSanitized ? 30 : 60;
+  static inline const int kPasses = kSanitized ? 30 : 60;
 
   void SetUp() override {
     WriteText(place_ / "job.yaml",

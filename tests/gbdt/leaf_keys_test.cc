@@ -215,7 +215,9 @@ TEST(LeafKeys, OfIndicesBesideThemOrInTheirPlace) {
       parser->Parse(text.substr(half), {0, half}, &block);
       ASSERT_EQ(block.rows(), rows.size());
       EXPECT_EQ(block.value.empty(), without);
-      if (!without) ASSERT_EQ(block.value.size(), block.key.size());
+      if (!without) {
+        ASSERT_EQ(block.value.size(), block.key.size());
+      }
       for (std::size_t r = 0; r < rows.size(); ++r) {
         std::vector<Key> keys = without ? std::vector<Key>() : indices[r];
         const std::size_t own = keys.size();

@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "ps/base/seconds.h"
+
 namespace ps {
 namespace {
 
 constexpr std::chrono::seconds kWindow(10);
-
-double Seconds(StatusBoard::Clock::duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
 
 }  // namespace
 

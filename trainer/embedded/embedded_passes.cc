@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "models/data/bad_rows.h"
+#include "ps/base/seconds.h"
 #include "ps/base/status_macros.h"
 #include "trainer/data_sample.h"
 #include "trainer/embedded/embedded_run.h"
@@ -14,10 +15,6 @@ namespace {
 
 // Features, repeated ones too, of which 16 lanes take at most a gigabyte.
 constexpr std::uint64_t kWideRows = 8'000'000;
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 }  // namespace
 

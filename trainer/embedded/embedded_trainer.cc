@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "models/config/tuned_job.h"
 #include "models/data/bad_rows.h"
+#include "ps/base/seconds.h"
 #include "ps/base/status_macros.h"
 #include "trainer/embedded/embedded_run.h"
 #include "trainer/embedded/export_weights.h"
@@ -15,10 +16,6 @@
 
 namespace ps {
 namespace {
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // Rows for later passes and hold-out rows stay in memory up to this; beyond it they go to a file.
 constexpr std::uint64_t kSpoolMemory = 64u << 20;

@@ -10,20 +10,13 @@
 #include "glog/logging.h"
 #include "models/gbdt/booster.h"
 #include "ps/base/cgroup.h"
+#include "ps/base/seconds.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/gbdt_trainer_run.h"
 #include "trainer/gbdt/tree_bundle.h"
 #include "trainer/gbdt/tree_tuning.h"
 
 namespace ps {
-namespace {
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace
-
 double GbdtTrainer::Run::ValidLoss() const {
   if (softmax_) return SoftmaxLossOf(valid_.rows, valid_.margins, params_.classes);
   return squared_ ? RootMeanSquare(valid_.margins, valid_.rows)

@@ -8,15 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "ps/base/seconds.h"
 #include "ps/wire/protocol.h"
 
 namespace ps {
-namespace {
-
-double Seconds(MonotonicTime time) { return std::chrono::duration<double>(time).count(); }
-
-}  // namespace
-
 TreeCoordinator::TreeCoordinator(Options options)
     : options_(std::move(options)),
       cells_(std::max<std::uint64_t>(

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "ps/base/seconds.h"
 #include "ps/wire/protocol.h"
 #include "trainer/gbdt/tree_coordinator.h"
 
@@ -17,8 +18,6 @@ constexpr int kBusyPatience = 6;
 // Between two Welcomes of a node.
 constexpr MonotonicTime kFirstWelcomeWait = std::chrono::seconds(2),
                         kLongestWelcomeWait = std::chrono::seconds(8);
-
-double Seconds(MonotonicTime time) { return std::chrono::duration<double>(time).count(); }
 
 }  // namespace
 
