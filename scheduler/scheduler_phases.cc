@@ -100,7 +100,7 @@ void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
   }
   Fail(absl::UnavailableError(
       absl::StrCat("after ", Seconds(options_.gather_limit), " s only ", shards, " of ",
-                   options_.shards, " shards and ", workers, " of ", options_.workers,
+                   options_.shards, " servers and ", workers, " of ", options_.workers,
                    " workers have come: ", names.empty() ? "none" : absl::StrJoin(names, ", "))));
 }
 
@@ -117,7 +117,7 @@ void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
   UpdateRouting(outbox);
   if (!status_.ok()) return;
   workers_seen_ = slots_seen_ = last_progress_ = now;
-  Note(absl::StrCat("training begins on ", options_.shards, " shards and ",
+  Note(absl::StrCat("training begins on ", options_.shards, " servers and ",
                     membership_.alive(wire::WORKER), " workers"));
   BeginImport();
   importer_->OnTick(now, ShardSender(outbox));
@@ -264,7 +264,7 @@ void SchedulerMachine::CheckStall(MonotonicTime now) {
   const std::string seconds = absl::StrCat(Seconds(options_.stall_limit), " s");
   if (phase_ != Phase::kTraining) {
     return Fail(
-        absl::UnavailableError(absl::StrCat("no shard has taken or given weights for ", seconds)));
+        absl::UnavailableError(absl::StrCat("no server has taken or given weights for ", seconds)));
   }
   std::vector<std::string> holders;
   for (const NodeId node : ledger_.Holders()) holders.push_back(membership_.ByNode(node)->Name());

@@ -203,7 +203,7 @@ TEST_F(CheckpointTest, ASchedulerThatComesBackGoesOnWithItsNodes) {
   for (const auto& node : nodes) EXPECT_TRUE(node->Running());
   {
     Program second("ps_train", command, place_.path());
-    ASSERT_TRUE(second.WaitForError("the scheduler is back: 2 shards and 2 workers are there"))
+    ASSERT_TRUE(second.WaitForError("the scheduler is back: 2 servers and 2 workers are there"))
         << second.Wait().err;
     ASSERT_TRUE(second.WaitForError("is written")) << second.Wait().err;
     second.Signal(SIGKILL);
