@@ -55,6 +55,7 @@ TEST_F(GbdtTest, LearnsEvaluatesAndExplains) {
 
   const Finished inspect = RunProgram("ps_model", {"inspect", "out"}, place_.path());
   EXPECT_EQ(inspect.exit_code, 0) << inspect.err;
+  EXPECT_EQ(metrics.members.count("best_pass"), 0u) << "trees have no passes";
   EXPECT_NE(inspect.out.find("model type        gbdt"), std::string::npos) << inspect.out;
   for (const char* column : {"\ncolor\t", "\nsize\t", "\nx\t"})
     EXPECT_NE(inspect.out.find(column), std::string::npos);
