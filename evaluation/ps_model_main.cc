@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_split.h"
+#include "evaluation/evaluation.h"
 #include "evaluation/explanation.h"
 #include "evaluation/model_exchange.h"
 #include "evaluation/model_inspection.h"
@@ -133,6 +134,7 @@ int Explain() {
       csv ? ps::ExplanationFormat::kCsv : ps::ExplanationFormat::kJsonLines, FLAGS_top,
       FLAGS_threads == 0 ? ps::EffectiveCpuCount() : FLAGS_threads};
   absl::Status status = ps::ExplainRows(*std::move(bundle), *files, options, &bad_rows, out);
+  if (const absl::Status fit = ps::CheckHeadersOf(**bundle, *files); !fit.ok()) return fail(fit);
   if (out != stdout && std::fclose(out) != 0) status.Update(ps::FileError("write", FLAGS_out, errno));
   if (!status.ok()) return fail(status);
   if (bad_rows.bad_rows() > 0) std::cerr << bad_rows.Describe();
