@@ -269,7 +269,7 @@ void SchedulerMachine::CheckStall(MonotonicTime now) {
   std::vector<std::string> holders;
   for (const NodeId node : ledger_.Holders()) holders.push_back(membership_.ByNode(node)->Name());
   Fail(absl::UnavailableError(absl::StrCat(
-      "no batch has been finished for ", seconds, "; can the workers reach every shard? At work: ",
+      "no batch has been finished for ", seconds, "; can the workers reach every server? At work: ",
       holders.empty() ? "none" : absl::StrJoin(holders, ", "))));
 }
 
@@ -297,7 +297,15 @@ void SchedulerMachine::CountBatch(const wire::Progress& progress, const wire::Pr
   }
   report.counts.learnt += rows;
   rows_learnt_ += rows;
-  events_->OnLearnt({report.pass, margins, absl::MakeConstSpan(labels, rows), weights});
+  events_->OnLearnt({report.pass, margins, absl::MakeConstSpan(labels, rows), weights, ledger_.Fraction(), Entries()});
+}
+
+std::uint64_t SchedulerMachine::Entries() const {
+  std::uint64_t entries = 0;
+  for (const Member& member : membership_.members()) {
+    if (member.role == wire::SERVER && member.alive) entries += member.beat.entries();
+  }
+  return entries / options_.replicas;
 }
 
 void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {

@@ -22,9 +22,10 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
 
 void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
   std::vector<float> labels(rows.labels.begin(), rows.labels.end());
-  log_.Add(rows.margins, labels, rows.weights, 0);
+  log_.Add(rows.margins, labels, rows.weights, rows.fraction);
   result_.rows_learnt += labels.size();
   if (log_.IsDue()) log_.Report(result_.features);
+  if (rows.entries > 0) result_.features = FeaturesOf(rows.entries);
 }
 
 std::size_t ClusterTrainer::Run::OnLook(std::uint32_t pass, std::uint32_t chunk, std::uint64_t entries) {
@@ -118,7 +119,7 @@ void ClusterTrainer::Run::Count(const PassReport& report) {
 absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
   const int pass = static_cast<int>(report.pass) + 1;  // on the wire, passes count from 0
   if (!report.again) Count(report);
-  if (report.entries > 0) result_.features = report.entries - (job_.config.model.bias ? 1 : 0);
+  if (report.entries > 0) result_.features = FeaturesOf(report.entries);
   const bool last = pass == job_.config.train.passes || Stops();
   bool enough = last;
   // Without its weights there is nothing to evaluate: a request to stop may come at any moment, and

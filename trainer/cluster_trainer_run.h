@@ -91,6 +91,7 @@ class ClusterTrainer::Run : public JobEvents {
   bool Stops() const { return stop_.load() && !hands_over_; }
   bool HasValid() const { return job_.valid.has_value() || job_.config.data.split.valid > 0; }
   HeldOutRows RowsOf(const std::optional<DataFiles>& files, Part part) const {
+  std::uint64_t FeaturesOf(std::uint64_t entries) const { return entries - (job_.config.model.bias ? 1 : 0); }
     return files ? HeldOutRows{&*files, nullptr, Part::kTrain} : HeldOutRows{&job_.train, &split_, part};
   }
   absl::StatusOr<Metrics> Evaluate(const std::optional<DataFiles>& files, Part part, const Scorer& scorer) const {
