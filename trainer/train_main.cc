@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "models/config/idle_keys.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "trainer/cluster/pod_scaler.h"
@@ -210,11 +211,13 @@ int Train(const std::vector<std::string>& overrides) {
     std::cout << *text;
     return 0;
   }
+  ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
+  const bool processes = loaded->config.cluster.servers > 0 || !FLAGS_local.empty();
+  for (const std::string& line : IdleKeys(loaded->config, processes)) reporter.Say(absl::StrCat("note: ", line));
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
   if (const std::optional<int> ended = EndsWithItsPlan(*job)) return *ended;
   if (FLAGS_log_format == "text") std::cerr << DescribeJob(*job);
-  ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
   // Before the work, not after it: a directory that cannot take the model is known now.
   absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job->config.output.dir);
   if (!writer.ok()) return Fail(writer.status(), OutputExitCode(writer.status()));
