@@ -216,6 +216,7 @@ int Train(const std::vector<std::string>& overrides) {
   for (const std::string& line : IdleKeys(loaded->config, processes)) reporter.Say(absl::StrCat("note: ", line));
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
+  for (const std::string& line : job->warnings) reporter.Say(absl::StrCat("warning: ", line));
   if (const std::optional<int> ended = EndsWithItsPlan(*job)) return *ended;
   if (FLAGS_log_format == "text") std::cerr << DescribeJob(*job);
   // Before the work, not after it: a directory that cannot take the model is known now.
