@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/config/tuned_job.h"
 #include "ps/base/status_macros.h"
+#include "ps/wire/curve.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/cluster_trainer_run.h"
 
@@ -24,8 +25,8 @@ void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
   std::vector<float> labels(rows.labels.begin(), rows.labels.end());
   log_.Add(rows.margins, labels, rows.weights, rows.fraction);
   result_.rows_learnt += labels.size();
-  if (log_.IsDue()) log_.Report(result_.features);
   if (rows.entries > 0) result_.features = FeaturesOf(rows.entries);
+  if (log_.IsDue()) log_.Report(result_.features);
 }
 
 std::size_t ClusterTrainer::Run::OnLook(std::uint32_t pass, std::uint32_t chunk, std::uint64_t entries) {
@@ -161,12 +162,26 @@ absl::StatusOr<ClusterResult> ClusterTrainer::Run::RunCluster(const ClusterJob& 
   return RunJoinedCluster(job, options_.shape, callbacks, {.listen = options_.listen, .deployments = options_.deployments});
 }
 
+ClusterJob ClusterTrainer::Run::JobOfCluster() const {
+  ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train, {}};
+  if (job_.config.model.tune) cluster.lanes = StartingSettings(LanesGoOn(job_.config), job_.config.cluster.lanes);
+  return cluster;
+}
+
+absl::Status ClusterTrainer::Run::Check() {
+  PS_RETURN_IF_ERROR(OpenWarmStart(job_).status());
+  const ClusterJob cluster = JobOfCluster();
+  PS_ASSIGN_OR_RETURN(SchedulerMachine::Options plan, PlanCluster(cluster));
+  PS_RETURN_IF_ERROR(AddCheckpoints(cluster, &plan));
+  return ReadCurveKeys(job_.config.cluster.curve_key_file).status();
+}
+
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
+  begun_ = true;
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> start, OpenWarmStart(job_));
   start_ = StartWeights(std::move(start), job_.config.model.bias);
-  ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train, {}};
+  const ClusterJob cluster = JobOfCluster();
   const bool later_passes = LanesGoOn(job_.config);
-  if (job_.config.model.tune) cluster.lanes = StartingSettings(later_passes, job_.config.cluster.lanes);
   ClusterCallbacks callbacks;
   callbacks.events = this;
   callbacks.on_tick = options_.on_tick;
@@ -237,6 +252,7 @@ ClusterTrainer::ClusterTrainer(const PreparedJob* job, Options options, Progress
                                const std::atomic<bool>* stop)
     : run_(std::make_unique<Run>(job, std::move(options), reporter, stop)) {}
 ClusterTrainer::~ClusterTrainer() = default;
+absl::Status ClusterTrainer::Check() { return run_->Check(); }
 absl::StatusOr<JobResult> ClusterTrainer::Train() { return run_->Train(); }
 absl::Status ClusterTrainer::AfterExport() { return run_->AfterExport(); }
 const TuningTrace& ClusterTrainer::trace() const { return run_->trace(); }

@@ -117,12 +117,9 @@ bool MayExceedMemory(const PreparedJob& job) {
 }
 
 std::string DescribeJob(const PreparedJob& job) {
-  const ClusterConfig& cluster = job.config.cluster;
   std::string text = absl::StrFormat(
-      "job %s: %s\ndata: %d file%s, %s stored\n", job.config.job,
-      cluster.servers > 0 ? absl::StrFormat("%d servers, %d workers", cluster.servers, cluster.workers)
-                          : absl::StrFormat("embedded, %d thread%s", job.threads, job.threads == 1 ? "" : "s"),
-      job.train.files().size(), job.train.files().size() == 1 ? "" : "s",
+      "job %s: %s\ndata: %d file%s, %s stored\n", job.config.job, job.nodes, job.train.files().size(),
+      job.train.files().size() == 1 ? "" : "s",
       FormatBytes(static_cast<std::int64_t>(job.train.stored_bytes())));
   if (job.config.model.tune)
     text += "model: lr, tune: auto: 16 settings at first, one in the end\n";
