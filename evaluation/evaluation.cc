@@ -1,8 +1,11 @@
 #include "evaluation/evaluation.h"
 
+#include <string>
 #include <vector>
 
 #include "evaluation/block_work.h"
+#include "models/bundle/manifest.h"
+#include "models/features/header_check.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -24,6 +27,13 @@ void AddErrors(const ScoredRows& scored, SquaredErrors* errors) {
 }
 
 }  // namespace
+
+absl::Status CheckHeadersOf(const Bundle& bundle, const DataFiles& files) {
+  PS_ASSIGN_OR_RETURN(const std::string extractor, bundle.ReadFile(kExtractorName));
+  features::Plan plan;
+  if (!plan.ParseFromString(extractor)) return absl::DataLossError("the model's feature plan cannot be read");
+  return CheckHeaders(plan, files);
+}
 
 absl::StatusOr<MetricState> Evaluate(const ScoreText& score, const DataFiles& files, const EvaluationOptions& options,
                                      BadRows* bad_rows) {

@@ -36,6 +36,10 @@ struct EvaluationOptions {
   ClassMetricState* classes = nullptr;      // set: of several classes, there
 };
 
+// InvalidArgument: a table's header lacks a column that the model reads, or has it elsewhere. As a mere malformed row it
+// would go unnoticed.
+absl::Status CheckHeadersOf(const Bundle& bundle, const DataFiles& files);
+
 // Errors: of the data (bad_rows judges malformed rows), and of writing predictions.
 absl::StatusOr<MetricState> Evaluate(const ScoreText& score, const DataFiles& files, const EvaluationOptions& options,
                                      BadRows* bad_rows);

@@ -161,6 +161,7 @@ int Run() {
   if (!model.ok()) return FailModel(model.status());
   const auto files = ps::DataFiles::Open(absl::StrSplit(FLAGS_data, ',', absl::SkipEmpty()));
   if (!files.ok()) return Fail(files.status(), kDataError);
+  if (const absl::Status fit = ps::CheckHeadersOf(*model->bundle, *files); !fit.ok()) return Fail(fit, kDataError);
 
   ps::EvaluationOptions options;
   options.threads = FLAGS_threads == 0 ? ps::EffectiveCpuCount() : FLAGS_threads;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_split.h"
+#include "evaluation/evaluation.h"
 #include "evaluation/explanation.h"
 #include "evaluation/model_exchange.h"
 #include "evaluation/model_inspection.h"
@@ -41,8 +42,19 @@ extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no he
 
 namespace {
 
-constexpr char kUsage[] =
-    "usage: ps_model inspect DIR\n"
+constexpr char kCommands[] =
+    "commands:\n"
+    "  inspect  what a model is: counts, norms, optimiser, features; of trees the columns by gain\n"
+    "  dump     every weight, or the nodes of trees, as text\n"
+    "  diff     what changed from one linear model to another\n"
+    "  export   writes trees as LightGBM's text or XGBoost's JSON\n"
+    "  import   reads trees of theirs\n"
+    "  explain  what each feature contributes to each row's margin\n"
+    "  help     this, and what each command takes\n";
+
+constexpr char kDetails[] =
+    "\n"
+    "usage: ps_model inspect DIR [--top N]\n"
     "       ps_model dump DIR [--top N] [--by weight|key]\n"
     "       ps_model diff DIR1 DIR2 [--top N]\n"
     "       ps_model export --format lightgbm|xgboost --model DIR --out FILE\n"
@@ -51,32 +63,28 @@ constexpr char kUsage[] =
     "       ps_model explain --model DIR --data FILE[,FILE...] [--top N] [--format jsonl|csv]\n"
     "                       [--out FILE] [--threads N] [--max_bad_rows FRACTION]\n"
     "\n"
-    "  inspect  what the model is: counts, norms, optimiser, features\n"
-    "  dump     key and weight of the bias and every feature, tab-separated; for libsvm data also "
-    "the index\n"
-    "           of trees: inspect shows the --top columns of largest gain, dump a line a node of the\n"
-    "           first --top trees\n"
-    "  diff     what changed from the first model to the second\n"
-    "  export   trees as LightGBM's text or XGBoost's JSON\n"
-    "  import   trees of theirs as a bundle; a table has a header, its first column is the label, "
-    "then come\n"
-    "           the features in the model's order; with --like the data are laid out as that "
-    "bundle's\n"
-    "  explain  what each feature contributes to the margin of each row; base and contributions add "
-    "up to\n"
-    "           the margin: of trees the columns' Shapley values, of linear models weight times "
-    "value\n"
+    "  inspect  of trees: the --top columns of largest gain\n"
+    "  dump     key and weight of the bias and every feature, tab-separated; for libsvm data also the index;\n"
+    "           of trees a line a node of the first --top trees\n"
+    "  import   a table has a header, its first column is the label, then come the features in the model's\n"
+    "           order; with --like the data are laid out as that bundle's\n"
+    "  explain  base and contributions add up to the margin: of trees the columns' Shapley values, of linear\n"
+    "           models weight times value\n"
     "\n"
-    "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 a damaged bundle, a model that "
-    "cannot be\n"
+    "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 a damaged bundle, a model that cannot be\n"
     "read or said, missing or bad data\n";
 
 constexpr int kUsageError = 2;
 constexpr int kDataError = 3;
 
 int Usage(const std::string& what) {
-  std::cerr << "ps_model: " << what << "\n\n" << kUsage;
+  std::cerr << "ps_model: " << what << "\n\n" << kCommands << kDetails;
   return kUsageError;
+}
+
+int Help() {
+  std::cout << "ps_model looks into models\n\n" << kCommands << kDetails;
+  return 0;
 }
 
 int Fail(const absl::Status& status) {
@@ -126,6 +134,7 @@ int Explain() {
   };
   const auto files = ps::DataFiles::Open(absl::StrSplit(FLAGS_data, ',', absl::SkipEmpty()));
   if (!files.ok()) return fail(files.status());
+  if (const absl::Status fit = ps::CheckHeadersOf(**bundle, *files); !fit.ok()) return fail(fit);
   std::FILE* const out = FLAGS_out.empty() ? stdout : std::fopen(FLAGS_out.c_str(), "we");
   if (out == nullptr) return Fail(ps::FileError("create", FLAGS_out, errno));
   ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows, "--max_bad_rows");
@@ -142,6 +151,7 @@ int Explain() {
 int Run(const std::vector<std::string>& arguments) {
   if (arguments.empty()) return Usage("a command is missing");
   const std::string& command = arguments[0];
+  if (command == "help") return Help();
   if (command == "export" || command == "import") {
     if (arguments.size() > 1) return Usage(command + " takes --format, --model and --out");
     return Exchange(command);
@@ -151,7 +161,8 @@ int Run(const std::vector<std::string>& arguments) {
     return Explain();
   }
   if (command != "inspect" && command != "dump" && command != "diff") {
-    return Usage("unknown command \"" + command + "\"");
+    std::cerr << "ps_model: unknown command \"" << command << "\"\n\n" << kCommands;
+    return kUsageError;
   }
   const std::size_t expected = command == "diff" ? 2 : 1;
   if (arguments.size() != expected + 1) {
@@ -196,9 +207,6 @@ int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   google::gflags_exitfunc = [](int) { std::exit(kUsageError); };
   google::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
-  if (FLAGS_help) {
-    std::cout << kUsage;
-    return 0;
-  }
+  if (FLAGS_help) return Help();
   return Run(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -170,6 +170,17 @@ std::uint64_t ChunkLedger::Report(NodeId worker, std::uint32_t chunk, std::uint6
   return fresh;
 }
 
+double ChunkLedger::Fraction() const {
+  double done = done_;
+  const auto add = [&](std::uint32_t chunk) {
+    const Chunk& state = chunks_[chunk];
+    if (state.batches > 0) done += static_cast<double>(std::popcount(state.mask)) / state.batches;
+  };
+  for (const auto& [chunk, lease] : leases_) add(chunk);
+  for (const std::uint32_t chunk : returned_) add(chunk);
+  return options_.chunks == 0 ? 0 : done / options_.chunks;
+}
+
 void ChunkLedger::MarkDone(std::uint32_t first, std::uint32_t last) {
   for (std::uint32_t chunk = first; chunk <= last && chunk < options_.chunks; ++chunk) {
     done_ += chunks_[chunk].done ? 0 : 1;

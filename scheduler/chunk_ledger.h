@@ -85,6 +85,7 @@ class ChunkLedger {
   std::set<NodeId> Holders() const;  // workers with a lease or a part
   std::map<NodeId, std::uint32_t> LeasesByHolder() const;
   std::uint32_t done() const { return done_; }
+  double Fraction() const;  // of the pass that is done; a chunk counts by its batches
   std::uint32_t chunks() const { return options_.chunks; }
   // Closed intervals of done chunks, ascending.
   std::vector<std::pair<std::uint32_t, std::uint32_t>> DoneIntervals() const;

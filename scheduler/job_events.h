@@ -21,6 +21,8 @@ struct LearntRows {
   absl::Span<const float> margins;
   absl::Span<const std::uint8_t> labels;  // 0 or 1
   absl::Span<const float> weights;        // empty: all 1
+  double fraction = 0;        // of the pass's batches that are done, about
+  std::uint64_t entries = 0;  // in the tables, as servers have last said; 0: none has yet
 };
 
 // The same of all lanes of a tuned job, whose margins lie side by side, row by row.

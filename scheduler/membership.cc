@@ -8,7 +8,7 @@
 namespace ps {
 
 std::string Member::Name() const {
-  return absl::StrCat(role == wire::SERVER ? "shard " : "worker ", node, " (", host, ", pid ", pid,
+  return absl::StrCat(role == wire::SERVER ? "server " : "worker ", node, " (", host, ", pid ", pid,
                       endpoint.empty() ? "" : ", ", endpoint, ")");
 }
 

@@ -253,6 +253,7 @@ class SchedulerMachine : public Machine {
   void AnswerWaiting(MonotonicTime now, Outbox& outbox);
   void CheckStall(MonotonicTime now);
   void CountBatch(const wire::Progress& progress, const wire::Progress::BatchStats& stats);
+  std::uint64_t Entries() const;  // of all slots, as the servers' heartbeats say
   void CountRows(const wire::ChunkRows& rows);
   void SendLimit(const Member& member, Outbox& outbox);
   void TellWaiting(Outbox& outbox);  // limits of bounded staleness that have grown

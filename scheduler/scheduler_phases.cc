@@ -100,7 +100,7 @@ void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
   }
   Fail(absl::UnavailableError(
       absl::StrCat("after ", Seconds(options_.gather_limit), " s only ", shards, " of ",
-                   options_.shards, " shards and ", workers, " of ", options_.workers,
+                   options_.shards, " servers and ", workers, " of ", options_.workers,
                    " workers have come: ", names.empty() ? "none" : absl::StrJoin(names, ", "))));
 }
 
@@ -117,7 +117,7 @@ void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
   UpdateRouting(outbox);
   if (!status_.ok()) return;
   workers_seen_ = slots_seen_ = last_progress_ = now;
-  Note(absl::StrCat("training begins on ", options_.shards, " shards and ",
+  Note(absl::StrCat("training begins on ", options_.shards, " servers and ",
                     membership_.alive(wire::WORKER), " workers"));
   BeginImport();
   importer_->OnTick(now, ShardSender(outbox));
@@ -264,12 +264,12 @@ void SchedulerMachine::CheckStall(MonotonicTime now) {
   const std::string seconds = absl::StrCat(Seconds(options_.stall_limit), " s");
   if (phase_ != Phase::kTraining) {
     return Fail(
-        absl::UnavailableError(absl::StrCat("no shard has taken or given weights for ", seconds)));
+        absl::UnavailableError(absl::StrCat("no server has taken or given weights for ", seconds)));
   }
   std::vector<std::string> holders;
   for (const NodeId node : ledger_.Holders()) holders.push_back(membership_.ByNode(node)->Name());
   Fail(absl::UnavailableError(absl::StrCat(
-      "no batch has been finished for ", seconds, "; can the workers reach every shard? At work: ",
+      "no batch has been finished for ", seconds, "; can the workers reach every server? At work: ",
       holders.empty() ? "none" : absl::StrJoin(holders, ", "))));
 }
 
@@ -297,7 +297,15 @@ void SchedulerMachine::CountBatch(const wire::Progress& progress, const wire::Pr
   }
   report.counts.learnt += rows;
   rows_learnt_ += rows;
-  events_->OnLearnt({report.pass, margins, absl::MakeConstSpan(labels, rows), weights});
+  events_->OnLearnt({report.pass, margins, absl::MakeConstSpan(labels, rows), weights, ledger_.Fraction(), Entries()});
+}
+
+std::uint64_t SchedulerMachine::Entries() const {
+  std::uint64_t entries = 0;
+  for (const Member& member : membership_.members()) {
+    if (member.role == wire::SERVER && member.alive) entries += member.beat.entries();
+  }
+  return entries / options_.replicas;
 }
 
 void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {

@@ -219,7 +219,7 @@ void SchedulerMachine::Return(MonotonicTime now, Outbox& outbox) {
   const bool lost = !slots_.Lost().empty();
   if (lost && servers.empty()) return;  // RecoverLost says when that is too long
   if (const absl::Status resumed = GoOnFrom(progress_); !resumed.ok()) return Fail(resumed);
-  Note(absl::StrCat("the scheduler is back: ", membership_.alive(wire::SERVER), " shards and ",
+  Note(absl::StrCat("the scheduler is back: ", membership_.alive(wire::SERVER), " servers and ",
                     membership_.alive(wire::WORKER), " workers are there"));
   workers_seen_ = slots_seen_ = last_progress_ = now;
   phase_ = Phase::kImporting;

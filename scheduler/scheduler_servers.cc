@@ -56,7 +56,7 @@ void SchedulerMachine::RecoverLost(MonotonicTime now) {
   for (const Member& member : membership_.members()) {
     if (member.role == wire::SERVER && !member.alive) absl::StrAppend(&who, " ", member.Name());
   }
-  Fail(absl::UnavailableError(absl::StrCat("no shard is left, gone are:", who,
+  Fail(absl::UnavailableError(absl::StrCat("no server is left, gone are:", who,
                                            "; their part of the model is lost")));
 }
 

@@ -9,14 +9,16 @@
 #include "models/config/tuned_job.h"
 #include "ps/base/seconds.h"
 #include "ps/base/status_macros.h"
+#include "ps/wire/curve.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/cluster_trainer_run.h"
 
 namespace ps {
 void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
   std::vector<float> labels(rows.labels.begin(), rows.labels.end());
-  log_.Add(rows.margins, labels, rows.weights, 0);
+  log_.Add(rows.margins, labels, rows.weights, rows.fraction);
   result_.rows_learnt += labels.size();
+  if (rows.entries > 0) result_.features = FeaturesOf(rows.entries);
   if (log_.IsDue()) log_.Report(result_.features);
 }
 
@@ -111,7 +113,7 @@ void ClusterTrainer::Run::Count(const PassReport& report) {
 absl::StatusOr<bool> ClusterTrainer::Run::EndPass(const PassReport& report) {
   const int pass = static_cast<int>(report.pass) + 1;  // on the wire, passes count from 0
   if (!report.again) Count(report);
-  if (report.entries > 0) result_.features = report.entries - (job_.config.model.bias ? 1 : 0);
+  if (report.entries > 0) result_.features = FeaturesOf(report.entries);
   const bool last = pass == job_.config.train.passes || Stops();
   bool enough = last;
   // Without its weights there is nothing to evaluate: a request to stop may come at any moment, and
@@ -153,12 +155,26 @@ absl::StatusOr<ClusterResult> ClusterTrainer::Run::RunCluster(const ClusterJob& 
   return RunJoinedCluster(job, options_.shape, callbacks, {.listen = options_.listen, .deployments = options_.deployments});
 }
 
+ClusterJob ClusterTrainer::Run::JobOfCluster() const {
+  ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train, {}};
+  if (job_.config.model.tune) cluster.lanes = StartingSettings(LanesGoOn(job_.config), job_.config.cluster.lanes);
+  return cluster;
+}
+
+absl::Status ClusterTrainer::Run::Check() {
+  PS_RETURN_IF_ERROR(OpenWarmStart(job_).status());
+  const ClusterJob cluster = JobOfCluster();
+  PS_ASSIGN_OR_RETURN(SchedulerMachine::Options plan, PlanCluster(cluster));
+  PS_RETURN_IF_ERROR(AddCheckpoints(cluster, &plan));
+  return ReadCurveKeys(job_.config.cluster.curve_key_file).status();
+}
+
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
+  begun_ = true;
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> start, OpenWarmStart(job_));
   start_ = StartWeights(std::move(start), job_.config.model.bias);
-  ClusterJob cluster{job_.config, job_.extractor->Serialize(), job_.train, {}};
+  const ClusterJob cluster = JobOfCluster();
   const bool later_passes = LanesGoOn(job_.config);
-  if (job_.config.model.tune) cluster.lanes = StartingSettings(later_passes, job_.config.cluster.lanes);
   ClusterCallbacks callbacks;
   callbacks.events = this;
   callbacks.on_tick = options_.on_tick;
@@ -229,6 +245,7 @@ ClusterTrainer::ClusterTrainer(const PreparedJob* job, Options options, Progress
                                const std::atomic<bool>* stop)
     : run_(std::make_unique<Run>(job, std::move(options), reporter, stop)) {}
 ClusterTrainer::~ClusterTrainer() = default;
+absl::Status ClusterTrainer::Check() { return run_->Check(); }
 absl::StatusOr<JobResult> ClusterTrainer::Train() { return run_->Train(); }
 absl::Status ClusterTrainer::AfterExport() { return run_->AfterExport(); }
 const TuningTrace& ClusterTrainer::trace() const { return run_->trace(); }

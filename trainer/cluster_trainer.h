@@ -34,6 +34,8 @@ class ClusterTrainer : public RaceTrainer {
                  const std::atomic<bool>* stop);
   ~ClusterTrainer() override;
 
+  // Not what cluster.state has: that is another scheduler's while it is at work.
+  absl::Status Check() override;
   absl::StatusOr<JobResult> Train() override;
   absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
   absl::Status AfterExport() override;  // checkpoints are removed

@@ -38,9 +38,10 @@ class ClusterTrainer::Run : public JobEvents {
   ~Run() override {
     // An unfinished job that another process goes on with needs its best model.
     const bool goes_on = !job_.config.checkpoint.dir.empty() || !job_.config.cluster.state.empty();
-    if (written_ || !goes_on) candidates_.RemoveAll();
+    if (begun_ && (written_ || !goes_on)) candidates_.RemoveAll();
   }
 
+  absl::Status Check();
   absl::StatusOr<JobResult> Train();
   absl::Status Export(BundleWriter* writer, BundleInfo* info);
 
@@ -77,6 +78,7 @@ class ClusterTrainer::Run : public JobEvents {
   absl::Status OnResume(const std::string& state, const PassReport& report) override;
 
  private:
+  ClusterJob JobOfCluster() const;
   // Of a tuned job.
   absl::Status EndRace();
   bool Diverged() const { return race_ && racing_ ? race_->AllDiverged() : log_.diverged(); }
@@ -89,6 +91,7 @@ class ClusterTrainer::Run : public JobEvents {
   // Validation, and whether patience has run out.
   absl::StatusOr<bool> EndPass(const PassReport& report);
   bool Stops() const { return stop_.load() && !hands_over_; }
+  std::uint64_t FeaturesOf(std::uint64_t entries) const { return entries - (job_.config.model.bias ? 1 : 0); }
   bool HasValid() const { return job_.valid.has_value() || job_.config.data.split.valid > 0; }
   HeldOutRows RowsOf(const std::optional<DataFiles>& files, Part part) const {
     return files ? HeldOutRows{&*files, nullptr, Part::kTrain} : HeldOutRows{&job_.train, &split_, part};
@@ -124,6 +127,7 @@ class ClusterTrainer::Run : public JobEvents {
   int passes_since_best_ = 0;
   std::string first_pass_;                     // its MetricState, once it is over
   bool resumed_ = false;
+  bool begun_ = false;                         // Train was called
   bool written_ = false;                       // the bundle is in its place
   std::unique_ptr<Scorer> final_;              // the model that Export hands over
 };

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "models/data/bad_rows.h"
+#include "models/features/plan.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "trainer/data_sample.h"
@@ -33,6 +34,33 @@ struct DistinctGrowth {
     return all * std::pow(total_rows / rows, exponent);
   }
 };
+
+// What trees make of a column, as far as it is known before the rows are read.
+std::string UseByTrees(const features::Plan& plan, const GbdtConfig& gbdt, std::uint32_t column) {
+  const features::Column& declared = plan.column(static_cast<int>(column));
+  const bool by_target = std::any_of(gbdt.target_columns.begin(), gbdt.target_columns.end(), [&](const ColumnRef& ref) {
+    return ref.index < 0 ? ref.name == declared.name() : ref.index == static_cast<int>(column);
+  });
+  if (by_target) return "mean label of its text, a number";
+  const bool number = std::any_of(plan.feature().begin(), plan.feature().end(), [column](const features::Feature& one) {
+    return one.column() == column && one.op() != features::Feature::HASH;
+  });
+  if (number) return absl::StrCat("number, up to ", gbdt.max_bins, " bins");
+  if (declared.distinct() <= static_cast<std::uint64_t>(gbdt.max_bins)) return "category";
+  const bool may_be_number = gbdt.target_encoding && gbdt.objective != "softmax" && !gbdt.refit;
+  return absl::StrCat("category, the commonest ", gbdt.max_bins,
+                      may_be_number ? "; or mean label of its text (model.gbdt.target_encoding)" : "");
+}
+
+std::string DescribeColumns(const PreparedJob& job) {
+  const GbdtConfig& gbdt = job.config.model.gbdt;
+  features::Plan plan;
+  if (job.config.model.type != "gbdt" || !plan.ParseFromString(job.extractor->Serialize()))
+    return job.extractor->Describe();
+  if (plan.column_size() > 0)
+    return DescribePlan(plan, [&](std::uint32_t column) { return UseByTrees(plan, gbdt, column); });
+  return absl::StrCat(DescribePlan(plan), "every index is a number, up to ", gbdt.max_bins, " bins\n");
+}
 
 }  // namespace
 
@@ -89,17 +117,14 @@ bool MayExceedMemory(const PreparedJob& job) {
 }
 
 std::string DescribeJob(const PreparedJob& job) {
-  const ClusterConfig& cluster = job.config.cluster;
   std::string text = absl::StrFormat(
-      "job %s: %s\ndata: %d file%s, %s stored\n", job.config.job,
-      cluster.servers > 0 ? absl::StrFormat("%d servers, %d workers", cluster.servers, cluster.workers)
-                          : absl::StrFormat("embedded, %d thread%s", job.threads, job.threads == 1 ? "" : "s"),
-      job.train.files().size(), job.train.files().size() == 1 ? "" : "s",
+      "job %s: %s\ndata: %d file%s, %s stored\n", job.config.job, job.nodes, job.train.files().size(),
+      job.train.files().size() == 1 ? "" : "s",
       FormatBytes(static_cast<std::int64_t>(job.train.stored_bytes())));
   if (job.config.model.tune)
     text += "model: lr, tune: auto: 16 settings at first, one in the end\n";
   if (job.start_features) absl::StrAppend(&text, "features: those of model.warm_start ", job.config.model.warm_start, "\n");
-  text += job.extractor->Describe();
+  text += DescribeColumns(job);
   if (text.back() != '\n') text += '\n';
   return text;
 }

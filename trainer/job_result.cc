@@ -157,7 +157,7 @@ std::string JobResultJson(const JobResult& r) {
   member("rows_dropped", absl::StrCat(r.rows_dropped));
   member("bad_rows", absl::StrCat(r.bad_rows));
   member("passes", absl::StrCat(r.passes));
-  member("best_pass", absl::StrCat(r.best_pass));
+  if (!r.trees) member("best_pass", absl::StrCat(r.best_pass));
   member("features", absl::StrCat(r.features));
   member("nonzero_weights", absl::StrCat(r.nonzero_weights));
   member("table_bytes", absl::StrCat(r.table_bytes));

@@ -79,6 +79,18 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
   return std::nullopt;
 }
 
+std::string DescribeNodes(const PreparedJob& job, const std::optional<ClusterTrainer::Options>& cluster) {
+  using Nodes = ClusterTrainer::Nodes;
+  const auto count = [](int number, const char* of) { return absl::StrCat(number, " ", of, number == 1 ? "" : "s"); };
+  const std::string threads = count(job.threads, "thread");
+  if (!cluster) return absl::StrCat("embedded, ", threads);
+  if (cluster->nodes == Nodes::kThreads) return absl::StrCat("embedded, in steps (train.staleness: 0), ", threads);
+  const std::string shape =
+      absl::StrCat(count(cluster->shape.servers, "server"), " x ", count(cluster->shape.workers, "worker"));
+  if (cluster->nodes == Nodes::kProcesses) return absl::StrCat("processes of this machine: ", shape);
+  return absl::StrCat("processes that come to ", cluster->listen, ": ", shape);
+}
+
 std::optional<TreeClusterOptions> TreeNodesOf(const std::optional<ClusterTrainer::Options>& cluster) {
   if (!cluster) return std::nullopt;
   return TreeClusterOptions{cluster->shape, cluster->listen};

@@ -24,6 +24,9 @@ struct NodeFlags {
 absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJob& job,
                                                                   const NodeFlags& flags);
 
+// What that is, for people: "embedded, 2 threads", "processes of this machine: 2 servers x 3 workers".
+std::string DescribeNodes(const PreparedJob& job, const std::optional<ClusterTrainer::Options>& cluster);
+
 // The same for trees.
 std::optional<TreeClusterOptions> TreeNodesOf(const std::optional<ClusterTrainer::Options>& cluster);
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/bundle/bundle.h"
 #include "models/bundle/manifest.h"
+#include "models/features/odd_texts.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 
@@ -27,6 +28,11 @@ absl::Status TakeStartFeatures(PreparedJob* job) {
   }
   job->extractor = *std::move(extractor);
   job->start_features = true;
+  features::Plan here;
+  if (!here.ParseFromString(job->extractor->Serialize())) return absl::InternalError("the plan cannot be read back");
+  PS_ASSIGN_OR_RETURN(job->warnings, DescribeOddTexts(here, job->config.data, job->train));
+  for (std::string& line : job->warnings)
+    absl::StrAppend(&line, ": model.warm_start takes the column for a number, and each such text for a value of its own");
   return absl::OkStatus();
 }
 

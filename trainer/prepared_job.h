@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/optimizer.h"
@@ -20,7 +21,9 @@ struct PreparedJob {
   std::optional<DataFiles> valid, test;
   std::unique_ptr<Extractor> extractor;
   bool start_features = false;  // they are those of model.warm_start
+  std::vector<std::string> warnings;  // of what its data look like, for people
   int threads = 1;
+  std::string nodes;  // what it runs on, for people, once that is chosen
 };
 
 OptimizerParams ParamsOf(const OptimizerConfig& config);

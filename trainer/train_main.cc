@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "models/config/idle_keys.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "trainer/cluster/pod_scaler.h"
@@ -25,6 +26,7 @@
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/job_plan.h"
 #include "trainer/node_choice.h"
+#include "trainer/output_check.h"
 #include "trainer/progress/progress_reporter.h"
 #include "trainer/render/kubernetes.h"
 #include "trainer/search/job_search.h"
@@ -164,23 +166,20 @@ std::optional<int> SearchOrFirstTrial(LoadedJob* loaded) {
   return std::nullopt;
 }
 
-// The exit code where the job ends before it begins: --dry_run, or it cannot fit.
-std::optional<int> EndsWithItsPlan(const PreparedJob& job) {
+// The exit code where the job cannot fit; prints the plan of a --dry_run.
+std::optional<int> EndsWithItsPlan(const PreparedJob& job, const std::optional<ClusterTrainer::Options>& cluster) {
   if (job.config.model.type == "gbdt") {
-    const absl::StatusOr<std::optional<ClusterTrainer::Options>> nodes = ClusterOf(job, Nodes());
-    if (!nodes.ok()) return Fail(nodes.status(), ExitCode::kConfiguration);
-    const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(*nodes));
+    const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(cluster));
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
-    if (FLAGS_dry_run) std::cout << DescribeTreesPlan(job, *plan);
+    if (FLAGS_dry_run) std::cout << DescribeTreesPlan(job, *plan) << std::flush;
     if (absl::Status fits = CheckTreesPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
   } else if (FLAGS_dry_run || MayExceedMemory(job)) {
     // The plan costs reading a sample: worth it where the data is large enough for the model not to fit.
     const absl::StatusOr<JobPlan> plan = PlanJob(job);
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
-    if (FLAGS_dry_run) std::cout << DescribePlan(job, *plan);
+    if (FLAGS_dry_run) std::cout << DescribePlan(job, *plan) << std::flush;
     if (absl::Status fits = CheckPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
   }
-  if (FLAGS_dry_run) return 0;
   return std::nullopt;
 }
 
@@ -194,6 +193,16 @@ std::unique_ptr<Trainer> MakeTrainer(const PreparedJob& job, const std::optional
   };
   if (job.config.model.tune) return std::make_unique<TunedTrainer>(&job, make, reporter, &stop_requested);
   return make(&job);
+}
+
+// The end of a --dry_run: what the job itself would be refused for at once.
+int TryStart(const PreparedJob& job, const std::optional<ClusterTrainer::Options>& cluster,
+             ProgressReporter* reporter) {
+  for (const absl::Status& status : {TryOutput(job.config.output), TryCheckpoints(job.config.checkpoint)}) {
+    if (!status.ok()) return Fail(status, OutputExitCode(status));
+  }
+  const absl::Status status = MakeTrainer(job, cluster, reporter)->Check();
+  return status.ok() ? 0 : Fail(status, ExitCodeOf(status));
 }
 
 int Train(const std::vector<std::string>& overrides) {
@@ -210,16 +219,22 @@ int Train(const std::vector<std::string>& overrides) {
     std::cout << *text;
     return 0;
   }
+  ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
+  const bool processes = loaded->config.cluster.servers > 0 || !FLAGS_local.empty();
+  for (const std::string& line : IdleKeys(loaded->config, processes)) reporter.Say(absl::StrCat("note: ", line));
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
-  if (const std::optional<int> ended = EndsWithItsPlan(*job)) return *ended;
+  for (const std::string& line : job->warnings) reporter.Say(absl::StrCat("warning: ", line));
+  absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job, Nodes());
+  if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);
+  job->nodes = DescribeNodes(*job, *cluster);
+  if (const std::optional<int> ended = EndsWithItsPlan(*job, *cluster)) return *ended;
+  if (FLAGS_dry_run) return TryStart(*job, *cluster, &reporter);
   if (FLAGS_log_format == "text") std::cerr << DescribeJob(*job);
-  ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
   // Before the work, not after it: a directory that cannot take the model is known now.
   absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job->config.output.dir);
   if (!writer.ok()) return Fail(writer.status(), OutputExitCode(writer.status()));
-  absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job, Nodes());
-  if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);
+  if (const absl::Status kept = TryCheckpoints(job->config.checkpoint); !kept.ok()) return Fail(kept, OutputExitCode(kept));
   const absl::StatusOr<std::unique_ptr<JobControl>> control = StartControl(*job, &*cluster, &reporter);
   if (!control.ok()) return Fail(control.status(), ExitCodeOfControl(control.status()));
   const std::unique_ptr<Trainer> trainer = MakeTrainer(*job, *cluster, &reporter);
@@ -260,8 +275,9 @@ constexpr char kUsage[] =
     "                [--deployments NAME] [--render kubernetes [--owner_uid UID]]\n"
     "\n"
     "Trains the job that the file describes and leaves a model bundle in its output.dir.\n"
-    "--set changes one key of the job, --dry_run prints the plan and stops, --local runs server and\n"
-    "worker processes on this machine, --listen waits for the job's cluster.servers and\n"
+    "--set changes one key of the job, --dry_run prints the plan, tries what the job would be refused for\n"
+    "before it trains (output, checkpoints, device, models to start from), and stops, --local runs server\n"
+    "and worker processes on this machine, --listen waits for the job's cluster.servers and\n"
     "cluster.workers, started by hand or by containers (ps_server and ps_worker --scheduler).\n"
     "--deployments, in a pod: these are the pods of two Deployments, which are scaled.\n"
     "--render kubernetes prints the job as Kubernetes objects and stops.\n"

@@ -12,6 +12,10 @@ class Trainer {
  public:
   virtual ~Trainer() = default;
 
+  // What Train would refuse before it reads rows, as that would say it: a device that is not there, a model to start
+  // from or a checkpoint to go on from that does not fit. Nothing is changed. Instead of Train.
+  virtual absl::Status Check() = 0;
+
   // Called once. OutOfRange: diverged. InvalidArgument, DataLoss, NotFound: the data. ResourceExhausted: disk
   // or memory. Unavailable: a node was away too long.
   virtual absl::StatusOr<JobResult> Train() = 0;

@@ -30,6 +30,7 @@ class TunedTrainer : public Trainer {
   TunedTrainer(const PreparedJob* job, MakeTrainer make, ProgressReporter* reporter,
                const std::atomic<bool>* stop);
 
+  absl::Status Check() override { return model_->trainer->Check(); }
   absl::StatusOr<JobResult> Train() override;
   absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
   absl::Status AfterExport() override;

@@ -246,7 +246,7 @@ absl::Status ShardClient::TakeWeights(Flight& flight, const Flight::Part& part,
   const wire::PullReply& reply = message.body.pull_reply();
   const std::string& shard = routing_->shards()[part.shard].endpoint;
   if (reply.count() != part.keys.keys || message.sections.size() != 1) {
-    return absl::InternalError(absl::StrCat("shard ", shard, ": a reply of another size"));
+    return absl::InternalError(absl::StrCat("server ", shard, ": a reply of another size"));
   }
   Batch& batch = flight.batch;
   const auto lanes = static_cast<std::size_t>(batch.lanes);
@@ -255,7 +255,7 @@ absl::Status ShardClient::TakeWeights(Flight& flight, const Flight::Part& part,
       DecodeValues(reply.format(), message.sections[0], absl::MakeSpan(values_));
   // Damage on the way is caught by the frame's checksums: asking again would give the same.
   if (!decoded.ok()) {
-    return absl::OutOfRangeError(absl::StrCat("the model has diverged, shard ", shard,
+    return absl::OutOfRangeError(absl::StrCat("the model has diverged, server ", shard,
                                               " sends no usable weights: ", decoded.message()));
   }
   std::size_t at = 0;
@@ -319,7 +319,7 @@ absl::Status ShardClient::OnError(const Message& message, Flight& flight, Flight
       break;
   }
   return absl::InternalError(absl::StrCat(
-      "shard ", routing_->shards()[part.shard].endpoint,
+      "server ", routing_->shards()[part.shard].endpoint,
       " refuses a request: ", wire::Error::Code_Name(error.code()), " ", error.message()));
 }
 

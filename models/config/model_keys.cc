@@ -17,7 +17,7 @@ bool IsOrIsBelow(const std::string& path, const std::string& key) {
 const std::vector<std::string>& LinearModelKeys() {
   static const std::vector<std::string> keys = {
       "model.optimizer", "model.tune_all_rows", "model.bias",    "model.min_count", "train.passes",   "train.batch_rows",  "train.staleness", "train.row_cache",
-      "train.chunks_per_round", "cluster.scale", "cluster.values", "cluster.slot_bits", "checkpoint.full_every", "checkpoint.keep"};
+      "train.chunks_per_round", "cluster.scale", "cluster.ack", "cluster.lanes", "cluster.values", "cluster.slot_bits", "checkpoint.full_every", "checkpoint.keep"};
   return keys;
 }
 

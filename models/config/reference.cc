@@ -16,7 +16,8 @@ Generated from `models/config/schema.cc` by `ps_config_reference`; do not edit.
 
 A job file is one YAML document, at most 1 MiB, without tags and aliases. It is read strictly: an
 unknown key, a key given twice, a wrong type or an impossible value stops the job before any work,
-with exit code 2 and a list of everything that is wrong, each with file and line.
+with exit code 2 and a list of everything that is wrong, each with file and line. A key that is right
+but has no effect as the job runs (`train.staleness: 4` in one process) is named in a note on standard error.
 
 - `--set a.b=c` replaces the value at `a.b`; `c` is read as YAML, as in `--set train.passes=3` or
   `--set data.train.files=[a.gz,b.gz]`. Items of a list are reached by number from 0:

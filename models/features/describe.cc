@@ -30,7 +30,8 @@ std::string DescribeOp(const Feature& feature) {
 }
 
 // The operations on one column, as a person would list them.
-std::string OpsOfColumn(const Plan& plan, std::uint32_t column) {
+std::string OpsOfColumn(const Plan& plan, std::uint32_t column,
+                        const std::function<std::string(std::uint32_t)>& use_of) {
   std::string ops;
   if (column == plan.label_column()) {
     ops = plan.positive().empty() ? "label (of two classes 1 is positive)"
@@ -41,21 +42,23 @@ std::string OpsOfColumn(const Plan& plan, std::uint32_t column) {
   }
   for (const Feature& feature : plan.feature()) {
     if (feature.op() == Feature::CROSS || feature.column() != column) continue;
-    absl::StrAppend(&ops, ops.empty() ? "" : "; ", DescribeOp(feature));
+    absl::StrAppend(&ops, ops.empty() ? "" : "; ", use_of ? use_of(column) : DescribeOp(feature));
+    if (use_of) break;  // whatever the number of its features
   }
   return ops.empty() ? "ignored" : ops;
 }
 
 }  // namespace
 
-std::string DescribePlan(const Plan& plan) {
+std::string DescribePlan(const Plan& plan,
+                         const std::function<std::string(std::uint32_t column)>& use_of) {
   std::string text = absl::StrCat("format ", plan.format());
   if (plan.column_size() == 0) {
     if (plan.format() == "libsvm") absl::StrAppend(&text, ", indices from ", plan.index_base());
     return text + "\n";
   }
   absl::StrAppend(&text, plan.header() ? ", header" : ", no header", ", ", plan.column_size(),
-                  " columns; types and cuts from a sample of ", plan.sample_rows(), " rows\n");
+                  use_of ? " columns; types from a sample of " : " columns; types and cuts from a sample of ", plan.sample_rows(), " rows\n");
   std::size_t width = 6;
   for (const features::Column& column : plan.column()) {
     width = std::max(width, std::min<std::size_t>(column.name().size(), 40));
@@ -68,7 +71,7 @@ std::string DescribePlan(const Plan& plan) {
         plan.sample_rows() == 0 ? 0 : 100.0 * column.missing() / plan.sample_rows();
     absl::StrAppendFormat(&text, "  %-*s  %-8s  %9d  %7.2f%%  %s\n", static_cast<int>(width),
                           column.name(), column.numeric() ? "number" : "category",
-                          column.distinct(), missing, OpsOfColumn(plan, i));
+                          column.distinct(), missing, OpsOfColumn(plan, static_cast<std::uint32_t>(i), use_of));
   }
   for (const Feature& feature : plan.feature()) {
     if (feature.op() != Feature::CROSS) continue;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -59,7 +60,9 @@ inline bool IsLogScale(double scale) {
 // do not ascend, an unknown version or operation.
 absl::Status ValidatePlan(const features::Plan& plan);
 
-// A table of what was understood, for a person.
-std::string DescribePlan(const features::Plan& plan);
+// A table of what was understood, for a person. `use_of`: what is said of a feature's column in place of its
+// operations, where a model makes something else of it.
+std::string DescribePlan(const features::Plan& plan,
+                         const std::function<std::string(std::uint32_t column)>& use_of = nullptr);
 
 }  // namespace ps

@@ -10,6 +10,7 @@
 #include "models/data/bad_rows.h"
 #include "models/data/float_text.h"
 #include "models/features/delimiter_index.h"
+#include "models/features/header_check.h"
 #include "models/features/number.h"
 #include "models/features/plan.h"
 #include "models/features/row_program.h"
@@ -197,13 +198,8 @@ void TableParser::ParseSplit(std::string_view line, std::uint64_t offset, Work* 
 
 void TableParser::CheckHeader(std::string_view line, Work* work) const {
   ++work->block->lines;
-  bool matches = work->split.Split(line, layout_) && work->split.fields() == columns_;
-  for (std::uint32_t i = 0; matches && i < columns_; ++i) {
-    matches = work->split.field(i) == plan_.column(static_cast<int>(i)).name();
-  }
-  if (matches) return;
-  Quote(line, 0, 1, "the header names other columns than the training data's", work->origin.file,
-        work->block);
+  std::string problem = HeaderProblem(plan_, line, layout_);
+  if (!problem.empty()) Quote(line, 0, 1, std::move(problem), work->origin.file, work->block);
 }
 
 std::string_view TableParser::Field(const RowText& row, std::uint32_t column, bool trim) const {

@@ -8,6 +8,7 @@
 #include "models/data/bad_rows.h"
 #include "models/data/float_text.h"
 #include "models/features/delimiter_index.h"
+#include "models/features/header_check.h"
 #include "models/features/number.h"
 #include "models/features/plan.h"
 #include "models/features/row_program.h"
@@ -75,15 +76,10 @@ class TableValues final : public ValueParser {
     std::string_view line =
         text.substr(from, newline == std::string_view::npos ? newline : newline - from);
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    bool matches = work->split.Split(line, layout_) && work->split.fields() == field_count_;
-    for (std::uint32_t i = 0; matches && i < field_count_; ++i) {
-      matches = work->split.field(i) == plan_.column(static_cast<int>(i)).name();
-    }
     ++work->out->rows.lines;
-    if (!matches) {
-      QuoteBadRow(line, {work->origin.file, 0}, 1,
-                  "the header names other columns than the training data's", &work->out->rows);
-    }
+    std::string problem = HeaderProblem(plan_, line, layout_);
+    if (!problem.empty())
+      QuoteBadRow(line, {work->origin.file, 0}, 1, std::move(problem), &work->out->rows);
     return newline == std::string_view::npos ? text.size() : newline + 1;
   }
 

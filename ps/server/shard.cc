@@ -100,7 +100,7 @@ SharedKeys Shard::ResolveKeys(const Message& message, const wire::KeyList& list,
     case Replicator::Serving::kNot:
       break;
   }
-  *error = Refuse(message, wire::Error::MOVED, "a slot of the request is not of this shard");
+  *error = Refuse(message, wire::Error::MOVED, "a slot of the request is not of this server");
   return nullptr;
 }
 

@@ -61,7 +61,7 @@ void ShardMachine::OnMessage(const Address& from, Message message, MonotonicTime
         reply.body.set_request(request);
         reply.body.mutable_error()->set_code(shard_ == nullptr ? wire::Error::MOVED
                                                                : wire::Error::MALFORMED);
-        reply.body.mutable_error()->set_message("not a request that this shard answers now");
+        reply.body.mutable_error()->set_message("not a request that this server answers now");
         outbox.Send(from, std::move(reply));
       }
       return;

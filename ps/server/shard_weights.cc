@@ -73,7 +73,7 @@ Message Shard::Count(const Message& message) {
 
 Message Shard::RefuseExport(const Message& message, Replicator::Serving serving) {
   return Refuse(message, serving == Replicator::Serving::kNot ? wire::Error::MOVED : wire::Error::RETRY,
-                "export: a slot is not of this shard, or not ready");
+                "export: a slot is not of this server, or not ready");
 }
 
 void Shard::Import(const Address& from, const Message& message, MonotonicTime now,
@@ -95,7 +95,7 @@ void Shard::Import(const Address& from, const Message& message, MonotonicTime no
   if (!decoded.ok()) return refuse(wire::Error::MALFORMED, std::string(decoded.message()));
   const Replicator::Serving serving = replicator_.Check(*keys);
   if (serving == Replicator::Serving::kNot) {
-    return refuse(wire::Error::MOVED, "import: a slot is not of this shard");
+    return refuse(wire::Error::MOVED, "import: a slot is not of this server");
   }
   if (serving == Replicator::Serving::kLater || message.body.gen() != replicator_.gen()) {
     return refuse(wire::Error::RETRY, "import: another gen, or a slot is not ready");

@@ -21,9 +21,9 @@ absl::Status CheckShape(int slot_bits, const std::vector<RoutingTable::Shard>& s
   if (slot_bits < 1 || slot_bits > kMaxSlotBits) {
     return Invalid(slot_bits, " slot bits, not 1 to ", kMaxSlotBits);
   }
-  if (shards.empty()) return Invalid("no shards");
+  if (shards.empty()) return Invalid("no servers");
   if (shards.size() > std::size_t{1} << slot_bits) {
-    return Invalid(shards.size(), " shards for ", std::size_t{1} << slot_bits, " slots");
+    return Invalid(shards.size(), " servers for ", std::size_t{1} << slot_bits, " slots");
   }
   absl::flat_hash_set<NodeId> nodes;
   for (const RoutingTable::Shard& shard : shards) {
@@ -67,7 +67,7 @@ absl::StatusOr<RoutingTable> RoutingTable::FromOwners(std::uint64_t epoch, int s
   }
   for (std::size_t slot = 0; slot < owner.size(); ++slot) {
     if (owner[slot] >= shards.size()) {
-      return Invalid("slot ", slot, " belongs to shard ", owner[slot], " of ", shards.size());
+      return Invalid("slot ", slot, " belongs to server ", owner[slot], " of ", shards.size());
     }
   }
   return RoutingTable(epoch, slot_bits, std::move(shards), std::move(owner));
@@ -110,7 +110,7 @@ absl::StatusOr<ShardIndex> RoutingTable::ShardOfNode(NodeId node) const {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     if (shards_[i].node == node) return static_cast<ShardIndex>(i);
   }
-  return Invalid("node ", node, " has no shard in epoch ", epoch_);
+  return Invalid("node ", node, " is no server of epoch ", epoch_);
 }
 
 std::vector<SlotIndex> RoutingTable::SlotsOf(ShardIndex shard) const {

@@ -37,6 +37,20 @@ TEST(ChunkLedger, LeasesOfTheDeadAndTheSlowAreOpenToOthers) {
   EXPECT_TRUE(ledger.PassDone());
 }
 
+TEST(ChunkLedger, SaysHowMuchOfThePassIsDone) {
+  ChunkLedger ledger({.chunks = 4});
+  EXPECT_EQ(ledger.Fraction(), 0);
+  ledger.Lease(1, {}, 2, 1, seconds(0));
+  ledger.Report(1, 0, 0b01, 4, seconds(1));
+  EXPECT_EQ(ledger.Fraction(), 0.25 / 4);
+  ledger.Report(1, 1, 0b11, 2, seconds(1));
+  EXPECT_EQ(ledger.Fraction(), 1.25 / 4);
+  ledger.Release(1);
+  EXPECT_EQ(ledger.Fraction(), 1.25 / 4) << "what was learnt stays learnt";
+  ledger.BeginPass(1);
+  EXPECT_EQ(ledger.Fraction(), 0);
+}
+
 TEST(ChunkLedger, ARoundIsLeasedWhenTheOneBeforeIsDone) {
   ChunkLedger ledger({.chunks = 5, .round_chunks = 2});
   EXPECT_EQ(ledger.RoundChunks(3), 2u);

@@ -297,7 +297,7 @@ TEST_F(ClusterRunTest, AJobWhoseNodesDoNotComeSaysWhoIsMissing) {
   const auto result = RunJoinedCluster(job, {3, 1}, {&got, {}},
                                        {.listen = listen, .gather_limit = std::chrono::seconds(3)});
   EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
-  EXPECT_NE(result.status().message().find("of 3 shards and 0 of 1 workers"), std::string::npos)
+  EXPECT_NE(result.status().message().find("of 3 servers and 0 of 1 workers"), std::string::npos)
       << result.status();
 }
 

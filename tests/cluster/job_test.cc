@@ -174,7 +174,7 @@ TEST(Job, AShardThatNeverComesIsNamed) {
   job.missing_shards = 1;
   const SimulatedResult result = RunSimulatedJob(job, data);
   EXPECT_TRUE(absl::IsUnavailable(result.status)) << result.status;
-  EXPECT_NE(result.status.message().find("1 of 2 shards"), std::string::npos) << result.status;
+  EXPECT_NE(result.status.message().find("1 of 2 servers"), std::string::npos) << result.status;
   EXPECT_FALSE(result.started);
 }
 

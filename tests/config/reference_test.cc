@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "models/config/idle_keys.h"
 #include "models/config/load.h"
 #include "models/config/schema.h"
 #include "ps/base/file.h"
@@ -46,6 +47,7 @@ TEST(ExamplesTest, EveryExampleIsAValidJob) {
     ASSERT_TRUE(config.ok()) << config.status();
     EXPECT_EQ(config->job, entry.path().stem()) << "an example is called what its file is called";
     EXPECT_NE(config->output.dir, JobConfig().output.dir) << entry.path();
+    EXPECT_THAT(IdleKeys(*config, config->cluster.servers > 0), testing::IsEmpty()) << entry.path();
     for (const std::string& file : config->data.train.files) {
       EXPECT_EQ(file.rfind("data/", 0), 0u) << entry.path() << ": " << file;
     }

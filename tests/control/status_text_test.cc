@@ -39,7 +39,7 @@ ClusterStatus Cluster() {
   worker.host = "\x1b[2Jb";
   worker.rows = 4000;
   cluster.workers.push_back(worker);
-  cluster.events.push_back({1.5, "shard 2 is gone"});
+  cluster.events.push_back({1.5, "server 2 is gone"});
   return cluster;
 }
 
@@ -74,7 +74,7 @@ TEST(StatusJson, IsWellFormedWithEveryPart) {
   EXPECT_EQ(cluster.members.at("chunks").number, 12);
   EXPECT_THAT(StatusJson(board.Get()), HasSubstr("\"incarnation\":\"18446744073709551615\""));
   EXPECT_THAT(StatusJson(board.Get()), HasSubstr("\"primary_slots\":2048"));
-  EXPECT_THAT(StatusJson(board.Get()), HasSubstr("\"text\":\"shard 2 is gone\""));
+  EXPECT_THAT(StatusJson(board.Get()), HasSubstr("\"text\":\"server 2 is gone\""));
 }
 
 TEST(StatusTable, IsReadAtAGlance) {
@@ -84,7 +84,7 @@ TEST(StatusTable, IsReadAtAGlance) {
   EXPECT_THAT(table, HasSubstr("chunks 3 of 12"));
   EXPECT_THAT(table, HasSubstr("17 UNDER-REPLICATED"));
   EXPECT_THAT(table, HasSubstr("gone"));
-  EXPECT_THAT(table, HasSubstr("shard 2 is gone"));
+  EXPECT_THAT(table, HasSubstr("server 2 is gone"));
   EXPECT_EQ(table.find('\x1b'), std::string::npos);
 }
 

@@ -134,6 +134,10 @@ TEST_F(CheckpointTest, DamageAndOtherJobsAreRefused) {
   EXPECT_EQ(other.exit_code, 3);
   EXPECT_THAT(other.err, HasSubstr("with other data, features or settings"));
   EXPECT_THAT(other.err, HasSubstr("checkpoint.resume: never"));
+  const Finished planned = train({"--set", "train.seed=7", "--dry_run"});
+  EXPECT_EQ(planned.exit_code, 3);
+  EXPECT_THAT(planned.err, HasSubstr("with other data, features or settings"));
+  EXPECT_EQ(train({"--dry_run"}).exit_code, 0);
 
   std::string file;
   for (const auto& entry : std::filesystem::directory_iterator(place_ / "ckpt/slots")) {
@@ -203,7 +207,7 @@ TEST_F(CheckpointTest, ASchedulerThatComesBackGoesOnWithItsNodes) {
   for (const auto& node : nodes) EXPECT_TRUE(node->Running());
   {
     Program second("ps_train", command, place_.path());
-    ASSERT_TRUE(second.WaitForError("the scheduler is back: 2 shards and 2 workers are there"))
+    ASSERT_TRUE(second.WaitForError("the scheduler is back: 2 servers and 2 workers are there"))
         << second.Wait().err;
     ASSERT_TRUE(second.WaitForError("is written")) << second.Wait().err;
     second.Signal(SIGKILL);

@@ -169,6 +169,76 @@ TEST_F(ErrorsTest, DryRunPrintsThePlanAndWritesNothing) {
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_THAT(run.out, AllOf(HasSubstr("rows: 5,000"), HasSubstr("memory")));
   EXPECT_EQ(files(), before);
+  const Finished deeper = Train({"--dry_run", "--local", "1x2", "--set", "output.dir=a/b/c", "--set", "checkpoint.dir=k/l"});
+  EXPECT_EQ(deeper.exit_code, 0) << deeper.err;
+  EXPECT_THAT(deeper.out, HasSubstr("job job: processes of this machine: 1 server x 2 workers\n"));
+  EXPECT_EQ(files(), before);
+}
+
+TEST_F(ErrorsTest, ADryRunIsRefusedAsTheJobWouldBe) {
+  WriteText(place_ / "file", "mine");
+  std::filesystem::create_directory(place_ / "foreign");
+  WriteText(place_ / "foreign/notes.txt", "mine");
+  ASSERT_EQ(Train({"--set", "output.dir=first", "--set", "model.bias=false"}).exit_code, 0);
+  WriteText(place_ / "csv.yaml",
+            "data: {train: {files: [t.csv]}, format: csv, header: true}\noutput: {dir: table}\n");
+  WriteText(place_ / "t.csv", "label,a\n1,x\n0,y\n");
+  ASSERT_EQ(RunProgram("ps_train", {"--config", "csv.yaml"}, place_.path()).exit_code, 0);
+  using Settings = std::vector<std::string>;
+  const std::vector<std::pair<Settings, int>> refused = {
+      {{"--set", "output.dir=file"}, 2},
+      {{"--set", "output.dir=file/out"}, 2},
+      {{"--set", "output.dir=foreign"}, 2},
+      {{"--local", "1x1", "--set", "checkpoint.dir=file"}, 2},
+      {{"--local", "1x1", "--set", "checkpoint.dir=file/kept"}, 2},
+      {{"--set", "model={type: gbdt}", "--set", "checkpoint.dir=file/kept"}, 2},
+      {{"--local", "1x1", "--set", "device=cuda"}, 2},
+      {{"--set", "model.warm_start=table"}, 3},
+      {{"--local", "1x1", "--set", "model.warm_start=table"}, 3},
+      {{"--set", "model={type: gbdt, warm_start: first}"}, 3},
+      {{"--local", "1x1", "--set", "cluster.curve_key_file=absent"}, 3},
+  };
+  for (const auto& [settings, code] : refused) {
+    const Finished run = Train(settings);
+    Settings dry = settings;
+    dry.push_back("--dry_run");
+    const Finished planned = Train(dry);
+    SCOPED_TRACE(settings.back() + "\n" + run.err + "\n" + planned.err);
+    EXPECT_EQ(run.exit_code, code);
+    EXPECT_EQ(planned.exit_code, code);
+    const std::size_t at = run.err.rfind("ps_train: ");
+    ASSERT_NE(at, std::string::npos);
+    EXPECT_THAT(planned.err, HasSubstr(run.err.substr(at)));
+    EXPECT_THAT(run.err, testing::Not(HasSubstr("valid loss"))) << "it trained first";
+    EXPECT_FALSE(HasModel());
+  }
+  for (const char* type : {"model.type=lr", "model.type=gbdt"}) {
+    const Finished planned = Train({"--dry_run", "--set", "device=cuda", "--set", type});
+    if (planned.exit_code == 0) continue;  // there is one
+    EXPECT_EQ(planned.exit_code, 5) << planned.err;
+    EXPECT_THAT(planned.err, HasSubstr("device: cuda cannot be had"));
+  }
+}
+
+TEST_F(ErrorsTest, KeysWithoutEffectAreNamed) {
+  const Finished here = Train({"--set", "train.staleness=4"});
+  EXPECT_EQ(here.exit_code, 0) << here.err;
+  EXPECT_THAT(here.err, HasSubstr("note: train.staleness has no effect here: the job runs in one process"));
+  const Finished cluster = Train({"--dry_run", "--set", "train.staleness=4", "--local=1x1"});
+  EXPECT_EQ(cluster.exit_code, 0) << cluster.err;
+  EXPECT_THAT(cluster.err, testing::Not(HasSubstr("note:")));
+}
+
+TEST_F(ErrorsTest, ModelProgramSaysItsCommands) {
+  for (const char* help : {"help", "--help"}) {
+    const Finished run = RunProgram("ps_model", {help}, place_.path());
+    EXPECT_EQ(run.exit_code, 0) << help;
+    for (const char* command : {"inspect", "dump", "diff", "export", "import", "explain"})
+      EXPECT_THAT(run.out, HasSubstr(std::string("\n  ") + command + " ")) << help;
+  }
+  const Finished unknown = RunProgram("ps_model", {"show", "out"}, place_.path());
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, AllOf(HasSubstr("unknown command \"show\""), HasSubstr("\n  inspect ")));
 }
 
 }  // namespace

@@ -67,6 +67,37 @@ TEST_F(EvaluationTest, ScoringAFileGivesWhatTrainingSaid) {
   EXPECT_EQ(NumberAt(scored, "model.positives"), NumberAt(trained, "test.positives"));
 }
 
+TEST_F(EvaluationTest, ColumnsThatDataLackAreNamed) {
+  std::string rows;
+  for (int r = 0; r < 2000; ++r) rows += std::to_string(r % 2) + "," + std::to_string(r % 37) + ",n" + std::to_string(r % 5) + ",u\n";
+  WriteText(place_ / "train.csv", "label,a,b,unused\n" + rows);
+  WriteText(place_ / "renamed.csv", "label,a,c,unused\n" + rows);
+  WriteText(place_ / "moved.csv", "label,b,a,unused\n" + rows);
+  WriteText(place_ / "other.csv", "label,a,b,anything\n" + rows);
+  for (const char* type : {"lr", "gbdt"}) {
+    SCOPED_TRACE(type);
+    WriteText(place_ / "job.yaml",
+              std::string("data: {train: {files: [train.csv]}, format: csv, header: true}\n"
+                          "features: [{column: a, op: numeric}, {column: b, op: hash}]\nmodel: {type: ") + type + "}\n");
+    Train({});
+    const auto refused = [&](const std::vector<std::string>& command, const std::string& what) {
+      const Finished run = RunProgram(command[0], {command.begin() + 1, command.end()}, place_.path());
+      EXPECT_EQ(run.exit_code, 3) << run.err;
+      EXPECT_THAT(run.err, testing::HasSubstr(what));
+      EXPECT_EQ(run.out, "");
+    };
+    const std::string lacking = "renamed.csv: the header has no column b, which the training data had; it has label, a, c, unused";
+    refused({"ps_eval", "--model", "out", "--data", "train.csv,renamed.csv"}, lacking);
+    refused({"ps_model", "explain", "--model", "out", "--data", "renamed.csv"}, lacking);
+    refused({"ps_eval", "--model", "out", "--data", "moved.csv"},
+            "moved.csv: the header has other columns than the training data, or in another order: those had label, a, b, "
+            "unused; it has label, b, a, unused");
+    const Finished other = RunProgram("ps_eval", {"--model", "out", "--data", "other.csv"}, place_.path());
+    EXPECT_EQ(other.exit_code, 0) << other.err;
+    EXPECT_THAT(other.err, testing::HasSubstr("the header has no column unused, which the training data had"));
+  }
+}
+
 TEST_F(EvaluationTest, WarmStartGoesOnWhereTheModelStopped) {
   MakeLibsvm();
   Train({});

@@ -22,6 +22,19 @@ TEST_F(GbdtTest, SaysWhatTreesGrowOn) {
   EXPECT_EQ(ReadText(place_ / "auto/trees.pb"), ReadText(place_ / "cpu/trees.pb"));
 }
 
+TEST_F(GbdtTest, SaysWhatTreesMakeOfColumns) {
+  const Finished all = Train({"model.gbdt.trees=1", "model.gbdt.max_bins=100", "model.gbdt.target_columns=[size]"});
+  ASSERT_EQ(all.exit_code, 0) << all.err;
+  for (const char* line : {"columns; types from a sample of ", "  category\n", "  mean label of its text, a number\n",
+                           "  number, up to 100 bins\n"})
+    EXPECT_NE(all.err.find(line), std::string::npos) << line << "\n" << all.err;
+  EXPECT_EQ(all.err.find("buckets"), std::string::npos) << all.err;
+  const Finished few = Train({"model.gbdt.trees=1", "model.gbdt.max_bins=4"});
+  EXPECT_NE(few.err.find("  category, the commonest 4; or mean label of its text (model.gbdt.target_encoding)\n"),
+            std::string::npos)
+      << few.err;
+}
+
 TEST_F(GbdtTest, AGpuGrowsTheSameBytes) {
   const Finished cuda = Train({"device=cuda", "model.gbdt.trees=5", "output.dir=cuda"});
   if (cuda.err.find("device: cuda cannot be had") != std::string::npos) {
@@ -42,6 +55,7 @@ TEST_F(GbdtTest, LearnsEvaluatesAndExplains) {
   EXPECT_EQ(NumberAt(metrics, "rows_read"), NumberAt(metrics, "rows_learnt"));
   EXPECT_EQ(NumberAt(metrics, "rows_learnt") + NumberAt(metrics, "rows_valid"), 20000);
   EXPECT_EQ(NumberAt(metrics, "trees"), 60);
+  EXPECT_EQ(metrics.members.count("best_pass"), 0u) << "trees have no passes";
 
   const Finished eval = RunProgram(
       "ps_eval", {"--model", "out", "--data", "test.csv", "--json", "--predictions", "p.csv"},

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "absl/strings/str_split.h"
 #include "tests/end_to_end/program.h"
 
 namespace ps {
@@ -62,6 +63,34 @@ TEST_F(LocalClusterTest, LearnsEveryRowOnceAndAsWellAsEmbedded) {
     EXPECT_EQ(NumberAt(metrics, "rows_test"), 10000);
     EXPECT_LT(NumberAt(metrics, "test.logloss"), reference * 1.01);
     EXPECT_TRUE(AllGone(children));
+  }
+}
+
+// What is read of a pass and how many features there are, while it goes on, and not only at its end.
+TEST_F(LocalClusterTest, ProgressSaysWhatIsKnown) {
+  constexpr int kMany = kSanitized ? 60000 : 150000;
+  Generate(place_.path(), "long.svm", "libsvm", kMany);
+  for (const std::vector<std::string>& nodes : std::vector<std::vector<std::string>>{
+           {"--local", "2x2"}, {"--local", "1x2", "--set", "train.staleness=0"}, {"--set", "train.staleness=0"}}) {
+    std::vector<std::string> all = {"--config", "job.yaml", "--log_format=json", "--set", "data.train.files=[long.svm]"};
+    all.insert(all.end(), nodes.begin(), nodes.end());
+    const Finished run = RunProgram("ps_train", all, place_.path(), 200);
+    SCOPED_TRACE(nodes.back());
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    int with_features = 0;
+    double last = 0;
+    for (const absl::string_view text : absl::StrSplit(run.err, '\n')) {
+      const std::optional<JsonValue> line = JsonReader::Read(std::string(text));
+      if (!line || line->members.count("fraction_read") == 0) continue;
+      const double rows = NumberAt(*line, "rows"), fraction = NumberAt(*line, "fraction_read");
+      EXPECT_NEAR(fraction, rows / kMany, 0.05) << text;
+      last = fraction;
+      if (line->members.count("features") == 0) continue;
+      ++with_features;
+      EXPECT_GT(NumberAt(*line, "features"), 0);
+    }
+    EXPECT_EQ(last, 1);
+    EXPECT_GT(with_features, 1) << run.err;
   }
 }
 

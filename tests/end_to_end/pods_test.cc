@@ -158,7 +158,7 @@ TEST_F(PodsTest, ASchedulerWhosePodIsKilledComesBackInAnother) {
     api_.MakeFail("GET", 429, 2, false);
     api_.MakeFail("PATCH", 503, 1, true);
     const auto second = Scheduler("ctr-bbbbb");
-    ASSERT_TRUE(second->WaitForError("the scheduler is back: 2 shards and 2 workers are there"))
+    ASSERT_TRUE(second->WaitForError("the scheduler is back: 2 servers and 2 workers are there"))
         << second->Wait().err;
     ASSERT_TRUE(second->WaitForError("is written")) << second->Wait().err;
     second->Signal(SIGKILL);
@@ -166,7 +166,7 @@ TEST_F(PodsTest, ASchedulerWhosePodIsKilledComesBackInAnother) {
   }
   const Finished finished = Scheduler("ctr-ccccc")->Wait(100);
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
-  EXPECT_THAT(finished.err, HasSubstr("the scheduler is back: 2 shards and 2 workers are there"));
+  EXPECT_THAT(finished.err, HasSubstr("the scheduler is back: 2 servers and 2 workers are there"));
   data_.ExpectCounted(place_ / "out", kPasses);
   // What it has written is still the Job's.
   api_.Ask({.method = "DELETE", .path = "/apis/batch/v1/namespaces/training/jobs/ctr"});
@@ -190,7 +190,7 @@ TEST_F(PodsTest, ASchedulerThatIsEvictedHandsOver) {
   EXPECT_EQ(evicted.exit_code, 75);
   EXPECT_THAT(evicted.err, HasSubstr("the nodes go on with the next scheduler"));
   const auto second = Scheduler("ctr-bbbbb", more);
-  ASSERT_TRUE(second->WaitForError("the scheduler is back: 2 shards and 2 workers are there"))
+  ASSERT_TRUE(second->WaitForError("the scheduler is back: 2 servers and 2 workers are there"))
       << second->Wait().err;
   const Finished finished = second->Wait(100);
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
@@ -233,7 +233,7 @@ TEST_F(PodsTest, ASchedulerThatWasReplacedEnds) {
   }
   const Finished finished = Scheduler("ctr-bbbbb")->Wait(100);
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
-  EXPECT_THAT(finished.err, HasSubstr("the scheduler is back: 2 shards and 2 workers are there"));
+  EXPECT_THAT(finished.err, HasSubstr("the scheduler is back: 2 servers and 2 workers are there"));
   data_.ExpectCounted(place_ / "out", kPasses);
 }
 

@@ -288,7 +288,8 @@ TEST_F(TreeRestartTest, WhatIsStoppedGoesOn) {
   }
   const Finished fewer = Train({"--set", "model.gbdt.trees=3"});
   EXPECT_EQ(fewer.exit_code, 3) << fewer.err;
-  EXPECT_THAT(fewer.err, HasSubstr("model.gbdt.trees is 3"));
+  EXPECT_THAT(fewer.err, HasSubstr("model.gbdt.trees is 3: set it to as many or more, or, to begin anew, set checkpoint.resume: never"));
+  EXPECT_EQ(Train({"--set", "model.gbdt.trees=3", "--dry_run"}).err, fewer.err.substr(fewer.err.rfind("ps_train: ")));
   const Finished finished = Train({});
   ASSERT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_GE(TreesHad(finished.err), 16);

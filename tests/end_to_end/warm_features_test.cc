@@ -80,6 +80,11 @@ TEST_F(WarmFeaturesTest, AreThoseOfTheModelThoughLaterRowsLookDifferent) {
   const Finished still = GoOn({"output.dir=still", "model.optimizer={type: sgd, alpha: 1e-9}"});
   ASSERT_EQ(still.exit_code, 0) << still.err;
   EXPECT_THAT(still.err, HasSubstr("features: those of model.warm_start first\n"));
+  const std::string warning = " of 8000 rows have a text that is no number, as 'none': model.warm_start takes the column for a number";
+  const std::size_t at = still.err.find(warning);
+  ASSERT_NE(at, std::string::npos) << still.err;
+  EXPECT_EQ(still.err.find(warning, at + 1), std::string::npos) << "once";
+  EXPECT_THAT(still.err, HasSubstr("warning: column a: 1"));
   const Finished learnt = GoOn({"output.dir=learnt"});
   ASSERT_EQ(learnt.exit_code, 0) << learnt.err;
   EXPECT_LT(TestLoss("learnt"), TestLoss("still"));

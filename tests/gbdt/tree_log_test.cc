@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "ps/base/file.h"
 #include "tests/bundle/scratch_directory.h"
 
 namespace ps {
@@ -97,6 +98,26 @@ TEST_F(TreeLogTest, PiecesThatLieOverOthersAreSkipped) {
   ASSERT_EQ(trees.size(), 9u);
   for (std::size_t t = 0; t < trees.size(); ++t)
     EXPECT_EQ(trees[t].leaf_value, Trees(9)[t].leaf_value) << t;
+}
+
+TEST_F(TreeLogTest, WhatIsCutShortIsDamagedAndNoOtherVersion) {
+  Open();
+  const std::string job = dir_ + "/trees/job";
+  const std::string whole = ReadWholeFile(job).value();
+  const auto error = [&](const std::string& bytes) {
+    EXPECT_TRUE(WriteFileAtomically(job, bytes).ok());
+    CheckpointConfig config;
+    config.dir = dir_;
+    return std::string(TreeLog::Open(*OpenCheckpointLogStore(config), {.digest = "digest"}).status().message());
+  };
+  using testing::HasSubstr;
+  for (const std::size_t bytes : {1, 7, 8, 11})
+    EXPECT_THAT(error(whole.substr(0, bytes)), HasSubstr("is damaged: it ends after " + std::to_string(bytes) + " bytes"));
+  EXPECT_THAT(error(whole.substr(0, whole.size() / 2)), HasSubstr("is damaged: it is cut short or was changed"));
+  EXPECT_THAT(error("something else"), HasSubstr("nothing that a job of trees has written"));
+  std::string later = whole;
+  later[7] = '2';
+  EXPECT_THAT(error(later), testing::AllOf(HasSubstr("is of another version of the program"), HasSubstr("checkpoint.resume: never")));
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
       const std::unique_ptr<Transport> transport,
       OpenZeroMqTransport({.bind = options.listen,
                            .context = std::make_shared<ZeroMqContext>(std::move(keys))}));
-  LOG(INFO) << "waiting at " << transport->endpoint() << " for " << shape.servers << " shards and "
+  LOG(INFO) << "waiting at " << transport->endpoint() << " for " << shape.servers << " servers and "
             << shape.workers << " workers";
   if (callbacks.on_plan) callbacks.on_plan(plan);
   SchedulerMachine scheduler(std::move(plan), callbacks.events);

@@ -145,7 +145,7 @@ absl::Status RunShard(const ServerNodeOptions& options, std::unique_ptr<Transpor
       },
       options.leave);
   PS_RETURN_IF_ERROR(RunMachine(node, *transport, MonotonicTime::zero()));
-  LogTraffic("shard", *transport, 0);
+  LogTraffic("server", *transport, 0);
   return node.status();
 }
 

@@ -77,7 +77,7 @@ void AppendCluster(const ClusterStatus& cluster, PrometheusText* out) {
     out->Gauge("ps_checkpoint_age_seconds", "Age of the last checkpoint.",
                cluster.checkpoint_age_seconds);
   }
-  out->Gauge("ps_servers_wanted", "Shards of servers that the job asks for.",
+  out->Gauge("ps_servers_wanted", "Servers that the job asks for.",
              cluster.servers_wanted);
   out->Gauge("ps_workers_wanted", "Workers that the job asks for.", cluster.workers_wanted);
 }
@@ -100,7 +100,7 @@ std::vector<Node> Living(const std::vector<Node>& nodes) {
 }
 
 void AppendServers(const std::vector<ServerStatus>& all, PrometheusText* out) {
-  out->Begin("ps_server_up", "gauge", "1 while the scheduler hears this shard, 0 once it is gone.");
+  out->Begin("ps_server_up", "gauge", "1 while the scheduler hears this server, 0 once it is gone.");
   for (const ServerStatus& server : all) {
     out->Sample(server.alive, {{"node", absl::StrCat(server.node)},
                                {"host", server.host},

@@ -24,6 +24,7 @@ class EmbeddedTrainer::Run {
  public:
   Run(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop);
 
+  absl::Status Check();
   absl::StatusOr<JobResult> Train();
   absl::Status Export(BundleWriter* writer, BundleInfo* info);
   const TuningTrace& trace() const { return tuner_->trace(); }

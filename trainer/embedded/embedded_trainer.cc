@@ -127,6 +127,11 @@ absl::Status EmbeddedTrainer::Run::ChooseModel() {
   return absl::OkStatus();
 }
 
+absl::Status EmbeddedTrainer::Run::Check() {
+  PS_RETURN_IF_ERROR(BatchSteps::For(job_).status());
+  return OpenWarmStart(job_).status();
+}
+
 absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   PS_ASSIGN_OR_RETURN(std::unique_ptr<BatchSteps> steps, BatchSteps::For(job_));
   model_.SetSteps(std::move(steps));
@@ -191,6 +196,7 @@ EmbeddedTrainer::EmbeddedTrainer(const PreparedJob* job, ProgressReporter* repor
                                  const std::atomic<bool>* stop)
     : run_(std::make_unique<Run>(job, reporter, stop)) {}
 EmbeddedTrainer::~EmbeddedTrainer() = default;
+absl::Status EmbeddedTrainer::Check() { return run_->Check(); }
 absl::StatusOr<JobResult> EmbeddedTrainer::Train() { return run_->Train(); }
 const TuningTrace& EmbeddedTrainer::trace() const { return run_->trace(); }
 absl::Status EmbeddedTrainer::Export(BundleWriter* writer, BundleInfo* info) {

@@ -20,6 +20,7 @@ class EmbeddedTrainer : public RaceTrainer {
   EmbeddedTrainer(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop);
   ~EmbeddedTrainer() override;
 
+  absl::Status Check() override;
   absl::StatusOr<JobResult> Train() override;
   absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
   const TuningTrace& trace() const override;

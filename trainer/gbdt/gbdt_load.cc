@@ -9,6 +9,7 @@
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "ps/base/status_macros.h"
+#include "ps/wire/curve.h"
 #include "trainer/gbdt/gbdt_trainer_run.h"
 #include "trainer/gbdt/monotone_columns.h"
 #include "trainer/gbdt/start_trees.h"
@@ -27,14 +28,27 @@ absl::Status GbdtTrainer::Run::LoadFiles(const DataFiles& files, const LoadOptio
   return absl::OkStatus();
 }
 
+absl::Status GbdtTrainer::Run::CheckDevice() const {
+  if (job_.config.device != "cuda") return absl::OkStatus();
+  const absl::StatusOr<DeviceInfo> device = FindDevice();
+  return device.ok() ? absl::OkStatus() : NoDeviceError(device.status());
+}
+
+absl::Status GbdtTrainer::Run::Check() {
+  PS_RETURN_IF_ERROR(CheckDevice());
+  PS_RETURN_IF_ERROR(ReadStart());
+  if (cluster_) PS_RETURN_IF_ERROR(ReadCurveKeys(job_.config.cluster.curve_key_file).status());
+  const TreeModel* const start = start_ ? &*start_ : nullptr;
+  PS_ASSIGN_OR_RETURN(progress_, TreeProgress::Open(job_, start, base_.get(), say_, TreeProgress::Where::kCheckpoint));
+  // Of softmax, trees a round are known only with the classes that the rows have.
+  return softmax_ ? absl::OkStatus() : CheckFinished(progress_->trees());
+}
+
 absl::Status GbdtTrainer::Run::Load() {
   if (!plan_.ParseFromString(job_.extractor->Serialize()))
     return absl::InternalError("the plan cannot be read back");
   const JobConfig& config = job_.config;
-  if (config.device == "cuda") {  // before anything is read
-    const absl::StatusOr<DeviceInfo> device = FindDevice();
-    if (!device.ok()) return NoDeviceError(device.status());
-  }
+  PS_RETURN_IF_ERROR(CheckDevice());  // before anything is read
   LoadOptions options;
   options.max_bins = config.model.gbdt.max_bins;
   options.seed = config.train.seed;

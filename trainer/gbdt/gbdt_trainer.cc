@@ -99,16 +99,21 @@ absl::StatusOr<bool> GbdtTrainer::Run::GrowRound(int round) {
   return true;
 }
 
+absl::Status GbdtTrainer::Run::CheckFinished(std::size_t trees) const {
+  if (trees <= static_cast<std::size_t>(wanted()) * params_.classes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("an earlier run of the job has ", trees / params_.classes, softmax_ ? " rounds of trees" : " trees",
+                   " already, but model.gbdt.trees is ", wanted(), ": set it to as many or more, or, ",
+                   progress_->HowToBeginAnew()));
+}
+
 absl::Status GbdtTrainer::Run::GrowTrees() {
   grow_start_ = Clock::now();
   StartHeldOut();
   best_rounds_ = 0;
   if ((start_ || base_ != nullptr) && valid_.rows.rows > 0) best_loss_ = ValidLoss();
   const std::size_t had = trees_.size();
-  if (had > static_cast<std::size_t>(wanted()) * params_.classes) {
-    return absl::InvalidArgumentError(absl::StrCat("an earlier run of the job has ", had / params_.classes,
-                                                   " trees already, but model.gbdt.trees is ", wanted()));
-  }
+  PS_RETURN_IF_ERROR(CheckFinished(had));
   for (int round = 1; round <= wanted(); ++round) {
     PS_ASSIGN_OR_RETURN(const bool grown, GrowRound(round));
     if (!grown) break;
@@ -222,6 +227,7 @@ GbdtTrainer::GbdtTrainer(const PreparedJob* job, std::optional<TreeClusterOption
                          ProgressReporter* reporter, const std::atomic<bool>* stop)
     : run_(std::make_unique<Run>(job, std::move(cluster), reporter, stop)) {}
 GbdtTrainer::~GbdtTrainer() = default;
+absl::Status GbdtTrainer::Check() { return run_->Check(); }
 absl::StatusOr<JobResult> GbdtTrainer::Train() { return run_->Train(); }
 absl::Status GbdtTrainer::Export(BundleWriter* writer, BundleInfo* info) {
   return run_->Export(writer, info);

@@ -26,6 +26,8 @@ class GbdtTrainer : public Trainer {
               ProgressReporter* reporter, const std::atomic<bool>* stop);
   ~GbdtTrainer() override;
 
+  // Not what cluster.state has: that is another scheduler's while it is at work.
+  absl::Status Check() override;
   absl::StatusOr<JobResult> Train() override;
   absl::Status Export(BundleWriter* writer, BundleInfo* info) override;
   absl::Status AfterExport() override;  // trees that were kept to go on from are removed

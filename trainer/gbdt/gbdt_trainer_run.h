@@ -35,6 +35,7 @@ class GbdtTrainer::Run {
         cache_(job->config.data.cache, say_, say_),
         crew_(job->threads) {}
 
+  absl::Status Check();
   absl::StatusOr<JobResult> Train();
   absl::Status Export(BundleWriter* writer, BundleInfo* info);
   absl::Status AfterExport() { return progress_->Clear(); }
@@ -46,6 +47,7 @@ class GbdtTrainer::Run {
   };
 
   absl::Status Load();
+  absl::Status CheckDevice() const;
   absl::Status ReadStart();
   void PlaceStart(LoadOptions* options);
   int wanted() const {
@@ -60,6 +62,7 @@ class GbdtTrainer::Run {
   void AddTrees(std::size_t first, std::size_t end, HeldOut* part);
   void AddAllTrees(HeldOut* part) { AddTrees(0, trees_.size(), part); }
   absl::Status GrowTrees();
+  absl::Status CheckFinished(std::size_t trees) const;  // by an earlier run: no more than there shall be
   absl::StatusOr<bool> GrowRound(int round);  // false: stopped
   // What is told to the store of finished trees; its end is the job's.
   absl::Status Kept(absl::Status kept);

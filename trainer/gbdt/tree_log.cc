@@ -122,11 +122,16 @@ template <typename Message>
 absl::StatusOr<Message> TreeLog::Parse(const std::string& name, std::string_view sealed) const {
   std::uint32_t crc = 0;
   Message message;
-  if (sealed.size() < kMagicBytes + sizeof crc || sealed.substr(0, kMagicBytes) != kMagic)
-    return Damaged(name, "is no record of this version");
+  const std::string_view magic = std::string_view(kMagic, kMagicBytes);
+  if (sealed.size() < kMagicBytes + sizeof crc && magic.substr(0, sealed.size()) == sealed.substr(0, kMagicBytes))
+    return Damaged(name, absl::StrCat("is damaged: it ends after ", sealed.size(), " bytes"));
+  if (sealed.substr(0, kMagicBytes - 1) != magic.substr(0, kMagicBytes - 1))
+    return Damaged(name, "is damaged, or nothing that a job of trees has written");
+  if (sealed[kMagicBytes - 1] != magic.back())
+    return Damaged(name, "is of another version of the program");
   const std::string_view checked = sealed.substr(0, sealed.size() - sizeof crc);
   std::memcpy(&crc, sealed.data() + checked.size(), sizeof crc);
-  if (Crc32c(checked) != crc) return Damaged(name, "is damaged: its checksum differs");
+  if (Crc32c(checked) != crc) return Damaged(name, "is damaged: it is cut short or was changed (its checksum differs)");
   const std::string_view bytes = checked.substr(kMagicBytes);
   if (bytes.size() > (std::size_t{1} << 30) ||
       !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {

@@ -38,6 +38,8 @@ class TreeLog {
                                                        Options options);
 
   bool goes_on() const { return goes_on_; }
+  std::size_t trees() const { return goes_on_ ? kept_ : 0; }  // that are kept
+  std::string HowToBeginAnew() const { return store_->HowToBeginAnew(); }
   std::uint64_t run() const { return job_.run(); }
   // Whether nodes of a process before may be waiting.
   bool nodes_wait() const { return goes_on_ && store_->has_nodes() && !nodes_gone_; }

@@ -69,14 +69,14 @@ std::string DigestOf(const PreparedJob& job, const TreeModel* start, const BaseM
 
 absl::StatusOr<std::unique_ptr<TreeProgress>> TreeProgress::Open(
     const PreparedJob& job, const TreeModel* start, const BaseModel* base,
-    const std::function<void(const std::string&)>& say) {
+    const std::function<void(const std::string&)>& say, Where where) {
   auto progress = std::make_unique<TreeProgress>();
   const JobConfig& config = job.config;
   TreeLog::Options options;
   options.name = config.job;
   options.say = say;
   options.digest = DigestOf(job, start, base);
-  if (!config.cluster.state.empty()) {
+  if (!config.cluster.state.empty() && where == Where::kAll) {
     PS_ASSIGN_OR_RETURN(auto store, OpenStateLogStore(config.cluster.state));
     TreeLog::Options in_state = options;
     in_state.most_bins_bytes = kMostBinsInState;
@@ -90,6 +90,20 @@ absl::StatusOr<std::unique_ptr<TreeProgress>> TreeProgress::Open(
                         TreeLog::Open(std::move(store), std::move(options)));
   }
   return progress;
+}
+
+std::size_t TreeProgress::trees() const {
+  std::size_t trees = 0;
+  for (const auto& log : logs_) trees = std::max(trees, log->trees());
+  return trees;
+}
+
+std::string TreeProgress::HowToBeginAnew() const {
+  std::string text;
+  for (const auto& log : logs_) {
+    if (log->trees() > 0) absl::StrAppend(&text, text.empty() ? "" : "; and ", log->HowToBeginAnew());
+  }
+  return text;
 }
 
 TreeSession TreeProgress::session() const {

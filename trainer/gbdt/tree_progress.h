@@ -28,12 +28,17 @@ struct TreeSession {
 
 class TreeProgress {
  public:
+  enum class Where { kAll, kCheckpoint };  // wherever the job says, or checkpoint.dir alone
+
   // `start` and `base` are what the job's rows begin with, or null. Errors as of TreeLog::Open and
   // of opening its stores.
   static absl::StatusOr<std::unique_ptr<TreeProgress>> Open(
       const PreparedJob& job, const TreeModel* start, const BaseModel* base,
-      const std::function<void(const std::string&)>& say);
+      const std::function<void(const std::string&)>& say, Where where = Where::kAll);
 
+  std::size_t trees() const;  // that are kept
+  // What a person can do who does not want to go on.
+  std::string HowToBeginAnew() const;
   TreeSession session() const;
   // The bins that were chosen; null: they are to be chosen.
   absl::StatusOr<std::unique_ptr<BinPlan>> ReadBins(const features::Plan& features) const;

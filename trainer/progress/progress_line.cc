@@ -87,7 +87,7 @@ std::string PlainLine(const ProgressLine& line) {
                          FormatCount(line.rows), FormatShort(line.rows_per_second),
                          FormatLoss(line.logloss_since_last), FormatLoss(line.logloss),
                          FormatLoss(line.valid_logloss), FormatLoss(line.valid_auc),
-                         FormatShort(static_cast<double>(line.features)),
+                         line.features > 0 ? FormatShort(static_cast<double>(line.features)) : "-",
                          FormatBytes(line.resident_bytes), FormatPercent(line.fraction_read),
                          line.eta_seconds ? FormatDuration(*line.eta_seconds) : "-");
 }
@@ -123,9 +123,9 @@ std::string JsonLine(const ProgressLine& line, const char* event) {
       .Add("logloss", line.logloss)
       .Add("valid_logloss", line.valid_logloss)
       .Add("valid_auc", line.valid_auc)
-      .Add("valid_error", line.valid_error)
-      .Add("features", line.features)
-      .Add("resident_bytes", line.resident_bytes)
+      .Add("valid_error", line.valid_error);
+  if (line.features > 0) json.Add("features", line.features);
+  json.Add("resident_bytes", line.resident_bytes)
       .Add("fraction_read", line.fraction_read)
       .Add("eta_seconds", line.eta_seconds)
       .Add("elapsed_seconds", line.elapsed_seconds);

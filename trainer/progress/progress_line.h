@@ -19,7 +19,7 @@ struct ProgressLine {
   std::optional<double> valid_logloss;
   std::optional<double> valid_auc;    // of several classes the mean of each against the rest
   std::optional<double> valid_error;  // of several classes: rate
-  std::uint64_t features = 0;
+  std::uint64_t features = 0;  // 0: not known
   std::int64_t resident_bytes = 0;
   std::optional<double> fraction_read;  // of this pass's input
   std::optional<double> eta_seconds;

@@ -1,0 +1,103 @@
+#include "models/features/header_check.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "models/features/plan.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+namespace {
+
+constexpr std::size_t kShown = 50;  // of columns
+
+std::string Listed(const std::vector<std::string>& names) {
+  const std::size_t shown = std::min(kShown, names.size());
+  const std::vector<std::string> first(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown));
+  return absl::StrCat(absl::StrJoin(first, ", "), names.size() > shown ? ", ..." : "");
+}
+
+std::vector<std::string> NamesOf(const features::Plan& plan) {
+  std::vector<std::string> names;
+  for (const features::Column& column : plan.column()) names.push_back(column.name());
+  return names;
+}
+
+std::vector<std::string> Lacking(const std::vector<std::string>& wanted, const std::vector<std::string>& has) {
+  std::vector<std::string> lacking;
+  for (const std::string& name : wanted) {
+    if (std::find(has.begin(), has.end(), name) == has.end()) lacking.push_back(name);
+  }
+  return lacking;
+}
+
+std::string Problem(const std::vector<std::string>& wanted, const std::vector<std::string>& has) {
+  const std::vector<std::string> lacking = Lacking(wanted, has);
+  if (lacking.empty()) {
+    return absl::StrCat("the header has other columns than the training data, or in another order: those had ",
+                        Listed(wanted), "; it has ", Listed(has));
+  }
+  return absl::StrCat("the header has no column ", Listed(lacking), ", which the training data had; it has ",
+                      Listed(has));
+}
+
+bool SplitNames(std::string_view line, const TextLayout& layout, std::vector<std::string>* names) {
+  SplitRow split;
+  if (!split.Split(line, layout)) return false;
+  for (std::size_t i = 0; i < split.fields(); ++i) names->emplace_back(split.field(i));
+  return true;
+}
+
+// Positions of the columns that the plan reads.
+std::set<std::uint32_t> ColumnsRead(const features::Plan& plan) {
+  std::set<std::uint32_t> read = {plan.label_column()};
+  if (plan.weighted()) read.insert(plan.weight_column());
+  for (const features::Feature& feature : plan.feature()) {
+    if (feature.op() != features::Feature::CROSS) read.insert(feature.column());
+    for (const features::Feature& member : feature.member()) read.insert(member.column());
+  }
+  return read;
+}
+
+}  // namespace
+
+std::string HeaderProblem(const features::Plan& plan, std::string_view line, const TextLayout& layout) {
+  const std::vector<std::string> wanted = NamesOf(plan);
+  std::vector<std::string> has;
+  if (!SplitNames(line, layout, &has)) return "the header is malformed";
+  return has == wanted ? "" : Problem(wanted, has);
+}
+
+absl::Status CheckHeaders(const features::Plan& plan, const DataFiles& files) {
+  // A plan of no rows came with a model of another tool, and its names may be numbers of columns.
+  if (!plan.header() || plan.sample_rows() == 0) return absl::OkStatus();
+  const std::vector<std::string> wanted = NamesOf(plan);
+  const DataFormat format = FormatOfName(plan.format()).value();
+  const TextLayout layout{DelimiterOf(format), plan.quote().empty() ? '\0' : plan.quote()[0],
+                          format == DataFormat::kCsv};
+  const std::set<std::uint32_t> read = ColumnsRead(plan);
+  const auto reader = RangeReader::Create(files);
+  for (std::uint32_t file = 0; file < files.files().size(); ++file) {
+    std::string text;
+    std::uint64_t offset = 0;
+    PS_RETURN_IF_ERROR(reader->Read({file, 0, 1}, &text, &offset));
+    if (text.empty()) continue;
+    std::string_view line = text;
+    if (line.substr(0, 3) == "\xef\xbb\xbf") line.remove_prefix(3);
+    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
+    std::vector<std::string> has;
+    if (!SplitNames(line, layout, &has)) continue;  // a bad row like others
+    const bool same = has.size() == wanted.size() && std::all_of(read.begin(), read.end(), [&](std::uint32_t column) {
+                        return has[column] == wanted[column];
+                      });
+    if (same) continue;
+    return absl::InvalidArgumentError(absl::StrCat(files.files()[file].path, ": ", Problem(wanted, has)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace ps

@@ -1,0 +1,65 @@
+#include "trainer/output_check.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "models/bundle/bundle.h"
+#include "ps/checkpoint/checkpoint_storage.h"
+
+namespace ps {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kProbe[] = "write-test";
+
+// Removes in the end what has become a directory since.
+class NewDirectories {
+ public:
+  explicit NewDirectories(const std::string& path) {
+    std::error_code error;
+    for (fs::path at = fs::absolute(path, error).lexically_normal(); !error && at.has_relative_path();
+         at = at.parent_path()) {
+      if (fs::exists(fs::symlink_status(at, error)) || at == at.parent_path()) break;
+      error.clear();
+      absent_.push_back(at.string());
+    }
+  }
+  ~NewDirectories() {
+    for (const std::string& path : absent_) ::rmdir(path.c_str());  // fails where others have put something
+  }
+  NewDirectories(const NewDirectories&) = delete;
+  NewDirectories& operator=(const NewDirectories&) = delete;
+
+ private:
+  std::vector<std::string> absent_;  // the deepest first
+};
+
+}  // namespace
+
+absl::Status TryOutput(const OutputConfig& output) {
+  const NewDirectories made(output.dir);
+  return BundleWriter::Create(output.dir).status();
+}
+
+absl::Status TryCheckpoints(const CheckpointConfig& checkpoint) {
+  if (checkpoint.dir.empty()) return absl::OkStatus();
+  const auto within = [](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat("checkpoint.dir cannot be written: ", status.message(),
+                                                    "; name a directory or bucket that this job may write to"));
+  };
+  const NewDirectories made(checkpoint.dir);
+  const absl::StatusOr<std::shared_ptr<CheckpointStorage>> storage =
+      OpenCheckpointStorage(checkpoint.dir, checkpoint.endpoint);
+  if (!storage.ok()) return storage.status();
+  if (const absl::Status put = WriteObject(**storage, kProbe, "x"); !put.ok()) return within(put);
+  if (const absl::Status removed = (*storage)->Remove(kProbe); !removed.ok()) return within(removed);
+  return absl::OkStatus();
+}
+
+}  // namespace ps
