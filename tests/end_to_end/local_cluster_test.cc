@@ -68,7 +68,7 @@ TEST_F(LocalClusterTest, LearnsEveryRowOnceAndAsWellAsEmbedded) {
 
 // What is read of a pass and how many features there are, while it goes on, and not only at its end.
 TEST_F(LocalClusterTest, ProgressSaysWhatIsKnown) {
-  constexpr int kMany = kSanitized ? 60000 : 150000;
+  const int kMany = kSanitized ? 60000 : 150000;
   Generate(place_.path(), "long.svm", "libsvm", kMany);
   for (const std::vector<std::string>& nodes : std::vector<std::vector<std::string>>{
            {"--local", "2x2"}, {"--local", "1x2", "--set", "train.staleness=0"}, {"--set", "train.staleness=0"}}) {
