@@ -86,10 +86,22 @@ def coded(data):
     return rows, [n for n, i in enumerate(used) if i in codes]
 
 
+def write_sparse(data, work):
+    """As XGBoost takes it: labels 0 and 1, no index above those of the training rows."""
+    entries = {part: [(data.label_of(line), [(int(entry.partition(":")[0]), entry) for entry in line.split()[1:]])
+                      for line in lines] for part, lines in (("train", data.train), ("test", data.test))}
+    most = max(index for _, row in entries["train"] for index, _ in row)
+    for part, rows in entries.items():
+        with open(f"{work}/peer.{part}", "w", encoding="ascii") as out:
+            out.writelines(" ".join([str(label), *(entry for index, entry in row if index <= most)]) + "\n"
+                           for label, row in rows)
+    return [f"{work}/peer.{part}" for part in entries]
+
+
 def write_coded(data, work):
     """Files for the peers, and which of their columns are categories."""
     if isinstance(data, quality_sets.Sparse):
-        return [*data.write(work)], []
+        return write_sparse(data, work), []
     parts, categories = coded(data)
     paths = []
     for name, rows in zip(("train", "test"), parts):
@@ -127,7 +139,8 @@ def run_lightgbm(data, options, work):
     run(["lightgbm", "task=train", "objective=binary", f"data={train}", "num_leaves=31", f"num_trees={options.trees}",
          "learning_rate=0.1", "max_bin=255", "lambda_l2=1", "min_data_in_leaf=1", "min_sum_hessian_in_leaf=1",
          f"categorical_feature={','.join(map(str, categories))}", f"output_model={work}/lgb", *common])
-    run(["lightgbm", "task=predict", f"data={test}", f"input_model={work}/lgb", f"output_result={work}/lgb.p", *common])
+    run(["lightgbm", "task=predict", "predict_disable_shape_check=true", f"data={test}", f"input_model={work}/lgb",
+         f"output_result={work}/lgb.p", *common])
     with open(f"{work}/lgb.p", encoding="ascii") as lines:
         return [float(line) for line in lines]
 
@@ -145,10 +158,7 @@ def matrix(path):
 model = xgb.train(dict(objective="binary:logistic", tree_method="hist", grow_policy="lossguide", max_leaves=31,
                        max_depth=0, eta=0.1, reg_lambda=1, min_child_weight=1, max_bin=256,
                        nthread=case["threads"]), matrix(case["train"]), case["trees"])
-test = matrix(case["test"])
-if case["sparse"] and test.num_col() > model.num_features():
-    model.set_param("validate_parameters", False)
-for p in model.predict(test, validate_features=False):
+for p in model.predict(matrix(case["test"]), validate_features=False):
     print(f"{p:.9g}")
 """
 
