@@ -6,6 +6,7 @@
 #include "evaluation/block_work.h"
 #include "models/bundle/manifest.h"
 #include "models/features/header_check.h"
+#include "models/gbdt/bundle_trees.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -29,10 +30,16 @@ void AddErrors(const ScoredRows& scored, SquaredErrors* errors) {
 }  // namespace
 
 absl::Status CheckHeadersOf(const Bundle& bundle, const DataFiles& files) {
-  PS_ASSIGN_OR_RETURN(const std::string extractor, bundle.ReadFile(kExtractorName));
-  features::Plan plan;
-  if (!plan.ParseFromString(extractor)) return absl::DataLossError("the model's feature plan cannot be read");
-  return CheckHeaders(plan, files);
+  // What trees start from reads columns of its own.
+  for (const char* name : {kExtractorName, kBaseExtractorName}) {
+    const absl::StatusOr<std::string> extractor = bundle.ReadFile(name);
+    if (name == kBaseExtractorName && absl::IsNotFound(extractor.status())) continue;
+    if (!extractor.ok()) return extractor.status();
+    features::Plan plan;
+    if (!plan.ParseFromString(*extractor)) return absl::DataLossError("the model's feature plan cannot be read");
+    PS_RETURN_IF_ERROR(CheckHeaders(plan, files));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<MetricState> Evaluate(const ScoreText& score, const DataFiles& files, const EvaluationOptions& options,

@@ -51,6 +51,7 @@ class ClusterTrainer::Run : public JobEvents {
   void OnStarted() override {
     train_start_ = pass_start_ = Clock::now();
     if (!resumed_) log_.BeginPass(1);
+    log_.Waited();
   }
   void OnLearnt(const LearntRows& rows) override;
   void OnLanes(const LearntLanes& rows) override { race_->OnLanes(rows); }

@@ -1,5 +1,6 @@
 #include "trainer/output_check.h"
 
+#include <glog/logging.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "models/bundle/bundle.h"
 #include "ps/checkpoint/checkpoint_storage.h"
@@ -15,8 +17,6 @@ namespace ps {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr char kProbe[] = "write-test";
 
 // Removes in the end what has become a directory since.
 class NewDirectories {
@@ -49,17 +49,25 @@ absl::Status TryOutput(const OutputConfig& output) {
 
 absl::Status TryCheckpoints(const CheckpointConfig& checkpoint) {
   if (checkpoint.dir.empty()) return absl::OkStatus();
-  const auto within = [](const absl::Status& status) {
-    return absl::Status(status.code(), absl::StrCat("checkpoint.dir cannot be written: ", status.message(),
-                                                    "; name a directory or bucket that this job may write to"));
-  };
-  const NewDirectories made(checkpoint.dir);
   const absl::StatusOr<std::shared_ptr<CheckpointStorage>> storage =
       OpenCheckpointStorage(checkpoint.dir, checkpoint.endpoint);
   if (!storage.ok()) return storage.status();
-  if (const absl::Status put = WriteObject(**storage, kProbe, "x"); !put.ok()) return within(put);
-  if (const absl::Status removed = (*storage)->Remove(kProbe); !removed.ok()) return within(removed);
+  const std::string probe = absl::StrCat("write-test.", ::getpid());
+  if (const absl::Status put = WriteObject(**storage, probe, "x"); !put.ok()) {
+    const bool elsewhere = absl::IsPermissionDenied(put) || absl::IsNotFound(put) || absl::IsInvalidArgument(put);
+    return absl::Status(put.code(), absl::StrCat("checkpoint.dir cannot be written: ", put.message(),
+                                                 elsewhere ? "; name a directory or bucket that this job may write to" : ""));
+  }
+  // Who may not remove keeps old checkpoints, which is said when they are old.
+  const absl::Status removed = (*storage)->Remove(probe);
+  LOG_IF(WARNING, !removed.ok()) << "checkpoint.dir: " << removed;
   return absl::OkStatus();
+}
+
+absl::Status TryCheckpointsLeavingNothing(const CheckpointConfig& checkpoint) {
+  if (absl::StrContains(checkpoint.dir, "://")) return TryCheckpoints(checkpoint);
+  const NewDirectories made(checkpoint.dir);
+  return TryCheckpoints(checkpoint);
 }
 
 }  // namespace ps

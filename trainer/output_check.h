@@ -10,7 +10,9 @@ namespace ps {
 // directories that were made for it.
 absl::Status TryOutput(const OutputConfig& output);
 
-// Writes an object to checkpoint.dir and removes it; does nothing for a job without checkpoints.
+// Writes an object to checkpoint.dir and removes it; does nothing for a job without checkpoints. The second removes
+// directories that were made for it, too: not where others may be about to use them.
 absl::Status TryCheckpoints(const CheckpointConfig& checkpoint);
+absl::Status TryCheckpointsLeavingNothing(const CheckpointConfig& checkpoint);
 
 }  // namespace ps

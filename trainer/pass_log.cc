@@ -47,6 +47,8 @@ void PassLog::Add(absl::Span<const float> margins, absl::Span<const float> label
   totals_.weight_sum = metrics_.rows();
   totals_.rows += labels.size();
   totals_.fraction_read = fraction_read;
+  if (waited_) meter_.BeginAt(totals_.pass, ElapsedSeconds(), fraction_read);
+  waited_ = false;
   // One margin that is not finite makes every later sum so; the sum is therefore enough to look at.
   if (!(totals_.loss_sum <= kHopelessLoss * std::max(1.0, totals_.weight_sum))) diverged_ = true;
   Tick();

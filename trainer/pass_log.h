@@ -23,6 +23,8 @@ class PassLog {
   void BeginPass(int pass);
   // The pass goes on that an earlier process began: its metrics so far, and rows learnt in all passes.
   void Resume(const MetricState& metrics, std::uint64_t rows);
+  // Before the first rows of this process: what took time until then (nodes that came) was not learning.
+  void Waited() { waited_ = true; }
   // Margins of rows before they were learnt, their labels and weights (empty: all 1); fraction of the pass's
   // input read so far.
   void Add(absl::Span<const float> margins, absl::Span<const float> labels,
@@ -47,7 +49,7 @@ class PassLog {
   ProgressMeter meter_;
   ProgressTotals totals_;
   MetricState metrics_;
-  bool diverged_ = false;
+  bool diverged_ = false, waited_ = false;
   double ticked_seconds_ = 0;
   std::uint64_t reported_rows_ = 0;
 };

@@ -198,9 +198,13 @@ std::unique_ptr<Trainer> MakeTrainer(const PreparedJob& job, const std::optional
 // The end of a --dry_run: what the job itself would be refused for at once.
 int TryStart(const PreparedJob& job, const std::optional<ClusterTrainer::Options>& cluster,
              ProgressReporter* reporter) {
-  for (const absl::Status& status : {TryOutput(job.config.output), TryCheckpoints(job.config.checkpoint)}) {
-    if (!status.ok()) return Fail(status, OutputExitCode(status));
+  if (const absl::Status output = TryOutput(job.config.output); absl::IsUnavailable(output)) {
+    reporter->Say(absl::StrCat("note: ", output.message()));  // for as long as the other job is at work
+  } else if (!output.ok()) {
+    return Fail(output, OutputExitCode(output));
   }
+  const absl::Status kept = TryCheckpointsLeavingNothing(job.config.checkpoint);
+  if (!kept.ok()) return Fail(kept, OutputExitCode(kept));
   const absl::Status status = MakeTrainer(job, cluster, reporter)->Check();
   return status.ok() ? 0 : Fail(status, ExitCodeOf(status));
 }

@@ -59,8 +59,9 @@ class Idle {
         "there are no copies to wait for (cluster.replicas: 1)");
     Add(!train_.row_cache.empty() && (on_cluster_ || train_.staleness == 0), "train.row_cache",
         "workers of a cluster read the text in every pass");
-    Add(!train_.row_cache.empty() && !on_cluster_ && train_.passes == 1, "train.row_cache",
-        "it is for later passes (train.passes)");
+    const bool keeps_rows = train_.passes > 1 || has_valid || config_.data.split.test > 0;
+    Add(!train_.row_cache.empty() && !on_cluster_ && !keeps_rows, "train.row_cache",
+        "it is for later passes (train.passes) and for rows that are held out");
     Add(train_.early_stopping.has_value() && train_.passes == 1, "train.early_stopping",
         "there is one pass (train.passes: 1)");
     if (!model_.tune) OfOptimizer();

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <set>
+#include <unordered_set>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "models/features/plan.h"
@@ -17,7 +19,8 @@ constexpr std::size_t kShown = 50;  // of columns
 
 std::string Listed(const std::vector<std::string>& names) {
   const std::size_t shown = std::min(kShown, names.size());
-  const std::vector<std::string> first(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown));
+  std::vector<std::string> first;
+  for (std::size_t i = 0; i < shown; ++i) first.push_back(absl::Utf8SafeCEscape(names[i]));
   return absl::StrCat(absl::StrJoin(first, ", "), names.size() > shown ? ", ..." : "");
 }
 
@@ -27,22 +30,24 @@ std::vector<std::string> NamesOf(const features::Plan& plan) {
   return names;
 }
 
-std::vector<std::string> Lacking(const std::vector<std::string>& wanted, const std::vector<std::string>& has) {
+// Of a header that lacks some of `read`, columns of `wanted`, where it should have them.
+std::string Problem(const std::vector<std::string>& wanted, const std::vector<std::string>& has,
+                    const std::set<std::uint32_t>& read) {
+  const std::unordered_set<std::string> names(has.begin(), has.end());
   std::vector<std::string> lacking;
-  for (const std::string& name : wanted) {
-    if (std::find(has.begin(), has.end(), name) == has.end()) lacking.push_back(name);
+  for (const std::uint32_t column : read) {
+    if (names.count(wanted[column]) == 0) lacking.push_back(wanted[column]);
   }
-  return lacking;
-}
-
-std::string Problem(const std::vector<std::string>& wanted, const std::vector<std::string>& has) {
-  const std::vector<std::string> lacking = Lacking(wanted, has);
-  if (lacking.empty()) {
-    return absl::StrCat("the header has other columns than the training data, or in another order: those had ",
-                        Listed(wanted), "; it has ", Listed(has));
+  if (!lacking.empty() && lacking.size() == read.size()) {
+    return absl::StrCat("the first line is no header of the training data's columns, which were ", Listed(wanted),
+                        "; it has ", Listed(has));
   }
-  return absl::StrCat("the header has no column ", Listed(lacking), ", which the training data had; it has ",
-                      Listed(has));
+  if (!lacking.empty()) {
+    return absl::StrCat("the header has no column ", Listed(lacking), ", which the training data had; it has ",
+                        Listed(has));
+  }
+  return absl::StrCat("the header has other columns than the training data, or in another order: those had ",
+                      Listed(wanted), "; it has ", Listed(has));
 }
 
 bool SplitNames(std::string_view line, const TextLayout& layout, std::vector<std::string>* names) {
@@ -52,8 +57,15 @@ bool SplitNames(std::string_view line, const TextLayout& layout, std::vector<std
   return true;
 }
 
-// Positions of the columns that the plan reads.
+std::set<std::uint32_t> AllColumns(const features::Plan& plan) {
+  std::set<std::uint32_t> all;
+  for (int i = 0; i < plan.column_size(); ++i) all.insert(static_cast<std::uint32_t>(i));
+  return all;
+}
+
+// Positions of the columns that the plan reads; with trees in it any may be one of theirs.
 std::set<std::uint32_t> ColumnsRead(const features::Plan& plan) {
+  if (!plan.trees().empty()) return AllColumns(plan);
   std::set<std::uint32_t> read = {plan.label_column()};
   if (plan.weighted()) read.insert(plan.weight_column());
   for (const features::Feature& feature : plan.feature()) {
@@ -69,7 +81,7 @@ std::string HeaderProblem(const features::Plan& plan, std::string_view line, con
   const std::vector<std::string> wanted = NamesOf(plan);
   std::vector<std::string> has;
   if (!SplitNames(line, layout, &has)) return "the header is malformed";
-  return has == wanted ? "" : Problem(wanted, has);
+  return has == wanted ? "" : Problem(wanted, has, AllColumns(plan));
 }
 
 absl::Status CheckHeaders(const features::Plan& plan, const DataFiles& files) {
@@ -95,7 +107,7 @@ absl::Status CheckHeaders(const features::Plan& plan, const DataFiles& files) {
                         return has[column] == wanted[column];
                       });
     if (same) continue;
-    return absl::InvalidArgumentError(absl::StrCat(files.files()[file].path, ": ", Problem(wanted, has)));
+    return absl::InvalidArgumentError(absl::StrCat(files.files()[file].path, ": ", Problem(wanted, has, read)));
   }
   return absl::OkStatus();
 }

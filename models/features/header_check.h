@@ -15,7 +15,7 @@ namespace ps {
 std::string HeaderProblem(const features::Plan& plan, std::string_view line, const TextLayout& layout);
 
 // InvalidArgument: a file has no column of some name that the plan reads (a feature, the label, the weight), or has it
-// elsewhere: its rows would be taken for others. Files without headers, or that are empty, are not looked at, nor
+// elsewhere: its rows would be taken for others. Plans of data without headers, and empty files, are not looked at, nor
 // are those for models that other tools have made.
 absl::Status CheckHeaders(const features::Plan& plan, const DataFiles& files);
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <set>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "models/features/plan.h"
 #include "models/features/table_sample.h"
@@ -22,6 +23,7 @@ absl::StatusOr<std::vector<std::string>> DescribeOddTexts(const features::Plan& 
     add(feature);
     for (const features::Feature& member : feature.member()) add(member);
   }
+  if (numbers.empty()) return lines;
   PS_ASSIGN_OR_RETURN(const TableSample sample, SampleTable(files, ShapeOf(data)));
   for (const std::uint32_t column : numbers) {
     if (column >= sample.column.size() || sample.column[column].texts == 0) continue;
@@ -29,7 +31,7 @@ absl::StatusOr<std::vector<std::string>> DescribeOddTexts(const features::Plan& 
     lines.push_back(absl::StrCat("column ", plan.column(static_cast<int>(column)).name(), ": ",
                                  sample.column[column].texts, " of ", sample.rows, sample.whole ? "" : " sampled",
                                  " rows have a text that is no number, as '",
-                                 sample.column[column].first_text.substr(0, kShown), "'"));
+                                 absl::Utf8SafeCEscape(sample.column[column].first_text.substr(0, kShown)), "'"));
   }
   return lines;
 }

@@ -8,7 +8,7 @@ namespace ps {
 namespace {
 
 // Rows that are parted, then summed while their bins are in the first-level cache. Also the most
-// that narrow sums may take: 1024 x 15 < 2^15, 1024 x (4 + 1) < 2^16.
+// that narrow sums may take.
 constexpr std::size_t kPieceRows = 1024;
 static_assert(kPieceRows % PlacedRows::kWordBits == 0);
 static_assert(kPieceRows * kGradientSteps < (1 << 15));

@@ -52,7 +52,7 @@ class BitWriter {
   // There is room for as many bytes, at most kMostOpenBytes, behind what Open returns; Close says how
   // far it was moved.
   Cursor Open(std::size_t bytes) {
-    if (cursor_.at_ + bytes > room_ + kMostOpenBytes) Spill();
+    if (static_cast<std::size_t>(cursor_.at_ - room_) + bytes > kMostOpenBytes) Spill();
     return cursor_;
   }
   void Close(const Cursor& cursor) { cursor_ = cursor; }

@@ -15,10 +15,14 @@ using testing::IsEmpty;
 
 constexpr bool kHere = false, kCluster = true;
 
-std::vector<std::string> Of(bool on_cluster, const std::string& yaml) {
-  const auto config = ParseJobConfig("data: {train: {files: [a]}, split: {valid: 0.1}}\n" + yaml, "job.yaml", {});
+std::vector<std::string> OfData(const std::string& data, bool on_cluster, const std::string& yaml) {
+  const auto config = ParseJobConfig(data + yaml, "job.yaml", {});
   EXPECT_TRUE(config.ok()) << config.status();
   return config.ok() ? IdleKeys(*config, on_cluster) : std::vector<std::string>();
+}
+
+std::vector<std::string> Of(bool on_cluster, const std::string& yaml) {
+  return OfData("data: {train: {files: [a]}, split: {valid: 0.1}}\n", on_cluster, yaml);
 }
 
 TEST(IdleKeysTest, AJobOfDefaultsHasNone) {
@@ -39,8 +43,8 @@ TEST(IdleKeysTest, WhatAClusterHasIsNamedInOneProcess) {
   const std::string all = "cluster: {replicas: 2, ack: primary, failure_timeout: 3, values: bf16, slot_bits: 4}\n";
   EXPECT_THAT(Of(kHere, all), ElementsAre(HasSubstr("replicas"), HasSubstr("ack"), HasSubstr("failure_timeout"),
                                           HasSubstr("slot_bits"), HasSubstr("values")));
-  for (const std::string yaml : {std::string("train: {staleness: 4}\n"), all,
-                                 std::string("model: {type: gbdt, gbdt: {distribution: rows}}\n")}) {
+  for (const std::string& yaml : {std::string("train: {staleness: 4}\n"), all,
+                                  std::string("model: {type: gbdt, gbdt: {distribution: rows}}\n")}) {
     EXPECT_THAT(Of(kCluster, yaml), IsEmpty()) << yaml;
   }
 }
@@ -62,8 +66,10 @@ TEST(IdleKeysTest, WhatTuningHasIsNamedWithout) {
 }
 
 TEST(IdleKeysTest, WhatOnePassAndTheOptimizerDoNotHave) {
-  EXPECT_THAT(Of(kHere, "train: {early_stopping: {}, row_cache: c}\n"),
-              ElementsAre(HasSubstr("train.row_cache"), HasSubstr("train.early_stopping")));
+  // Rows that are held out are kept, too.
+  EXPECT_THAT(Of(kHere, "train: {early_stopping: {}, row_cache: c}\n"), ElementsAre(HasSubstr("train.early_stopping")));
+  EXPECT_THAT(OfData("data: {train: {files: [a]}}\n", kHere, "train: {row_cache: c}\n"),
+              ElementsAre(HasSubstr("train.row_cache")));
   EXPECT_THAT(Of(kHere, "train: {early_stopping: {}, row_cache: c, passes: 2}\n"), IsEmpty());
   EXPECT_THAT(Of(kHere, "model: {optimizer: {type: sgd, beta: 1, l1: 1, newton: 1}}\n"),
               ElementsAre(HasSubstr("optimizer.l1"), HasSubstr("optimizer.newton"), HasSubstr("optimizer.beta")));

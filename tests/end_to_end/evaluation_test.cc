@@ -95,6 +95,16 @@ TEST_F(EvaluationTest, ColumnsThatDataLackAreNamed) {
     const Finished other = RunProgram("ps_eval", {"--model", "out", "--data", "other.csv"}, place_.path());
     EXPECT_EQ(other.exit_code, 0) << other.err;
     EXPECT_THAT(other.err, testing::HasSubstr("the header has no column unused, which the training data had"));
+    // Columns that only another model within the model reads.
+    WriteText(place_ / "outer.yaml",
+              std::string("data: {train: {files: [train.csv]}, format: csv, header: true}\noutput: {dir: outer}\n") +
+                  (type == std::string("lr")
+                       ? "features: [{column: a, op: numeric}]\nmodel: {type: gbdt, gbdt: {trees: 3, base_model: out}}\n"
+                       : "features: [{op: tree_leaves, model: out}]\n"));
+    const Finished outer = RunProgram("ps_train", {"--config", "outer.yaml"}, place_.path());
+    ASSERT_EQ(outer.exit_code, 0) << outer.err;
+    refused({"ps_eval", "--model", "outer", "--data", "renamed.csv"}, "the header has no column b");
+    refused({"ps_eval", "--model", "outer", "--data", "moved.csv"}, "or in another order");
   }
 }
 

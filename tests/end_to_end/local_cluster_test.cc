@@ -90,7 +90,7 @@ TEST_F(LocalClusterTest, ProgressSaysWhatIsKnown) {
       EXPECT_GT(NumberAt(*line, "features"), 0);
     }
     EXPECT_EQ(last, 1);
-    EXPECT_GT(with_features, 1) << run.err;
+    EXPECT_GE(with_features, 1) << run.err;  // servers say it twice a second
   }
 }
 

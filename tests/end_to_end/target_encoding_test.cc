@@ -136,7 +136,7 @@ TEST_F(TargetEncodingTest, SaysWhichColumnsStayCategories) {
     ASSERT_EQ(run.exit_code, 0) << run.err;
     EXPECT_THAT(run.err,
                 testing::ContainsRegex("shop stays categories: 2\\.[0-9] rows a category\n"));
-    EXPECT_THAT(run.err, Not(HasSubstr("mean label")));
+    EXPECT_THAT(run.err, Not(HasSubstr("columns as the mean label")));
   }
 }
 

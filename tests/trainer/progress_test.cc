@@ -218,6 +218,21 @@ TEST(MeterTest, LossesBeginAnewWithEveryPass) {
   EXPECT_DOUBLE_EQ(*line.logloss, 0.2);
 }
 
+TEST(MeterTest, TimeBeforeTheFirstRowsIsNotThePasss) {
+  ProgressMeter meter;
+  ProgressTotals totals = Totals(1000, 300);
+  meter.BeginAt(1, 300, 0.6);  // five minutes of waiting, and the pass goes on at 60 %
+  totals.fraction_read = 0.6;
+  EXPECT_FALSE(meter.Peek(totals).eta_seconds);
+  totals.elapsed_seconds = 310;
+  totals.fraction_read = 0.7;
+  EXPECT_NEAR(*meter.Take(totals).eta_seconds, 30, 1e-9);
+  totals.passes = totals.pass = 2;  // a whole one
+  totals.elapsed_seconds = 320;
+  totals.fraction_read = 0.5;
+  EXPECT_NEAR(*meter.Take(totals).eta_seconds, 10, 1e-9);
+}
+
 TEST(MeterTest, TheTimeLeftFollowsThePassThatRuns) {
   ProgressMeter meter;
   ProgressTotals totals = Totals(1000, 10);

@@ -9,6 +9,7 @@
 #include "models/data/row_split.h"
 #include "models/features/extractor_digest.h"
 #include "ps/base/status_macros.h"
+#include "models/gbdt/histogram_source.h"
 #include "ps/wire/message.h"
 #include "trainer/gbdt/part_loader.h"
 #include "trainer/gbdt/tree_log_store.h"
@@ -21,7 +22,7 @@ constexpr std::size_t kMostBinsInState = 512 << 10;
 constexpr int kSessionBits = 16;
 // Of how trees are grown. Raise it whenever the same settings, bins and rows give other trees than
 // before (another gain, rounding, sampling, order of ties): trees of two versions are no model.
-constexpr int kGrowingRules = 1;
+constexpr int kGrowingRules = 2;
 
 std::string TextOf(const std::vector<ColumnRef>& columns) {
   std::string text;
@@ -37,7 +38,7 @@ std::string DigestOf(const PreparedJob& job, const TreeModel* start, const BaseM
   const JobConfig& config = job.config;
   const GbdtConfig& gbdt = config.model.gbdt;
   const RowSplit split(config.train.seed, config.data.split, config.data.keep_negatives);
-  std::string text = absl::StrCat("rules ", kGrowingRules, " features ", ExtractorDigest(job.extractor->Serialize()),
+  std::string text = absl::StrCat("rules ", kGrowingRules, " steps ", kGradientSteps, " ", kHessianSteps, " features ", ExtractorDigest(job.extractor->Serialize()),
                                   " split ", split.Text(), " seed ", config.train.seed, "\n");
   for (const DataFile& file : job.train.files())
     absl::StrAppend(&text, "file ", file.path, " ", file.stored_bytes, "\n");

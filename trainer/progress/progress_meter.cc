@@ -8,9 +8,12 @@ std::optional<double> ProgressMeter::EtaSeconds(const ProgressTotals& totals) co
   if (!totals.fraction_read || *totals.fraction_read <= 0) return std::nullopt;
   // A pass from the row cache takes a fraction of the first one, so time is extrapolated from the
   // pass that runs. Its start is the last line before it: lines are taken at the end of a pass.
-  const double start = totals.pass == timed_pass_ ? pass_start_seconds_ : last_.elapsed_seconds;
+  const bool timed = totals.pass == timed_pass_;
+  const double start = timed ? pass_start_seconds_ : last_.elapsed_seconds;
   const double fraction = std::min(*totals.fraction_read, 1.0);
-  const double whole_pass = (totals.elapsed_seconds - start) / fraction;
+  const double read_since = fraction - (timed ? pass_start_fraction_ : 0);
+  if (read_since <= 0) return std::nullopt;
+  const double whole_pass = (totals.elapsed_seconds - start) / read_since;
   const int passes_after = std::max(0, totals.passes - totals.pass);
   return std::max(0.0, whole_pass * (1 - fraction + passes_after));
 }
@@ -45,6 +48,7 @@ ProgressLine ProgressMeter::Take(const ProgressTotals& totals) {
   if (totals.pass != timed_pass_) {
     timed_pass_ = totals.pass;
     pass_start_seconds_ = last_.elapsed_seconds;
+    pass_start_fraction_ = 0;
   }
   last_ = totals;
   while (next_rows_ <= totals.rows && next_rows_ <= (std::uint64_t{1} << 62)) next_rows_ *= 2;

@@ -31,6 +31,13 @@ class ProgressMeter {
   explicit ProgressMeter(double every_seconds = 0)  // 0: only at doubling row counts
       : every_seconds_(every_seconds) {}
 
+  // The pass goes on from a fraction, or begins, only now: the time before says nothing of its speed.
+  void BeginAt(int pass, double elapsed_seconds, double fraction) {
+    timed_pass_ = pass;
+    pass_start_seconds_ = elapsed_seconds;
+    pass_start_fraction_ = fraction;
+  }
+
   // Cheap; to be asked after every batch.
   bool IsDue(std::uint64_t rows, double elapsed_seconds) const {
     return rows >= next_rows_ ||
@@ -50,7 +57,7 @@ class ProgressMeter {
   std::uint64_t next_rows_ = 1000;
   ProgressTotals last_;
   int timed_pass_ = 1;  // the pass that began at pass_start_seconds_
-  double pass_start_seconds_ = 0;
+  double pass_start_seconds_ = 0, pass_start_fraction_ = 0;
 };
 
 }  // namespace ps
