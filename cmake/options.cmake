@@ -4,6 +4,13 @@
 # and chosen at run time, so the baseline only has to cover what is used everywhere (AVX2, BMI2, CRC32).
 set(PS_MARCH "x86-64-v3" CACHE STRING "Value of -march for all code but the dispatched kernels")
 set(PS_SANITIZE "" CACHE STRING "Value of -fsanitize=, empty for none")
+if(PS_SANITIZE)
+  set(PS_UNITY_DEFAULT ON)
+else()
+  set(PS_UNITY_DEFAULT OFF)
+endif()
+# Builds from nothing that are seldom done in part (sanitizers, continuous integration): the files of a library six at once.
+option(PS_UNITY "Compile several files of a library at once" ${PS_UNITY_DEFAULT})
 set(PS_PROGRAM_TESTS "" CACHE STRING "With PS_SANITIZE: the folder of another build's tests, for those that only run programs")
 
 add_compile_options(-march=${PS_MARCH} -Wall -Wextra -Wno-sign-compare -Wno-missing-field-initializers
