@@ -46,7 +46,7 @@ void TreeBuilder::SetBest(std::size_t leaf, const SplitChoice& best) {
   at.best = best;
   // Scores of splits have a negative one of the node taken off already.
   const double own = std::max(0.0, BoundedScore(at.total, rules_.scan, at.bounds));
-  if (best.score >= 0) at.gain = 0.5 * unit * (best.score - own);
+  at.gain = best.score >= 0 ? 0.5 * unit * (best.score - own) : -1;
 }
 
 bool TreeBuilder::Splittable(const Leaf& leaf) const {
@@ -68,16 +68,6 @@ std::size_t TreeBuilder::NextToSplit() const {
     if (next == kNone || Before(leaves_[i], leaves_[next])) next = i;
   }
   return next;
-}
-
-std::vector<std::size_t> TreeBuilder::Candidates() const {
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < leaves_.size(); ++i) {
-    if (Splittable(leaves_[i])) order.push_back(i);
-  }
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return Before(leaves_[a], leaves_[b]); });
-  return order;
 }
 
 void TreeBuilder::Split(std::size_t index) {

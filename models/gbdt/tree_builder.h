@@ -64,14 +64,12 @@ class TreeBuilder {
 
   // A new tree: its root is leaf 0.
   void Begin(const GradientScale& scale, WideSum total);
-  // The best split of a leaf, as its histogram says.
+  // The best split of a leaf, as its histogram says; of a negative score: none.
   void SetBest(std::size_t leaf, const SplitChoice& best);
 
   const std::vector<Leaf>& leaves() const { return leaves_; }
   static constexpr std::size_t kNone = ~std::size_t{0};
   std::size_t NextToSplit() const;  // kNone: the tree is done
-  // Leaves that may be split, in the order in which they would be if they had no children.
-  std::vector<std::size_t> Candidates() const;
   int SplitsLeft() const { return params_.max_leaves - static_cast<int>(leaves_.size()); }
   bool IsLastSplit() const { return SplitsLeft() == 1; }
   bool ChildrenMayGrow(std::size_t leaf) const {

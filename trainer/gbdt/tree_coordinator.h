@@ -34,6 +34,7 @@
 #include "models/metrics/metrics.h"
 #include "ps/trees/tree_codec.h"
 #include "ps/wire/machine.h"
+#include "trainer/gbdt/split_forecast.h"
 
 namespace ps {
 
@@ -121,13 +122,6 @@ class TreeCoordinator final : public Machine {
     bool stopped = false;
     std::string Name() const;
   };
-  // What is known of a node of the tree.
-  struct Children {
-    std::uint32_t left = 0;
-    bool summed = false;  // else their rows are to be parted with the leaves
-    SplitChoice best[2];
-  };
-
   bool by_columns() const { return options_.plan.trees().by_columns(); }
   std::vector<Node>& places(wire::Role role);
   Node* Find(const Address& from);
@@ -159,13 +153,12 @@ class TreeCoordinator final : public Machine {
   void AfterChoices(MonotonicTime now, Outbox& outbox);
   void BeginTree();
   void GrowOn();
-  bool IsLikely(std::size_t leaf, std::size_t rank) const;
+  bool IsLikely(const WantedSplit& split) const;
   void AskForSplits();
   void AskForLeaves();
   void FinishTree(Outbox& outbox);
   void FinishJudging();
   void NoteGains();
-  void SetSplit(std::size_t leaf, std::uint32_t left, wire::TreeStep::Split* split) const;
   void Advance(MonotonicTime now);
   void Fail(absl::Status status);
 
@@ -200,7 +193,7 @@ class TreeCoordinator final : public Machine {
   GradientScale scale_;
   TreeBuilder builder_;
   std::vector<std::uint32_t> node_of_leaf_;     // beside the builder's leaves
-  std::map<std::uint32_t, Children> children_;  // by node
+  std::map<std::uint32_t, KnownChildren> children_;  // by node
   std::uint32_t next_node_ = 1;
   std::vector<wire::TreeStep::Split> deferred_;
 

@@ -19,6 +19,15 @@ constexpr std::uint64_t kMostStepBytes = 256u << 20;
 constexpr std::size_t kSoon = 4, kSoonShare = 3;
 constexpr double kSoonGain = 0.8;
 
+void SetSplit(std::uint32_t node, const TreeBuilder::Leaf& leaf, std::uint32_t left,
+              wire::TreeStep::Split* split) {
+  split->set_node(node);
+  split->set_left(left);
+  SetChoice(leaf.best, split->mutable_choice());
+  split->set_left_is_small(TreeBuilder::LeftIsSmall(leaf.total, leaf.best.left));
+  split->set_total(leaf.total);
+}
+
 }  // namespace
 
 void TreeCoordinator::NextStep(wire::TreeStep::Kind kind) {
@@ -194,7 +203,7 @@ void TreeCoordinator::AfterChoices(MonotonicTime, Outbox&) {
     next_node_ = 1;
   } else {
     for (const wire::TreeStep::Split& split : step_.splits()) {
-      Children& children = children_[split.node()];
+      KnownChildren& children = children_[split.node()];
       children.left = split.left();
       children.summed = true;
       children.best[0] = best[split.left()];
@@ -202,16 +211,6 @@ void TreeCoordinator::AfterChoices(MonotonicTime, Outbox&) {
     }
   }
   GrowOn();
-}
-
-void TreeCoordinator::SetSplit(std::size_t leaf, std::uint32_t left,
-                               wire::TreeStep::Split* split) const {
-  const TreeBuilder::Leaf& at = builder_.leaves()[leaf];
-  split->set_node(node_of_leaf_[leaf]);
-  split->set_left(left);
-  SetChoice(at.best, split->mutable_choice());
-  split->set_left_is_small(TreeBuilder::LeftIsSmall(at.total, at.best.left));
-  split->set_total(at.total);
 }
 
 // As far as the answers go, then asks for more.
@@ -223,10 +222,10 @@ void TreeCoordinator::GrowOn() {
     if (children_.count(node) == 0) {
       if (!builder_.IsLastSplit() && builder_.ChildrenMayGrow(leaf)) return AskForSplits();
       children_[node].left = next_node_;
-      SetSplit(leaf, next_node_, &deferred_.emplace_back());
+      SetSplit(node, builder_.leaves()[leaf], next_node_, &deferred_.emplace_back());
       next_node_ += 2;
     }
-    const Children& children = children_[node];
+    const KnownChildren& children = children_[node];
     builder_.Split(leaf);
     node_of_leaf_[leaf] = children.left;
     node_of_leaf_.push_back(children.left + 1);
@@ -236,32 +235,27 @@ void TreeCoordinator::GrowOn() {
   }
 }
 
-// Whether a leaf, which is `rank`th in the order of splits, will very likely be split: trees resemble
-// the ones before them, so the least gain that was worth a split there is a good guess of what it is
-// here. Gains become smaller from tree to tree: the next few may be a little below it, else the last
-// splits of a tree would come one by one.
-bool TreeCoordinator::IsLikely(std::size_t leaf, std::size_t rank) const {
-  if (options_.params.grow.level_wise) return true;
+// Whether a split will very likely be in the tree: trees resemble the ones before them, so the least
+// gain that was worth a split there is a good guess of what it is here. Gains become smaller from
+// tree to tree: the next few may be a little below it, else the last splits of a tree would come one
+// by one.
+bool TreeCoordinator::IsLikely(const WantedSplit& split) const {
+  if (options_.params.grow.level_wise || split.rank == 0) return true;
   const auto left = static_cast<std::size_t>(builder_.SplitsLeft());
-  const bool soon = rank < std::max(kSoon, left / kSoonShare);
+  const bool soon = split.rank < std::max(kSoon, left / kSoonShare);
   if (trees_.size() < least_gain_.size()) return soon;
-  return builder_.leaves()[leaf].gain >=
+  return split.leaf.gain >=
          (soon ? kSoonGain : 1.0) * least_gain_[trees_.size() % least_gain_.size()];
 }
 
 void TreeCoordinator::AskForSplits() {
-  const std::vector<std::size_t> candidates = builder_.Candidates();
   NextStep(wire::TreeStep::SPLIT);
-  const auto left = static_cast<std::size_t>(builder_.SplitsLeft());
   const auto most = static_cast<int>(
-      std::clamp<std::uint64_t>(kMostStepBytes / (cells_ * sizeof(WideSum)), 1, left));
-  // Those behind as many as are left cannot be in the tree.
-  for (std::size_t rank = 0; rank < std::min(candidates.size(), left); ++rank) {
-    const std::size_t leaf = candidates[rank];
+      std::max<std::uint64_t>(1, kMostStepBytes / (cells_ * sizeof(WideSum))));
+  for (const WantedSplit& split : ForecastSplits(builder_, node_of_leaf_, children_)) {
     if (step_.splits_size() >= most) break;
-    if (children_.count(node_of_leaf_[leaf]) > 0 || !builder_.ChildrenMayGrow(leaf)) continue;
-    if (step_.splits_size() > 0 && !IsLikely(leaf, rank)) continue;
-    SetSplit(leaf, next_node_, step_.add_splits());
+    if (!IsLikely(split)) continue;
+    SetSplit(split.node, split.leaf, next_node_, step_.add_splits());
     next_node_ += 2;
   }
 }
