@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/bundle/bundle.h"
 #include "models/bundle/manifest.h"
+#include "models/features/header_check.h"
 #include "models/features/odd_texts.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
@@ -33,6 +34,16 @@ absl::Status TakeStartFeatures(PreparedJob* job) {
   PS_ASSIGN_OR_RETURN(job->warnings, DescribeOddTexts(here, job->config.data, job->train));
   for (std::string& line : job->warnings)
     absl::StrAppend(&line, ": model.warm_start takes the column for a number, and each such text for a value of its own");
+  return absl::OkStatus();
+}
+
+// Rows under another header would be taken for others. Of data.train the compiler has seen to it.
+absl::Status CheckHeldOutHeaders(const PreparedJob& job) {
+  if (!job.config.data.header) return absl::OkStatus();
+  features::Plan plan;
+  if (!plan.ParseFromString(job.extractor->Serialize())) return absl::InternalError("the plan cannot be read back");
+  if (job.valid) PS_RETURN_IF_ERROR(CheckHeaders(plan, *job.valid));
+  if (job.test) PS_RETURN_IF_ERROR(CheckHeaders(plan, *job.test));
   return absl::OkStatus();
 }
 
@@ -95,6 +106,7 @@ absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded) {
   if (job.extractor == nullptr) {
     PS_ASSIGN_OR_RETURN(job.extractor, Extractor::Compile(job.config, job.train));
   }
+  PS_RETURN_IF_ERROR(CheckHeldOutHeaders(job));
   job.threads = job.config.train.threads > 0 ? job.config.train.threads : EffectiveCpuCount();
   return job;
 }

@@ -175,6 +175,34 @@ TEST_F(ErrorsTest, DryRunPrintsThePlanAndWritesNothing) {
   EXPECT_EQ(files(), before);
 }
 
+TEST_F(ErrorsTest, FilesUnderAnotherHeaderAreRefusedByName) {
+  std::string rows;
+  for (int i = 0; i < 200; ++i) rows += std::to_string(i % 2) + ",x" + std::to_string(i % 3) + "," + std::to_string(i) + "\n";
+  WriteText(place_ / "t.csv", "label,a,b\n" + rows);
+  WriteText(place_ / "later.csv", "label,a,b\n" + rows);
+  WriteText(place_ / "moved.csv", "label,b,a\n" + rows);
+  WriteText(place_ / "lacking.csv", "label,a,c\n" + rows);
+  WriteText(place_ / "none.csv", rows);
+  WriteText(place_ / "csv.yaml", "data: {train: {files: [t.csv, later.csv]}, format: csv, header: true}\noutput: {dir: out}\n");
+  const auto train = [&](const std::string& setting, const std::string& model) {
+    return RunProgram("ps_train", {"--config", "csv.yaml", "--set", setting, "--set", model}, place_.path());
+  };
+  for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
+    for (const auto& [setting, text] : std::vector<std::pair<std::string, std::string>>{
+             {"data.test.files=[moved.csv]", "moved.csv: the header has other columns than the training data, or in another order"},
+             {"data.valid.files=[lacking.csv]", "lacking.csv: the header has no column b, which the training data had"},
+             {"data.test.files=[none.csv]", "none.csv: the first line is no header of the training data"},
+             {"data.train.files=[t.csv, moved.csv]", "moved.csv:1: the header differs from that of t.csv"}}) {
+      const Finished run = train(setting, model);
+      EXPECT_EQ(run.exit_code, 3) << setting << run.err;
+      EXPECT_THAT(run.err, HasSubstr(text));
+      EXPECT_FALSE(HasModel());
+    }
+    EXPECT_EQ(train("data.test.files=[later.csv]", model).exit_code, 0);
+    std::filesystem::remove_all(place_ / "out");
+  }
+}
+
 TEST_F(ErrorsTest, ADryRunIsRefusedAsTheJobWouldBe) {
   WriteText(place_ / "file", "mine");
   std::filesystem::create_directory(place_ / "foreign");
