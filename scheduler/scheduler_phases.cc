@@ -1,5 +1,6 @@
 // The phases of a job and what ends each of them.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -305,7 +306,8 @@ std::uint64_t SchedulerMachine::Entries() const {
   for (const Member& member : membership_.members()) {
     if (member.role == wire::SERVER && member.alive) entries += member.beat.entries();
   }
-  return entries / options_.replicas;
+  // There may be fewer copies than the job asks for.
+  return static_cast<std::uint64_t>(std::llround(static_cast<double>(entries) / std::max(1.0, slots_.CopiesOfASlot())));
 }
 
 void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {

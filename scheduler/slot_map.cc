@@ -176,6 +176,12 @@ std::uint32_t SlotMap::UnderReplicated(const Servers& servers) const {
       }));
 }
 
+double SlotMap::CopiesOfASlot() const {
+  std::size_t copies = 0;
+  for (const SlotConfig& config : slots_) copies += config.members.size();
+  return static_cast<double>(copies) / static_cast<double>(slots_.size());
+}
+
 std::string SlotMap::Encode() const {
   std::string bytes;
   for (const std::uint64_t number : {epoch_, gen_}) {

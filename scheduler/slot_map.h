@@ -60,6 +60,7 @@ class SlotMap {
   std::set<NodeId> Holders() const;  // members and sync targets
   std::uint32_t Syncing() const;
   std::uint32_t UnderReplicated(const Servers& servers) const;
+  double CopiesOfASlot() const;  // the mean, primaries included
 
   // For the scheduler's store.
   std::string Encode() const;

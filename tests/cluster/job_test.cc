@@ -281,5 +281,26 @@ TEST(Job, DataThatCannotBeReadIsTheJobsError) {
   EXPECT_NE(result.status.message().find("planned damage"), std::string::npos);
 }
 
+TEST(Progress, TellsOfEachEntryOnceHoweverManyCopiesThereAre) {
+  const MadeData data = MadeData::Make(9, 60, 200, 500);
+  SimulatedJob job;
+  job.workers = 2;
+  job.passes = 2;
+  job.staleness = 4;
+  job.heartbeat = std::chrono::milliseconds(20);
+  for (const auto& [shards, replicas] : {std::pair{1, 1}, {3, 1}, {2, 2}, {3, 3}}) {
+    job.shards = shards;
+    job.replicas = replicas;
+    EXPECT_EQ(RunSimulatedJob(job, data).entries_told, data.Frequencies().size()) << shards << " " << replicas;
+  }
+  // Of two servers one is gone, and no other has the copies.
+  job.shards = job.replicas = 2;
+  job.kill_shard_at = std::chrono::milliseconds(300);
+  job.dead_after = std::chrono::milliseconds(100);
+  const SimulatedResult result = RunSimulatedJob(job, data);
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(result.entries_told, data.Frequencies().size());
+}
+
 }  // namespace
 }  // namespace ps

@@ -93,6 +93,7 @@ struct SimulatedResult : JobEvents {
   std::vector<float> weights;
   std::vector<PassCounts> passes;
   std::uint64_t rows_told = 0;  // by OnLearnt, each once whatever is done again
+  std::uint64_t entries_told = 0;  // by the last of them
   bool started = false;
   std::map<Address, std::uint64_t> computed;  // batches by worker, where the job counts
   std::string broken;  // not empty: what a checker saw, e.g. two primaries of a slot and term
@@ -117,7 +118,10 @@ struct SimulatedResult : JobEvents {
   // A job that this is to watch, the first or one that goes on.
   void Begin(const SimulatedJob& job, const MadeData& data);
   void OnStarted() override { started = true; }
-  void OnLearnt(const LearntRows& rows) override { rows_told += rows.labels.size(); }
+  void OnLearnt(const LearntRows& rows) override {
+    rows_told += rows.labels.size();
+    entries_told = rows.entries;
+  }
   bool OnPassEnd(const PassReport& report) override;
   void OnWeights(std::uint32_t lane, absl::Span<const Key> k, absl::Span<const float> w) override;
   void OnRollback() override {
