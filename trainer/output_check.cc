@@ -1,8 +1,11 @@
 #include "trainer/output_check.h"
 
+#include <fcntl.h>
 #include <glog/logging.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -11,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "models/bundle/bundle.h"
+#include "ps/base/status_macros.h"
 #include "ps/checkpoint/checkpoint_storage.h"
 
 namespace ps {
@@ -40,12 +44,7 @@ class NewDirectories {
   std::vector<std::string> absent_;  // the deepest first
 };
 
-}  // namespace
-
-absl::Status TryOutput(const OutputConfig& output) {
-  const NewDirectories made(output.dir);
-  return BundleWriter::Create(output.dir).status();
-}
+bool IsUrl(const std::string& directory) { return absl::StrContains(directory, "://"); }
 
 absl::Status TryCheckpoints(const CheckpointConfig& checkpoint) {
   if (checkpoint.dir.empty()) return absl::OkStatus();
@@ -64,10 +63,31 @@ absl::Status TryCheckpoints(const CheckpointConfig& checkpoint) {
   return absl::OkStatus();
 }
 
+}  // namespace
+
+absl::Status TryOutput(const OutputConfig& output) {
+  const NewDirectories made(output.dir);
+  return BundleWriter::Create(output.dir).status();
+}
+
 absl::Status TryCheckpointsLeavingNothing(const CheckpointConfig& checkpoint) {
-  if (absl::StrContains(checkpoint.dir, "://")) return TryCheckpoints(checkpoint);
+  if (IsUrl(checkpoint.dir)) return TryCheckpoints(checkpoint);
   const NewDirectories made(checkpoint.dir);
   return TryCheckpoints(checkpoint);
+}
+
+absl::StatusOr<CheckpointClaim> CheckpointClaim::Take(const JobConfig& job) {
+  const std::string& directory = job.checkpoint.dir;
+  PS_RETURN_IF_ERROR(TryCheckpoints(job.checkpoint));
+  if (directory.empty() || IsUrl(directory) || !job.cluster.state.empty()) return CheckpointClaim(-1);
+  CheckpointClaim claim(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (::flock(claim.lock_fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    return absl::UnavailableError(absl::StrCat("another job keeps its checkpoints in ", directory));
+  return claim;
+}
+
+CheckpointClaim::~CheckpointClaim() {
+  if (lock_fd_ >= 0) ::close(lock_fd_);
 }
 
 }  // namespace ps

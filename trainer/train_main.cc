@@ -238,7 +238,8 @@ int Train(const std::vector<std::string>& overrides) {
   // Before the work, not after it: a directory that cannot take the model is known now.
   absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job->config.output.dir);
   if (!writer.ok()) return Fail(writer.status(), OutputExitCode(writer.status()));
-  if (const absl::Status kept = TryCheckpoints(job->config.checkpoint); !kept.ok()) return Fail(kept, OutputExitCode(kept));
+  const absl::StatusOr<CheckpointClaim> claim = CheckpointClaim::Take(job->config);
+  if (!claim.ok()) return Fail(claim.status(), OutputExitCode(claim.status()));
   const absl::StatusOr<std::unique_ptr<JobControl>> control = StartControl(*job, &*cluster, &reporter);
   if (!control.ok()) return Fail(control.status(), ExitCodeOfControl(control.status()));
   const std::unique_ptr<Trainer> trainer = MakeTrainer(*job, *cluster, &reporter);

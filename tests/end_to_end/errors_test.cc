@@ -1,6 +1,9 @@
 // What goes wrong for a user: exit code, message, and nothing half done.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -152,6 +155,20 @@ TEST_F(ErrorsTest, ADamagedModelIsRefused) {
   const Finished warm = Train({"--set", "model.warm_start=out", "--set", "output.dir=next"});
   EXPECT_EQ(warm.exit_code, 3) << warm.err;
   EXPECT_THAT(warm.err, HasSubstr("weights.bin"));
+}
+
+TEST_F(ErrorsTest, ACheckpointDirectoryIsOfOneJobAtATime) {
+  std::filesystem::create_directory(place_ / "kept");
+  const int other = ::open((place_ / "kept").c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(other, LOCK_EX), 0);
+  const std::vector<std::string> trees = {"--set", "model={type: gbdt, gbdt: {trees: 2}}", "--set", "checkpoint.dir=kept"};
+  const Finished second = Train(trees);
+  EXPECT_EQ(second.exit_code, 75) << second.err;
+  EXPECT_THAT(second.err, HasSubstr("another job keeps its checkpoints in kept"));
+  ASSERT_EQ(Train({"--local", "1x1", "--set", "checkpoint.dir=kept"}).exit_code, 75);
+  EXPECT_FALSE(HasModel());
+  ::close(other);
+  EXPECT_EQ(Train(trees).exit_code, 0);
 }
 
 TEST_F(ErrorsTest, DryRunPrintsThePlanAndWritesNothing) {
