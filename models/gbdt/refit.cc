@@ -12,8 +12,8 @@ constexpr std::size_t kRowsAtOnce = 8192;
 }  // namespace
 
 TreeRefitter::TreeRefitter(const BinnedRows* rows, BoostParams params,
-                           const std::vector<Tree>* trees, double base_score, double decay,
-                           Crew* crew)
+                           const std::vector<Tree>* trees,
+                           const std::vector<double>& base_scores, double decay, Crew* crew)
     : rows_(*rows),
       params_(params),
       trees_(*trees),
@@ -23,7 +23,7 @@ TreeRefitter::TreeRefitter(const BinnedRows* rows, BoostParams params,
       node_rows_(rows->rows),
       gradients_(rows, params, &node_rows_, crew),
       leaf_of_row_(rows->rows) {
-  gradients_.Start({base_score});
+  gradients_.Start(base_scores);
 }
 
 std::vector<LeafSums> TreeRefitter::SumLeaves(const Tree& tree) {
@@ -50,7 +50,7 @@ std::vector<LeafSums> TreeRefitter::SumLeaves(const Tree& tree) {
 
 Tree TreeRefitter::FitNext() {
   Tree tree = trees_[next_];
-  const bool bounded = params_.objective == Objective::kLogistic;
+  const bool bounded = params_.objective != Objective::kSquared;
   const GradientScale scale =
       ScaleOf(params_.objective, sums_, bounded ? 0 : gradients_.LargestGradient());
   gradients_.Prepare(scale, next_, [](int, const RowGradient*, std::size_t) {});
@@ -65,7 +65,7 @@ Tree TreeRefitter::FitNext() {
         static_cast<float>(decay_ * double{tree.leaf_value[leaf]} + (1 - decay_) * fitted);
   }
   SetCovers(cover, &tree);
-  std::vector<float>& margins = *gradients_.MutableMargins();
+  float* const margins = gradients_.MutableMargins()->data() + next_ % params_.classes * rows_.rows;
   for (std::size_t row = 0; row < rows_.rows; ++row)
     margins[row] += tree.leaf_value[leaf_of_row_[row]];
   ++next_;

@@ -1,6 +1,7 @@
 // Fits the leaves of trees again on other rows, whose splits stay as they are: each tree in turn on
-// the gradients that the ones before it leave. Sums are exact, in fixed point, so the trees are the
-// same for any number of threads. One caller at a time; it works on the crew.
+// the gradients that the ones before it leave, of softmax those of the rounds before it. Sums are
+// exact, in fixed point, so the trees are the same for any number of threads. One caller at a time;
+// it works on the crew.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +18,10 @@ class TreeRefitter {
   // `trees` name bins of the rows' columns. A leaf's value becomes `decay` times its own, and the
   // rest of what its rows say; a leaf without rows keeps its own. Rows must outlive it.
   TreeRefitter(const BinnedRows* rows, BoostParams params, const std::vector<Tree>* trees,
-               double base_score, double decay, Crew* crew);
+               const std::vector<double>& base_scores, double decay, Crew* crew);
 
   Tree FitNext();  // there is one
-  // Margins with all trees so far.
+  // Margins with all trees so far, as StartMargins lays them out.
   const std::vector<float>& Margins() { return gradients_.Margins(); }
 
  private:

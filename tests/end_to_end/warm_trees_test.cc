@@ -268,7 +268,7 @@ TEST_F(WarmTreesTest, WhatDoesNotFitIsRefused) {
   refused({"tune={trainings: 3}", "data.split.valid=0.2", "model.warm_start=first"}, 2,
           "begins from nothing");
   WriteText(place_ / "train.csv", "colour,size,x,label\n" + Table({}).substr(19));
-  refused({"model.warm_start=first"}, 3, "'color'");
+  refused({"model.warm_start=first", "data.test={}"}, 3, "'color'");
   Generate(place_.path(), "train.svm", "libsvm", 500);
   WriteText(place_ / "sparse.yaml",
             "data: {train: {files: [train.svm]}}\n"

@@ -14,7 +14,7 @@ namespace {
 
 struct Grown {
   std::vector<Tree> trees;
-  double base_score = 0;
+  std::vector<double> base_scores;
   std::vector<float> margins;
 };
 
@@ -22,7 +22,7 @@ Grown Grow(const BinnedSample& sample, const BoostParams& params, int trees) {
   Crew crew(2);
   Booster booster(&sample.rows, &sample.columns, params, &crew);
   Grown grown;
-  grown.base_score = booster.base_score();
+  grown.base_scores = booster.base_scores();
   for (int t = 0; t < trees; ++t) grown.trees.push_back(booster.GrowNext());
   grown.margins = booster.Margins();
   return grown;
@@ -31,7 +31,7 @@ Grown Grow(const BinnedSample& sample, const BoostParams& params, int trees) {
 std::vector<Tree> Refit(const BinnedSample& sample, const BoostParams& params, const Grown& from,
                         double decay, int threads, std::vector<float>* margins = nullptr) {
   Crew crew(threads);
-  TreeRefitter refitter(&sample.rows, params, &from.trees, from.base_score, decay, &crew);
+  TreeRefitter refitter(&sample.rows, params, &from.trees, from.base_scores, decay, &crew);
   std::vector<Tree> trees;
   for (std::size_t t = 0; t < from.trees.size(); ++t) trees.push_back(refitter.FitNext());
   if (margins != nullptr) *margins = refitter.Margins();
@@ -50,10 +50,14 @@ SampleShape Shape(int round) {
 
 TEST(Refit, TheSameRowsSayTheSame) {
   for (const int round : {0, 1, 2, 3}) {
-    const BinnedSample sample = MakeSample(Shape(round));
-    for (const Objective objective : {Objective::kLogistic, Objective::kSquared}) {
+    for (const Objective objective : {Objective::kLogistic, Objective::kSquared, Objective::kSoftmax}) {
+      BinnedSample sample = MakeSample(Shape(round));
       BoostParams params;
       params.objective = objective;
+      if (objective == Objective::kSoftmax) {
+        params.classes = 3;
+        GiveClasses(params.classes, &sample);
+      }
       params.grow.l1 = round;
       const Grown grown = Grow(sample, params, 6);
       for (const int threads : {1, 3}) {

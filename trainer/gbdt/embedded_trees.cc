@@ -42,8 +42,7 @@ class EmbeddedTrees final : public TreeMaker {
     ++grown_;
     if (const auto& refit = job_.job->config.model.gbdt.refit; refit) {
       if (!refitter_)
-        refitter_.emplace(&rows_, job_.params, &job_.start->trees, base_scores_.front(), refit->decay,
-                          job_.crew);
+        refitter_.emplace(&rows_, job_.params, &job_.start->trees, base_scores_, refit->decay, job_.crew);
       return refitter_->FitNext();
     }
     if (device_ != nullptr) return device_->GrowNext();

@@ -50,8 +50,8 @@ class GbdtTrainer::Run {
   absl::Status CheckDevice() const;
   absl::Status ReadStart();
   void PlaceStart(LoadOptions* options);
-  int wanted() const {
-    return refits() ? static_cast<int>(start_->trees.size()) : job_.config.model.gbdt.trees;
+  int wanted() const {  // rounds
+    return refits() ? static_cast<int>(start_->trees.size() / params_.classes) : job_.config.model.gbdt.trees;
   }
   bool goes_on() const { return start_.has_value() && !refits(); }
   bool refits() const { return job_.config.model.gbdt.refit.has_value(); }
