@@ -253,7 +253,7 @@ class SchedulerMachine : public Machine {
   void AnswerWaiting(MonotonicTime now, Outbox& outbox);
   void CheckStall(MonotonicTime now);
   void CountBatch(const wire::Progress& progress, const wire::Progress::BatchStats& stats);
-  std::uint64_t Entries() const;  // of all slots, as the servers' heartbeats say
+  std::uint64_t Entries();  // of all slots, as the servers' heartbeats say
   void CountRows(const wire::ChunkRows& rows);
   void SendLimit(const Member& member, Outbox& outbox);
   void TellWaiting(Outbox& outbox);  // limits of bounded staleness that have grown
@@ -303,6 +303,8 @@ class SchedulerMachine : public Machine {
   std::uint64_t rows_learnt_ = 0;  // in all passes
   bool done_changed_ = false;  // since SendDone went to all shards
   bool changed_ = false;       // by a message: a phase may be over
+  double copies_ = 1;          // of a slot, in the configuration of copies_epoch_
+  std::uint64_t copies_epoch_ = 0;
   bool interrupted_ = false;
   MonotonicTime interrupted_at_{0};
   MonotonicTime phase_began_{-1};   // negative: at the next tick

@@ -1,14 +1,13 @@
 #include "trainer/output_check.h"
 
-#include <fcntl.h>
 #include <glog/logging.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -44,7 +43,20 @@ class NewDirectories {
   std::vector<std::string> absent_;  // the deepest first
 };
 
+constexpr std::chrono::seconds kClaimWait{3};
+
 bool IsUrl(const std::string& directory) { return absl::StrContains(directory, "://"); }
+
+bool IsClaimed(const JobConfig& job) {
+  return !job.checkpoint.dir.empty() && !IsUrl(job.checkpoint.dir) && job.cluster.state.empty();
+}
+
+std::string LockPath(const JobConfig& job) { return job.checkpoint.dir + "/lock"; }
+
+absl::Status NotClaimed(const absl::Status& status) {
+  if (!absl::IsAlreadyExists(status)) return status;
+  return absl::UnavailableError(absl::StrCat("another job keeps its checkpoints there: ", status.message()));
+}
 
 absl::Status TryCheckpoints(const CheckpointConfig& checkpoint) {
   if (checkpoint.dir.empty()) return absl::OkStatus();
@@ -77,17 +89,29 @@ absl::Status TryCheckpointsLeavingNothing(const CheckpointConfig& checkpoint) {
 }
 
 absl::StatusOr<CheckpointClaim> CheckpointClaim::Take(const JobConfig& job) {
-  const std::string& directory = job.checkpoint.dir;
   PS_RETURN_IF_ERROR(TryCheckpoints(job.checkpoint));
-  if (directory.empty() || IsUrl(directory) || !job.cluster.state.empty()) return CheckpointClaim(-1);
-  CheckpointClaim claim(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (::flock(claim.lock_fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-    return absl::UnavailableError(absl::StrCat("another job keeps its checkpoints in ", directory));
-  return claim;
+  if (!IsClaimed(job)) return CheckpointClaim(std::nullopt);
+  const auto deadline = std::chrono::steady_clock::now() + kClaimWait;
+  while (true) {
+    absl::StatusOr<FileLock> lock = FileLock::Take(LockPath(job));
+    if (lock.ok()) return CheckpointClaim(*std::move(lock));
+    if (!absl::IsAlreadyExists(lock.status()) || std::chrono::steady_clock::now() > deadline)
+      return NotClaimed(lock.status());
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 CheckpointClaim::~CheckpointClaim() {
-  if (lock_fd_ >= 0) ::close(lock_fd_);
+  if (lock_) lock_->Remove();
+}
+
+absl::Status TryClaim(const JobConfig& job) {
+  std::error_code error;
+  if (!IsClaimed(job) || !fs::exists(LockPath(job), error)) return absl::OkStatus();
+  absl::StatusOr<FileLock> lock = FileLock::Take(LockPath(job));
+  if (!lock.ok()) return NotClaimed(lock.status());
+  lock->Remove();  // a dead process left it
+  return absl::OkStatus();
 }
 
 }  // namespace ps

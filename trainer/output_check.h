@@ -1,11 +1,13 @@
 // Whether a job can write where it is to write, tried before the work. Blocking; one thread.
 #pragma once
 
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/config/job_config.h"
+#include "ps/base/file_lock.h"
 
 namespace ps {
 
@@ -20,16 +22,20 @@ absl::Status TryCheckpointsLeavingNothing(const CheckpointConfig& checkpoint);
 // The right to write to checkpoint.dir, for as long as it lives.
 class CheckpointClaim {
  public:
-  // Tries as above, but leaves the directory. Unavailable: another process has it, which only directories of this
-  // machine's file systems know; where jobs have cluster.state that decides who goes on, and nothing is claimed.
+  // Tries as above, but leaves the directory. Unavailable: another process has had it for some seconds (one that was
+  // killed takes some to be gone). Nothing is claimed of a bucket, or with cluster.state: then a scheduler may have to go
+  // on while the one before it still hangs.
   static absl::StatusOr<CheckpointClaim> Take(const JobConfig& job);
-  CheckpointClaim(CheckpointClaim&& other) noexcept : lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+  CheckpointClaim(CheckpointClaim&& other) noexcept : lock_(std::exchange(other.lock_, std::nullopt)) {}
   CheckpointClaim& operator=(CheckpointClaim&&) = delete;
   ~CheckpointClaim();
 
  private:
-  explicit CheckpointClaim(int lock_fd) : lock_fd_(lock_fd) {}
-  int lock_fd_;  // -1: none
+  explicit CheckpointClaim(std::optional<FileLock> lock) : lock_(std::move(lock)) {}
+  std::optional<FileLock> lock_;
 };
+
+// Says what Take would, now and leaving nothing.
+absl::Status TryClaim(const JobConfig& job);
 
 }  // namespace ps

@@ -37,11 +37,12 @@ absl::Status TakeStartFeatures(PreparedJob* job) {
   return absl::OkStatus();
 }
 
-// Rows under another header would be taken for others. Of data.train the compiler has seen to it.
-absl::Status CheckHeldOutHeaders(const PreparedJob& job) {
+// Rows under another header would be taken for others. Of many files the compiler has looked into some only.
+absl::Status CheckAllHeaders(const PreparedJob& job) {
   if (!job.config.data.header) return absl::OkStatus();
   features::Plan plan;
   if (!plan.ParseFromString(job.extractor->Serialize())) return absl::InternalError("the plan cannot be read back");
+  PS_RETURN_IF_ERROR(CheckHeaders(plan, job.train));
   if (job.valid) PS_RETURN_IF_ERROR(CheckHeaders(plan, *job.valid));
   if (job.test) PS_RETURN_IF_ERROR(CheckHeaders(plan, *job.test));
   return absl::OkStatus();
@@ -106,7 +107,7 @@ absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded) {
   if (job.extractor == nullptr) {
     PS_ASSIGN_OR_RETURN(job.extractor, Extractor::Compile(job.config, job.train));
   }
-  PS_RETURN_IF_ERROR(CheckHeldOutHeaders(job));
+  PS_RETURN_IF_ERROR(CheckAllHeaders(job));
   job.threads = job.config.train.threads > 0 ? job.config.train.threads : EffectiveCpuCount();
   return job;
 }

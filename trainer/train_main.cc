@@ -132,6 +132,8 @@ absl::StatusOr<std::unique_ptr<JobControl>> StartControl(const PreparedJob& job,
 }
 
 int Search(const LoadedJob& job, const SearchSpace& space) {
+  const absl::StatusOr<CheckpointClaim> claim = CheckpointClaim::Take(job.config);
+  if (!claim.ok()) return Fail(claim.status(), OutputExitCode(claim.status()));
   ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
   JobSearch::Options options{.flags = {}, .reporter = &reporter, .stop = &stop_requested};
   if (!FLAGS_local.empty()) options.flags.push_back("--local=" + FLAGS_local);
@@ -205,6 +207,7 @@ int TryStart(const PreparedJob& job, const std::optional<ClusterTrainer::Options
   }
   const absl::Status kept = TryCheckpointsLeavingNothing(job.config.checkpoint);
   if (!kept.ok()) return Fail(kept, OutputExitCode(kept));
+  if (const absl::Status claim = TryClaim(job.config); !claim.ok()) reporter->Say(absl::StrCat("note: ", claim.message()));
   const absl::Status status = MakeTrainer(job, cluster, reporter)->Check();
   return status.ok() ? 0 : Fail(status, ExitCodeOf(status));
 }

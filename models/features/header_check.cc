@@ -75,13 +75,21 @@ std::set<std::uint32_t> ColumnsRead(const features::Plan& plan) {
   return read;
 }
 
+// Names of columns that nothing reads may be others.
+bool Fits(const std::vector<std::string>& wanted, const std::vector<std::string>& has,
+          const std::set<std::uint32_t>& read) {
+  return has.size() == wanted.size() &&
+         std::all_of(read.begin(), read.end(), [&](std::uint32_t column) { return has[column] == wanted[column]; });
+}
+
 }  // namespace
 
 std::string HeaderProblem(const features::Plan& plan, std::string_view line, const TextLayout& layout) {
   const std::vector<std::string> wanted = NamesOf(plan);
   std::vector<std::string> has;
   if (!SplitNames(line, layout, &has)) return "the header is malformed";
-  return has == wanted ? "" : Problem(wanted, has, AllColumns(plan));
+  const std::set<std::uint32_t> read = ColumnsRead(plan);
+  return Fits(wanted, has, read) ? "" : Problem(wanted, has, read);
 }
 
 absl::Status CheckHeaders(const features::Plan& plan, const DataFiles& files) {
@@ -103,10 +111,7 @@ absl::Status CheckHeaders(const features::Plan& plan, const DataFiles& files) {
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
     std::vector<std::string> has;
     if (!SplitNames(line, layout, &has)) continue;  // a bad row like others
-    const bool same = has.size() == wanted.size() && std::all_of(read.begin(), read.end(), [&](std::uint32_t column) {
-                        return has[column] == wanted[column];
-                      });
-    if (same) continue;
+    if (Fits(wanted, has, read)) continue;
     return absl::InvalidArgumentError(absl::StrCat(files.files()[file].path, ": ", Problem(wanted, has, read)));
   }
   return absl::OkStatus();

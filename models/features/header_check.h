@@ -11,7 +11,7 @@
 
 namespace ps {
 
-// Empty, or what is wrong with that line: which columns of the plan it lacks and which it has instead.
+// Empty, or what is wrong with that line: which columns that the plan reads it lacks or has elsewhere, and what it has.
 std::string HeaderProblem(const features::Plan& plan, std::string_view line, const TextLayout& layout);
 
 // InvalidArgument: a file has no column of some name that the plan reads (a feature, the label, the weight), or has it

@@ -37,6 +37,7 @@ void TreeBuilder::Begin(const GradientScale& scale, WideSum total) {
   rules_ = RulesOf(params_, scale, false);
   tree_ = Tree();
   leaves_.assign(1, Leaf());
+  order_.clear();
   leaves_[0].total = total;
 }
 
@@ -46,7 +47,10 @@ void TreeBuilder::SetBest(std::size_t leaf, const SplitChoice& best) {
   at.best = best;
   // Scores of splits have a negative one of the node taken off already.
   const double own = std::max(0.0, BoundedScore(at.total, rules_.scan, at.bounds));
-  at.gain = best.score >= 0 ? 0.5 * unit * (best.score - own) : -1;
+  if (best.score >= 0) at.gain = 0.5 * unit * (best.score - own);
+  if (!Splittable(at)) return;
+  order_.push_back(static_cast<std::uint32_t>(leaf));
+  std::push_heap(order_.begin(), order_.end(), [this](auto a, auto b) { return HeapOrder(a, b); });
 }
 
 bool TreeBuilder::Splittable(const Leaf& leaf) const {
@@ -60,17 +64,13 @@ bool TreeBuilder::Before(const Leaf& a, const Leaf& b) const {
   return a.gain != b.gain ? a.gain > b.gain : a.order < b.order;
 }
 
-std::size_t TreeBuilder::NextToSplit() const {
-  std::size_t next = kNone;
-  if (SplitsLeft() <= 0) return next;
-  for (std::size_t i = 0; i < leaves_.size(); ++i) {
-    if (!Splittable(leaves_[i])) continue;
-    if (next == kNone || Before(leaves_[i], leaves_[next])) next = i;
-  }
-  return next;
+void TreeBuilder::SkipNext() {
+  std::pop_heap(order_.begin(), order_.end(), [this](auto a, auto b) { return HeapOrder(a, b); });
+  order_.pop_back();
 }
 
 void TreeBuilder::Split(std::size_t index) {
+  SkipNext();
   const Leaf parent = leaves_[index];
   const SplitChoice& choice = parent.best;
   Leaf left, right;

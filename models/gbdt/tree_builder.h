@@ -64,12 +64,14 @@ class TreeBuilder {
 
   // A new tree: its root is leaf 0.
   void Begin(const GradientScale& scale, WideSum total);
-  // The best split of a leaf, as its histogram says; of a negative score: none.
+  // The best split of a leaf, as its histogram says; once a leaf.
   void SetBest(std::size_t leaf, const SplitChoice& best);
 
   const std::vector<Leaf>& leaves() const { return leaves_; }
   static constexpr std::size_t kNone = ~std::size_t{0};
-  std::size_t NextToSplit() const;  // kNone: the tree is done
+  std::size_t NextToSplit() const {  // kNone: the tree is done
+    return SplitsLeft() <= 0 || order_.empty() ? kNone : order_.front();
+  }
   int SplitsLeft() const { return params_.max_leaves - static_cast<int>(leaves_.size()); }
   bool IsLastSplit() const { return SplitsLeft() == 1; }
   bool ChildrenMayGrow(std::size_t leaf) const {
@@ -80,8 +82,10 @@ class TreeBuilder {
   static bool LeftIsSmall(WideSum total, WideSum left) {
     return WideHessian(left) <= WideHessian(total - left);
   }
-  // The left child takes the leaf's place, the right one becomes the last leaf.
+  // Of the next one: the left child takes the leaf's place, the right one becomes the last leaf.
   void Split(std::size_t leaf);
+  // As if the next one could not be split.
+  void SkipNext();
 
   // The tree, its leaves fitted to their rows.
   Tree Finish(const std::vector<LeafSums>& sums);
@@ -89,6 +93,7 @@ class TreeBuilder {
  private:
   bool Splittable(const Leaf& leaf) const;
   bool Before(const Leaf& a, const Leaf& b) const;
+  bool HeapOrder(std::uint32_t a, std::uint32_t b) const { return Before(leaves_[b], leaves_[a]); }
   void FitLeaves(const std::vector<LeafSums>& sums);
 
   const std::vector<BinColumn>& columns_;
@@ -97,6 +102,7 @@ class TreeBuilder {
   SplitRules rules_;
   Tree tree_;
   std::vector<Leaf> leaves_;
+  std::vector<std::uint32_t> order_;  // a heap of those that may be split, the next one in front
 };
 
 }  // namespace ps

@@ -1,8 +1,6 @@
 #include "ps/state_store/file_state_store.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "ps/base/file.h"
@@ -19,38 +16,11 @@
 namespace ps {
 namespace {
 
-bool SameFile(int fd, const std::string& path) {
-  struct stat open_file, named;
-  return ::fstat(fd, &open_file) == 0 && ::stat(path.c_str(), &named) == 0 &&
-         open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
-}
-
-// A locked descriptor of `path`, which says which process holds it.
-absl::StatusOr<int> Lock(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd < 0) return FileError("open", path, errno);
-  absl::Status failed;
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    failed = FileError("lock", path, errno);
-    if (errno == EWOULDBLOCK) {
-      char holder[32] = {};
-      if (::read(fd, holder, sizeof holder - 1) < 0) holder[0] = 0;
-      failed = absl::FailedPreconditionError(
-          absl::StrCat(path, ": another scheduler has this state store open (process ",
-                       absl::StripAsciiWhitespace(holder), ")"));
-    }
-  } else if (!SameFile(fd, path)) {
-    failed = absl::FailedPreconditionError(absl::StrCat(path, ": replaced while being locked"));
-  } else {
-    const std::string pid = absl::StrCat(::getpid(), "\n");
-    // Of interest to people only, so a full disk does not matter here.
-    if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) {
-      LOG(WARNING) << FileError("write", path, errno);
-    }
-  }
-  if (failed.ok()) return fd;
-  ::close(fd);
-  return failed;
+absl::StatusOr<FileLock> Lock(const std::string& path) {
+  absl::StatusOr<FileLock> lock = FileLock::Take(path);
+  if (!absl::IsAlreadyExists(lock.status())) return lock;
+  return absl::FailedPreconditionError(
+      absl::StrCat("another scheduler has this state store open: ", lock.status().message()));
 }
 
 }  // namespace
@@ -59,8 +29,8 @@ absl::StatusOr<std::unique_ptr<FileStateStore>> FileStateStore::Open(const std::
                                                                      const Options& options) {
   const std::string directory = std::filesystem::path(path).parent_path().string();
   if (!directory.empty()) PS_RETURN_IF_ERROR(MakeDirs(directory));
-  PS_ASSIGN_OR_RETURN(const int lock_fd, Lock(path + ".lock"));
-  std::unique_ptr<FileStateStore> store(new FileStateStore(path, options, lock_fd));
+  PS_ASSIGN_OR_RETURN(FileLock lock, Lock(path + ".lock"));
+  std::unique_ptr<FileStateStore> store(new FileStateStore(path, options, std::move(lock)));
   const absl::StatusOr<std::string> bytes = ReadWholeFile(path);
   if (bytes.ok()) {
     PS_ASSIGN_OR_RETURN(StateLog log, ReadStateLog(path, *bytes));
@@ -80,7 +50,6 @@ absl::StatusOr<std::unique_ptr<FileStateStore>> FileStateStore::Open(const std::
 
 FileStateStore::~FileStateStore() {
   if (log_fd_ >= 0) ::close(log_fd_);
-  ::close(lock_fd_);
 }
 
 absl::StatusOr<StateRecords> FileStateStore::Load() {
@@ -108,7 +77,7 @@ absl::Status FileStateStore::Rewrite() {
 }
 
 absl::Status FileStateStore::CheckStillOurs() const {
-  if (SameFile(log_fd_, path_) && SameFile(lock_fd_, path_ + ".lock")) return absl::OkStatus();
+  if (SameFile(log_fd_, path_) && lock_.StillOurs()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(path_, ": removed or replaced by somebody else; leadership is lost"));
 }

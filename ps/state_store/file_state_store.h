@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 
+#include "ps/base/file_lock.h"
 #include "ps/state_store/state_log.h"
 #include "ps/state_store/state_store.h"
 
@@ -43,8 +44,8 @@ class FileStateStore : public StateStore {
   std::uint64_t leadership_term() const override { return name_.term; }
 
  private:
-  FileStateStore(std::string path, const Options& options, int lock_fd)
-      : path_(std::move(path)), options_(options), lock_fd_(lock_fd) {}
+  FileStateStore(std::string path, const Options& options, FileLock lock)
+      : path_(std::move(path)), options_(options), lock_(std::move(lock)) {}
 
   // Writes all records as the only frame of a new file in the place of the old one.
   absl::Status Rewrite();
@@ -53,7 +54,7 @@ class FileStateStore : public StateStore {
 
   const std::string path_;
   const Options options_;
-  const int lock_fd_;
+  const FileLock lock_;
   int log_fd_ = -1;
   StateRecords records_;
   StateFrameName name_;  // of the last frame

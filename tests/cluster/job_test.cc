@@ -299,6 +299,7 @@ TEST(Progress, TellsOfEachEntryOnceHoweverManyCopiesThereAre) {
   job.dead_after = std::chrono::milliseconds(100);
   const SimulatedResult result = RunSimulatedJob(job, data);
   EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_GT(result.ended, 2 * job.kill_shard_at);
   EXPECT_EQ(result.entries_told, data.Frequencies().size());
 }
 

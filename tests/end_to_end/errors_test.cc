@@ -1,12 +1,10 @@
 // What goes wrong for a user: exit code, message, and nothing half done.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <filesystem>
 
+#include "absl/strings/str_replace.h"
 #include "tests/end_to_end/program.h"
 
 namespace ps {
@@ -158,17 +156,31 @@ TEST_F(ErrorsTest, ADamagedModelIsRefused) {
 }
 
 TEST_F(ErrorsTest, ACheckpointDirectoryIsOfOneJobAtATime) {
-  std::filesystem::create_directory(place_ / "kept");
-  const int other = ::open((place_ / "kept").c_str(), O_RDONLY | O_DIRECTORY);
-  ASSERT_EQ(::flock(other, LOCK_EX), 0);
-  const std::vector<std::string> trees = {"--set", "model={type: gbdt, gbdt: {trees: 2}}", "--set", "checkpoint.dir=kept"};
-  const Finished second = Train(trees);
-  EXPECT_EQ(second.exit_code, 75) << second.err;
-  EXPECT_THAT(second.err, HasSubstr("another job keeps its checkpoints in kept"));
-  ASSERT_EQ(Train({"--local", "1x1", "--set", "checkpoint.dir=kept"}).exit_code, 75);
-  EXPECT_FALSE(HasModel());
-  ::close(other);
-  EXPECT_EQ(Train(trees).exit_code, 0);
+  const std::vector<std::string> linear = {"--set", "checkpoint.dir=kept", "--local", "1x1"};
+  const auto trees = [](const std::string& count) {
+    return std::vector<std::string>{"--set", "model={type: gbdt, gbdt: {trees: " + count + "}}", "--set", "checkpoint.dir=kept",
+                                    "--set", "checkpoint.every=1", "--set", "output.dir=trees"};
+  };
+  std::vector<std::string> first = trees("1000000");
+  first.insert(first.begin(), {"--config", "job.yaml"});
+  {
+    Program holder("ps_train", first, place_.path());
+    ASSERT_TRUE(holder.WaitForError("trees grow on"));
+    ASSERT_TRUE(std::filesystem::exists(place_ / "kept/lock"));
+    const Finished second = Train(linear);
+    EXPECT_EQ(second.exit_code, 75) << second.err;
+    EXPECT_THAT(second.err, HasSubstr("another job keeps its checkpoints there: kept/lock is locked by process"));
+    EXPECT_FALSE(HasModel());
+    std::vector<std::string> dry = linear;
+    dry.push_back("--dry_run");
+    const Finished planned = Train(dry);
+    EXPECT_EQ(planned.exit_code, 0) << planned.err;
+    EXPECT_THAT(planned.err, HasSubstr("note: another job keeps its checkpoints there"));
+    holder.Signal(SIGKILL);
+  }
+  std::filesystem::remove_all(place_ / "kept/trees");
+  EXPECT_EQ(Train(trees("2")).exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(place_ / "kept/lock"));
 }
 
 TEST_F(ErrorsTest, DryRunPrintsThePlanAndWritesNothing) {
@@ -201,6 +213,13 @@ TEST_F(ErrorsTest, FilesUnderAnotherHeaderAreRefusedByName) {
   WriteText(place_ / "lacking.csv", "label,a,c\n" + rows);
   WriteText(place_ / "none.csv", rows);
   WriteText(place_ / "csv.yaml", "data: {train: {files: [t.csv, later.csv]}, format: csv, header: true}\noutput: {dir: out}\n");
+  std::string many;
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "day" + std::to_string(i) + ".csv";
+    WriteText(place_ / name, "label,a,b\n" + rows);
+    many += i == 2 ? "moved.csv, " : name + ", ";
+  }
+  many += "later.csv";
   const auto train = [&](const std::string& setting, const std::string& model) {
     return RunProgram("ps_train", {"--config", "csv.yaml", "--set", setting, "--set", model}, place_.path());
   };
@@ -217,7 +236,15 @@ TEST_F(ErrorsTest, FilesUnderAnotherHeaderAreRefusedByName) {
     }
     EXPECT_EQ(train("data.test.files=[later.csv]", model).exit_code, 0);
     std::filesystem::remove_all(place_ / "out");
+    EXPECT_EQ(train("data.train.files=[" + many + "]", model).exit_code, 3) << "more files than are sampled";
+    EXPECT_EQ(train("data.train.files=[" + absl::StrReplaceAll(many, {{"moved.csv, ", ""}}) + "]", model).exit_code, 0);
+    std::filesystem::remove_all(place_ / "out");
   }
+  // What nothing reads may have another name.
+  WriteText(place_ / "renamed.csv", "label,a,other\n" + rows);
+  const Finished renamed = RunProgram("ps_train", {"--config", "csv.yaml", "--set", "features=[{column: a, op: hash}]", "--set", "data.test.files=[renamed.csv]",
+                                                   "--set", "data.max_bad_rows=0"}, place_.path());
+  EXPECT_EQ(renamed.exit_code, 0) << renamed.err;
 }
 
 TEST_F(ErrorsTest, ADryRunIsRefusedAsTheJobWouldBe) {

@@ -46,9 +46,13 @@ TEST(DistributionTest, EstimatesAreNearWhatWasMeasured) {
 }
 
 TEST(DistributionTest, AutoTakesWhatIsCheaperAndFits) {
-  EXPECT_FALSE(ChooseDistribution("auto", Dense(31), 0).by_columns);
+  for (const int leaves : {31, 255}) EXPECT_FALSE(ChooseDistribution("auto", Dense(leaves), 0).by_columns) << leaves;
   // Every worker reads all of the text, once for all trees.
   DistributionShape many = Dense(255);
+  many.columns = 280;
+  many.cells = 280 * 256;
+  many.values = many.rows * many.columns;
+  many.text_bytes = 3.5e9;
   many.trees = 1;
   EXPECT_FALSE(ChooseDistribution("auto", many, 0).by_columns);
   many.trees = 1000;

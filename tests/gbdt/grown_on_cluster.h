@@ -19,6 +19,7 @@ struct Outcome {
   std::vector<double> base_scores;
   TreeCoordinator::Judged judged;
   std::uint32_t attempts = 0;
+  std::uint64_t steps = 0;
 };
 
 struct Cluster {
@@ -109,6 +110,7 @@ inline Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const 
   run.base_scores = coordinator.base_scores();
   run.judged = coordinator.judged();
   run.attempts = driver.attempts();
+  run.steps = coordinator.steps();
   return run;
 }
 

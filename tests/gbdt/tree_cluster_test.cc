@@ -53,6 +53,25 @@ TEST(TreeClusterTest, BoundsOfNodesAreThoseOfOneProcess) {
   }
 }
 
+// What a tree will want is asked for before it is met: trees resemble the ones before them.
+TEST(TreeClusterTest, StepsOfATreeAreAboutItsDepth) {
+  const BinnedSample sample = MakeSample({.rows = 20000, .columns = 8, .bins = 60});
+  for (const bool by_columns : {false, true}) {
+    const Outcome run = ExpectSame({.by_columns = by_columns}, sample, Params(120), 6);
+    std::size_t depth = 0;
+    for (const Tree& tree : run.trees) {
+      std::vector<std::size_t> at(tree.nodes.size(), 1);  // parents come first
+      for (std::size_t n = 0; n < tree.nodes.size(); ++n) {
+        depth = std::max(depth, at[n]);
+        for (const std::int32_t child : {tree.nodes[n].left, tree.nodes[n].right})
+          if (child >= 0) at[static_cast<std::size_t>(child)] = at[n] + 1;
+      }
+      EXPECT_GT(tree.leaf_value.size(), 100u);
+    }
+    EXPECT_LT(run.steps, run.trees.size() * (2 * depth + 4)) << "depth " << depth;
+  }
+}
+
 TEST(TreeClusterTest, MoreWorkersThanRows) {
   const BinnedSample few = MakeSample({.rows = 60, .columns = 3, .bins = 8});
   for (const bool by_columns : {false, true})

@@ -18,6 +18,7 @@
 #include "trainer/gbdt/distribution.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/gbdt/part_loader.h"
+#include "trainer/gbdt/split_forecast.h"
 #include "trainer/gbdt/target_planner.h"
 #include "trainer/gbdt/tree_coordinator.h"
 #include "trainer/planned_split.h"
@@ -187,7 +188,7 @@ absl::Status ClusterTrees::Start() {
   // Servers keep the histograms of all open nodes of a tree, or workers do.
   const double cells =
       static_cast<double>(CellOffsets(job_.bins->columns, job_.bins->sparse).back());
-  const double needed = cells * sizeof(WideSum) * config.model.gbdt.max_leaves;
+  const double needed = cells * sizeof(WideSum) * static_cast<double>(MostSplitsAhead(config.model.gbdt.max_leaves));
   const auto limit = static_cast<double>(EffectiveMemory().limit_bytes);
   if (options_.listen.empty() && limit > 0 && needed > limit) {
     return absl::ResourceExhaustedError(absl::StrCat(

@@ -14,7 +14,7 @@ std::vector<WantedSplit> ForecastSplits(TreeBuilder builder, std::vector<std::ui
     if (children == known.end()) {
       if (builder.ChildrenMayGrow(leaf))
         wanted.push_back({nodes[leaf], builder.leaves()[leaf], rank});
-      builder.SetBest(leaf, SplitChoice());
+      builder.SkipNext();
       continue;
     }
     builder.Split(leaf);

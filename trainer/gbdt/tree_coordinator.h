@@ -195,6 +195,7 @@ class TreeCoordinator final : public Machine {
   std::vector<std::uint32_t> node_of_leaf_;     // beside the builder's leaves
   std::map<std::uint32_t, KnownChildren> children_;  // by node
   std::uint32_t next_node_ = 1;
+  std::size_t asked_ = 0;  // splits
   std::vector<wire::TreeStep::Split> deferred_;
 
   // The step under way.

@@ -198,6 +198,7 @@ void TreeCoordinator::AfterChoices(MonotonicTime, Outbox&) {
     builder_.Begin(scale_, answers_[0].total());
     builder_.SetBest(0, best[0]);
     node_of_leaf_ = {0};
+    asked_ = 0;
     children_.clear();
     deferred_.clear();
     next_node_ = 1;
@@ -240,7 +241,9 @@ void TreeCoordinator::GrowOn() {
 // tree to tree: the next few may be a little below it, else the last splits of a tree would come one
 // by one.
 bool TreeCoordinator::IsLikely(const WantedSplit& split) const {
-  if (options_.params.grow.level_wise || split.rank == 0) return true;
+  if (split.rank == 0) return true;  // the tree waits for it
+  if (asked_ >= MostSplitsAhead(options_.params.grow.max_leaves)) return false;
+  if (options_.params.grow.level_wise) return true;
   const auto left = static_cast<std::size_t>(builder_.SplitsLeft());
   const bool soon = split.rank < std::max(kSoon, left / kSoonShare);
   if (trees_.size() < least_gain_.size()) return soon;
@@ -257,6 +260,7 @@ void TreeCoordinator::AskForSplits() {
     if (!IsLikely(split)) continue;
     SetSplit(split.node, split.leaf, next_node_, step_.add_splits());
     next_node_ += 2;
+    ++asked_;
   }
 }
 
