@@ -94,7 +94,7 @@ TEST_F(EvaluationTest, ColumnsThatDataLackAreNamed) {
             "unused; it has label, b, a, unused");
     const Finished other = RunProgram("ps_eval", {"--model", "out", "--data", "other.csv"}, place_.path());
     EXPECT_EQ(other.exit_code, 0) << other.err;
-    EXPECT_THAT(other.err, testing::HasSubstr("the header has no column unused, which the training data had"));
+    EXPECT_EQ(other.err, "") << "a column that nothing reads";
     // Columns that only another model within the model reads.
     WriteText(place_ / "outer.yaml",
               std::string("data: {train: {files: [train.csv]}, format: csv, header: true}\noutput: {dir: outer}\n") +
