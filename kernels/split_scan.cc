@@ -78,6 +78,30 @@ double NodeScore(WideSum total, const ScanParams& params) {
   return d > 0 ? g * g / d : 0;
 }
 
+double MostScore(const ColumnCells& column, const ScanParams& params) {
+  constexpr double kMargin = 1 + 1e-9;  // of roundings here and there
+  const __m256d zero = _mm256_setzero_pd(), least = _mm256_set1_pd(1e-3);
+  const __m256i lanes = _mm256_setr_epi64x(0, 1, 2, 3);
+  __m256d parts = zero, ups = zero;
+  for (int j = 0; j < column.bins; j += kLanes) {
+    const __m256i there = _mm256_cmpgt_epi64(_mm256_set1_epi64x(column.bins - j), lanes);
+    const FourSums cell =
+        Unpack(_mm256_maskload_epi64(reinterpret_cast<const long long*>(column.cells + j), there));
+    parts = _mm256_add_pd(parts, _mm256_div_pd(_mm256_mul_pd(cell.g, cell.g), _mm256_max_pd(cell.h, least)));
+    ups = _mm256_add_pd(ups, _mm256_max_pd(cell.g, zero));
+  }
+  double part[kLanes], up[kLanes];
+  _mm256_storeu_pd(part, parts);
+  _mm256_storeu_pd(up, ups);
+  const double most = part[0] + part[1] + part[2] + part[3], rise = up[0] + up[1] + up[2] + up[3];
+  const WideSum present = column.total - column.missing;
+  const double fall = rise - WideGradient(present);
+  const double rest = WideHessian(column.total) - WideHessian(present) + params.l2;
+  if (rest <= 0) return INFINITY;
+  const double g = WideGradient(column.total), far = std::max(std::fabs(g - rise), std::fabs(g + fall));
+  return (most + far * far / rest) * kMargin;
+}
+
 ColumnSplit BestSplitPlain(const ColumnCells& column, const ScanParams& params) {
   return ScanCutsPlain(column,
                        [&](WideSum left) { return CutScore(left, column.total, params); });

@@ -31,6 +31,7 @@ void PassLog::BeginPass(int pass) {
   totals_.weight_sum = 0;
   totals_.fraction_read = 0;
   metrics_.Clear();
+  if (pass > 1) meter_.BeginAt(pass, ElapsedSeconds(), 0);  // there may have been no line for many passes
 }
 
 void PassLog::Resume(const MetricState& metrics, std::uint64_t rows) {

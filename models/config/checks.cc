@@ -1,8 +1,12 @@
 #include "models/config/checks.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
+#include <system_error>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -17,6 +21,7 @@ class JobChecker : private JobChecks {
   using JobChecks::JobChecks;
 
   void Check() {
+    CheckPlaces();
     // A search is no job, but several, which are checked one by one (search_space.h).
     if (config_.tune && config_.tune->search) return;
     CheckParts();
@@ -104,13 +109,30 @@ class JobChecker : private JobChecks {
     }
   }
 
+  static bool LiesIn(const std::string& place, const std::string& directory) {
+    if (place.empty() || absl::StrContains(place, "://")) return false;
+    std::error_code error;
+    const auto whole = [&](const std::string& path) {  // ends with a slash
+      return (std::filesystem::absolute(path, error) / "").lexically_normal().string();
+    };
+    return absl::StartsWith(whole(place), whole(directory));
+  }
+
   void CheckTrain() {
     const bool has_validation = config_.data.valid.set() || config_.data.split.valid > 0;
     if (config_.train.early_stopping && !has_validation) {
       Add("train.early_stopping",
           "needs validation rows: set data.valid.files or data.split.valid");
     }
-    if (config_.output.dir.empty()) Add("output.dir", "an empty name");
+  }
+
+  void CheckPlaces() {
+    if (config_.output.dir.empty()) return Add("output.dir", "an empty name");
+    for (const auto& [key, place] : {std::pair{"checkpoint.dir", config_.checkpoint.dir}, {"data.cache", config_.data.cache},
+                                     {"cluster.state", config_.cluster.state}}) {
+      if (LiesIn(place, config_.output.dir))
+        Add(key, "lies in output.dir, which the model replaces; name a place beside it");
+    }
   }
 
   void CheckCluster() {

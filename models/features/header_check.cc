@@ -46,6 +46,10 @@ std::string Problem(const std::vector<std::string>& wanted, const std::vector<st
     return absl::StrCat("the header has no column ", Listed(lacking), ", which the training data had; it has ",
                         Listed(has));
   }
+  if (has.size() != wanted.size()) {
+    return absl::StrCat("the header has ", has.size(), " columns, the training data had ", wanted.size(), ": ", Listed(wanted),
+                        "; it has ", Listed(has));
+  }
   return absl::StrCat("the header has other columns than the training data, or in another order: those had ",
                       Listed(wanted), "; it has ", Listed(has));
 }

@@ -33,8 +33,7 @@ void TreeGrower::Examine(const Node& node, const ColumnStretch& stretch, SplitCh
   for (std::uint32_t c = stretch.first; c < stretch.end; ++c) {
     if (!chosen_.empty() && chosen_[c] == 0) continue;
     const ColumnHistogram column = source_->Column(node.histogram.data(), c, node.total);
-    const SplitChoice choice = BestColumnSplit(column, c, columns_[c], rules_, node.bounds);
-    if (choice.score >= 0 && choice.BetterThan(*best)) *best = choice;
+    ImproveSplit(column, c, columns_[c], rules_, node.bounds, best);
   }
 }
 

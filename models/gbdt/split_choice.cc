@@ -96,9 +96,8 @@ SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total) 
   return choice;
 }
 
-SplitChoice BestColumnSplit(const ColumnHistogram& histogram, std::uint32_t number,
-                            const BinColumn& column, const SplitRules& rules,
-                            const ValueBounds& bounds) {
+void ImproveSplit(const ColumnHistogram& histogram, std::uint32_t number, const BinColumn& column,
+                  const SplitRules& rules, const ValueBounds& bounds, SplitChoice* best) {
   const ColumnCells& numbers = histogram.numbers;
   SplitChoice choice;
   if (column.kind == ColumnKind::kCategory) {
@@ -107,7 +106,11 @@ SplitChoice BestColumnSplit(const ColumnHistogram& histogram, std::uint32_t numb
   } else {
     // Each side needs min_hessian, and one of the two has only rows with a value.
     const WideSum present = numbers.total - numbers.missing;
-    if (WideHessian(present) < rules.scan.min_hessian) return choice;
+    if (WideHessian(present) < rules.scan.min_hessian) return;
+    // Of columns with few values most are seen at a glance to have no better cut than one before.
+    const bool few = 2 * std::int64_t{WideHessian(present)} < WideHessian(numbers.total);
+    const bool free = !bounds.any() && column.direction == Direction::kFree;
+    if (few && free && best->score >= 0 && MostScore(numbers, rules.scan) < best->score) return;
     if (rules.absent_is_zero) {
       choice = BestCutAroundZero(numbers, column, rules.scan, bounds);
     } else {
@@ -116,7 +119,7 @@ SplitChoice BestColumnSplit(const ColumnHistogram& histogram, std::uint32_t numb
     }
   }
   choice.column = number;
-  return choice;
+  if (choice.score >= 0 && choice.BetterThan(*best)) *best = choice;
 }
 
 std::array<ValueBounds, 2> BoundsOfChildren(const SplitChoice& choice, WideSum total,

@@ -47,10 +47,9 @@ struct SplitRules {
   bool absent_is_zero = false;  // sparse rows: an absent value is 0
 };
 
-// The best split of a node by one column.
-SplitChoice BestColumnSplit(const ColumnHistogram& histogram, std::uint32_t number,
-                            const BinColumn& column, const SplitRules& rules,
-                            const ValueBounds& bounds);
+// Takes the best split of a node by one column where it is better than *best.
+void ImproveSplit(const ColumnHistogram& histogram, std::uint32_t number, const BinColumn& column,
+                  const SplitRules& rules, const ValueBounds& bounds, SplitChoice* best);
 
 // The choice that a cut of a column of numbers is. `missing` and `total` are sums of the node.
 SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total);

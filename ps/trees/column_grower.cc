@@ -75,8 +75,7 @@ void ColumnGrower::Examine(const Histogram& histogram, const ColumnStretch& stre
     const std::uint32_t number = share_[c];
     if (!chosen_.empty() && chosen_[number] == 0) continue;
     const ColumnHistogram column = source_->Column(histogram.cells.data(), c, histogram.total);
-    const SplitChoice choice = BestColumnSplit(column, number, own_[c], rules_, histogram.bounds);
-    if (choice.score >= 0 && choice.BetterThan(*best)) *best = choice;
+    ImproveSplit(column, number, own_[c], rules_, histogram.bounds, best);
   }
 }
 

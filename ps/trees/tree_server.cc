@@ -230,9 +230,7 @@ void TreeServer::Examine(const Histogram& histogram, std::size_t i, SplitChoice*
   } else {
     column = {{cells + 1, bins, cells[0], histogram.total}, cells};
   }
-  const SplitChoice choice =
-      BestColumnSplit(column, number, columns_[number], rules_, histogram.bounds);
-  if (choice.score >= 0 && choice.BetterThan(*best)) *best = choice;
+  ImproveSplit(column, number, columns_[number], rules_, histogram.bounds, best);
 }
 
 }  // namespace ps

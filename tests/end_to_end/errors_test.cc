@@ -155,6 +155,15 @@ TEST_F(ErrorsTest, ADamagedModelIsRefused) {
   EXPECT_THAT(warm.err, HasSubstr("weights.bin"));
 }
 
+TEST_F(ErrorsTest, NothingElseMayLieWhereTheModelComes) {
+  for (const char* setting : {"checkpoint.dir=out/kept", "checkpoint.dir=./out", "data.cache=out/cache", "cluster.state=x/../out/state"}) {
+    const Finished run = TrainWith(setting);
+    EXPECT_EQ(run.exit_code, 2) << setting << run.err;
+    EXPECT_THAT(run.err, HasSubstr("lies in output.dir"));
+  }
+  EXPECT_EQ(Train({"--set", "data.cache=out.cache", "--set", "model={type: gbdt, gbdt: {trees: 1}}"}).exit_code, 0) << "beside it";
+}
+
 TEST_F(ErrorsTest, ACheckpointDirectoryIsOfOneJobAtATime) {
   const std::vector<std::string> linear = {"--set", "checkpoint.dir=kept", "--local", "1x1"};
   const auto trees = [](const std::string& count) {
