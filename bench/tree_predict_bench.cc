@@ -1,0 +1,88 @@
+// Margins of 100 trees of 31 leaves over 28 columns: many rows at once, and one row by itself.
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "models/gbdt/predictor.h"
+
+namespace ps {
+namespace {
+
+constexpr std::size_t kColumns = 28, kTrees = 100, kRows = 4096;
+constexpr int kLeaves = 31;
+
+// Splits one leaf after the other, any of them: as deep as trees that are grown by gain.
+Tree RandomTree(std::mt19937& random) {
+  std::uniform_real_distribution<float> uniform(0, 1);
+  Tree tree;
+  struct Place {
+    std::int32_t node;
+    bool left;
+  };
+  std::vector<Place> leaves{{-1, false}};
+  while (leaves.size() < kLeaves) {
+    const std::size_t at = random() % leaves.size();
+    const auto node = static_cast<std::int32_t>(tree.nodes.size());
+    TreeNode split;
+    split.column = static_cast<std::uint32_t>(random() % kColumns);
+    split.bin = 1;
+    split.threshold = uniform(random);
+    tree.nodes.push_back(split);
+    if (leaves[at].node >= 0) {
+      TreeNode& above = tree.nodes[static_cast<std::size_t>(leaves[at].node)];
+      (leaves[at].left ? above.left : above.right) = node;
+    }
+    leaves[at] = {node, true};
+    leaves.push_back({node, false});
+  }
+  for (std::size_t leaf = 0; leaf < leaves.size(); ++leaf) {
+    TreeNode& above = tree.nodes[static_cast<std::size_t>(leaves[leaf].node)];
+    (leaves[leaf].left ? above.left : above.right) = ~static_cast<std::int32_t>(leaf);
+    tree.leaf_value.push_back(uniform(random) - 0.5f);
+    tree.leaf_cover.push_back(1);
+  }
+  return tree;
+}
+
+struct Sample {
+  TreeModel model;
+  std::vector<float> rows = std::vector<float>(kRows * kColumns);
+  std::vector<float> margins = std::vector<float>(kRows);
+
+  Sample() {
+    std::mt19937 random(1);
+    std::uniform_real_distribution<float> uniform(0, 1);
+    model.columns.resize(kColumns);
+    for (std::size_t t = 0; t < kTrees; ++t) model.trees.push_back(RandomTree(random));
+    for (float& value : rows) value = uniform(random);
+  }
+};
+
+void BM_ManyRows(benchmark::State& state) {
+  Sample sample;
+  const TreePredictor predictor(sample.model);
+  for (auto _ : state) {
+    predictor.Margins(sample.rows.data(), kRows, sample.margins.data());
+    benchmark::DoNotOptimize(sample.margins.data());
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kRows));
+}
+BENCHMARK(BM_ManyRows);
+
+void BM_OneRow(benchmark::State& state) {
+  Sample sample;
+  const TreePredictor predictor(sample.model);
+  std::size_t row = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(predictor.Margin(sample.rows.data() + row * kColumns));
+    row = (row + 1) % kRows;
+  }
+}
+BENCHMARK(BM_OneRow);
+
+}  // namespace
+}  // namespace ps
+
+BENCHMARK_MAIN();
