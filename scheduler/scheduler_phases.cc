@@ -1,6 +1,5 @@
 // The phases of a job and what ends each of them.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -299,19 +298,6 @@ void SchedulerMachine::CountBatch(const wire::Progress& progress, const wire::Pr
   report.counts.learnt += rows;
   rows_learnt_ += rows;
   events_->OnLearnt({report.pass, margins, absl::MakeConstSpan(labels, rows), weights, ledger_.Fraction(), Entries()});
-}
-
-std::uint64_t SchedulerMachine::Entries() {
-  std::uint64_t entries = 0;
-  for (const Member& member : membership_.members()) {
-    if (member.role == wire::SERVER && member.alive) entries += member.beat.entries();
-  }
-  // There may be fewer copies than the job asks for. Counting them is a walk through all slots.
-  if (copies_epoch_ != slots_.epoch()) {
-    copies_epoch_ = slots_.epoch();
-    copies_ = std::max(1.0, slots_.CopiesOfASlot());
-  }
-  return static_cast<std::uint64_t>(std::llround(static_cast<double>(entries) / copies_));
 }
 
 void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {

@@ -1,4 +1,6 @@
 // Servers: who holds which slot, what happens when one goes, and how everybody hears of it.
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +24,19 @@ SlotMap::Servers SchedulerMachine::UsableServers() const {
     servers[member.node] = {std::move(domain), member.leaving};
   }
   return servers;
+}
+
+std::uint64_t SchedulerMachine::Entries() {
+  std::uint64_t entries = 0;
+  for (const Member& member : membership_.members()) {
+    if (member.role == wire::SERVER && member.alive) entries += member.beat.entries();
+  }
+  // There may be fewer copies than the job asks for. Counting them is a walk through all slots.
+  if (copies_epoch_ != slots_.epoch()) {
+    copies_epoch_ = slots_.epoch();
+    copies_ = std::max(1.0, slots_.CopiesOfASlot());
+  }
+  return static_cast<std::uint64_t>(std::llround(static_cast<double>(entries) / copies_));
 }
 
 void SchedulerMachine::OnInsync(const wire::Insync& insync) {

@@ -75,7 +75,7 @@ absl::Status DeviceBooster::SplitLeaf(std::size_t leaf) {
   split.left_is_small = TreeBuilder::LeftIsSmall(builder_.leaves()[leaf].total, choice.left);
   DeviceNodeSplits left, right;
   PS_RETURN_IF_ERROR(rows_->Split(split, &left, &right));
-  builder_.Split(leaf);
+  builder_.SplitNext();
   if (!split.find_splits) return absl::OkStatus();
   builder_.SetBest(leaf, BestOf(left));
   builder_.SetBest(builder_.leaves().size() - 1, BestOf(right));

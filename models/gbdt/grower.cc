@@ -114,7 +114,7 @@ void TreeGrower::SplitLeaf(std::size_t index) {
   // Their rows stay where they are: the source remembers which it will be asked for.
   source_->Split({&choice, &parent.rows, &left.rows, &right.rows, grow && left_is_small,
                   grow && !left_is_small});
-  builder_.Split(index);
+  builder_.SplitNext();
   left.bounds = builder_.leaves()[index].bounds;
   right.bounds = builder_.leaves()[last].bounds;
   if (grow)

@@ -69,7 +69,8 @@ void TreeBuilder::SkipNext() {
   order_.pop_back();
 }
 
-void TreeBuilder::Split(std::size_t index) {
+void TreeBuilder::SplitNext() {
+  const std::size_t index = order_.front();
   SkipNext();
   const Leaf parent = leaves_[index];
   const SplitChoice& choice = parent.best;

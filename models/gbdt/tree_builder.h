@@ -82,8 +82,8 @@ class TreeBuilder {
   static bool LeftIsSmall(WideSum total, WideSum left) {
     return WideHessian(left) <= WideHessian(total - left);
   }
-  // Of the next one: the left child takes the leaf's place, the right one becomes the last leaf.
-  void Split(std::size_t leaf);
+  // The left child takes the leaf's place, the right one becomes the last leaf.
+  void SplitNext();
   // As if the next one could not be split.
   void SkipNext();
 

@@ -62,7 +62,7 @@ Growth Grow(const GrowParams& params, std::uint64_t seed, Take take) {
     growth.split.insert(ways[node]);
     if (known.count(node) == 0) known[node].left = children_of(node);
     const KnownChildren& children = known[node];
-    builder.Split(leaf);
+    builder.SplitNext();
     nodes[leaf] = children.left;
     nodes.push_back(children.left + 1);
     if (!children.summed) continue;
@@ -80,7 +80,7 @@ TEST(SplitForecastTest, SeesBeyondSplitsThatWaitForAnother) {
   builder.Begin(kUnits, 0);
   const auto score = [](double of) { return SplitChoice{.score = of, .bin = 1}; };
   builder.SetBest(0, score(100));
-  builder.Split(0);
+  builder.SplitNext();
   builder.SetBest(0, score(90));  // node 1: not known
   builder.SetBest(1, score(50));  // node 2: known, with children 5 and 6
   const std::map<std::uint32_t, KnownChildren> known{{2, {5, true, {score(70), SplitChoice()}}}};

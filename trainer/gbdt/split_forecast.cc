@@ -17,7 +17,7 @@ std::vector<WantedSplit> ForecastSplits(TreeBuilder builder, std::vector<std::ui
       builder.SkipNext();
       continue;
     }
-    builder.Split(leaf);
+    builder.SplitNext();
     nodes[leaf] = children->second.left;
     nodes.push_back(children->second.left + 1);
     if (!children->second.summed) continue;

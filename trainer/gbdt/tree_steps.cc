@@ -227,7 +227,7 @@ void TreeCoordinator::GrowOn() {
       next_node_ += 2;
     }
     const KnownChildren& children = children_[node];
-    builder_.Split(leaf);
+    builder_.SplitNext();
     node_of_leaf_[leaf] = children.left;
     node_of_leaf_.push_back(children.left + 1);
     if (!children.summed) continue;
