@@ -98,7 +98,7 @@ def run_ours(case, work, binary):
     settings = ", ".join(f"{key}: {value}" for key, value in SETTINGS.items())
     with open(job, "w", encoding="ascii") as out:
         out.write(f"data: {{train: {{files: ['{case['train']}']}}, test: {{files: ['{case['test']}']}}, "
-                  f"format: {case['format']}}}\n"
+                  f"format: {case['format']}}}\n{case.get('features', '')}"
                   f"model: {{type: gbdt, gbdt: {{trees: {case['trees']}, max_leaves: {case['leaves']}, {settings}}}}}\n"
                   f"output: {{dir: '{work}/out'}}\n")
     measured_run.run([f"{binary}/ps_train", "--config", job], log_path=f"{work}/log")

@@ -1,4 +1,5 @@
-// Margins of 100 trees of 31 leaves over 28 columns: many rows at once, and one row by itself.
+// Margins of 100 random trees over 28 columns: many rows at once, and one row by itself; by the leaves of a tree, and
+// the fastest way (0) or walks alone (1).
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
@@ -11,10 +12,9 @@ namespace ps {
 namespace {
 
 constexpr std::size_t kColumns = 28, kTrees = 100, kRows = 4096;
-constexpr int kLeaves = 31;
 
 // Splits one leaf after the other, any of them: as deep as trees that are grown by gain.
-Tree RandomTree(std::mt19937& random) {
+Tree RandomTree(std::size_t count, std::mt19937& random) {
   std::uniform_real_distribution<float> uniform(0, 1);
   Tree tree;
   struct Place {
@@ -22,7 +22,7 @@ Tree RandomTree(std::mt19937& random) {
     bool left;
   };
   std::vector<Place> leaves{{-1, false}};
-  while (leaves.size() < kLeaves) {
+  while (leaves.size() < count) {
     const std::size_t at = random() % leaves.size();
     const auto node = static_cast<std::int32_t>(tree.nodes.size());
     TreeNode split;
@@ -51,36 +51,36 @@ struct Sample {
   std::vector<float> rows = std::vector<float>(kRows * kColumns);
   std::vector<float> margins = std::vector<float>(kRows);
 
-  Sample() {
+  explicit Sample(std::size_t leaves) {
     std::mt19937 random(1);
     std::uniform_real_distribution<float> uniform(0, 1);
     model.columns.resize(kColumns);
-    for (std::size_t t = 0; t < kTrees; ++t) model.trees.push_back(RandomTree(random));
+    for (std::size_t t = 0; t < kTrees; ++t) model.trees.push_back(RandomTree(leaves, random));
     for (float& value : rows) value = uniform(random);
   }
 };
 
 void BM_ManyRows(benchmark::State& state) {
-  Sample sample;
-  const TreePredictor predictor(sample.model);
+  Sample sample(static_cast<std::size_t>(state.range(0)));
+  const TreePredictor predictor(sample.model, static_cast<TreePredictor::Way>(state.range(1)));
   for (auto _ : state) {
     predictor.Margins(sample.rows.data(), kRows, sample.margins.data());
     benchmark::DoNotOptimize(sample.margins.data());
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kRows));
 }
-BENCHMARK(BM_ManyRows);
+BENCHMARK(BM_ManyRows)->ArgsProduct({{31, 64, 255, 1023}, {0, 1}});
 
 void BM_OneRow(benchmark::State& state) {
-  Sample sample;
-  const TreePredictor predictor(sample.model);
+  Sample sample(static_cast<std::size_t>(state.range(0)));
+  const TreePredictor predictor(sample.model, static_cast<TreePredictor::Way>(state.range(1)));
   std::size_t row = 0;
   for (auto _ : state) {
     benchmark::DoNotOptimize(predictor.Margin(sample.rows.data() + row * kColumns));
     row = (row + 1) % kRows;
   }
 }
-BENCHMARK(BM_OneRow);
+BENCHMARK(BM_OneRow)->ArgsProduct({{31, 64, 255, 1023}, {0, 1}});
 
 }  // namespace
 }  // namespace ps

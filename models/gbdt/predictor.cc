@@ -1,13 +1,20 @@
 #include "models/gbdt/predictor.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
+#include <bit>
+
+#include "absl/container/inlined_vector.h"
 
 namespace ps {
 namespace {
 
 constexpr std::uint32_t kMissingLeft = 1u << 31;
 constexpr std::size_t kAtOnce = 8;  // walks
+constexpr std::size_t kLeavesOfAWord = 32;
+// Tests by masks that take as long as a walk's step: many rows' at a time, and one row's.
+constexpr std::size_t kTestsOfAStep = 64, kRowTestsOfAStep = 16;
+constexpr std::size_t kFewRows = 4;  // are looked at one by one
 
 std::uint32_t WalkWithSets(const Tree& tree, const float* row) {
   std::int32_t at = tree.nodes.empty() ? ~0 : 0;
@@ -26,32 +33,61 @@ std::uint32_t WalkWithSets(const Tree& tree, const float* row) {
   return static_cast<std::uint32_t>(~at);
 }
 
+// Leaves below each node; those on its left come first. Nodes come before their children.
+struct LeafOrder {
+  std::vector<std::uint32_t> first, count, below_left;  // of each node
+  std::vector<std::uint32_t> leaf_at;                   // by place from the left
+
+  explicit LeafOrder(const Tree& tree)
+      : first(tree.nodes.size()), count(tree.nodes.size()), below_left(tree.nodes.size()), leaf_at(tree.leaf_value.size()) {
+    const auto below = [&](std::int32_t child) { return child < 0 ? 1 : count[static_cast<std::size_t>(child)]; };
+    for (std::size_t n = tree.nodes.size(); n-- > 0;) {
+      below_left[n] = below(tree.nodes[n].left);
+      count[n] = below_left[n] + below(tree.nodes[n].right);
+    }
+    const auto place = [&](std::int32_t child, std::uint32_t at) {
+      if (child >= 0) {
+        first[static_cast<std::size_t>(child)] = at;
+      } else {
+        leaf_at[at] = static_cast<std::uint32_t>(~child);
+      }
+    };
+    for (std::size_t n = 0; n < tree.nodes.size(); ++n) {
+      place(tree.nodes[n].left, first[n]);
+      place(tree.nodes[n].right, first[n] + below_left[n]);
+    }
+  }
+};
+
+std::uint32_t Number(std::size_t n) { return static_cast<std::uint32_t>(n); }
+
 }  // namespace
 
-TreePredictor::TreePredictor(const TreeModel& model) : columns_(model.columns.size()) {
-  for (std::size_t output = 0; output < model.outputs(); ++output) AddTrees(model, output);
-}
-
-void TreePredictor::AddTrees(const TreeModel& model, std::size_t output) {
-  const std::size_t first = trees_.size();
-  for (std::size_t t = output; t < model.trees.size(); t += model.outputs()) Flatten(model.trees[t]);
-  outputs_.push_back({first, trees_.size(), model.BaseScore(output)});
-}
-
-void TreePredictor::Flatten(const Tree& tree) {
-  Flat flat;
-  flat.root = static_cast<std::uint32_t>(nodes_.size());
-  flat.first_leaf = flat.root + static_cast<std::uint32_t>(tree.nodes.size());
-  flat.categories = !tree.left_sets.empty();
-  if (flat.categories) {
-    flat.source = with_sets_.size();
-    with_sets_.push_back(tree);
-    trees_.push_back(flat);
-    return;
+TreePredictor::TreePredictor(const TreeModel& model, Way way) : columns_(model.columns.size()) {
+  for (std::size_t output = 0; output < model.outputs(); ++output) {
+    Output of{trees_.size(), 0, row_masks_.words(), 0, model.BaseScore(output)};
+    for (std::size_t t = output; t < model.trees.size(); t += model.outputs()) AddTree(model.trees[t], way);
+    of.end = trees_.size();
+    of.end_word = row_masks_.words();
+    outputs_.push_back(of);
   }
-  const auto leaf_at = [&](std::int32_t leaf) {
-    return flat.first_leaf + static_cast<std::uint32_t>(leaf);
-  };
+  all_ = {0, trees_.size(), 0, row_masks_.words(), 0};
+}
+
+void TreePredictor::AddTree(const Tree& tree, Way way) {
+  Flat flat;
+  Flatten(tree, &flat);
+  if (!tree.left_sets.empty()) {
+    flat.with_sets = Number(with_sets_.size());
+    with_sets_.push_back(tree);
+  }
+  if (way == Way::kFastest && LeafMasks::Supported()) AddMasks(tree, &flat);
+  trees_.push_back(flat);
+}
+
+void TreePredictor::Flatten(const Tree& tree, Flat* flat) {
+  flat->root = Number(nodes_.size());
+  flat->first_leaf = Number(nodes_.size() + tree.nodes.size());
   std::vector<int> depth(tree.nodes.size(), 1);
   for (std::size_t n = 0; n < tree.nodes.size(); ++n) {
     const TreeNode& node = tree.nodes[n];
@@ -61,18 +97,44 @@ void TreePredictor::Flatten(const Tree& tree) {
     const std::int32_t children[2] = {node.right, node.left};
     for (int side = 0; side < 2; ++side) {
       const std::int32_t child = children[side];
-      out.next[side] =
-          child < 0 ? leaf_at(~child) : flat.root + static_cast<std::uint32_t>(child);
+      out.next[side] = child < 0 ? flat->first_leaf + static_cast<std::uint32_t>(~child)
+                                 : flat->root + static_cast<std::uint32_t>(child);
       if (child >= 0) depth[static_cast<std::size_t>(child)] = depth[n] + 1;
     }
-    flat.depth = std::max(flat.depth, depth[n]);
+    flat->depth = std::max(flat->depth, depth[n]);
     nodes_.push_back(out);
   }
-  for (std::size_t leaf = 0; leaf < tree.leaf_value.size(); ++leaf) {
-    const auto self = static_cast<std::uint32_t>(nodes_.size());
-    nodes_.push_back({tree.leaf_value[leaf], 0, {self, self}});
+  for (const float value : tree.leaf_value) {
+    const std::uint32_t self = Number(nodes_.size());
+    nodes_.push_back({value, 0, {self, self}});
   }
-  trees_.push_back(flat);
+}
+
+void TreePredictor::AddMasks(const Tree& tree, Flat* flat) {
+  const LeafOrder order(tree);
+  std::vector<std::array<std::uint32_t, 8>> sets;  // that the tests point to
+  for (const BinSet& set : tree.left_sets) {
+    std::array<std::uint32_t, 8>& halves = sets.emplace_back();
+    for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<std::uint32_t>(set[i / 2] >> (i % 2 * 32));
+  }
+  std::vector<LeafTest> tests;
+  for (std::size_t n = 0; n < tree.nodes.size(); ++n) {
+    const TreeNode& node = tree.nodes[n];
+    const bool category = node.kind == ColumnKind::kCategory;
+    tests.push_back({node.column, order.first[n], order.first[n] + order.below_left[n], node.missing_left, node.threshold,
+                     category ? sets[node.left_set].data() : nullptr});
+  }
+  const std::size_t cost = MaskedTests(tests), depth = static_cast<std::size_t>(flat->depth);
+  if (cost <= kTestsOfAStep * depth) {
+    std::vector<float> values;
+    for (const std::uint32_t leaf : order.leaf_at) values.push_back(tree.leaf_value[leaf]);
+    flat->masked = Number(masks_.AddTree(tests, values));
+  }
+  if (cost <= kRowTestsOfAStep * depth) {
+    flat->word = Number(row_masks_.AddTree(tests, order.leaf_at.size()));
+    leaf_nodes_.resize(flat->word * kLeavesOfAWord);
+    for (const std::uint32_t leaf : order.leaf_at) leaf_nodes_.push_back(flat->first_leaf + leaf);
+  }
 }
 
 // A step of a walk without a branch to mispredict. Comparisons with NaN are false.
@@ -85,102 +147,129 @@ void TreePredictor::Flatten(const Tree& tree) {
     at = node.next[below | missing];                                             \
   } while (false)
 
-double TreePredictor::Margin(const float* row, std::size_t output) const {
+// Trees are numbered from `first`: kAtOnce or fewer.
+void TreePredictor::Walk(const float* row, std::size_t first, absl::Span<const std::uint32_t> trees,
+                         std::uint32_t* at) const {
   const Node* const nodes = nodes_.data();
-  const Output& of = outputs_[output];
-  double sum = of.base_score;
-  std::size_t t = of.first;
-  for (; t + kAtOnce <= of.end; t += kAtOnce) {
-    std::uint32_t at[kAtOnce];
-    int depth = 0;
-    bool sets = false;
-    for (std::size_t i = 0; i < kAtOnce; ++i) {
-      at[i] = trees_[t + i].root;
-      depth = std::max(depth, trees_[t + i].depth);
-      sets |= trees_[t + i].categories;
-    }
-    if (sets) break;
-    for (int d = 0; d < depth; ++d) {
-      for (std::size_t i = 0; i < kAtOnce; ++i) PS_STEP(at[i], row);
-    }
-    for (std::size_t i = 0; i < kAtOnce; ++i) sum += nodes[at[i]].threshold;
+  std::uint32_t now[kAtOnce] = {};
+  int depth = 0;
+  for (std::size_t i = 0; i < trees.size(); ++i) {
+    const Flat& tree = trees_[first + trees[i]];
+    now[i] = tree.root;
+    depth = std::max(depth, tree.depth);
   }
-  for (; t < of.end; ++t) sum += Leaf(trees_[t], row);
+  for (int d = 0; d < depth; ++d) {
+    for (std::size_t i = 0; i < kAtOnce; ++i) PS_STEP(now[i], row);
+  }
+  for (std::size_t i = 0; i < trees.size(); ++i) {
+    const Flat& tree = trees_[first + trees[i]];
+    at[trees[i]] = tree.with_sets == kNone ? now[i] : tree.first_leaf + WalkWithSets(with_sets_[tree.with_sets], row);
+  }
+}
+
+void TreePredictor::LeafNodes(const float* row, const Output& of, std::uint32_t* at) const {
+  absl::InlinedVector<std::uint32_t, 256> words;
+  const std::size_t before = of.first_word / RowLeafMasks::kLanes * RowLeafMasks::kLanes;
+  if (of.end_word > of.first_word) {
+    words.resize((of.end_word - before + RowLeafMasks::kLanes - 1) / RowLeafMasks::kLanes * RowLeafMasks::kLanes);
+    row_masks_.Words(row, columns_, of.first_word, of.end_word, words.data());
+  }
+  std::uint32_t walk[kAtOnce] = {};
+  std::size_t walks = 0;
+  for (std::size_t t = of.first; t < of.end; ++t) {
+    std::size_t word = trees_[t].word;
+    if (word != kNone) {
+      while (words[word - before] == 0) ++word;
+      const auto leaf = static_cast<std::size_t>(std::countl_zero(words[word - before]));
+      at[t - of.first] = leaf_nodes_[word * kLeavesOfAWord + leaf];
+      continue;
+    }
+    walk[walks++] = Number(t - of.first);
+    if (walks == kAtOnce) {
+      Walk(row, of.first, walk, at);
+      walks = 0;
+    }
+  }
+  if (walks > 0) Walk(row, of.first, {walk, walks}, at);
+}
+
+double TreePredictor::Margin(const float* row, std::size_t output) const {
+  const Output& of = outputs_[output];
+  absl::InlinedVector<std::uint32_t, 256> at(of.end - of.first);
+  LeafNodes(row, of, at.data());
+  double sum = of.base_score;
+  for (const std::uint32_t leaf : at) sum += nodes_[leaf].threshold;
   return sum;
 }
 
-float TreePredictor::Leaf(const Flat& tree, const float* row) const {
-  if (tree.categories) {
-    const Tree& with_sets = with_sets_[tree.source];
-    return with_sets.leaf_value[WalkWithSets(with_sets, row)];
-  }
-  const Node* const nodes = nodes_.data();
-  std::uint32_t at = tree.root;
-  for (int d = 0; d < tree.depth; ++d) PS_STEP(at, row);
-  return nodes[at].threshold;
-}
-
 void TreePredictor::Leaves(const float* row, std::uint32_t* leaves) const {
-  const Node* const nodes = nodes_.data();
-  for (std::size_t first = 0; first < trees_.size(); first += kAtOnce) {
-    const std::size_t count = std::min(kAtOnce, trees_.size() - first);
-    const Flat* const trees = trees_.data() + first;
-    std::uint32_t at[kAtOnce] = {};
-    int depth = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (trees[i].categories) continue;  // at node 0 meanwhile
-      at[i] = trees[i].root;
-      depth = std::max(depth, trees[i].depth);
-    }
-    for (int d = 0; d < depth; ++d) {
-      for (std::size_t i = 0; i < kAtOnce; ++i) PS_STEP(at[i], row);
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      leaves[first + i] = trees[i].categories ? WalkWithSets(with_sets_[trees[i].source], row)
-                                              : at[i] - trees[i].first_leaf;
-    }
-  }
+  LeafNodes(row, all_, leaves);
+  for (std::size_t t = 0; t < trees_.size(); ++t) leaves[t] -= trees_[t].first_leaf;
 }
 
 void TreePredictor::MarginsAsGrown(const float* row, float* margins) const {
+  absl::InlinedVector<std::uint32_t, 256> at(trees_.size());
+  LeafNodes(row, all_, at.data());
   for (std::size_t m = 0; m < outputs_.size(); ++m) {
     auto sum = static_cast<float>(outputs_[m].base_score);
-    for (std::size_t t = outputs_[m].first; t < outputs_[m].end; ++t) sum += Leaf(trees_[t], row);
+    for (std::size_t t = outputs_[m].first; t < outputs_[m].end; ++t) sum += nodes_[at[t]].threshold;
     margins[m] = sum;
   }
 }
 
-// Of kAtOnce rows; margins lie outputs() apart.
-void TreePredictor::SomeMargins(const float* row, std::size_t output, float* margins) const {
+void TreePredictor::AddWalks(const Flat& tree, const float* rows, std::size_t count, double* sums) const {
+  if (tree.with_sets != kNone) {
+    const Tree& with_sets = with_sets_[tree.with_sets];
+    for (std::size_t i = 0; i < count; ++i) sums[i] += with_sets.leaf_value[WalkWithSets(with_sets, rows + i * columns_)];
+    return;
+  }
   const Node* const nodes = nodes_.data();
-  const Output& of = outputs_[output];
-  double sum[kAtOnce];
-  for (double& s : sum) s = of.base_score;
-  for (std::size_t t = of.first; t < of.end; ++t) {
-    const Flat& tree = trees_[t];
-    if (tree.categories) {
-      for (std::size_t i = 0; i < kAtOnce; ++i) sum[i] += Leaf(tree, row + i * columns_);
-      continue;
-    }
+  for (std::size_t first = 0; first < count; first += kAtOnce) {
+    const std::size_t some = std::min(kAtOnce, count - first);
     std::uint32_t at[kAtOnce];
     for (std::uint32_t& a : at) a = tree.root;
+    const float* row[kAtOnce];
+    for (std::size_t i = 0; i < kAtOnce; ++i) row[i] = rows + (first + std::min(i, some - 1)) * columns_;
     for (int d = 0; d < tree.depth; ++d) {
-      for (std::size_t i = 0; i < kAtOnce; ++i) PS_STEP(at[i], row + i * columns_);
+      for (std::size_t i = 0; i < kAtOnce; ++i) PS_STEP(at[i], row[i]);
     }
-    for (std::size_t i = 0; i < kAtOnce; ++i) sum[i] += nodes[at[i]].threshold;
+    for (std::size_t i = 0; i < some; ++i) sums[first + i] += nodes[at[i]].threshold;
   }
-  for (std::size_t i = 0; i < kAtOnce; ++i) margins[i * outputs()] = static_cast<float>(sum[i]);
+}
+
+void TreePredictor::SomeMargins(const float* rows, const float* turned, std::size_t count, std::size_t output,
+                                float* margins) const {
+  const Output& of = outputs_[output];
+  double sums[LeafMasks::kRows];
+  std::fill_n(sums, LeafMasks::kRows, of.base_score);
+  for (std::size_t t = of.first; t < of.end;) {
+    if (trees_[t].masked == kNone) {
+      AddWalks(trees_[t++], rows, count, sums);
+      continue;
+    }
+    const std::size_t first = t;
+    while (t < of.end && trees_[t].masked != kNone) ++t;
+    masks_.Add(turned, trees_[first].masked, trees_[first].masked + (t - first), sums);
+  }
+  for (std::size_t i = 0; i < count; ++i) margins[i * outputs()] = static_cast<float>(sums[i]);
 }
 
 void TreePredictor::Margins(const float* rows, std::size_t count, float* margins) const {
-  std::size_t first = 0;
-  for (; first + kAtOnce <= count; first += kAtOnce) {
+  std::vector<float> turned;
+  for (std::size_t first = 0; first < count; first += LeafMasks::kRows) {
+    const float* const some = rows + first * columns_;
+    const std::size_t left = std::min(LeafMasks::kRows, count - first);
+    if (left <= kFewRows) {
+      for (std::size_t i = 0; i < left * outputs(); ++i)
+        margins[first * outputs() + i] = static_cast<float>(Margin(some + i / outputs() * columns_, i % outputs()));
+      return;
+    }
+    if (masks_.trees() > 0) {
+      turned.resize(columns_ * LeafMasks::kRows);
+      LeafMasks::Turn(some, columns_, left, turned.data());
+    }
     for (std::size_t m = 0; m < outputs(); ++m)
-      SomeMargins(rows + first * columns_, m, margins + first * outputs() + m);
-  }
-  for (; first < count; ++first) {
-    for (std::size_t m = 0; m < outputs(); ++m)
-      margins[first * outputs() + m] = static_cast<float>(Margin(rows + first * columns_, m));
+      SomeMargins(some, turned.data(), left, m, margins + first * outputs() + m);
   }
 }
 

@@ -130,7 +130,8 @@ void TreeScorer::VisitIndices(const ValueRows& values, const Visit& visit) const
   constexpr std::size_t kMostRows = 64, kValuesAtOnce = 32 << 10;
   const float absent = model_.absent_is_zero ? 0.0f : std::numeric_limits<float>::quiet_NaN();
   const std::size_t columns = std::max<std::size_t>(1, predictor_.columns());
-  const std::size_t most = std::clamp<std::size_t>(kValuesAtOnce / columns, 1, kMostRows);
+  const std::size_t most = std::min(std::clamp<std::size_t>(kValuesAtOnce / columns, 1, kMostRows),
+                                    std::max<std::size_t>(1, values.rows.rows()));
   std::vector<float> dense(most * columns, absent);
   const std::vector<std::uint32_t>& row_begin = values.rows.row_begin;
   const auto for_each_value = [&](std::size_t first, std::size_t count, const auto& act) {
