@@ -10,6 +10,7 @@
 #include "models/features/odd_texts.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "trainer/held_out_check.h"
 
 namespace ps {
 
@@ -45,6 +46,13 @@ absl::Status CheckAllHeaders(const PreparedJob& job) {
   PS_RETURN_IF_ERROR(CheckHeaders(plan, job.train));
   if (job.valid) PS_RETURN_IF_ERROR(CheckHeaders(plan, *job.valid));
   if (job.test) PS_RETURN_IF_ERROR(CheckHeaders(plan, *job.test));
+  return absl::OkStatus();
+}
+
+absl::Status CheckHeldOut(const PreparedJob& job) {
+  const std::unique_ptr<RowParser> parser = job.extractor->MakeParser();
+  if (job.valid) PS_RETURN_IF_ERROR(CheckHeldOutFiles("data.valid", *job.valid, *parser, job.config));
+  if (job.test) PS_RETURN_IF_ERROR(CheckHeldOutFiles("data.test", *job.test, *parser, job.config));
   return absl::OkStatus();
 }
 
@@ -108,6 +116,7 @@ absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded) {
     PS_ASSIGN_OR_RETURN(job.extractor, Extractor::Compile(job.config, job.train));
   }
   PS_RETURN_IF_ERROR(CheckAllHeaders(job));
+  PS_RETURN_IF_ERROR(CheckHeldOut(job));
   job.threads = job.config.train.threads > 0 ? job.config.train.threads : EffectiveCpuCount();
   return job;
 }

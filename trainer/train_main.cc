@@ -31,6 +31,7 @@
 #include "trainer/render/kubernetes.h"
 #include "trainer/search/job_search.h"
 #include "trainer/trainer.h"
+#include "trainer/trial_check.h"
 #include "trainer/tuned_trainer.h"
 
 DEFINE_string(config, "", "job file (YAML)");
@@ -160,6 +161,9 @@ std::optional<int> SearchOrFirstTrial(LoadedJob* loaded) {
   }
   const absl::StatusOr<SearchSpace> space = SearchSpace::Make(*loaded);
   if (!space.ok()) return Fail(space.status(), ExitCode::kConfiguration);
+  if (const absl::Status trials = CheckTrials(*space, Nodes()); !trials.ok()) {
+    return Fail(trials, absl::IsFailedPrecondition(trials) ? ExitCode::kConfiguration : ExitCode::kData);
+  }
   if (!FLAGS_dry_run) return Search(*loaded, *space);
   std::cout << JobSearch::Describe(*space, loaded->config.output.dir) << "\nthe first trial:\n";
   absl::StatusOr<LoadedJob> first = space->JobOf(SearchSpace::Point(static_cast<std::size_t>(space->keys()), 0));

@@ -14,7 +14,7 @@ constexpr std::size_t kAtOnce = 8;  // walks
 constexpr std::size_t kLeavesOfAWord = 32;
 // Tests by masks that take as long as a walk's step: many rows' at a time, and one row's.
 constexpr std::size_t kTestsOfAStep = 64, kRowTestsOfAStep = 16;
-constexpr std::size_t kFewRows = 4;  // are looked at one by one
+constexpr std::size_t kOneByOne = 4;  // rows
 
 std::uint32_t WalkWithSets(const Tree& tree, const float* row) {
   std::int32_t at = tree.nodes.empty() ? ~0 : 0;
@@ -259,7 +259,7 @@ void TreePredictor::Margins(const float* rows, std::size_t count, float* margins
   for (std::size_t first = 0; first < count; first += LeafMasks::kRows) {
     const float* const some = rows + first * columns_;
     const std::size_t left = std::min(LeafMasks::kRows, count - first);
-    if (left <= kFewRows) {
+    if (left <= kOneByOne) {
       for (std::size_t i = 0; i < left * outputs(); ++i)
         margins[first * outputs() + i] = static_cast<float>(Margin(some + i / outputs() * columns_, i % outputs()));
       return;

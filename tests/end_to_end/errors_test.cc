@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_replace.h"
 #include "tests/end_to_end/program.h"
@@ -93,6 +97,39 @@ TEST_F(ErrorsTest, MalformedRowsUpToTheLimitAndAbove) {
   EXPECT_EQ(above.exit_code, 3);
   EXPECT_THAT(above.err, AllOf(HasSubstr("text.svm:7"), HasSubstr("3:what")));
   EXPECT_FALSE(HasModel());
+}
+
+// While nothing is lost, not after the last pass.
+TEST_F(ErrorsTest, FilesToBeJudgedByAreLookedAtBeforeTraining) {
+  WriteText(place_ / "t.csv", "label,a\n1,x\n0,y\n1,x\n0,x\n");
+  WriteText(place_ / "header.csv", "label,a\n");
+  WriteText(place_ / "empty.svm", "\n\n");
+  std::string bad;
+  for (int i = 0; i < 3000; ++i) bad += "what is this\n";
+  WriteText(place_ / "bad.svm", bad);
+  WriteText(place_ / "some.svm", Rows() + "1 1:x\n2 2:2\n1 3:y\n1 1:z\n1 4:x\n1 4:x\n1 4:x\n");
+  const std::string svm = "data.train.files=[train.svm]";
+  const std::string csv = "data={train: {files: [t.csv]}, format: csv, header: true}";
+  for (const std::string part : {"valid", "test"}) {
+    for (const std::string local : {"", "1x1"}) {
+      for (const auto& [data, file, what] : std::vector<std::tuple<std::string, std::string, std::string>>{
+               {svm, "empty.svm", "empty.svm has no rows"},
+               {csv, "header.csv", "header.csv has no rows"},
+               {svm, "bad.svm", "are malformed"},
+               {svm, "some.svm", "7 of 5007 rows"}}) {
+        for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
+          std::vector<std::string> arguments = {"--set", data, "--set", "data." + part + ".files=[" + file + "]", "--set", model};
+          if (!local.empty()) arguments.insert(arguments.end(), {"--local", local});
+          const Finished run = Train(arguments);
+          SCOPED_TRACE(part + local + file + model + run.err);
+          EXPECT_EQ(run.exit_code, 3);
+          EXPECT_THAT(run.err, HasSubstr(what));
+          EXPECT_THAT(run.err, testing::Not(HasSubstr("pass 1"))) << "it trained first";
+          EXPECT_FALSE(HasModel());
+        }
+      }
+    }
+  }
 }
 
 TEST_F(ErrorsTest, WrongIndexBaseSaysWhatToSet) {

@@ -214,11 +214,31 @@ TEST_F(SearchTest, FailedTrialsAreToldAndDoNotEndTheSearch) {
   EXPECT_THAT(run.out, HasSubstr(", and 3 that failed"));
   EXPECT_THAT(run.err, AllOf(HasSubstr("nowhere"), HasSubstr("failed: ")));
   EXPECT_THAT(ReadText(place_ / "out/search.json"), AllOf(HasSubstr("\"end\":\"failed\""), HasSubstr("\"end\":\"chosen\"")));
-  const Finished all = Train({"tune.search.vary={features: [[{column: nowhere, op: hash}], [{column: nobody, op: hash}]]}",
+  const Finished all = Train({"tune.search.vary={model.optimizer: [{type: sgd, alpha: 1e37}, {type: sgd, alpha: 1e38}]}",
                               "output.dir=none"});
   EXPECT_EQ(all.exit_code, 3);
   EXPECT_THAT(all.err, HasSubstr("all trials failed"));
   EXPECT_FALSE(std::filesystem::exists(place_ / "none"));
+}
+
+TEST_F(SearchTest, WhatEveryTrialWouldFailByIsSaidAtOnce) {
+  WriteText(place_ / "header.csv", ReadText(place_ / "train.csv").substr(0, ReadText(place_ / "train.csv").find('\n') + 1));
+  const std::string checkpoints = "checkpoint: {dir: ck}\n", job = ReadText(place_ / "job.yaml");
+  for (const std::vector<std::string>& dry : {std::vector<std::string>{}, {"--dry_run"}}) {
+    const Finished columns = Train({"tune.search.vary={features: [[{column: nowhere, op: hash}], [{column: nobody, op: hash}]]}"}, dry);
+    EXPECT_EQ(columns.exit_code, 3);
+    EXPECT_THAT(columns.err, AllOf(HasSubstr("nowhere"), Not(HasSubstr("begins:"))));
+    const Finished rows = Train({"data.valid.files=[header.csv]", "data.split={}"}, dry);
+    EXPECT_EQ(rows.exit_code, 3);
+    EXPECT_THAT(rows.err, AllOf(HasSubstr("header.csv has no rows"), Not(HasSubstr("begins:"))));
+    // Checkpoints are of clusters; trees alone have them in one process.
+    WriteText(place_ / "job.yaml", job + checkpoints);
+    const Finished kept = Train({"tune.search.vary={model.type: [gbdt, lr]}"}, dry);
+    EXPECT_EQ(kept.exit_code, 2);
+    EXPECT_THAT(kept.err, AllOf(HasSubstr("trials of type lr: checkpoint is for a cluster"), Not(HasSubstr("begins:"))));
+    WriteText(place_ / "job.yaml", job);
+  }
+  EXPECT_FALSE(std::filesystem::exists(place_ / "out.search"));
 }
 
 TEST_F(SearchTest, ABudgetEndsItAndWhatIsWrongIsSaidAtOnce) {

@@ -1,0 +1,39 @@
+#include "trainer/held_out_check.h"
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "models/data/bad_rows.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+
+absl::Status CheckHeldOutFiles(const char* part, const DataFiles& files, const RowParser& parser, const JobConfig& job) {
+  constexpr std::uint64_t kBlockBytes = 256 << 10, kMostBytes = 8 << 20;
+  // Trees read labels and values by rules of their own, and their rows before the training.
+  const bool judges_rows = job.model.type == "lr";
+  BadRows rows(&files, job.data.max_bad_rows);
+  const std::unique_ptr<BlockStream> stream = BlockStream::Create(files, kBlockBytes);
+  BlockStream::Block text;
+  RowBlock block;
+  std::uint64_t bytes = 0;
+  while (true) {
+    PS_ASSIGN_OR_RETURN(const bool more, stream->Next(&text));
+    if (!more) break;
+    block.Clear();
+    parser.Parse(text.text, {text.file, text.offset}, &block);
+    rows.Add(block);
+    bytes += text.text.size();
+    if (bytes < kMostBytes || rows.rows() + rows.bad_rows() < BadRows::kMinRows) continue;
+    // Of many rows the first ones say nothing of the fraction in all of them.
+    return judges_rows && rows.rows() == 0 ? rows.Check(false) : absl::OkStatus();
+  }
+  if (rows.rows() + rows.bad_rows() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(part, ".files: ", files.files()[0].path, files.files().size() > 1 ? " and the others have" : " has",
+                     " no rows: give files with rows, or remove ", part));
+  }
+  return judges_rows ? rows.Check(true) : absl::OkStatus();
+}
+
+}  // namespace ps
