@@ -32,7 +32,13 @@ endif()
 
 # The files of tests take most of the time of a build from nothing. They are spared the second level of optimisation and
 # the checks of undefined behaviour, which are half of their time, and, where nobody is going to debug, line numbers.
-set(PS_TEST_OPTIONS -O1 $<$<BOOL:${PS_SANITIZE}>:-fno-sanitize=undefined> $<$<BOOL:${PS_UNITY}>:-g0>)
+set(PS_TEST_OPTIONS -O1)
+if(PS_SANITIZE)
+  list(APPEND PS_TEST_OPTIONS -fno-sanitize=undefined)
+endif()
+if(PS_UNITY)
+  list(APPEND PS_TEST_OPTIONS -g0)
+endif()
 
 find_program(PS_CCACHE ccache)
 if(PS_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "evaluation/inspection_text.h"
 #include "evaluation/metrics_table.h"
 
 namespace ps {
@@ -127,8 +128,7 @@ std::string Head(const BundleInfo& info, const std::string& data, const std::str
   return absl::StrCat("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>",
                       Escaped(info.job_name), ": evaluation</title><style>", kStyle,
                       "</style></head><body>\n<h1>", Escaped(info.job_name), "</h1>\n<p>",
-                      Escaped(info.model_type), ", ", GroupedDigits(info.features), " features, ",
-                      GroupedDigits(info.rows_learnt), " rows learnt, evaluated on ", Escaped(data),
+                      Escaped(DescribeLearnt(info)), ", evaluated on ", Escaped(data),
                       "</p>\n<pre>", Escaped(figures), "</pre>\n");
 }
 

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "evaluation/evaluation.h"
 #include "evaluation/html_report.h"
+#include "evaluation/inspection_text.h"
 #include "evaluation/metrics_table.h"
 #include "models/bundle/bundle.h"
 #include "models/bundle/manifest.h"
@@ -21,6 +22,7 @@
 #include "models/gbdt/tree_scorer.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/file.h"
+#include "ps/base/version.h"
 
 DEFINE_string(model, "", "directory of the model bundle");
 DEFINE_string(data, "", "files or globs, separated by commas; gzip and zstd are recognised");
@@ -30,6 +32,7 @@ DEFINE_double(max_bad_rows, 0.001, "fraction of rows that may be malformed");
 DEFINE_string(report, "", "HTML page to write: ROC, KS, calibration and lift");
 DEFINE_bool(json, false, "print one JSON object instead of tables");
 DECLARE_bool(help);
+DECLARE_bool(version);
 
 namespace google {
 extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
@@ -70,9 +73,7 @@ int FailModel(const absl::Status& status) {
 void PrintTables(const ps::Bundle& bundle, const ps::DataFiles& files, const ps::BadRows& bad_rows,
                  const std::string& metrics) {
   const ps::BundleInfo& info = bundle.info();
-  std::cout << "model  " << bundle.dir() << ": " << info.model_type << ", "
-            << ps::GroupedDigits(info.features) << " features, "
-            << ps::GroupedDigits(info.rows_learnt) << " rows learnt"
+  std::cout << "model  " << bundle.dir() << ": " << ps::DescribeLearnt(info)
             << (info.complete ? "" : " (training was stopped early)") << "\n"
             << "data   " << files.files().size()
             << (files.files().size() == 1 ? " file, " : " files, ")
@@ -216,6 +217,10 @@ int main(int argc, char** argv) {
   google::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
   if (FLAGS_help) {
     std::cout << kUsage;
+    return 0;
+  }
+  if (FLAGS_version) {
+    std::cout << "ps_eval version " << ps::kVersion << "\n";
     return 0;
   }
   if (argc > 1) return Usage(absl::StrCat("unexpected argument \"", argv[1], "\""));

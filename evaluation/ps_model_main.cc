@@ -20,6 +20,7 @@
 #include "models/data/data_files.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/file.h"
+#include "ps/base/version.h"
 
 DEFINE_uint64(top, 0,
               "only this many weights, differences or contributions; 0: all of a dump or an "
@@ -35,6 +36,7 @@ DEFINE_string(data_format, "csv", "import: data that the model will score: csv, 
 DEFINE_string(label, "label", "import: name of a table's first column, before the features");
 DEFINE_string(like, "", "import: a bundle with the same data; columns are found by name");
 DECLARE_bool(help);
+DECLARE_bool(version);
 
 namespace google {
 extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
@@ -208,5 +210,9 @@ int main(int argc, char** argv) {
   google::gflags_exitfunc = [](int) { std::exit(kUsageError); };
   google::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
   if (FLAGS_help) return Help();
+  if (FLAGS_version) {
+    std::cout << "ps_model version " << ps::kVersion << "\n";
+    return 0;
+  }
   return Run(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -37,6 +37,9 @@ struct DistinctGrowth {
 
 // What trees make of a column, as far as it is known before the rows are read.
 std::string UseByTrees(const features::Plan& plan, const GbdtConfig& gbdt, std::uint32_t column) {
+  if (column == plan.label_column()) {
+    return gbdt.objective == "squared" ? "label, a number" : gbdt.objective == "softmax" ? "label, one of several classes" : "";
+  }
   const features::Column& declared = plan.column(static_cast<int>(column));
   const bool by_target = std::any_of(gbdt.target_columns.begin(), gbdt.target_columns.end(), [&](const ColumnRef& ref) {
     return ref.index < 0 ? ref.name == declared.name() : ref.index == static_cast<int>(column);

@@ -18,6 +18,7 @@
 #include "models/config/idle_keys.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "ps/base/version.h"
 #include "trainer/cluster/pod_scaler.h"
 #include "trainer/cluster_trainer.h"
 #include "trainer/control/job_control.h"
@@ -47,6 +48,7 @@ DEFINE_string(render, "", "kubernetes: print the job as objects for kubectl appl
 DEFINE_string(owner_uid, "", "--render: metadata.uid of the Job, which then owns the other objects");
 DEFINE_string(log_format, "text", "progress as 'text' or 'json' (one object a line)");
 DECLARE_bool(help);
+DECLARE_bool(version);
 
 namespace google {
 extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
@@ -325,6 +327,10 @@ int main(int argc, char** argv) {
   gflags::ParseCommandLineNonHelpFlags(&count, &arguments, true);
   if (FLAGS_help) {
     std::cout << kUsage;
+    return 0;
+  }
+  if (FLAGS_version) {
+    std::cout << "ps_train version " << ps::kVersion << "\n";
     return 0;
   }
   FLAGS_logtostderr = true;

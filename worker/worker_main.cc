@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "ps/base/version.h"
 #include "trainer/cluster/node_process.h"
 
 DEFINE_string(scheduler, "", "Where the scheduler is: tcp://HOST:PORT");
@@ -23,6 +24,7 @@ extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no he
 
 int main(int argc, char** argv) {
   gflags::SetUsageMessage("a worker of a Hyperplane cluster");
+  gflags::SetVersionString(ps::kVersion);
   FLAGS_logtostderr = true;
   FLAGS_minloglevel = google::GLOG_WARNING;
   google::gflags_exitfunc = [](int code) { std::exit(code == 0 ? 0 : 2); };

@@ -34,8 +34,11 @@ std::string OpsOfColumn(const Plan& plan, std::uint32_t column,
                         const std::function<std::string(std::uint32_t)>& use_of) {
   std::string ops;
   if (column == plan.label_column()) {
-    ops = plan.positive().empty() ? "label (of two classes 1 is positive)"
-                                  : absl::StrCat("label (\"", plan.positive(), "\" is positive)");
+    if (use_of) ops = use_of(column);
+    if (ops.empty()) {
+      ops = plan.positive().empty() ? "label (of two classes 1 is positive)"
+                                    : absl::StrCat("label (\"", plan.positive(), "\" is positive)");
+    }
   }
   if (plan.weighted() && column == plan.weight_column()) {
     absl::StrAppend(&ops, ops.empty() ? "" : "; ", "weight");

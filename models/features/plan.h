@@ -61,7 +61,7 @@ inline bool IsLogScale(double scale) {
 absl::Status ValidatePlan(const features::Plan& plan);
 
 // A table of what was understood, for a person. `use_of`: what is said of a feature's column in place of its
-// operations, where a model makes something else of it.
+// operations, where a model makes something else of it; of the label's column nothing, where it has two classes.
 std::string DescribePlan(const features::Plan& plan,
                          const std::function<std::string(std::uint32_t column)>& use_of = nullptr);
 

@@ -67,6 +67,9 @@ TEST_F(ErrorsTest, WrongUsageIsTwoForEveryProgram) {
   for (const char* program : {"ps_train", "ps_eval", "ps_model", "ps_server", "ps_worker"}) {
     EXPECT_EQ(RunProgram(program, {"--no_such_flag"}, place_.path()).exit_code, 2) << program;
     EXPECT_EQ(RunProgram(program, {}, place_.path()).exit_code, 2) << program;
+    const Finished version = RunProgram(program, {"--version"}, place_.path());
+    EXPECT_EQ(version.exit_code, 0) << program;
+    EXPECT_THAT(version.out, HasSubstr(std::string(program) + " version ")) << program;
   }
   EXPECT_EQ(RunProgram("ps_train", {"--help"}, place_.path()).exit_code, 0);
 }

@@ -97,6 +97,8 @@ TEST_F(SoftmaxTest, LearnsEvaluatesAndExplains) {
   EXPECT_EQ(std::count(predictions.begin(), predictions.end(), '\n'), 5001);
   EXPECT_NE(ReadText(place_ / "r.html").find("Confusions"), std::string::npos);
   const Finished text = RunProgram("ps_eval", {"--model", "out", "--data", "test.csv"}, place_.path());
+  EXPECT_NE(text.out.find(": gbdt, "), std::string::npos);
+  EXPECT_EQ(text.out.find(" features"), std::string::npos) << "which trees do not have";
   EXPECT_NE(text.out.find("taken for"), std::string::npos) << text.out;
 
   const Finished inspect = RunProgram("ps_model", {"inspect", "out"}, place_.path());
@@ -297,6 +299,7 @@ TEST_F(SoftmaxTest, GoesToOtherToolsAndComesBack) {
 
 TEST_F(SoftmaxTest, DryRunSaysHowManyClasses) {
   const Finished run = RunProgram("ps_train", {"--config", "job.yaml", "--dry_run"}, place_.path());
+  EXPECT_NE(run.out.find("label, one of several classes"), std::string::npos) << run.out;
   EXPECT_EQ(run.exit_code, 0) << run.err;
   EXPECT_NE(run.out.find(", 3 classes"), std::string::npos) << run.out;
 }

@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
+#include "ps/base/version.h"
 #include "ps/wire/curve.h"
 #include "trainer/control/http_client.h"
 #include "trainer/control/job_control.h"
@@ -27,6 +28,7 @@ DEFINE_bool(json, false, "status: as JSON");
 DEFINE_int32(servers, -1, "scale: how many servers there shall be");
 DEFINE_int32(workers, -1, "scale: how many workers there shall be");
 DECLARE_bool(help);
+DECLARE_bool(version);
 
 namespace google {
 extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
@@ -170,6 +172,10 @@ int main(int argc, char** argv) {
   gflags::ParseCommandLineNonHelpFlags(&argc, &argv, true);
   if (FLAGS_help) {
     std::cout << ps::kUsage;
+    return 0;
+  }
+  if (FLAGS_version) {
+    std::cout << "ps_ctl version " << ps::kVersion << "\n";
     return 0;
   }
   return ps::Run(std::vector<std::string>(argv + 1, argv + argc));
