@@ -11,6 +11,7 @@ beside scikit-learn, without learning the validation rows.
 """
 
 import argparse
+import csv
 import json
 import os
 import shutil
@@ -52,6 +53,26 @@ class OneSet:
 
     def train(self, model, flags=()):
         """metrics.json of a pass (or of several), and the setting that it ended with as text."""
+        out = self.run(model, flags)
+        with open(f"{out}/metrics.json", encoding="utf-8") as text:
+            metrics = json.load(text)
+        with open(f"{out}/manifest.json", encoding="utf-8") as text:
+            setting = json.load(text)["optimizer"]
+        shutil.rmtree(out)
+        return metrics, setting
+
+    def margins(self, model):
+        """Of the test rows."""
+        out = self.run(model)
+        predictions = f"{self.work}/predictions"
+        measured_run.quick([f"{self.arguments.bin}/ps_eval", "--model", out, "--data",
+                            self.base["data"]["test"]["files"][0], "--predictions", predictions])
+        shutil.rmtree(out)
+        with open(predictions, encoding="ascii") as lines:
+            return [float(row["margin"]) for row in csv.DictReader(lines)]
+
+    def run(self, model, flags=()):
+        """The model's directory."""
         out = f"{self.work}/out"
         job = {**self.base, "model": {"type": "lr", **model}, "output": {"dir": out},
                "train": {"threads": self.arguments.threads, "seed": self.arguments.seed}}
@@ -61,12 +82,7 @@ class OneSet:
         with open(f"{out}.yaml", "w", encoding="utf-8") as text:
             json.dump(job, text)  # JSON is YAML
         measured_run.quick([f"{self.arguments.bin}/ps_train", "--config", f"{out}.yaml", *flags])
-        with open(f"{out}/metrics.json", encoding="utf-8") as text:
-            metrics = json.load(text)
-        with open(f"{out}/manifest.json", encoding="utf-8") as text:
-            setting = json.load(text)["optimizer"]
-        shutil.rmtree(out)
-        return metrics, setting
+        return out
 
     def passes_row(self, name, sklearn):
         """The table's row for the set, of several passes."""
@@ -125,14 +141,20 @@ class OneSet:
         return "| " + " | ".join(cells) + " |"
 
 
-def real_row(arguments, name, work):
-    data = quality_sets.load(name, arguments.data)
-    if data is None:
-        return f"| {name} | not in {arguments.data} |"
+def job_of(name, data, work):
+    """The job of a real set, without a model."""
     train, test = data.write(work)
     base = {"job": name, "data": {**data.data_config(), "train": {"files": [train]}, "test": {"files": [test]}}}
     if data.feature_config("numeric"):
         base["features"] = data.feature_config("numeric")
+    return base
+
+
+def real_row(arguments, name, work):
+    data = quality_sets.load(name, arguments.data)
+    if data is None:
+        return f"| {name} | not in {arguments.data} |"
+    base = job_of(name, data, work)
     if arguments.passes > 1:
         one = OneSet(arguments, base, work)
         sklearn = quality_peers.REFERENCE[name][0][1]
