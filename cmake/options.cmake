@@ -32,7 +32,10 @@ endif()
 
 # The files of tests take most of the time of a build from nothing. They are spared the second level of optimisation and
 # the checks of undefined behaviour, which are half of their time, and, where nobody is going to debug, line numbers.
-set(PS_TEST_OPTIONS -O1)
+set(PS_TEST_OPTIONS "")
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(PS_TEST_OPTIONS -O1)
+endif()
 if(PS_SANITIZE)
   list(APPEND PS_TEST_OPTIONS -fno-sanitize=undefined)
 endif()

@@ -1,6 +1,7 @@
 #include "kernels/leaf_masks.h"
 
 // GCC 12 takes what its own intrinsics leave undefined for a mistake (its bug 105593).
+#pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 
@@ -13,7 +14,7 @@
 namespace ps {
 namespace {
 
-constexpr std::uint32_t kLeavesOfAWord = 32, kSetWords = 8;
+constexpr std::uint32_t kLeavesOfAWord = 32;
 
 std::uint32_t FirstWord(const LeafTest& test) { return test.first / kLeavesOfAWord; }
 std::uint32_t EndWord(const LeafTest& test) { return (test.end + kLeavesOfAWord - 1) / kLeavesOfAWord; }
@@ -32,16 +33,17 @@ float Threshold(const LeafTest& test) {
   return std::isnan(test.threshold) ? -std::numeric_limits<float>::infinity() : test.threshold;
 }
 
-std::uint32_t AddSet(const std::uint32_t* set, std::vector<std::uint32_t>* sets) {
-  const auto at = static_cast<std::uint32_t>(sets->size());
-  sets->insert(sets->end(), set, set + kSetWords);
-  return at;
+// The first word of the sets.
+std::uint32_t AddSets(const std::vector<LeafSet>& sets, std::vector<std::uint32_t>* words) {
+  const auto first = static_cast<std::uint32_t>(words->size());
+  for (const LeafSet& set : sets) words->insert(words->end(), set.begin(), set.end());
+  return first;
 }
 
 // Numbers of bins, as a row has them of a categorical column.
 PS_WIDE inline __m512i Bins(__m512 values) {
-  const __mmask16 present = _mm512_cmp_ps_mask(values, values, _CMP_ORD_Q);
-  return _mm512_and_si512(_mm512_maskz_cvttps_epi32(present, values), _mm512_set1_epi32(255));
+  const __mmask16 below = _mm512_cmp_ps_mask(values, _mm512_set1_ps(256), _CMP_LT_OQ);
+  return _mm512_maskz_cvttps_epi32(_mm512_mask_cmp_ps_mask(below, values, _mm512_setzero_ps(), _CMP_GE_OQ), values);
 }
 
 }  // namespace
@@ -57,35 +59,40 @@ bool LeafMasks::Supported() {
   return supported;
 }
 
-std::size_t LeafMasks::AddTree(const std::vector<LeafTest>& tests, const std::vector<float>& values) {
+std::size_t LeafMasks::AddTree(const std::vector<LeafTest>& tests, const std::vector<LeafSet>& sets,
+                               const std::vector<float>& values) {
+  constexpr std::size_t kKinds = 3;  // in the order of Word
+  const auto kind_of = [](const LeafTest& test) { return test.set != LeafTest::kNoSet ? 2 : test.missing_left ? 0 : 1; };
   const std::size_t words = std::max<std::size_t>(1, (values.size() + kLeavesOfAWord - 1) / kLeavesOfAWord);
-  Tree tree;
-  tree.first = static_cast<std::uint32_t>(words_.size());
-  for (std::uint32_t w = 0; w < words; ++w) {
-    const auto add_if = [&](const auto& takes) {
-      for (const LeafTest& test : tests) {
-        if (w < FirstWord(test) || w >= EndWord(test) || !takes(test)) continue;
-        const std::uint32_t set = test.set != nullptr ? AddSet(test.set, &sets_) : 0;
-        tests_.push_back({test.column * static_cast<std::uint32_t>(kRows), Keep(test, w), Threshold(test), set});
-      }
-      return static_cast<std::uint32_t>(tests_.size());
-    };
-    Word word;
-    word.first = static_cast<std::uint32_t>(tests_.size());
-    word.right = add_if([](const LeafTest& test) { return test.set == nullptr && test.missing_left; });
-    word.sets = add_if([](const LeafTest& test) { return test.set == nullptr && !test.missing_left; });
-    word.end = add_if([](const LeafTest& test) { return test.set != nullptr; });
-    words_.push_back(word);
+  const std::uint32_t first_set = AddSets(sets, &sets_);
+  // Where those of each word and kind begin, then where the next one goes.
+  std::vector<std::uint32_t> place(words * kKinds + 1);
+  for (const LeafTest& test : tests) {
+    for (std::uint32_t w = FirstWord(test); w < EndWord(test); ++w) ++place[w * kKinds + kind_of(test) + 1];
   }
-  tree.end = static_cast<std::uint32_t>(words_.size());
-  trees_.push_back(tree);
+  place[0] = static_cast<std::uint32_t>(tests_.size());
+  for (std::size_t i = 1; i < place.size(); ++i) place[i] += place[i - 1];
+  const auto first_word = static_cast<std::uint32_t>(words_.size());
+  for (std::size_t w = 0; w < words; ++w) {
+    const std::uint32_t* const of = place.data() + w * kKinds;
+    words_.push_back({of[0], of[1], of[2], of[3]});
+  }
+  tests_.resize(place.back());
+  for (const LeafTest& test : tests) {
+    const std::uint32_t set = test.set != LeafTest::kNoSet ? first_set + test.set * static_cast<std::uint32_t>(LeafSet().size()) : 0;
+    for (std::uint32_t w = FirstWord(test); w < EndWord(test); ++w) {
+      tests_[place[w * kKinds + kind_of(test)]++] = {test.column * static_cast<std::uint32_t>(kRows), Keep(test, w),
+                                                     Threshold(test), set};
+    }
+  }
+  trees_.push_back({first_word, static_cast<std::uint32_t>(words_.size())});
   values_.insert(values_.end(), values.begin(), values.end());
   values_.resize(words_.size() * kLeavesOfAWord);
   return trees_.size() - 1;
 }
 
 PS_WIDE void LeafMasks::Turn(const float* rows, std::size_t columns, std::size_t count, float* turned) {
-  for (std::size_t half = 0; half < kRows; half += 16) {
+  for (std::size_t half = 0; half < count; half += 16) {
     const float* row[16];
     for (std::size_t r = 0; r < 16; ++r) row[r] = rows + std::min(half + r, count - 1) * columns;
     std::size_t c = 0;
@@ -112,21 +119,27 @@ PS_WIDE void LeafMasks::Turn(const float* rows, std::size_t columns, std::size_t
 }
 
 // Two vectors of rows share what is read of a test.
-PS_WIDE void LeafMasks::Add(const float* turned, std::size_t first, std::size_t end, double* sums) const {
-  __m512d sum[4];
-  for (int i = 0; i < 4; ++i) sum[i] = _mm512_loadu_pd(sums + 8 * i);
+template <int kHalves>
+PS_WIDE void LeafMasks::AddHalves(const float* turned, std::size_t first, std::size_t end, double* sums) const {
+  __m512d sum[2 * kHalves];
+  for (int i = 0; i < 2 * kHalves; ++i) sum[i] = _mm512_loadu_pd(sums + 8 * i);
   const Test* const tests = tests_.data();
   for (std::size_t t = first; t < end; ++t) {
-    __m512 value[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-    __mmask16 open[2] = {0xffff, 0xffff};  // rows whose leaf is in none of the words before
+    __m512 value[kHalves];
+    __mmask16 open[kHalves];  // rows whose leaf is in none of the words before
+    for (int r = 0; r < kHalves; ++r) {
+      value[r] = _mm512_setzero_ps();
+      open[r] = 0xffff;
+    }
     for (std::uint32_t w = trees_[t].first; w < trees_[t].end; ++w) {
       const Word word = words_[w];
-      __m512i left[2] = {_mm512_set1_epi32(-1), _mm512_set1_epi32(-1)};
+      __m512i left[kHalves];
+      for (int r = 0; r < kHalves; ++r) left[r] = _mm512_set1_epi32(-1);
       std::uint32_t i = word.first;
       for (; i < word.right; ++i) {
         const __m512 threshold = _mm512_set1_ps(tests[i].threshold);
         const __m512i keep = _mm512_set1_epi32(static_cast<int>(tests[i].keep));
-        for (int r = 0; r < 2; ++r) {
+        for (int r = 0; r < kHalves; ++r) {
           const __m512 values = _mm512_loadu_ps(turned + tests[i].place + 16 * r);
           left[r] = _mm512_mask_and_epi32(left[r], _mm512_cmp_ps_mask(values, threshold, _CMP_GE_OQ), left[r], keep);
         }
@@ -134,7 +147,7 @@ PS_WIDE void LeafMasks::Add(const float* turned, std::size_t first, std::size_t 
       for (; i < word.sets; ++i) {
         const __m512 threshold = _mm512_set1_ps(tests[i].threshold);
         const __m512i keep = _mm512_set1_epi32(static_cast<int>(tests[i].keep));
-        for (int r = 0; r < 2; ++r) {
+        for (int r = 0; r < kHalves; ++r) {
           const __m512 values = _mm512_loadu_ps(turned + tests[i].place + 16 * r);
           left[r] = _mm512_mask_and_epi32(left[r], _mm512_cmp_ps_mask(values, threshold, _CMP_NLT_UQ), left[r], keep);
         }
@@ -143,40 +156,50 @@ PS_WIDE void LeafMasks::Add(const float* turned, std::size_t first, std::size_t 
         const __m512i set = _mm512_castsi256_si512(
             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sets_.data() + tests[i].set)));
         const __m512i keep = _mm512_set1_epi32(static_cast<int>(tests[i].keep));
-        for (int r = 0; r < 2; ++r) {
+        for (int r = 0; r < kHalves; ++r) {
           const __m512i bins = Bins(_mm512_loadu_ps(turned + tests[i].place + 16 * r));
           const __m512i bits = _mm512_permutexvar_epi32(_mm512_srli_epi32(bins, 5), set);
           const __m512i bit = _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(bins, _mm512_set1_epi32(31)));
           left[r] = _mm512_mask_and_epi32(left[r], _mm512_testn_epi32_mask(bits, bit), left[r], keep);
         }
       }
-      const __m512 low = _mm512_loadu_ps(values_.data() + w * kLeavesOfAWord);
-      const __m512 high = _mm512_loadu_ps(values_.data() + w * kLeavesOfAWord + 16);
-      for (int r = 0; r < 2; ++r) {
+      const float* const leaves = values_.data() + std::size_t{w} * kLeavesOfAWord;
+      const __m512 low = _mm512_loadu_ps(leaves);
+      const __m512 high = _mm512_loadu_ps(leaves + 16);
+      for (int r = 0; r < kHalves; ++r) {
         const __mmask16 here = _mm512_mask_test_epi32_mask(open[r], left[r], left[r]);
         const __m512 of_leaf = _mm512_permutex2var_ps(low, _mm512_lzcnt_epi32(left[r]), high);
         value[r] = _mm512_mask_mov_ps(value[r], here, of_leaf);
         open[r] = static_cast<__mmask16>(open[r] & ~here);
       }
     }
-    for (int r = 0; r < 2; ++r) {
+    for (int r = 0; r < kHalves; ++r) {
       const __m256 upper = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(value[r]), 1));
       sum[2 * r] = _mm512_add_pd(sum[2 * r], _mm512_cvtps_pd(_mm512_castps512_ps256(value[r])));
       sum[2 * r + 1] = _mm512_add_pd(sum[2 * r + 1], _mm512_cvtps_pd(upper));
     }
   }
-  for (int i = 0; i < 4; ++i) _mm512_storeu_pd(sums + 8 * i, sum[i]);
+  for (int i = 0; i < 2 * kHalves; ++i) _mm512_storeu_pd(sums + 8 * i, sum[i]);
 }
 
-std::size_t RowLeafMasks::AddTree(const std::vector<LeafTest>& tests, std::size_t leaves) {
+PS_WIDE void LeafMasks::Add(const float* turned, std::size_t count, std::size_t first, std::size_t end, double* sums) const {
+  if (count > kRows / 2) {
+    AddHalves<2>(turned, first, end, sums);
+  } else {
+    AddHalves<1>(turned, first, end, sums);
+  }
+}
+
+std::size_t RowLeafMasks::AddTree(const std::vector<LeafTest>& tests, const std::vector<LeafSet>& sets, std::size_t leaves) {
   const std::size_t first = used_;
+  const std::uint32_t first_set = AddSets(sets, &sets_);
   used_ += std::max<std::size_t>(1, (leaves + kLeavesOfAWord - 1) / kLeavesOfAWord);
   groups_.resize((used_ + kLanes - 1) / kLanes);
   for (const LeafTest& test : tests) {
     for (std::uint32_t w = FirstWord(test); w < EndWord(test); ++w) {
       Group& group = groups_[(first + w) / kLanes];
       const std::size_t lane = (first + w) % kLanes;
-      if (test.set != nullptr) {
+      if (test.set != LeafTest::kNoSet) {
         const std::uint32_t step = group.set_tests[lane]++;
         if (step == group.set_steps.size()) {
           group.set_steps.emplace_back();
@@ -184,7 +207,7 @@ std::size_t RowLeafMasks::AddTree(const std::vector<LeafTest>& tests, std::size_
         }
         group.set_steps[step].column[lane] = test.column;
         group.set_steps[step].keep[lane] = Keep(test, w);
-        group.set_steps[step].set[lane] = AddSet(test.set, &sets_);
+        group.set_steps[step].set[lane] = first_set + test.set * static_cast<std::uint32_t>(LeafSet().size());
         continue;
       }
       const std::uint32_t step = group.tests[lane]++;
@@ -252,3 +275,5 @@ PS_WIDE void RowLeafMasks::Words(const float* row, std::size_t columns, std::siz
 }
 
 }  // namespace ps
+
+#pragma GCC diagnostic pop

@@ -9,8 +9,8 @@
 
 namespace ps {
 
-// `part`: the key that names the files. InvalidArgument: they have no rows, more malformed ones than data.max_bad_rows
-// allows or, of large files, nothing but malformed ones at their front; errors of reading that.
+// `part`: the key that names the files. InvalidArgument: they have no rows, or more malformed ones than data.max_bad_rows
+// allows; files above some megabytes are read up to a good row only. Errors of reading that much.
 absl::Status CheckHeldOutFiles(const char* part, const DataFiles& files, const RowParser& parser, const JobConfig& job);
 
 }  // namespace ps

@@ -163,9 +163,9 @@ std::optional<int> SearchOrFirstTrial(LoadedJob* loaded) {
   }
   const absl::StatusOr<SearchSpace> space = SearchSpace::Make(*loaded);
   if (!space.ok()) return Fail(space.status(), ExitCode::kConfiguration);
-  if (const absl::Status trials = CheckTrials(*space, Nodes()); !trials.ok()) {
-    return Fail(trials, absl::IsFailedPrecondition(trials) ? ExitCode::kConfiguration : ExitCode::kData);
-  }
+  const TrialCheck trials = CheckTrials(*space, Nodes());
+  if (!trials.failure.ok()) return Fail(trials.failure, trials.code);
+  for (const std::string& line : trials.notes) std::cerr << "note: " << line << "\n";
   if (!FLAGS_dry_run) return Search(*loaded, *space);
   std::cout << JobSearch::Describe(*space, loaded->config.output.dir) << "\nthe first trial:\n";
   absl::StatusOr<LoadedJob> first = space->JobOf(SearchSpace::Point(static_cast<std::size_t>(space->keys()), 0));

@@ -1,31 +1,55 @@
 #include "trainer/trial_check.h"
 
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "trainer/prepared_job.h"
 
 namespace ps {
+namespace {
 
-absl::Status CheckTrials(const SearchSpace& space, const NodeFlags& flags) {
+struct Tried {
+  SearchSpace::Point point;
+  absl::Status failure;
+  ExitCode code = ExitCode::kData;
+};
+
+Tried Try(const SearchSpace& space, SearchSpace::Point point, const NodeFlags& flags) {
+  Tried tried{std::move(point), absl::OkStatus()};
+  absl::StatusOr<LoadedJob> loaded = space.JobOf(tried.point);
+  if (!loaded.ok()) {
+    tried.failure = loaded.status();
+    return tried;
+  }
+  const absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
+  if (!job.ok()) {
+    tried.failure = job.status();
+  } else if (const auto cluster = ClusterOf(*job, flags); !cluster.ok()) {
+    tried.failure = cluster.status();
+    tried.code = ExitCode::kConfiguration;
+  }
+  return tried;
+}
+
+}  // namespace
+
+TrialCheck CheckTrials(const SearchSpace& space, const NodeFlags& flags) {
   SearchSpace::Point first(static_cast<std::size_t>(space.keys()), 0), last = first;
   for (int key = 0; key < space.keys(); ++key) last[static_cast<std::size_t>(key)] = space.values(key) - 1;
-  absl::Status failure;
-  bool prepared = false;
-  for (const SearchSpace::Point& point : {first, space.Canonical(last)}) {
-    absl::StatusOr<LoadedJob> loaded = space.JobOf(point);
-    if (!loaded.ok()) continue;  // values that do not go together: its trial will say so
-    const absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
-    failure.Update(job.status());
-    if (!job.ok()) continue;
-    prepared = true;
-    if (const auto cluster = ClusterOf(*job, flags); !cluster.ok()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("tune.search: trials of type ", space.TypeOf(point), ": ", cluster.status().message()));
-    }
+  last = space.Canonical(last);
+  if (first == last) return {};
+  const Tried all[] = {Try(space, first, flags), Try(space, last, flags)};
+  TrialCheck check;
+  if (!all[0].failure.ok() && all[0].failure.message() == all[1].failure.message()) {
+    check.failure = all[0].failure;
+    check.code = all[0].code;
+    return check;
   }
-  return prepared ? absl::OkStatus() : failure;
+  for (const Tried& tried : all) {
+    if (!tried.failure.ok())
+      check.notes.push_back(absl::StrCat("the trial of ", space.Describe(tried.point), " fails: ", tried.failure.message()));
+  }
+  return check;
 }
 
 }  // namespace ps

@@ -1,8 +1,8 @@
 #include "models/gbdt/predictor.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
+#include <memory>
 
 #include "absl/container/inlined_vector.h"
 
@@ -14,7 +14,12 @@ constexpr std::size_t kAtOnce = 8;  // walks
 constexpr std::size_t kLeavesOfAWord = 32;
 // Tests by masks that take as long as a walk's step: many rows' at a time, and one row's.
 constexpr std::size_t kTestsOfAStep = 64, kRowTestsOfAStep = 16;
-constexpr std::size_t kOneByOne = 4;  // rows
+constexpr std::size_t kOneByOne = 8;  // rows
+// Of what masks are made of: beyond, they would not be smaller than a walk's nodes, and their numbers not fit 32 bits.
+constexpr std::size_t kMostLeaves = 4096, kMostTests = 1 << 26, kMostColumns = 1 << 26;
+
+// Of a categorical column's value. What is no bin is a missing value.
+std::uint8_t BinOf(float value) { return value >= 0 && value < 256 ? static_cast<std::uint8_t>(value) : 0; }
 
 std::uint32_t WalkWithSets(const Tree& tree, const float* row) {
   std::int32_t at = tree.nodes.empty() ? ~0 : 0;
@@ -23,8 +28,7 @@ std::uint32_t WalkWithSets(const Tree& tree, const float* row) {
     const float value = row[node.column];
     bool left;
     if (node.kind == ColumnKind::kCategory) {
-      left = Contains(tree.left_sets[node.left_set],
-                      value == value ? static_cast<std::uint8_t>(value) : 0);
+      left = Contains(tree.left_sets[node.left_set], BinOf(value));
     } else {
       left = value == value ? value < node.threshold : node.missing_left;
     }
@@ -81,7 +85,8 @@ void TreePredictor::AddTree(const Tree& tree, Way way) {
     flat.with_sets = Number(with_sets_.size());
     with_sets_.push_back(tree);
   }
-  if (way == Way::kFastest && LeafMasks::Supported()) AddMasks(tree, &flat);
+  const bool small = tree.leaf_value.size() <= kMostLeaves && tree.left_sets.size() <= tree.nodes.size();
+  if (way == Way::kFastest && LeafMasks::Supported() && small && columns_ < kMostColumns) AddMasks(tree, &flat);
   trees_.push_back(flat);
 }
 
@@ -112,9 +117,9 @@ void TreePredictor::Flatten(const Tree& tree, Flat* flat) {
 
 void TreePredictor::AddMasks(const Tree& tree, Flat* flat) {
   const LeafOrder order(tree);
-  std::vector<std::array<std::uint32_t, 8>> sets;  // that the tests point to
+  std::vector<LeafSet> sets;
   for (const BinSet& set : tree.left_sets) {
-    std::array<std::uint32_t, 8>& halves = sets.emplace_back();
+    LeafSet& halves = sets.emplace_back();
     for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<std::uint32_t>(set[i / 2] >> (i % 2 * 32));
   }
   std::vector<LeafTest> tests;
@@ -122,16 +127,17 @@ void TreePredictor::AddMasks(const Tree& tree, Flat* flat) {
     const TreeNode& node = tree.nodes[n];
     const bool category = node.kind == ColumnKind::kCategory;
     tests.push_back({node.column, order.first[n], order.first[n] + order.below_left[n], node.missing_left, node.threshold,
-                     category ? sets[node.left_set].data() : nullptr});
+                     category ? node.left_set : LeafTest::kNoSet});
   }
   const std::size_t cost = MaskedTests(tests), depth = static_cast<std::size_t>(flat->depth);
+  if ((masked_tests_ += cost) > kMostTests) return;
   if (cost <= kTestsOfAStep * depth) {
     std::vector<float> values;
     for (const std::uint32_t leaf : order.leaf_at) values.push_back(tree.leaf_value[leaf]);
-    flat->masked = Number(masks_.AddTree(tests, values));
+    flat->masked = Number(masks_.AddTree(tests, sets, values));
   }
   if (cost <= kRowTestsOfAStep * depth) {
-    flat->word = Number(row_masks_.AddTree(tests, order.leaf_at.size()));
+    flat->word = Number(row_masks_.AddTree(tests, sets, order.leaf_at.size()));
     leaf_nodes_.resize(flat->word * kLeavesOfAWord);
     for (const std::uint32_t leaf : order.leaf_at) leaf_nodes_.push_back(flat->first_leaf + leaf);
   }
@@ -249,13 +255,13 @@ void TreePredictor::SomeMargins(const float* rows, const float* turned, std::siz
     }
     const std::size_t first = t;
     while (t < of.end && trees_[t].masked != kNone) ++t;
-    masks_.Add(turned, trees_[first].masked, trees_[first].masked + (t - first), sums);
+    masks_.Add(turned, count, trees_[first].masked, trees_[first].masked + (t - first), sums);
   }
   for (std::size_t i = 0; i < count; ++i) margins[i * outputs()] = static_cast<float>(sums[i]);
 }
 
 void TreePredictor::Margins(const float* rows, std::size_t count, float* margins) const {
-  std::vector<float> turned;
+  std::unique_ptr<float[]> turned;
   for (std::size_t first = 0; first < count; first += LeafMasks::kRows) {
     const float* const some = rows + first * columns_;
     const std::size_t left = std::min(LeafMasks::kRows, count - first);
@@ -265,11 +271,11 @@ void TreePredictor::Margins(const float* rows, std::size_t count, float* margins
       return;
     }
     if (masks_.trees() > 0) {
-      turned.resize(columns_ * LeafMasks::kRows);
-      LeafMasks::Turn(some, columns_, left, turned.data());
+      if (turned == nullptr) turned = std::make_unique_for_overwrite<float[]>(columns_ * LeafMasks::kRows);
+      LeafMasks::Turn(some, columns_, left, turned.get());
     }
     for (std::size_t m = 0; m < outputs(); ++m)
-      SomeMargins(some, turned.data(), left, m, margins + first * outputs() + m);
+      SomeMargins(some, turned.get(), left, m, margins + first * outputs() + m);
   }
 }
 

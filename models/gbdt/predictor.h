@@ -70,6 +70,7 @@ class TreePredictor {
   std::vector<Node> nodes_;
   std::vector<Flat> trees_;
   std::vector<Tree> with_sets_;  // those that ask for categories
+  std::size_t masked_tests_ = 0;
   LeafMasks masks_;
   RowLeafMasks row_masks_;
   std::vector<std::uint32_t> leaf_nodes_;  // of each word of row_masks_, from the left

@@ -127,10 +127,10 @@ void TreeScorer::VisitText(std::string_view text, TextOrigin origin, RowBlock* r
 
 // Values go to the columns that some tree asks for, a few rows at a time, and away again.
 void TreeScorer::VisitIndices(const ValueRows& values, const Visit& visit) const {
-  constexpr std::size_t kMostRows = 64, kValuesAtOnce = 32 << 10;
+  constexpr std::size_t kMostRows = 2 * LeafMasks::kRows, kValuesAtOnce = 32 << 10;
   const float absent = model_.absent_is_zero ? 0.0f : std::numeric_limits<float>::quiet_NaN();
   const std::size_t columns = std::max<std::size_t>(1, predictor_.columns());
-  const std::size_t most = std::min(std::clamp<std::size_t>(kValuesAtOnce / columns, 1, kMostRows),
+  const std::size_t most = std::min(std::clamp<std::size_t>(kValuesAtOnce / columns, LeafMasks::kRows, kMostRows),
                                     std::max<std::size_t>(1, values.rows.rows()));
   std::vector<float> dense(most * columns, absent);
   const std::vector<std::uint32_t>& row_begin = values.rows.row_begin;

@@ -214,7 +214,7 @@ TEST_F(SearchTest, FailedTrialsAreToldAndDoNotEndTheSearch) {
   EXPECT_THAT(run.out, HasSubstr(", and 3 that failed"));
   EXPECT_THAT(run.err, AllOf(HasSubstr("nowhere"), HasSubstr("failed: ")));
   EXPECT_THAT(ReadText(place_ / "out/search.json"), AllOf(HasSubstr("\"end\":\"failed\""), HasSubstr("\"end\":\"chosen\"")));
-  const Finished all = Train({"tune.search.vary={model.optimizer: [{type: sgd, alpha: 1e37}, {type: sgd, alpha: 1e38}]}",
+  const Finished all = Train({"tune.search.vary={features: [[{column: nowhere, op: hash}], [{column: nobody, op: hash}]]}",
                               "output.dir=none"});
   EXPECT_EQ(all.exit_code, 3);
   EXPECT_THAT(all.err, HasSubstr("all trials failed"));
@@ -222,23 +222,36 @@ TEST_F(SearchTest, FailedTrialsAreToldAndDoNotEndTheSearch) {
 }
 
 TEST_F(SearchTest, WhatEveryTrialWouldFailByIsSaidAtOnce) {
-  WriteText(place_ / "header.csv", ReadText(place_ / "train.csv").substr(0, ReadText(place_ / "train.csv").find('\n') + 1));
-  const std::string checkpoints = "checkpoint: {dir: ck}\n", job = ReadText(place_ / "job.yaml");
+  const std::string table = ReadText(place_ / "train.csv"), job = ReadText(place_ / "job.yaml");
+  WriteText(place_ / "header.csv", table.substr(0, table.find('\n') + 1));
   for (const std::vector<std::string>& dry : {std::vector<std::string>{}, {"--dry_run"}}) {
-    const Finished columns = Train({"tune.search.vary={features: [[{column: nowhere, op: hash}], [{column: nobody, op: hash}]]}"}, dry);
-    EXPECT_EQ(columns.exit_code, 3);
-    EXPECT_THAT(columns.err, AllOf(HasSubstr("nowhere"), Not(HasSubstr("begins:"))));
     const Finished rows = Train({"data.valid.files=[header.csv]", "data.split={}"}, dry);
     EXPECT_EQ(rows.exit_code, 3);
     EXPECT_THAT(rows.err, AllOf(HasSubstr("header.csv has no rows"), Not(HasSubstr("begins:"))));
-    // Checkpoints are of clusters; trees alone have them in one process.
-    WriteText(place_ / "job.yaml", job + checkpoints);
-    const Finished kept = Train({"tune.search.vary={model.type: [gbdt, lr]}"}, dry);
+    // Checkpoints of linear models are of clusters.
+    WriteText(place_ / "job.yaml", job + "checkpoint: {dir: ck}\n");
+    const Finished kept = Train({"tune.search.vary={model.optimizer.alpha: [0.1, 0.2]}"}, dry);
     EXPECT_EQ(kept.exit_code, 2);
-    EXPECT_THAT(kept.err, AllOf(HasSubstr("trials of type lr: checkpoint is for a cluster"), Not(HasSubstr("begins:"))));
+    EXPECT_THAT(kept.err, AllOf(HasSubstr("checkpoint is for a cluster"), Not(HasSubstr("begins:"))));
     WriteText(place_ / "job.yaml", job);
   }
   EXPECT_FALSE(std::filesystem::exists(place_ / "out.search"));
+}
+
+TEST_F(SearchTest, WhatOneTrialWouldFailByIsNotedAndTheOthersRun) {
+  const Finished crosswise = Train({"tune.search.vary={features: [[{column: C1, op: hash}], [{column: nowhere, op: hash}]], "
+                                    "data.missing: [[NA], [x]], model.optimizer.alpha: [.1, .2]}"});
+  ASSERT_EQ(crosswise.exit_code, 0) << crosswise.err;
+  EXPECT_THAT(crosswise.err, AllOf(HasSubstr("note: the trial of "), HasSubstr("nowhere")));
+  // The first value and the last one are wrong, each by itself.
+  const Finished between = Train({"tune.search.vary={features: [[{column: nowhere, op: hash}], [{column: C1, op: hash}], "
+                                  "[{column: nobody, op: hash}]]}", "output.dir=between"});
+  ASSERT_EQ(between.exit_code, 0) << between.err;
+  EXPECT_THAT(between.out, HasSubstr("and 2 that failed"));
+  WriteText(place_ / "job.yaml", ReadText(place_ / "job.yaml") + "checkpoint: {dir: ck}\n");
+  const Finished types = Train({"tune.search.vary={model.type: [gbdt, lr]}", "output.dir=types"});
+  ASSERT_EQ(types.exit_code, 0) << types.err;
+  EXPECT_THAT(types.err, HasSubstr("note: the trial of model.type: lr fails: checkpoint is for a cluster"));
 }
 
 TEST_F(SearchTest, ABudgetEndsItAndWhatIsWrongIsSaidAtOnce) {

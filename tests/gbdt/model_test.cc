@@ -114,8 +114,16 @@ TEST(TreeModel, DamagedFilesAreRefusedOrSafe) {
     const absl::StatusOr<TreeModel> parsed = TreeModel::Parse(damaged);
     refused += !parsed.ok();
     // Whatever is accepted can be walked.
-    if (parsed.ok() && parsed->columns.size() <= row.size())
-      TreePredictor(*parsed).Margin(row.data());
+    if (!parsed.ok() || parsed->columns.size() > row.size()) continue;
+    const TreePredictor predictor(*parsed);
+    predictor.Margin(row.data());
+    std::vector<std::uint32_t> leaves(predictor.trees());
+    predictor.Leaves(row.data(), leaves.data());
+    for (std::size_t t = 0; t < leaves.size(); ++t) EXPECT_LT(leaves[t], parsed->trees[t].leaf_value.size());
+    std::vector<float> rows, margins(20);
+    for (int i = 0; i < 20; ++i) rows.insert(rows.end(), row.begin(), row.begin() + static_cast<std::ptrdiff_t>(parsed->columns.size()));
+    predictor.Margins(rows.data(), margins.size(), margins.data());
+    EXPECT_EQ(margins[19], static_cast<float>(predictor.Margin(row.data())));
   }
   EXPECT_GT(refused, 1000);
 }

@@ -89,7 +89,9 @@ std::vector<float> RandomRows(const Shape& shape, std::size_t count, std::mt1993
   const bool missing = random() % 4 != 0;
   for (std::size_t i = 0; i < count * shape.columns; ++i) {
     const bool category = shape.categories && i % shape.columns % 2 == 0;
-    const float value = category ? static_cast<float>(random() % 256) : AnyNumber(random);
+    static constexpr float kNoBins[] = {-1, 256, 300.5f, 1e10f, -1e10f, kInfinity, -kInfinity};
+    const float bin = random() % 9 == 0 ? kNoBins[random() % 7] : static_cast<float>(random() % 256);
+    const float value = category ? bin : AnyNumber(random);
     rows.push_back(missing && random() % 4 == 0 ? kNaN : value);
   }
   return rows;
@@ -131,7 +133,7 @@ TEST(TreePredictor, MasksComeToTheLeavesOfWalks) {
     Shape shape;
     shape.columns = std::array<std::size_t, 7>{1, 5, 16, 17, 32, 33, 200}[random() % 7];
     shape.trees = random() % 40;
-    shape.most_leaves = std::array<std::size_t, 7>{1, 2, 31, 32, 33, 100, 700}[random() % 7];
+    shape.most_leaves = std::array<std::size_t, 8>{1, 2, 31, 32, 33, 100, 700, 6000}[random() % 8];
     shape.outputs = std::array<std::size_t, 3>{1, 1, 3}[random() % 3];
     shape.categories = random() % 2 == 0;
     shape.chain = static_cast<int>(random() % 11);
