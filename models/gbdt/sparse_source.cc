@@ -14,6 +14,8 @@ namespace {
 // stay in a core's cache.
 constexpr std::size_t kPartsPerThread = 4;
 constexpr std::uint64_t kFewRows = 2000;
+// A node with more than one row in this many is summed by cells, which looks at all rows' values.
+constexpr std::uint64_t kByCells = 4;
 
 class SparseSource final : public HistogramSource {
  public:
@@ -24,6 +26,7 @@ class SparseSource final : public HistogramSource {
     CutParts(kPartsPerThread * static_cast<std::size_t>(crew->threads()));
     FindPartsOfRows();
     TurnOver();
+    gradient_of_row_ = HugeArray<std::uint16_t>(rows->rows);
     bin_of_row_.resize(rows->rows);
   }
 
@@ -59,13 +62,14 @@ class SparseSource final : public HistogramSource {
   }
 
   void Collect(WideSum* histogram, const std::function<void(const ColumnStretch&)>& done) override {
+    const bool by_cells = kByCells * NodeRows::RowsOf(*pending_) > data_.rows;
+    if (by_cells) SpreadGradients();
     crew_.ForEach(parts(), [&](int thread, std::size_t part) {
       const std::uint32_t first = part_column_[part], end = part_column_[part + 1];
-      const std::size_t cell = data_.first_cell[first];
-      std::memset(histogram + cell, 0, (data_.first_cell[end] - cell) * sizeof(WideSum));
-      for (std::size_t b = 0; b < rows_.blocks(); ++b) {
-        const NodeRows::Range range = (*pending_)[b];
-        AddRows(part, rows_.entries(b) + range.begin, range.size(), histogram);
+      if (by_cells) {
+        SumCells(data_.first_cell[first], data_.first_cell[end], histogram);
+      } else {
+        SumRows(part, histogram);
       }
       done({thread, first, end});
     });
@@ -131,6 +135,49 @@ class SparseSource final : public HistogramSource {
           at = std::lower_bound(at, end, data_.first_cell[part_column_[p + 1]]);
           row_part_[row * inner + p] = static_cast<std::uint32_t>(at - begin);
         }
+      }
+    });
+  }
+
+  // By row: what the node's rows have in the part, each value somewhere else in its cells.
+  void SumRows(std::size_t part, WideSum* histogram) const {
+    const std::size_t first = data_.first_cell[part_column_[part]], end = data_.first_cell[part_column_[part + 1]];
+    std::memset(histogram + first, 0, (end - first) * sizeof(WideSum));
+    for (std::size_t b = 0; b < rows_.blocks(); ++b) {
+      const NodeRows::Range range = (*pending_)[b];
+      AddRows(part, rows_.entries(b) + range.begin, range.size(), histogram);
+    }
+  }
+
+  // By cell: all values, in the order of the cells. Somewhere else are the gradients of their rows, which take far less
+  // memory than the cells and stay in a core's cache.
+  void SumCells(std::size_t first, std::size_t end, WideSum* histogram) const {
+    const std::uint16_t* const gradients = gradient_of_row_.data();
+    std::uint64_t i = cell_begin_[first];
+    for (std::size_t cell = first; cell < end; ++cell) {
+      WideSum sum = 0;
+      for (const std::uint64_t last = cell_begin_[cell + 1]; i < last; ++i) sum += WidenShort(gradients[cell_rows_[i]]);
+      histogram[cell] = sum;
+    }
+  }
+
+  // A row's gradient in two bytes: (h << 8) + g.
+  static_assert(kGradientSteps < 128 && kHessianSteps < 256);
+  static std::uint16_t Shorten(std::uint32_t packed) {
+    return static_cast<std::uint16_t>(NarrowHessian(packed) << 8 | (NarrowGradient(packed) & 0xff));
+  }
+  static WideSum WidenShort(std::uint16_t gradient) {
+    return (WideSum{gradient >> 8} << 32) + static_cast<std::int8_t>(gradient & 0xff);
+  }
+
+  // Of the pending node; 0 for rows that it lacks.
+  void SpreadGradients() {
+    crew_.ForEach(rows_.blocks(), [&](int, std::size_t b) {
+      std::memset(gradient_of_row_.data() + rows_.first_row(b), 0, rows_.block_size(b) * sizeof(std::uint16_t));
+      const NodeRows::Range range = (*pending_)[b];
+      for (std::uint32_t i = range.begin; i < range.end; ++i) {
+        const RowGradient entry = rows_.entries(b)[i];
+        gradient_of_row_[entry.row] = Shorten(entry.packed);
       }
     });
   }
@@ -218,6 +265,7 @@ class SparseSource final : public HistogramSource {
   HugeArray<std::uint32_t> row_part_;
   HugeArray<std::uint64_t> cell_begin_;  // into cell_rows_
   HugeArray<std::uint32_t> cell_rows_;
+  HugeArray<std::uint16_t> gradient_of_row_;
   std::vector<std::uint8_t> bin_of_row_;         // of the column that is split by
   std::vector<std::vector<RowGradient>> right_;  // by thread
   const NodeRows::Node* pending_ = nullptr;      // whose rows Collect sums
