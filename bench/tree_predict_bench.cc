@@ -1,5 +1,5 @@
-// Margins of 100 random trees over 28 columns: many rows at once, and one row by itself; by the leaves of a tree, and
-// the fastest way (0) or walks alone (1).
+// Margins of 100 random trees: many rows at once, and one row by itself; by the leaves of a tree, the fastest way (0) or
+// walks alone (1), and columns.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 namespace ps {
 namespace {
 
-constexpr std::size_t kColumns = 28, kTrees = 100, kRows = 4096;
+constexpr std::size_t kTrees = 100, kRows = 4096;
 
 // Splits one leaf after the other, any of them: as deep as trees that are grown by gain.
-Tree RandomTree(std::size_t count, std::mt19937& random) {
+Tree RandomTree(std::size_t count, std::size_t columns, std::mt19937& random) {
   std::uniform_real_distribution<float> uniform(0, 1);
   Tree tree;
   struct Place {
@@ -26,7 +26,7 @@ Tree RandomTree(std::size_t count, std::mt19937& random) {
     const std::size_t at = random() % leaves.size();
     const auto node = static_cast<std::int32_t>(tree.nodes.size());
     TreeNode split;
-    split.column = static_cast<std::uint32_t>(random() % kColumns);
+    split.column = static_cast<std::uint32_t>(random() % columns);
     split.bin = 1;
     split.threshold = uniform(random);
     tree.nodes.push_back(split);
@@ -48,20 +48,20 @@ Tree RandomTree(std::size_t count, std::mt19937& random) {
 
 struct Sample {
   TreeModel model;
-  std::vector<float> rows = std::vector<float>(kRows * kColumns);
+  std::vector<float> rows;
   std::vector<float> margins = std::vector<float>(kRows);
 
-  explicit Sample(std::size_t leaves) {
+  Sample(std::size_t leaves, std::size_t columns) : rows(kRows * columns) {
     std::mt19937 random(1);
     std::uniform_real_distribution<float> uniform(0, 1);
-    model.columns.resize(kColumns);
-    for (std::size_t t = 0; t < kTrees; ++t) model.trees.push_back(RandomTree(leaves, random));
+    model.columns.resize(columns);
+    for (std::size_t t = 0; t < kTrees; ++t) model.trees.push_back(RandomTree(leaves, columns, random));
     for (float& value : rows) value = uniform(random);
   }
 };
 
 void BM_ManyRows(benchmark::State& state) {
-  Sample sample(static_cast<std::size_t>(state.range(0)));
+  Sample sample(static_cast<std::size_t>(state.range(0)), static_cast<std::size_t>(state.range(2)));
   const TreePredictor predictor(sample.model, static_cast<TreePredictor::Way>(state.range(1)));
   for (auto _ : state) {
     predictor.Margins(sample.rows.data(), kRows, sample.margins.data());
@@ -69,18 +69,19 @@ void BM_ManyRows(benchmark::State& state) {
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kRows));
 }
-BENCHMARK(BM_ManyRows)->ArgsProduct({{31, 64, 255, 1023}, {0, 1}});
+BENCHMARK(BM_ManyRows)->ArgsProduct({{31, 64, 255, 1023}, {0, 1}, {28}})->ArgsProduct({{31, 255}, {0, 1}, {4000}});
 
 void BM_OneRow(benchmark::State& state) {
-  Sample sample(static_cast<std::size_t>(state.range(0)));
+  const auto columns = static_cast<std::size_t>(state.range(2));
+  Sample sample(static_cast<std::size_t>(state.range(0)), columns);
   const TreePredictor predictor(sample.model, static_cast<TreePredictor::Way>(state.range(1)));
   std::size_t row = 0;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(predictor.Margin(sample.rows.data() + row * kColumns));
+    benchmark::DoNotOptimize(predictor.Margin(sample.rows.data() + row * columns));
     row = (row + 1) % kRows;
   }
 }
-BENCHMARK(BM_OneRow)->ArgsProduct({{31, 64, 255, 1023}, {0, 1}});
+BENCHMARK(BM_OneRow)->ArgsProduct({{31, 64, 255, 1023}, {0, 1}, {28}})->ArgsProduct({{31, 255}, {0, 1}, {4000}});
 
 }  // namespace
 }  // namespace ps
