@@ -29,20 +29,17 @@ std::string CsvField(const std::string& text) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PredictionWriter>> PredictionWriter::Create(const std::string& path,
-                                                                          const std::vector<std::string>& classes) {
-  std::FILE* file = std::fopen(path.c_str(), "we");
-  if (file == nullptr) return FileError("create", path, errno);
-  std::unique_ptr<PredictionWriter> writer(new PredictionWriter(path, file));
+                                                                          const std::vector<std::string>& classes,
+                                                                          bool numbers) {
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<OutputFile> file, OutputFile::Create(path));
+  std::unique_ptr<PredictionWriter> writer(new PredictionWriter(std::move(file)));
+  writer->numbers_ = numbers;
   for (const std::string& name : classes) writer->classes_.push_back(CsvField(name));
-  writer->text_ = classes.empty() ? "row,label,margin,probability" : "row,label,predicted";
+  writer->text_ = classes.empty() && !numbers ? "row,label,margin,probability" : "row,label,predicted";
   for (const std::string& name : classes) absl::StrAppend(&writer->text_, ",", CsvField("probability_" + name));
   writer->text_ += "\n";
   PS_RETURN_IF_ERROR(writer->Append({}, {}));
   return writer;
-}
-
-PredictionWriter::~PredictionWriter() {
-  if (file_ != nullptr) std::fclose(file_);
 }
 
 void PredictionWriter::AppendClasses(absl::Span<const float> labels, absl::Span<const float> margins) {
@@ -66,18 +63,14 @@ absl::Status PredictionWriter::Append(absl::Span<const float> labels,
   for (std::size_t i = 0; i < margins.size() && classes_.empty(); ++i) {
     AppendNumber(rows_++, ',', &text_);
     AppendNumber(labels[i], ',', &text_);
-    AppendNumber(margins[i], ',', &text_);
-    AppendNumber(static_cast<float>(Sigmoid(margins[i])), '\n', &text_);
+    AppendNumber(margins[i], numbers_ ? '\n' : ',', &text_);
+    if (!numbers_) AppendNumber(static_cast<float>(Sigmoid(margins[i])), '\n', &text_);
   }
-  const bool written = std::fwrite(text_.data(), 1, text_.size(), file_) == text_.size();
+  const bool written = std::fwrite(text_.data(), 1, text_.size(), file_->file()) == text_.size();
   text_.clear();
-  return written ? absl::OkStatus() : FileError("write", path_, errno);
+  return written ? absl::OkStatus() : FileError("write", file_->path(), errno);
 }
 
-absl::Status PredictionWriter::Close() {
-  std::FILE* file = file_;
-  file_ = nullptr;
-  return std::fclose(file) == 0 ? absl::OkStatus() : FileError("write", path_, errno);
-}
+absl::Status PredictionWriter::Close() { return file_->Finish(); }
 
 }  // namespace ps

@@ -2,42 +2,43 @@
 // classes: row, label, predicted, and a column for the probability of each class, called
 // probability_NAME; label and predicted (the likeliest class, the first among equals) are names.
 //
+// Of a model of numbers: row, label, predicted.
+//
 // row counts the well-formed rows of all files in order, from 0. Numbers have the fewest digits
-// that read back as the same float. One thread at a time; owns the file. Errors name the path.
+// that read back as the same float. One thread at a time; the file takes its place at Close. Errors name the path.
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "evaluation/output_file.h"
 
 namespace ps {
 
 class PredictionWriter {
  public:
-  // `classes`: names, of a model of several.
+  // `classes`: names, of a model of several; `numbers`: it predicts numbers.
   static absl::StatusOr<std::unique_ptr<PredictionWriter>> Create(const std::string& path,
-                                                                  const std::vector<std::string>& classes = {});
-  ~PredictionWriter();
-  PredictionWriter(const PredictionWriter&) = delete;
-  PredictionWriter& operator=(const PredictionWriter&) = delete;
+                                                                  const std::vector<std::string>& classes = {},
+                                                                  bool numbers = false);
 
   // A margin for each label, or one for each label and class, row by row.
   absl::Status Append(absl::Span<const float> labels, absl::Span<const float> margins);
-  absl::Status Close();  // reports what buffering has hidden so far
+  absl::Status Close();  // as OutputFile::Finish
 
  private:
-  PredictionWriter(std::string path, std::FILE* file) : path_(std::move(path)), file_(file) {}
+  explicit PredictionWriter(std::unique_ptr<OutputFile> file) : file_(std::move(file)) {}
   void AppendClasses(absl::Span<const float> labels, absl::Span<const float> margins);
 
-  const std::string path_;
-  std::FILE* file_;
+  const std::unique_ptr<OutputFile> file_;
   std::vector<std::string> classes_;  // as fields of CSV
+  bool numbers_ = false;
   std::uint64_t rows_ = 0;
   std::string text_;
 };

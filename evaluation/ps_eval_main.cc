@@ -16,6 +16,7 @@
 #include "evaluation/html_report.h"
 #include "evaluation/inspection_text.h"
 #include "evaluation/metrics_table.h"
+#include "evaluation/output_file.h"
 #include "models/bundle/bundle.h"
 #include "models/bundle/manifest.h"
 #include "models/gbdt/json_value.h"
@@ -167,8 +168,11 @@ int Run() {
   ps::EvaluationOptions options;
   options.threads = FLAGS_threads == 0 ? ps::EffectiveCpuCount() : FLAGS_threads;
   std::unique_ptr<ps::PredictionWriter> predictions;
+  for (const auto& [flag, path] : {std::pair("--predictions", FLAGS_predictions), std::pair("--report", FLAGS_report)}) {
+    if (const absl::Status output = ps::CheckOutput(flag, path, *files); !output.ok()) return Fail(output, kUsageError);
+  }
   if (!FLAGS_predictions.empty()) {
-    auto created = ps::PredictionWriter::Create(FLAGS_predictions, model->classes);
+    auto created = ps::PredictionWriter::Create(FLAGS_predictions, model->classes, model->squared);
     if (!created.ok()) return Fail(created.status(), kUsageError);
     predictions = *std::move(created);
     options.predictions = predictions.get();
@@ -180,15 +184,15 @@ int Run() {
   if (!model->classes.empty()) options.classes = &classes;
   const auto state = ps::Evaluate(model->score, *files, options, &bad_rows);
   if (!state.ok()) return Fail(state.status(), kDataError);
-  if (predictions != nullptr) {
-    const absl::Status closed = predictions->Close();
-    if (!closed.ok()) return Fail(closed, kDataError);
-  }
   if (bad_rows.bad_rows() > 0) std::cerr << bad_rows.Describe();
   if (bad_rows.rows() == 0) {
     return Fail(
         absl::InvalidArgumentError(absl::StrCat(FLAGS_data, ": there are no rows to score")),
         kDataError);
+  }
+  if (predictions != nullptr) {
+    const absl::Status closed = predictions->Close();
+    if (!closed.ok()) return Fail(closed, kDataError);
   }
   if (model->squared) {
     PrintErrors(errors, bad_rows);

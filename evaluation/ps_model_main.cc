@@ -14,6 +14,7 @@
 #include "evaluation/explanation.h"
 #include "evaluation/model_exchange.h"
 #include "evaluation/model_inspection.h"
+#include "evaluation/output_file.h"
 #include "evaluation/tree_inspection.h"
 #include "models/bundle/bundle.h"
 #include "models/data/bad_rows.h"
@@ -137,14 +138,20 @@ int Explain() {
   const auto files = ps::DataFiles::Open(absl::StrSplit(FLAGS_data, ',', absl::SkipEmpty()));
   if (!files.ok()) return fail(files.status());
   if (const absl::Status fit = ps::CheckHeadersOf(**bundle, *files); !fit.ok()) return fail(fit);
-  std::FILE* const out = FLAGS_out.empty() ? stdout : std::fopen(FLAGS_out.c_str(), "we");
-  if (out == nullptr) return Fail(ps::FileError("create", FLAGS_out, errno));
+  std::unique_ptr<ps::OutputFile> out;  // null: standard output
+  if (!FLAGS_out.empty()) {
+    if (const absl::Status output = ps::CheckOutput("--out", FLAGS_out, *files); !output.ok()) return Fail(output);
+    absl::StatusOr<std::unique_ptr<ps::OutputFile>> created = ps::OutputFile::Create(FLAGS_out);
+    if (!created.ok()) return Fail(created.status());
+    out = *std::move(created);
+  }
   ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows, "--max_bad_rows");
   const ps::ExplanationOptions options{
       csv ? ps::ExplanationFormat::kCsv : ps::ExplanationFormat::kJsonLines, FLAGS_top,
       FLAGS_threads == 0 ? ps::EffectiveCpuCount() : FLAGS_threads};
-  absl::Status status = ps::ExplainRows(*std::move(bundle), *files, options, &bad_rows, out);
-  if (out != stdout && std::fclose(out) != 0) status.Update(ps::FileError("write", FLAGS_out, errno));
+  absl::Status status =
+      ps::ExplainRows(*std::move(bundle), *files, options, &bad_rows, out != nullptr ? out->file() : stdout);
+  if (status.ok() && out != nullptr) status = out->Finish();
   if (!status.ok()) return fail(status);
   if (bad_rows.bad_rows() > 0) std::cerr << bad_rows.Describe();
   return 0;

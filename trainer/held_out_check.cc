@@ -8,6 +8,10 @@
 
 namespace ps {
 
+absl::Status NoGoodRows(const char* part, const BadRows& rows) {
+  return absl::InvalidArgumentError(absl::StrCat(part, ".files: all rows are malformed. The first of them:\n", rows.Describe()));
+}
+
 absl::Status CheckHeldOutFiles(const char* part, const DataFiles& files, const RowParser& parser, const JobConfig& job) {
   constexpr std::uint64_t kBlockBytes = 256 << 10, kMostBytes = 8 << 20;
   // Trees read labels and values by rules of their own, and their rows before the training.
@@ -32,7 +36,9 @@ absl::Status CheckHeldOutFiles(const char* part, const DataFiles& files, const R
         absl::StrCat(part, ".files: ", files.files()[0].path, files.files().size() > 1 ? " and the others have" : " has",
                      " no rows: give files with rows, or remove ", part));
   }
-  return judges_rows ? rows.Check(true) : absl::OkStatus();
+  if (!judges_rows) return absl::OkStatus();
+  PS_RETURN_IF_ERROR(rows.Check(true));
+  return rows.rows() > 0 ? absl::OkStatus() : NoGoodRows(part, rows);
 }
 
 }  // namespace ps

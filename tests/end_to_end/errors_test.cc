@@ -143,6 +143,54 @@ TEST_F(ErrorsTest, FilesToBeJudgedByAreLookedAtBeforeTraining) {
   }
 }
 
+TEST_F(ErrorsTest, RowsThatAreAllMalformedAreQuoted) {
+  std::string bad;
+  for (int i = 0; i < 300; ++i) bad += "990325:1 3:4\n";
+  WriteText(place_ / "bad.svm", bad);
+  for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
+    // However many may be left out, something must be left.
+    for (const std::string part : {"train", "valid", "test"}) {
+      const Finished run =
+          Train({"--set", "data." + part + ".files=[bad.svm]", "--set", "data.max_bad_rows=1", "--set", model});
+      SCOPED_TRACE(model + part + run.err);
+      EXPECT_EQ(run.exit_code, 3);
+      EXPECT_THAT(run.err, HasSubstr("bad.svm:1: column 1: expected a label, found '990325:1'"));
+      EXPECT_FALSE(HasModel());
+    }
+  }
+}
+
+// What is there stays until the new file is whole, and rows that are read are never written over.
+TEST_F(ErrorsTest, ResultsTakeTheirPlaceWhenTheyAreWhole) {
+  const std::string rows = Rows();
+  for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
+    ASSERT_EQ(Train({"--set", model}).exit_code, 0);
+    WriteText(place_ / "late.svm", rows + "1 x:1\n1 x:1\n1 x:1\n1 x:1\n1 x:1\n1 x:1\n");
+    for (const auto& [program, first, flag] : std::vector<std::tuple<std::string, std::vector<std::string>, std::string>>{
+             {"ps_eval", {}, "--predictions"}, {"ps_eval", {}, "--report"}, {"ps_model", {"explain"}, "--out"}}) {
+      const auto run = [&, program = program, first = first, flag = flag](const std::string& data, const std::string& out) {
+        std::vector<std::string> arguments = first;
+        arguments.insert(arguments.end(), {"--model", "out", "--data", data, flag, out});
+        return RunProgram(program, arguments, place_.path());
+      };
+      SCOPED_TRACE(model + program + flag);
+      const Finished over = run("train.svm", "train.svm");
+      EXPECT_EQ(over.exit_code, 2);
+      EXPECT_THAT(over.err, HasSubstr("train.svm is a file of --data"));
+      EXPECT_EQ(Rows(), rows);
+      WriteText(place_ / "kept", "of before");
+      EXPECT_EQ(run("late.svm", "kept").exit_code, 3);
+      EXPECT_EQ(ReadText(place_ / "kept"), "of before");
+      EXPECT_EQ(run("train.svm", "kept").exit_code, 0);
+      EXPECT_GT(ReadText(place_ / "kept").size(), 1000u);
+      std::filesystem::remove(place_ / "kept");
+      for (const auto& entry : std::filesystem::directory_iterator(place_.path()))
+        EXPECT_THAT(entry.path().filename().string(), testing::Not(HasSubstr(".tmp"))) << "left behind";
+    }
+    EXPECT_EQ(RunProgram("ps_eval", {"--model", "out", "--data", "train.svm", "--predictions", "/dev/null"}, place_.path()).exit_code, 0);
+  }
+}
+
 TEST_F(ErrorsTest, WrongIndexBaseSaysWhatToSet) {
   const Finished run = TrainOn("1 0:1 3:1\n0 1:1\n");
   EXPECT_EQ(run.exit_code, 3);

@@ -219,6 +219,10 @@ TEST_F(SearchTest, FailedTrialsAreToldAndDoNotEndTheSearch) {
   EXPECT_EQ(all.exit_code, 3);
   EXPECT_THAT(all.err, HasSubstr("all trials failed"));
   EXPECT_FALSE(std::filesystem::exists(place_ / "none"));
+  // Nothing of it is worth keeping: what is put right need not be told to begin anew.
+  const Finished right = Train({"tune.search.vary={model.optimizer.alpha: [.1, .2], model.bias: [true, false]}", "output.dir=none"});
+  EXPECT_EQ(right.exit_code, 0) << right.err;
+  EXPECT_THAT(right.err, HasSubstr("had failed: it begins anew"));
 }
 
 TEST_F(SearchTest, WhatEveryTrialWouldFailByIsSaidAtOnce) {

@@ -129,7 +129,7 @@ TEST_F(TreeTuningTest, WhatItDoesNotDoIsRefused) {
   WriteText(place_ / "empty.tsv", "");
   const Finished empty = Train({"data.split={}", "data.valid.files=[empty.tsv]"});
   EXPECT_EQ(empty.exit_code, 3);
-  EXPECT_THAT(empty.err, HasSubstr("no validation rows"));
+  EXPECT_THAT(empty.err, HasSubstr("empty.tsv has no rows"));
 }
 
 }  // namespace

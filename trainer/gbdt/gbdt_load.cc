@@ -17,12 +17,14 @@
 
 namespace ps {
 
-absl::Status GbdtTrainer::Run::LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to) {
+absl::Status GbdtTrainer::Run::LoadFiles(const char* part, const DataFiles& files, const LoadOptions& options, HeldOut* to) {
   BinPlan plan = *bins_;
   plan.rows = 0;  // its own are not counted yet
   LoadOptions of_these = options;
   of_these.held_out = true;
   PS_ASSIGN_OR_RETURN(LoadedRows loaded, cache_.Load(files, plan_, plan, nullptr, of_these));
+  if (loaded.good_rows == 0)
+    return absl::InvalidArgumentError(absl::StrCat(part, ".files: all rows are malformed. The first of them:\n", loaded.bad_row_text));
   if (loaded.bad_rows > 0) reporter_.Say(loaded.bad_row_text);
   to->rows = std::move(loaded.train);
   return absl::OkStatus();
@@ -101,8 +103,8 @@ absl::Status GbdtTrainer::Run::Load() {
   }
   valid_.rows = std::move(held_out.valid);
   test_.rows = std::move(held_out.test);
-  if (job_.valid) PS_RETURN_IF_ERROR(LoadFiles(*job_.valid, options, &valid_));
-  if (job_.test) PS_RETURN_IF_ERROR(LoadFiles(*job_.test, options, &test_));
+  if (job_.valid) PS_RETURN_IF_ERROR(LoadFiles("data.valid", *job_.valid, options, &valid_));
+  if (job_.test) PS_RETURN_IF_ERROR(LoadFiles("data.test", *job_.test, options, &test_));
   return absl::OkStatus();
 }
 

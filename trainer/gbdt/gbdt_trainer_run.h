@@ -55,7 +55,7 @@ class GbdtTrainer::Run {
   }
   bool goes_on() const { return start_.has_value() && !refits(); }
   bool refits() const { return job_.config.model.gbdt.refit.has_value(); }
-  absl::Status LoadFiles(const DataFiles& files, const LoadOptions& options, HeldOut* to);
+  absl::Status LoadFiles(const char* part, const DataFiles& files, const LoadOptions& options, HeldOut* to);
   absl::Status CheckLabels() const;
   void StartHeldOut();
   // Trees [first, end) enter the margins.

@@ -133,12 +133,22 @@ absl::Status Search::Load() {
     return RemoveCheckpoints();
   }
   PS_RETURN_IF_ERROR(bytes.status());
-  if (!state_.ParseFromString(*bytes) || !Fits(state_)) {
-    return absl::FailedPreconditionError(absl::StrCat(StatePath(), " cannot be read: remove ", dir_, " to begin anew"));
+  const bool read = state_.ParseFromString(*bytes);
+  if (read && state_.identity() != identity) {
+    const auto judged = [](const search::Trial& trial) { return !trial.ended() || trial.failure().empty(); };
+    if (std::any_of(state_.trials().begin(), state_.trials().end(), judged)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(dir_, " has the trials of a search with other keys, settings, data or models to begin with: remove it to begin anew, or set another output.dir"));
+    }
+    options_.reporter->Say(absl::StrCat("search: all trials in ", dir_, ", of another search, had failed: it begins anew"));
+    state_.Clear();
+    state_.set_identity(identity);
+    PS_RETURN_IF_ERROR(RemoveTree(dir_));
+    PS_RETURN_IF_ERROR(MakeDirs(dir_));
+    return RemoveCheckpoints();
   }
-  if (state_.identity() != identity) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(dir_, " has the trials of a search with other keys, settings, data or models to begin with: remove it to begin anew, or set another output.dir"));
+  if (!read || !Fits(state_)) {
+    return absl::FailedPreconditionError(absl::StrCat(StatePath(), " cannot be read: remove ", dir_, " to begin anew"));
   }
   const auto ended = std::count_if(state_.trials().begin(), state_.trials().end(), [](const auto& one) { return one.ended(); });
   options_.reporter->Say(absl::StrCat("search: going on, ", ended, " trials have ended before"));
