@@ -94,7 +94,10 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
     }
   }
   // A part of the data says nothing of the fraction in all of it.
-  if (plan.exact) PS_RETURN_IF_ERROR(bad_rows.Check(true));
+  if (plan.exact) {
+    PS_RETURN_IF_ERROR(bad_rows.Check(true));
+    if (bad_rows.rows() == 0) return NoRowsError(bad_rows);
+  }
   growth.rows = count;
   growth.all = static_cast<double>(distinct.size());
   if (count > 0) {

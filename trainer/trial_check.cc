@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/prepared_job.h"
 
 namespace ps {
@@ -27,6 +28,8 @@ Tried Try(const SearchSpace& space, SearchSpace::Point point, const NodeFlags& f
   } else if (const auto cluster = ClusterOf(*job, flags); !cluster.ok()) {
     tried.failure = cluster.status();
     tried.code = ExitCode::kConfiguration;
+  } else if (job->config.model.type == "gbdt") {
+    tried.failure = PlanTrees(*job, TreeNodesOf(*cluster)).status();
   }
   return tried;
 }

@@ -137,6 +137,12 @@ absl::Status BadRows::Check(bool at_end) const {
       Describe(), setting_));
 }
 
+absl::Status NoRowsError(const BadRows& rows) {
+  const std::string malformed = rows.Describe();
+  return absl::InvalidArgumentError(absl::StrCat("data.train: there are no rows to learn from",
+                                                 malformed.empty() ? "" : "; malformed ones:\n", malformed));
+}
+
 std::string BadRows::Describe() const {
   std::vector<BadRow> rows;
   {

@@ -69,4 +69,7 @@ class BadRows {
   std::vector<BadRow> first_;
 };
 
+// The error of training rows of which none is a good one; quotes malformed ones.
+absl::Status NoRowsError(const BadRows& rows);
+
 }  // namespace ps

@@ -4,44 +4,18 @@
 
 #include <filesystem>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "tests/end_to_end/program.h"
+#include "tests/end_to_end/errors_fixture.h"
 
 namespace ps {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-
-class ErrorsTest : public testing::Test {
- protected:
-  void SetUp() override {
-    Generate(place_.path(), "train.svm", "libsvm", 5000);
-    WriteText(place_ / "job.yaml", "data:\n  train: {files: [train.svm]}\n");
-  }
-
-  Finished Train(const std::vector<std::string>& arguments) const {
-    std::vector<std::string> all{"--config", "job.yaml"};
-    all.insert(all.end(), arguments.begin(), arguments.end());
-    return RunProgram("ps_train", all, place_.path());
-  }
-  Finished TrainWith(const std::string& setting) const { return Train({"--set", setting}); }
-
-  // Trains on the text.
-  Finished TrainOn(const std::string& text, const std::string& setting = "job=x") const {
-    WriteText(place_ / "text.svm", text);
-    return Train({"--set", "data.train.files=[text.svm]", "--set", setting});
-  }
-
-  bool HasModel() const { return std::filesystem::exists(place_ / "out"); }
-  std::string Rows() const { return ReadText(place_ / "train.svm"); }
-
-  const Workplace place_;
-};
 
 TEST_F(ErrorsTest, UnknownKeyIsNamedWithTheNearestOne) {
   WriteText(place_ / "job.yaml", "data:\n  train: {files: [train.svm]}\ntrain:\n  pases: 2\n");
@@ -102,93 +76,6 @@ TEST_F(ErrorsTest, MalformedRowsUpToTheLimitAndAbove) {
   EXPECT_EQ(above.exit_code, 3);
   EXPECT_THAT(above.err, AllOf(HasSubstr("text.svm:7"), HasSubstr("3:what")));
   EXPECT_FALSE(HasModel());
-}
-
-// While nothing is lost, not after the last pass.
-TEST_F(ErrorsTest, FilesToBeJudgedByAreLookedAtBeforeTraining) {
-  WriteText(place_ / "t.csv", "label,a\n1,x\n0,y\n1,x\n0,x\n");
-  WriteText(place_ / "header.csv", "label,a\n");
-  WriteText(place_ / "empty.svm", "\n\n");
-  std::string bad;
-  for (int i = 0; i < 3000; ++i) bad += "what is this\n";
-  WriteText(place_ / "bad.svm", bad);
-  WriteText(place_ / "some.svm", Rows() + "1 1:x\n2 2:2\n1 3:y\n1 1:z\n1 4:x\n1 4:x\n1 4:x\n");
-  const std::string svm = "data.train.files=[train.svm]";
-  const std::string csv = "data={train: {files: [t.csv]}, format: csv, header: true}";
-  for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
-    const Finished good = Train({"--set", svm, "--set", "data.test.files=[train.svm]", "--set", model});
-    EXPECT_EQ(good.exit_code, 0) << good.err;
-    EXPECT_THAT(good.err, HasSubstr(" loss"));  // what training says
-    std::filesystem::remove_all(place_ / "out");
-  }
-  for (const std::string part : {"valid", "test"}) {
-    for (const std::string local : {"", "1x1"}) {
-      for (const auto& [data, file, what] : std::vector<std::tuple<std::string, std::string, std::string>>{
-               {svm, "empty.svm", "empty.svm has no rows"},
-               {csv, "header.csv", "header.csv has no rows"},
-               {svm, "bad.svm", "are malformed"},
-               {svm, "some.svm", "7 of 5007 rows"}}) {
-        for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
-          std::vector<std::string> arguments = {"--set", data, "--set", "data." + part + ".files=[" + file + "]", "--set", model};
-          if (!local.empty()) arguments.insert(arguments.end(), {"--local", local});
-          const Finished run = Train(arguments);
-          SCOPED_TRACE(part + local + file + model + run.err);
-          EXPECT_EQ(run.exit_code, 3);
-          EXPECT_THAT(run.err, HasSubstr(what));
-          EXPECT_THAT(run.err, testing::Not(HasSubstr(" loss"))) << "it trained first";
-          EXPECT_FALSE(HasModel());
-        }
-      }
-    }
-  }
-}
-
-TEST_F(ErrorsTest, RowsThatAreAllMalformedAreQuoted) {
-  std::string bad;
-  for (int i = 0; i < 300; ++i) bad += "990325:1 3:4\n";
-  WriteText(place_ / "bad.svm", bad);
-  for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
-    // However many may be left out, something must be left.
-    for (const std::string part : {"train", "valid", "test"}) {
-      const Finished run =
-          Train({"--set", "data." + part + ".files=[bad.svm]", "--set", "data.max_bad_rows=1", "--set", model});
-      SCOPED_TRACE(model + part + run.err);
-      EXPECT_EQ(run.exit_code, 3);
-      EXPECT_THAT(run.err, HasSubstr("bad.svm:1: column 1: expected a label, found '990325:1'"));
-      EXPECT_FALSE(HasModel());
-    }
-  }
-}
-
-// What is there stays until the new file is whole, and rows that are read are never written over.
-TEST_F(ErrorsTest, ResultsTakeTheirPlaceWhenTheyAreWhole) {
-  const std::string rows = Rows();
-  for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
-    ASSERT_EQ(Train({"--set", model}).exit_code, 0);
-    WriteText(place_ / "late.svm", rows + "1 x:1\n1 x:1\n1 x:1\n1 x:1\n1 x:1\n1 x:1\n");
-    for (const auto& [program, first, flag] : std::vector<std::tuple<std::string, std::vector<std::string>, std::string>>{
-             {"ps_eval", {}, "--predictions"}, {"ps_eval", {}, "--report"}, {"ps_model", {"explain"}, "--out"}}) {
-      const auto run = [&, program = program, first = first, flag = flag](const std::string& data, const std::string& out) {
-        std::vector<std::string> arguments = first;
-        arguments.insert(arguments.end(), {"--model", "out", "--data", data, flag, out});
-        return RunProgram(program, arguments, place_.path());
-      };
-      SCOPED_TRACE(model + program + flag);
-      const Finished over = run("train.svm", "train.svm");
-      EXPECT_EQ(over.exit_code, 2);
-      EXPECT_THAT(over.err, HasSubstr("train.svm is a file of --data"));
-      EXPECT_EQ(Rows(), rows);
-      WriteText(place_ / "kept", "of before");
-      EXPECT_EQ(run("late.svm", "kept").exit_code, 3);
-      EXPECT_EQ(ReadText(place_ / "kept"), "of before");
-      EXPECT_EQ(run("train.svm", "kept").exit_code, 0);
-      EXPECT_GT(ReadText(place_ / "kept").size(), 1000u);
-      std::filesystem::remove(place_ / "kept");
-      for (const auto& entry : std::filesystem::directory_iterator(place_.path()))
-        EXPECT_THAT(entry.path().filename().string(), testing::Not(HasSubstr(".tmp"))) << "left behind";
-    }
-    EXPECT_EQ(RunProgram("ps_eval", {"--model", "out", "--data", "train.svm", "--predictions", "/dev/null"}, place_.path()).exit_code, 0);
-  }
 }
 
 TEST_F(ErrorsTest, WrongIndexBaseSaysWhatToSet) {
@@ -307,49 +194,6 @@ TEST_F(ErrorsTest, DryRunPrintsThePlanAndWritesNothing) {
   EXPECT_EQ(deeper.exit_code, 0) << deeper.err;
   EXPECT_THAT(deeper.out, HasSubstr("job job: processes of this machine: 1 server x 2 workers\n"));
   EXPECT_EQ(files(), before);
-}
-
-TEST_F(ErrorsTest, FilesUnderAnotherHeaderAreRefusedByName) {
-  std::string rows;
-  for (int i = 0; i < 200; ++i) rows += std::to_string(i % 2) + ",x" + std::to_string(i % 3) + "," + std::to_string(i) + "\n";
-  WriteText(place_ / "t.csv", "label,a,b\n" + rows);
-  WriteText(place_ / "later.csv", "label,a,b\n" + rows);
-  WriteText(place_ / "moved.csv", "label,b,a\n" + rows);
-  WriteText(place_ / "lacking.csv", "label,a,c\n" + rows);
-  WriteText(place_ / "none.csv", rows);
-  WriteText(place_ / "csv.yaml", "data: {train: {files: [t.csv, later.csv]}, format: csv, header: true}\noutput: {dir: out}\n");
-  std::string many;
-  for (int i = 0; i < 100; ++i) {
-    const std::string name = "day" + std::to_string(i) + ".csv";
-    WriteText(place_ / name, "label,a,b\n" + rows);
-    many += i == 2 ? "moved.csv, " : name + ", ";
-  }
-  many += "later.csv";
-  const auto train = [&](const std::string& setting, const std::string& model) {
-    return RunProgram("ps_train", {"--config", "csv.yaml", "--set", setting, "--set", model}, place_.path());
-  };
-  for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
-    for (const auto& [setting, text] : std::vector<std::pair<std::string, std::string>>{
-             {"data.test.files=[moved.csv]", "moved.csv: the header has other columns than the training data, or in another order"},
-             {"data.valid.files=[lacking.csv]", "lacking.csv: the header has no column b, which the training data had"},
-             {"data.test.files=[none.csv]", "none.csv: the first line is no header of the training data"},
-             {"data.train.files=[t.csv, moved.csv]", "moved.csv:1: the header differs from that of t.csv"}}) {
-      const Finished run = train(setting, model);
-      EXPECT_EQ(run.exit_code, 3) << setting << run.err;
-      EXPECT_THAT(run.err, HasSubstr(text));
-      EXPECT_FALSE(HasModel());
-    }
-    EXPECT_EQ(train("data.test.files=[later.csv]", model).exit_code, 0);
-    std::filesystem::remove_all(place_ / "out");
-    EXPECT_EQ(train("data.train.files=[" + many + "]", model).exit_code, 3) << "more files than are sampled";
-    EXPECT_EQ(train("data.train.files=[" + absl::StrReplaceAll(many, {{"moved.csv, ", ""}}) + "]", model).exit_code, 0);
-    std::filesystem::remove_all(place_ / "out");
-  }
-  // What nothing reads may have another name.
-  WriteText(place_ / "renamed.csv", "label,a,other\n" + rows);
-  const Finished renamed = RunProgram("ps_train", {"--config", "csv.yaml", "--set", "features=[{column: a, op: hash}]", "--set", "data.test.files=[renamed.csv]",
-                                                   "--set", "data.max_bad_rows=0"}, place_.path());
-  EXPECT_EQ(renamed.exit_code, 0) << renamed.err;
 }
 
 TEST_F(ErrorsTest, ADryRunIsRefusedAsTheJobWouldBe) {

@@ -232,6 +232,9 @@ TEST_F(SearchTest, WhatEveryTrialWouldFailByIsSaidAtOnce) {
     const Finished rows = Train({"data.valid.files=[header.csv]", "data.split={}"}, dry);
     EXPECT_EQ(rows.exit_code, 3);
     EXPECT_THAT(rows.err, AllOf(HasSubstr("header.csv has no rows"), Not(HasSubstr("begins:"))));
+    const Finished labels = Train({"data.label.column=C9", "tune.search.vary={model.type: [gbdt], model.gbdt.max_leaves: [7, 15]}"}, dry);
+    EXPECT_EQ(labels.exit_code, 3) << labels.err;
+    EXPECT_THAT(labels.err, AllOf(HasSubstr("malformed"), Not(HasSubstr("begins:"))));
     // Checkpoints of linear models are of clusters.
     WriteText(place_ / "job.yaml", job + "checkpoint: {dir: ck}\n");
     const Finished kept = Train({"tune.search.vary={model.optimizer.alpha: [0.1, 0.2]}"}, dry);

@@ -3,6 +3,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "models/data/bad_rows.h"
 #include "models/gbdt/grower.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
@@ -100,6 +101,8 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
   plan.text_bytes = static_cast<double>(bytes);
   const auto reader = RangeReader::Create(job.train);
   double target_bytes = 0;
+  BadRows bad_rows(&job.train, job.config.data.max_bad_rows);
+  std::uint64_t read = 0;
   for (std::uint32_t file = 0; file < job.train.files().size() && plan.rows == 0; ++file) {
     std::string text;
     std::uint64_t offset = 0;
@@ -107,6 +110,8 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
     if (text.empty()) continue;
     ValueRows rows;
     parser->Parse(text, {file, offset}, RowSample(), &rows);
+    bad_rows.Add(rows.rows);
+    read += text.size();
     const double share = static_cast<double>(bytes) / static_cast<double>(text.size());
     plan.rows = share * static_cast<double>(rows.rows.rows());
     plan.values = share * static_cast<double>(rows.values.size());
@@ -121,6 +126,12 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
     if (plan.classes == 1)
       target_bytes = TargetBytes(job.config.model.gbdt, rows.texts, share, plan.rows);
   }
+  // What is wrong whatever comes behind the front: no row takes less than two bytes.
+  const auto seen = static_cast<double>(bad_rows.rows() + bad_rows.bad_rows());
+  const double most = seen + static_cast<double>(bytes - std::min(bytes, read)) / 2;
+  if (static_cast<double>(bad_rows.bad_rows()) > job.config.data.max_bad_rows * most)
+    PS_RETURN_IF_ERROR(bad_rows.Check(read >= bytes));
+  if (read >= bytes && bad_rows.rows() == 0) return NoRowsError(bad_rows);
   plan.classes = std::max(plan.classes, static_cast<double>(job.config.data.label.classes.size()));
   const bool starts =
       !job.config.model.warm_start.empty() || !job.config.model.gbdt.base_model.empty();
