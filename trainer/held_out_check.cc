@@ -8,10 +8,6 @@
 
 namespace ps {
 
-absl::Status NoGoodRows(const char* part, const BadRows& rows) {
-  return absl::InvalidArgumentError(absl::StrCat(part, ".files: all rows are malformed. The first of them:\n", rows.Describe()));
-}
-
 absl::Status CheckHeldOutFiles(const char* part, const DataFiles& files, const RowParser& parser, const JobConfig& job) {
   constexpr std::uint64_t kBlockBytes = 256 << 10, kMostBytes = 8 << 20;
   // Trees read labels and values by rules of their own, and their rows before the training.
@@ -38,7 +34,8 @@ absl::Status CheckHeldOutFiles(const char* part, const DataFiles& files, const R
   }
   if (!judges_rows) return absl::OkStatus();
   PS_RETURN_IF_ERROR(rows.Check(true));
-  return rows.rows() > 0 ? absl::OkStatus() : NoGoodRows(part, rows);
+  if (rows.rows() > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(part, ".files: all rows are malformed. The first of them:\n", rows.Describe()));
 }
 
 }  // namespace ps

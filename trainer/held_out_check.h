@@ -4,7 +4,6 @@
 
 #include "absl/status/status.h"
 #include "models/config/job_config.h"
-#include "models/data/bad_rows.h"
 #include "models/data/data_files.h"
 #include "models/data/row_parser.h"
 
@@ -12,7 +11,6 @@ namespace ps {
 
 // `part`: the key that names the files. InvalidArgument: they have no rows, or more malformed ones than data.max_bad_rows
 // allows; files above some megabytes are read up to a good row only. Errors of reading that much.
-absl::Status NoGoodRows(const char* part, const BadRows& rows);  // the error of files with malformed ones alone
 absl::Status CheckHeldOutFiles(const char* part, const DataFiles& files, const RowParser& parser, const JobConfig& job);
 
 }  // namespace ps
