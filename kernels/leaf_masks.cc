@@ -46,6 +46,17 @@ PS_WIDE inline __m512i Bins(__m512 values) {
   return _mm512_maskz_cvttps_epi32(_mm512_mask_cmp_ps_mask(below, values, _mm512_setzero_ps(), _CMP_GE_OQ), values);
 }
 
+// Two vectors of rows share what is read of a test. kRight: of a value and the threshold, whether the row goes right.
+template <int kHalves, int kRight, typename Test>
+PS_WIDE [[gnu::always_inline]] inline void Compare(const Test& test, const float* turned, __m512i* left) {
+  const __m512 threshold = _mm512_set1_ps(test.threshold);
+  const __m512i keep = _mm512_set1_epi32(static_cast<int>(test.keep));
+  for (int r = 0; r < kHalves; ++r) {
+    const __m512 values = _mm512_loadu_ps(turned + test.place + 16 * r);
+    left[r] = _mm512_mask_and_epi32(left[r], _mm512_cmp_ps_mask(values, threshold, kRight), left[r], keep);
+  }
+}
+
 }  // namespace
 
 std::size_t MaskedTests(const std::vector<LeafTest>& tests) {
@@ -118,7 +129,6 @@ PS_WIDE void LeafMasks::Turn(const float* rows, std::size_t columns, std::size_t
   }
 }
 
-// Two vectors of rows share what is read of a test.
 template <int kHalves>
 PS_WIDE void LeafMasks::AddHalves(const float* turned, std::size_t first, std::size_t end, double* sums) const {
   __m512d sum[2 * kHalves];
@@ -136,22 +146,8 @@ PS_WIDE void LeafMasks::AddHalves(const float* turned, std::size_t first, std::s
       __m512i left[kHalves];
       for (int r = 0; r < kHalves; ++r) left[r] = _mm512_set1_epi32(-1);
       std::uint32_t i = word.first;
-      for (; i < word.right; ++i) {
-        const __m512 threshold = _mm512_set1_ps(tests[i].threshold);
-        const __m512i keep = _mm512_set1_epi32(static_cast<int>(tests[i].keep));
-        for (int r = 0; r < kHalves; ++r) {
-          const __m512 values = _mm512_loadu_ps(turned + tests[i].place + 16 * r);
-          left[r] = _mm512_mask_and_epi32(left[r], _mm512_cmp_ps_mask(values, threshold, _CMP_GE_OQ), left[r], keep);
-        }
-      }
-      for (; i < word.sets; ++i) {
-        const __m512 threshold = _mm512_set1_ps(tests[i].threshold);
-        const __m512i keep = _mm512_set1_epi32(static_cast<int>(tests[i].keep));
-        for (int r = 0; r < kHalves; ++r) {
-          const __m512 values = _mm512_loadu_ps(turned + tests[i].place + 16 * r);
-          left[r] = _mm512_mask_and_epi32(left[r], _mm512_cmp_ps_mask(values, threshold, _CMP_NLT_UQ), left[r], keep);
-        }
-      }
+      for (; i < word.right; ++i) Compare<kHalves, _CMP_GE_OQ>(tests[i], turned, left);
+      for (; i < word.sets; ++i) Compare<kHalves, _CMP_NLT_UQ>(tests[i], turned, left);
       for (; i < word.end; ++i) {
         const __m512i set = _mm512_castsi256_si512(
             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sets_.data() + tests[i].set)));

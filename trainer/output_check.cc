@@ -77,6 +77,14 @@ absl::Status TryCheckpoints(const CheckpointConfig& checkpoint) {
 
 }  // namespace
 
+ExitCode OutputExitCode(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted: return ExitCode::kImpossible;
+    case absl::StatusCode::kUnavailable: return ExitCode::kTryAgain;
+    default: return ExitCode::kConfiguration;
+  }
+}
+
 absl::Status TryOutput(const OutputConfig& output) {
   const NewDirectories made(output.dir);
   return BundleWriter::Create(output.dir).status();

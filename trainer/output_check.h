@@ -8,8 +8,12 @@
 #include "absl/status/statusor.h"
 #include "models/config/job_config.h"
 #include "ps/base/file_lock.h"
+#include "trainer/exit_code.h"
 
 namespace ps {
+
+// Of a directory that cannot be written to: what the job asks for, another job at work there, or the disk.
+ExitCode OutputExitCode(const absl::Status& status);
 
 // Begins to write the bundle of output.dir as a job does. Errors as of BundleWriter::Create. Nothing is left, not even
 // directories that were made for it.

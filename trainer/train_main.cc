@@ -98,15 +98,6 @@ int Fail(const absl::Status& status, ExitCode code) {
   return static_cast<int>(code);
 }
 
-// Of a directory that cannot be written to: what the job asks for, another job at work there, or the disk.
-ExitCode OutputExitCode(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kResourceExhausted: return ExitCode::kImpossible;
-    case absl::StatusCode::kUnavailable: return ExitCode::kTryAgain;
-    default: return ExitCode::kConfiguration;
-  }
-}
-
 // Of an address for status and commands: one that is none, or one that another program has.
 ExitCode ExitCodeOfControl(const absl::Status& status) {
   return absl::IsInvalidArgument(status) ? ExitCode::kConfiguration : ExitCode::kTryAgain;

@@ -145,7 +145,8 @@ TEST_F(GbdtTest, Numbers) {
   const JsonValue metrics = MetricsOf(place_ / "out");
   EXPECT_LT(NumberAt(metrics, "test.rmse"), 5);  // the labels' own deviation is about 20
   const Finished eval =
-      RunProgram("ps_eval", {"--model", "out", "--data", "test.csv", "--json"}, place_.path());
+      RunProgram("ps_eval", {"--model", "out", "--data", "test.csv", "--json", "--predictions", "p.csv"}, place_.path());
+  EXPECT_EQ(ReadText(place_ / "p.csv").rfind("row,label,predicted\n0,", 0), 0u) << "numbers have no probability";
   ASSERT_EQ(eval.exit_code, 0) << eval.err;
   EXPECT_NEAR(NumberAt(*JsonReader::Read(eval.out), "model.rmse"), NumberAt(metrics, "test.rmse"),
               1e-3);

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "models/data/bad_rows.h"
 #include "models/gbdt/crew.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/row_loader.h"
@@ -160,18 +159,6 @@ class Planner {
       break;
     }
     return absl::OkStatus();
-  }
-
-  absl::Status NothingToGrowOn() const {
-    BlockStream::Block text;
-    ValueRows rows;
-    BadRows bad_rows(&files_, 1);
-    const absl::StatusOr<bool> more = BlockStream::Create(files_, kBlockBytes)->Next(&text);
-    if (more.ok() && *more) parser_->Parse(text.text, {text.file, text.offset}, RowSample(), &rows);
-    bad_rows.Add(rows.rows);
-    const std::string malformed = bad_rows.Describe();
-    return absl::InvalidArgumentError(absl::StrCat("data.train: no row has a feature to grow trees on",
-                                                   malformed.empty() ? "" : "; malformed ones:\n", malformed));
   }
 
   absl::Status Read() {
@@ -341,7 +328,8 @@ class Planner {
       begin.push_back(begin.back() + count[index]);
     }
     const std::size_t columns = bins->sources.size();
-    if (columns == 0) return NothingToGrowOn();
+    if (columns == 0)
+      return absl::InvalidArgumentError("data.train: no row has a feature to grow trees on");
     const double cells = static_cast<double>(bins->sample_rows) * static_cast<double>(columns);
     bins->sparse = columns > kMostDenseColumns || static_cast<double>(all) < kDenseShare * cells;
     // Values by column.
