@@ -12,7 +12,7 @@
 
 #include "models/gbdt/binned_rows.h"
 #include "models/gbdt/columns.h"
-#include "models/gbdt/crew.h"
+#include "ps/base/crew.h"
 #include "models/gbdt/node_rows.h"
 #include "models/gbdt/placed_rows.h"
 #include "models/gbdt/split_choice.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "kernels/gradients.h"
-#include "models/gbdt/crew.h"
+#include "ps/base/crew.h"
 #include "models/gbdt/huge_array.h"
 
 namespace ps {

@@ -8,7 +8,7 @@
 
 #include "models/gbdt/binned_rows.h"
 #include "models/gbdt/columns.h"
-#include "models/gbdt/crew.h"
+#include "ps/base/crew.h"
 #include "models/gbdt/gradient_rows.h"
 #include "models/gbdt/histogram_source.h"
 

@@ -6,7 +6,7 @@
 
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
-#include "models/gbdt/crew.h"
+#include "ps/base/crew.h"
 #include "tests/gbdt/binned_sample.h"
 #include "tests/gbdt/trees_alike.h"
 

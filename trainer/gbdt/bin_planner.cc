@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "models/gbdt/crew.h"
+#include "ps/base/crew.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/target_planner.h"

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/data/data_files.h"
-#include "models/gbdt/crew.h"
+#include "ps/base/crew.h"
 #include "models/gbdt/gradient_rows.h"
 #include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"

@@ -1,5 +1,5 @@
 // Threads that work together: everything is done once, and results are seen by the caller.
-#include "models/gbdt/crew.h"
+#include "ps/base/crew.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "models/gbdt/crew.h"
+#include "ps/base/crew.h"
 
 #include <immintrin.h>
 
