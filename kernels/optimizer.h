@@ -3,6 +3,7 @@
 //   FTRL-Proximal (McMahan et al., KDD 2013)   {z, r}, r = sqrt(n); the weight is derived
 //   AdaGrad (Duchi et al., JMLR 2011)          {w, r}
 //   SGD                                        {w}
+//   Newton-CG                                  {w}: all rows at once (models/linear/), no step here
 //
 // n is kept as its root, because most uses of it are of the root: a prediction then takes no square root, and an
 // update one. n sums squared gradients; where rows are learnt one by one, FTRL sums the curvature of the loss instead
@@ -26,7 +27,7 @@
 
 namespace ps {
 
-enum class Optimizer : std::uint8_t { kFtrl, kAdaGrad, kSgd };
+enum class Optimizer : std::uint8_t { kFtrl, kAdaGrad, kSgd, kNewtonCg };
 
 struct OptimizerParams {
   Optimizer type = Optimizer::kFtrl;
@@ -34,10 +35,13 @@ struct OptimizerParams {
   float beta = 1.0f;
   float l1 = 0.0f;
   float l2 = 0.0f;
-  float newton = 0.0f;  // FTRL
+  float newton = 0.0f;        // FTRL
+  bool l2_evidence = false;   // Newton-CG: l2 is a factor of what the data says of each group
 };
 
-PS_HOST_DEVICE constexpr int StateFloats(Optimizer type) { return type == Optimizer::kSgd ? 1 : 2; }
+PS_HOST_DEVICE constexpr int StateFloats(Optimizer type) {
+  return type == Optimizer::kFtrl || type == Optimizer::kAdaGrad ? 2 : 1;
+}
 
 // What FTRL divides by: the inverse of the rate.
 PS_HOST_DEVICE inline float FtrlDenominator(const OptimizerParams& p, float root) {
@@ -91,6 +95,8 @@ PS_HOST_DEVICE inline void ApplyGradient(const OptimizerParams& p, float g, floa
     case Optimizer::kSgd:
       state[0] = fmaf(-p.alpha, fmaf(p.l2, state[0], g), state[0]);
       return;
+    case Optimizer::kNewtonCg:
+      return;
   }
 }
 
@@ -102,7 +108,7 @@ inline void SetStateToWeight(const OptimizerParams& p, float weight, float* stat
   } else {
     state[0] = weight;
   }
-  if (p.type != Optimizer::kSgd) state[1] = 0.0f;
+  if (StateFloats(p.type) == 2) state[1] = 0.0f;
 }
 
 }  // namespace ps

@@ -23,6 +23,7 @@ const char* NameOf(Optimizer type) {
     case Optimizer::kAdaGrad:
       return "adagrad";
     case Optimizer::kSgd:
+    case Optimizer::kNewtonCg:  // in one process only
       break;
   }
   return "sgd";

@@ -181,7 +181,7 @@ std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
     text +=
         "\n                             AUC            log loss       KS  norm.ent    calib          rows"
         "    positives\n";
-    text += Row(r.trees ? "train" : "train (progressive)", r.train);
+    text += Row(r.trees || !r.progressive ? "train" : "train (progressive)", r.train);
     if (r.valid) text += Row("valid", *r.valid);
     if (r.test) text += Row("test", *r.test);
     const Metrics& judged = r.test ? *r.test : r.valid ? *r.valid : r.train;

@@ -63,6 +63,7 @@ struct JobResult {
   std::int64_t peak_rss_bytes = 0;
   std::uint64_t table_bytes = 0;
   std::string device = "cpu";          // or cuda: what learnt
+  bool progressive = true;             // `train` is of rows before they were learnt; of trees it never is
   bool complete = true;                // false: ended by SIGTERM
   std::optional<TuningResult> tuning;
   std::optional<TreesResult> trees;    // of model.type gbdt; `train` is then of the finished model

@@ -38,6 +38,10 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
     return absl::InvalidArgumentError(
         "model.gbdt.refit is for one process in this version: remove --local and --listen");
   }
+  if (job.config.model.optimizer.type == OptimizerType::kNewtonCg && !(flags.local.empty() && flags.listen.empty())) {
+    return absl::InvalidArgumentError(
+        "model.optimizer.type: newton_cg is for one process: remove --local and --listen, or set ftrl");
+  }
   if (job.config.device == "cuda" && !(flags.local.empty() && flags.listen.empty())) {
     return absl::InvalidArgumentError(
         "device: cuda is for one process in this version: remove --local and --listen, or set auto");

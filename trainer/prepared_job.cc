@@ -64,11 +64,13 @@ OptimizerParams ParamsOf(const OptimizerConfig& config) {
     case OptimizerType::kFtrl: params.type = Optimizer::kFtrl; break;
     case OptimizerType::kAdaGrad: params.type = Optimizer::kAdaGrad; break;
     case OptimizerType::kSgd: params.type = Optimizer::kSgd; break;
+    case OptimizerType::kNewtonCg: params.type = Optimizer::kNewtonCg; break;
   }
   params.alpha = static_cast<float>(config.alpha);
   params.beta = static_cast<float>(config.beta);
   params.l1 = static_cast<float>(config.l1);
-  params.l2 = static_cast<float>(config.l2);
+  params.l2 = static_cast<float>(config.l2.value_or(config.type == OptimizerType::kNewtonCg ? 1 : 0));
+  params.l2_evidence = config.l2_evidence;
   params.newton = static_cast<float>(config.newton);
   return params;
 }
@@ -79,21 +81,25 @@ OptimizerConfig ConfigOf(const OptimizerParams& params) {
     case Optimizer::kFtrl: config.type = OptimizerType::kFtrl; break;
     case Optimizer::kAdaGrad: config.type = OptimizerType::kAdaGrad; break;
     case Optimizer::kSgd: config.type = OptimizerType::kSgd; break;
+    case Optimizer::kNewtonCg: config.type = OptimizerType::kNewtonCg; break;
   }
   config.alpha = params.alpha;
   config.beta = params.beta;
   config.l1 = params.l1;
   config.l2 = params.l2;
   config.newton = params.newton;
+  config.l2_evidence = params.l2_evidence;
   return config;
 }
 
 std::string OptimizerText(const OptimizerConfig& o) {
+  const float l2 = ParamsOf(o).l2;
+  if (o.type == OptimizerType::kNewtonCg) return absl::StrCat("newton_cg l2=", l2, o.l2_evidence ? " of the evidence" : "");
   const char* name = o.type == OptimizerType::kFtrl      ? "ftrl"
                      : o.type == OptimizerType::kAdaGrad ? "adagrad"
                                                          : "sgd";
   return absl::StrCat(name, " alpha=", o.alpha, " beta=", o.beta, " newton=", o.newton, " l1=", o.l1,
-                      " l2=", o.l2);
+                      " l2=", l2);
 }
 
 double MarginOffset(const DataConfig& data) {

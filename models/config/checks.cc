@@ -197,6 +197,10 @@ class JobChecker : private JobChecks {
       Add("device", "cuda is for one process in this version; remove cluster.servers and workers, or set auto");
     }
     if (!trees) {
+      if (config_.model.optimizer.type == OptimizerType::kNewtonCg) CheckNewton();
+      if (config_.model.optimizer.l2_evidence && config_.model.optimizer.l2 == 0.0) {
+        Add("model.optimizer.l2", "a factor of what model.optimizer.l2_evidence finds: above 0");
+      }
       if (IsGiven("data.label.classes")) Add("data.label.classes", "only for model.type gbdt with objective softmax");
       if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
       if (IsGiven("data.cache")) Add("data.cache", "only for model.type gbdt; later passes of lr have train.row_cache");
@@ -235,6 +239,16 @@ class JobChecker : private JobChecks {
     for (std::size_t i = 0; i < config_.features.size(); ++i) {
       if (config_.features[i].op != FeatureOp::kCross) continue;
       Add(absl::StrCat("features[", i, "].op"), "trees find crosses themselves; remove it");
+    }
+  }
+
+  void CheckNewton() {
+    const char* const type = "model.optimizer.type";
+    if (config_.cluster.servers > 0) Add(type, "newton_cg is for one process; remove cluster.servers and workers, or set ftrl");
+    if (config_.train.staleness == 0) Add(type, "newton_cg takes no steps, and train.staleness: 0 is the cluster's way; remove one of the two");
+    if (config_.device == "cuda") Add("device", "cuda does not go with newton_cg in this version; set auto or cpu");
+    if (!config_.model.warm_start.empty()) {
+      Add("model.warm_start", "newton_cg finds the same optimum wherever it begins; remove one of the two, or set ftrl");
     }
   }
 
@@ -290,7 +304,7 @@ class JobChecker : private JobChecks {
   }
 
   void CheckTune() {
-    for (const char* key : {"type", "alpha", "beta", "newton", "l1", "l2"}) {
+    for (const char* key : {"type", "alpha", "beta", "newton", "l1", "l2", "l2_evidence"}) {
       const std::string path = absl::StrCat("model.optimizer.", key);
       if (IsGiven(path)) Add(path, "model.tune: auto chooses it; remove one of the two");
     }

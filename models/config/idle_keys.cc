@@ -62,19 +62,33 @@ class Idle {
     const bool keeps_rows = train_.passes > 1 || has_valid || config_.data.split.test > 0;
     Add(!train_.row_cache.empty() && !on_cluster_ && !keeps_rows, "train.row_cache",
         "it is for later passes (train.passes) and for rows that are held out");
+    if (!model_.tune) OfOptimizer();
+    if (!model_.tune && model_.optimizer.type == OptimizerType::kNewtonCg) return OfNewton();
     Add(train_.early_stopping.has_value() && train_.passes == 1, "train.early_stopping",
         "there is one pass (train.passes: 1)");
-    if (!model_.tune) OfOptimizer();
   }
 
   void OfOptimizer() {
     const OptimizerConfig& optimizer = model_.optimizer;
     const OptimizerConfig usual;
+    Add(optimizer.type != OptimizerType::kNewtonCg && optimizer.l2_evidence, "model.optimizer.l2_evidence",
+        "it is for model.optimizer.type: newton_cg");
     if (optimizer.type == OptimizerType::kFtrl) return;
     Add(optimizer.l1 != usual.l1, "model.optimizer.l1", "it is for model.optimizer.type: ftrl");
     Add(optimizer.newton != usual.newton, "model.optimizer.newton", "it is for model.optimizer.type: ftrl");
-    Add(optimizer.type == OptimizerType::kSgd && optimizer.beta != usual.beta, "model.optimizer.beta",
+    const bool without_beta = optimizer.type == OptimizerType::kSgd || optimizer.type == OptimizerType::kNewtonCg;
+    Add(without_beta && optimizer.beta != usual.beta, "model.optimizer.beta",
         "it is for model.optimizer.type: ftrl and adagrad");
+  }
+
+  void OfNewton() {
+    const auto add = [this](bool given, const char* key) {
+      Add(given, key, "newton_cg learns all rows at once, until it has converged");
+    };
+    add(model_.optimizer.alpha != OptimizerConfig().alpha, "model.optimizer.alpha");
+    add(train_.passes > 1, "train.passes");
+    add(train_.early_stopping.has_value(), "train.early_stopping");
+    add(train_.batch_rows > 0, "train.batch_rows");
   }
 
   void OfTrees() {

@@ -68,15 +68,16 @@ struct FeatureConfig {
   bool operator==(const FeatureConfig&) const = default;
 };
 
-enum class OptimizerType { kFtrl, kAdaGrad, kSgd };
+enum class OptimizerType { kFtrl, kAdaGrad, kSgd, kNewtonCg };
 
 struct OptimizerConfig {
   OptimizerType type = OptimizerType::kFtrl;
   double alpha = 0.1;  // learning rate
   double beta = 0.5;
   double l1 = 0.0;
-  double l2 = 0.0;
-  double newton = 0.2;  // ftrl
+  std::optional<double> l2;  // unset: 0; newton_cg: 1
+  double newton = 0.2;       // ftrl
+  bool l2_evidence = false;  // newton_cg
   bool operator==(const OptimizerConfig&) const = default;
 };
 

@@ -160,14 +160,16 @@ std::vector<SchemaRow> ModelRows() {
       {"model.optimizer.type",
        ValueType::kWord,
        "ftrl",
-       "The update rule.",
+       "ftrl, adagrad, sgd: the update rule of a row (or batch). newton_cg: no steps, but the optimum over all rows, which are "
+       "kept in memory (docs/tuning.md).",
        [](JobConfig* c, const V& v) {
          c->model.optimizer.type = static_cast<OptimizerType>(v.integer);
        },
        {},
        {{"ftrl", N(OptimizerType::kFtrl)},
         {"adagrad", N(OptimizerType::kAdaGrad)},
-        {"sgd", N(OptimizerType::kSgd)}}},
+        {"sgd", N(OptimizerType::kSgd)},
+        {"newton_cg", N(OptimizerType::kNewtonCg)}}},
       {"model.optimizer.alpha", ValueType::kReal, "0.1", "Learning rate.",
        [](JobConfig* c, const V& v) { c->model.optimizer.alpha = v.real; }, Above(0)},
       {"model.optimizer.beta", ValueType::kReal, "0.5",
@@ -181,8 +183,12 @@ std::vector<SchemaRow> ModelRows() {
       {"model.optimizer.l1", ValueType::kReal, "0",
        "L1 penalty; makes weights exactly zero (ftrl).",
        [](JobConfig* c, const V& v) { c->model.optimizer.l1 = v.real; }, AtLeast(0)},
-      {"model.optimizer.l2", ValueType::kReal, "0", "L2 penalty.",
+      {"model.optimizer.l2", ValueType::kReal, nullptr, "L2 penalty. Default: 0; newton_cg: 1.",
        [](JobConfig* c, const V& v) { c->model.optimizer.l2 = v.real; }, AtLeast(0)},
+      {"model.optimizer.l2_evidence", ValueType::kFlag, "false",
+       "newton_cg: each column of a table (and each resolution of its buckets; of libsvm and vw all features alike) gets the L2 penalty "
+       "under which the rows are most likely, times l2.",
+       [](JobConfig* c, const V& v) { c->model.optimizer.l2_evidence = v.flag; }},
       {"model.bias", ValueType::kFlag, "true", "Learn an intercept.",
        [](JobConfig* c, const V& v) { c->model.bias = v.flag; }},
       {"model.min_count", ValueType::kInteger, "1",

@@ -38,6 +38,7 @@ class PlanExtractor final : public Extractor {
     if (plan_.format() == "vw") return std::make_unique<VwParser>();
     return MakeTableParser(plan_);
   }
+  std::unique_ptr<KeyGroups> MakeKeyGroups() const override { return KeyGroups::Of(plan_); }
 
  private:
   const features::Plan plan_;

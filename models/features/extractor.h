@@ -9,6 +9,7 @@
 #include "models/config/job_config.h"
 #include "models/data/data_files.h"
 #include "models/data/row_parser.h"
+#include "models/features/key_groups.h"
 
 namespace ps {
 
@@ -32,6 +33,8 @@ class Extractor {
   virtual std::string Describe() const = 0;
   // A parser of this format. Immutable, may be shared by threads.
   virtual std::unique_ptr<RowParser> MakeParser() const = 0;
+  // Of the keys that such a parser makes. Null: nothing tells them apart.
+  virtual std::unique_ptr<KeyGroups> MakeKeyGroups() const = 0;
 };
 
 }  // namespace ps

@@ -11,6 +11,9 @@ namespace {
 
 constexpr int kMostSteps = 100;
 constexpr int kMostProducts = 200;      // of one step
+// Of a step, in the preconditioner's norm. Exact steps are fewer, and take twice as many products in all:
+// adult 484 (as the gradient falls), 158 to 318 with .1 to .3.
+constexpr double kAccuracy = .2;
 constexpr int kMostHalvings = 30;
 constexpr double kSufficient = 1e-4;    // part of the slope that a step must gain (Armijo)
 constexpr double kLeastCurvature = 1e-12;
@@ -135,18 +138,15 @@ NewtonSolver::End NewtonSolver::Minimize(absl::Span<const double> l2, double tol
   ForRows([&](std::size_t begin, std::size_t end, std::size_t) { rows_.Multiply(begin, end, weights->data(), margins_.data()); });
   End end;
   end.objective = Objective(margins_, l2, *weights);
-  // The first steps need not be exact; as they near the end, they are (a forcing sequence).
-  double first_size = 0;
   while (end.steps < kMostSteps && !stop_.load(std::memory_order_relaxed)) {
     Differentiate(l2, *weights);
     double size = 0;
     for (std::size_t j = 0; j < gradient_.size(); ++j) size += gradient_[j] * gradient_[j] / std::max(curvature_[j] + l2[j], kLeastCurvature);
-    if (end.steps == 0) first_size = size;
     if (!(size > 0)) {
       end.converged = true;
       break;
     }
-    end.products += FindDirection(l2, std::min(0.3, std::pow(size / first_size, 0.25)));
+    end.products += FindDirection(l2, kAccuracy);
     const double slope = Dot(gradient_, direction_);
     if (!(slope < 0)) break;  // stopped before the first product, or nothing but rounding is left
     ++end.steps;

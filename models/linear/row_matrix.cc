@@ -54,6 +54,10 @@ void RowMatrix::Finish(std::size_t columns) {
   column_blocks_.push_back(static_cast<std::uint32_t>(columns));
 }
 
+std::uint64_t RowMatrix::memory_bytes() const {
+  return 8 * (row_begin_.size() + column_begin_.size()) + 4 * (ids_.size() + column_rows_.size() + values_.size() + column_values_.size() + labels_.size() + weights_.size());
+}
+
 std::size_t RowMatrix::BlockEnd(std::size_t block) const { return std::min(rows(), (block + 1) * kBlockRows); }
 
 void RowMatrix::Multiply(std::size_t begin, std::size_t end, const double* w, double* out) const {

@@ -25,7 +25,7 @@ class RowMatrix {
 
   std::size_t rows() const { return labels_.size(); }
   std::size_t columns() const { return column_begin_.size() - 1; }
-  std::size_t entries() const { return ids_.size(); }
+  std::uint64_t memory_bytes() const;
   absl::Span<const float> labels() const { return labels_; }
   float weight(std::size_t row) const { return weights_.empty() ? 1.0f : weights_[row]; }
 

@@ -27,6 +27,7 @@ Optimizer OptimizerOf(OptimizerType type) {
     case OptimizerType::kSgd:
       return Optimizer::kSgd;
     case OptimizerType::kFtrl:
+    case OptimizerType::kNewtonCg:  // in one process only
       break;
   }
   return Optimizer::kFtrl;
@@ -135,7 +136,7 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   plan.set_alpha(static_cast<float>(optimizer.alpha));
   plan.set_beta(static_cast<float>(optimizer.beta));
   plan.set_l1(static_cast<float>(optimizer.l1));
-  plan.set_l2(static_cast<float>(optimizer.l2));
+  plan.set_l2(static_cast<float>(optimizer.l2.value_or(0)));
   plan.set_newton(static_cast<float>(optimizer.newton));
   SetLanes(job.lanes, &plan);
   plan.set_min_count(config.model.min_count);

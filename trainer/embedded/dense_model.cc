@@ -180,6 +180,13 @@ void DenseModel::RestoreState(const OptimizerParams& setting, const std::vector<
   if (lanes_.size() > 1) ChangeLanes({setting}, {{0, false}});
   if (steps_ != nullptr) steps_->Changed();
   lanes_ = {setting};
+  const int floats = StateFloatsOf(lanes_);
+  CHECK_LE(floats, floats_);
+  if (floats < floats_) {
+    std::lock_guard<std::mutex> lock(reserve_mutex_);
+    floats_ = floats;
+    state_memory_.Truncate(std::uint64_t{reserved_ids_.load(std::memory_order_relaxed)} * floats_ * 4);
+  }
   const std::size_t all = std::size_t{index_.end_id()} * floats_;
   CHECK_LE(saved.size(), all);
   std::memcpy(state(), saved.data(), saved.size() * sizeof(float));

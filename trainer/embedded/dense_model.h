@@ -71,7 +71,7 @@ class DenseModel {
   // Resolve and Find.
   void ChangeLanes(std::vector<OptimizerParams> lanes, absl::Span<const LaneOrigin> origins);
 
-  // State of one lane, which RestoreState makes the only one again.
+  // State of one lane, which RestoreState makes the only one again; of a setting whose state is no larger.
   std::vector<float> CopyLane(int lane) const;
   void RestoreState(const OptimizerParams& setting, const std::vector<float>& state);
 
@@ -80,6 +80,8 @@ class DenseModel {
   // of the state.
   std::uint64_t LearntFeatures() const;
   std::uint64_t memory_bytes() const;
+  static constexpr std::uint32_t kBiasId = 1;
+  std::size_t ids() const { return index_.end_id(); }
   float bias() const;
   std::uint32_t slots() const { return index_.slots(); }
   // Appends the slot's non-zero weights in ascending key order. One lane must be left. Any thread, while nobody learns
@@ -90,7 +92,6 @@ class DenseModel {
   // Nothing is routed here, so slots need only be enough for threads not to meet at their locks: with 256 of
   // them what describes a slot stays in the first-level cache, which 4,096 do not.
   static constexpr int kSlotBits = 8;
-  static constexpr std::uint32_t kBiasId = 1;
   static constexpr std::uint32_t kFirstKeyId = 2;
 
   void Assemble(const RowBlock& block, const std::vector<std::uint32_t>& ids, ResolvedBlock* out) const;

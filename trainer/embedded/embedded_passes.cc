@@ -85,7 +85,7 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
   if (tuner_) {
     PS_ASSIGN_OR_RETURN(lines, EstimateLines(job_.train));
   }
-  const bool keep_rows = job_.config.train.passes > 1;
+  const bool keep_rows = job_.config.train.passes > 1 || solves();
   log_.BeginPass(1);
   // Which appearance of a key is its min_count-th depends on the order, so counting takes its turn.
   const bool admission = job_.config.model.min_count > 1;
@@ -94,6 +94,7 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
       {.threads = job_.threads, .resolve_in_order = admission, .stop = &stop_},
       [this, admission](const RowBlock& rows, DenseModel::Scratch* scratch, ResolvedBlock* out) {
         admission ? model_.ResolveAdmitted(rows, scratch, out) : model_.Resolve(rows, scratch, out);
+        if (groups_ != nullptr) groups_->Note(rows, scratch->ids);
       },
       ResolveNew(),
       [&](const PassBlock& block) -> absl::Status {
@@ -103,6 +104,11 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
         PS_RETURN_IF_ERROR(valid_.Append(block.valid));
         PS_RETURN_IF_ERROR(test_.Append(block.test));
         lines_ += block.good_rows + block.bad_rows;
+        kept_ids_ += block.train.ids.size();
+        if (solves()) {
+          result_.rows_learnt += block.train.rows();
+          return absl::OkStatus();
+        }
         return LearnBlock(block.train, stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1,
                           lines * static_cast<double>(result_.rows_read) / static_cast<double>(lines_));
       });

@@ -13,6 +13,7 @@
 #include "trainer/embedded/dense_model.h"
 #include "trainer/embedded/embedded_trainer.h"
 #include "trainer/embedded/held_out_scores.h"
+#include "trainer/embedded/newton_fit.h"
 #include "trainer/embedded/row_spool.h"
 #include "trainer/embedded/text_pass.h"
 #include "trainer/pass_log.h"
@@ -41,6 +42,8 @@ class EmbeddedTrainer::Run {
       model_.Resolve(rows, scratch, out);
     };
   }
+  // Rows are kept, and learnt at once when all are there.
+  bool solves() const { return !tuner_ && job_.config.model.optimizer.type == OptimizerType::kNewtonCg; }
   absl::Status WarmStart();
   absl::Status FirstPass();
   absl::Status LaterPass(int pass);
@@ -56,6 +59,11 @@ class EmbeddedTrainer::Run {
   void SayNews();  // of how rows are learnt
   // Makes the state that is to be the model the only one.
   absl::Status ChooseModel();
+  // Optimizer newton_cg.
+  absl::Status Solve();
+  // Of a tuned job: solves what validation rows may prefer to the model that the race has left. True: it is the model now.
+  absl::StatusOr<bool> SolveBeside(int raced, double raced_loss);
+  void TakeWeights(const OptimizerParams& setting, const std::vector<double>& weights);
   // Keeps the best state; true when patience has run out.
   absl::StatusOr<bool> EarlyStop(int pass);
 
@@ -64,6 +72,7 @@ class EmbeddedTrainer::Run {
   const std::unique_ptr<RowParser> parser_;
   const std::unique_ptr<Tuner> tuner_;  // null: the job gives the optimiser's settings
   DenseModel model_;
+  const std::unique_ptr<IdGroups> groups_;  // null: nothing is solved
   const RowSplit split_;
   HeldOutScores scores_;
   PassLog log_;
@@ -78,6 +87,7 @@ class EmbeddedTrainer::Run {
   int best_lane_ = 0;                // its number, of a tuner
   std::uint64_t ids_since_decision_ = 0;  // of a tuner: learnt, padding too
   std::uint64_t lines_ = 0;          // of the first pass, read so far
+  std::uint64_t kept_ids_ = 0;       // of rows_, padding too
 };
 
 }  // namespace ps

@@ -29,6 +29,14 @@ std::unique_ptr<Tuner> MakeTuner(const JobConfig& config) {
                                  !config.model.warm_start.empty());
 }
 
+// Null: nothing is solved over all rows (newton_cg), nor may be in the end.
+std::unique_ptr<IdGroups> MakeGroups(const PreparedJob& job) {
+  const ModelConfig& model = job.config.model;
+  const bool may = model.tune ? job.config.train.passes > 1 && HasValidation(job.config.data) && model.warm_start.empty()
+                              : model.optimizer.type == OptimizerType::kNewtonCg;
+  return may ? std::make_unique<IdGroups>(job.extractor->MakeKeyGroups()) : nullptr;
+}
+
 }  // namespace
 
 EmbeddedTrainer::Run::Run(const PreparedJob* job, ProgressReporter* reporter, const std::atomic<bool>* stop)
@@ -38,6 +46,7 @@ EmbeddedTrainer::Run::Run(const PreparedJob* job, ProgressReporter* reporter, co
       tuner_(MakeTuner(job->config)),
       model_({tuner_ ? tuner_->Settings() : std::vector{ParamsOf(job->config.model.optimizer)},
               job->config.model.bias, job->config.model.min_count}),
+      groups_(MakeGroups(*job)),
       split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
       scores_(&model_, MarginOffset(job->config.data)),
       log_(reporter, job->config.train.passes),
@@ -111,15 +120,19 @@ absl::StatusOr<bool> EmbeddedTrainer::Run::EarlyStop(int pass) {
 absl::Status EmbeddedTrainer::Run::ChooseModel() {
   const bool restore = !best_state_.empty();
   if (tuner_ && !restore) ChangeLanes(tuner_->Finish());
-  if (tuner_) tuner_->Choose(restore ? best_lane_ : tuner_->leader_number());
-  if (restore) {
-    model_.RestoreState(tuner_ ? tuner_->SettingOf(best_lane_) : model_.lanes()[0], best_state_);
-  }
+  const int raced = !tuner_ ? 0 : restore ? best_lane_ : tuner_->leader_number();
+  if (restore) model_.RestoreState(tuner_ ? tuner_->SettingOf(raced) : model_.lanes()[0], best_state_);
   if (!tuner_) return absl::OkStatus();
+  bool solved = false;
+  if (groups_ != nullptr && !tuner_->deciding() && !stop_.load()) {
+    PS_ASSIGN_OR_RETURN(const Metrics valid, scores_.Evaluate(valid_, Leader()));
+    PS_ASSIGN_OR_RETURN(solved, SolveBeside(raced, valid.logloss));
+  }
+  if (!solved) tuner_->Choose(raced);
   TuningResult tuning{SettingYaml(model_.lanes()[0]), tuner_->trace().ToJson()};
   // Validation rows that have chosen can be learnt.
   if (!tuner_->deciding() && job_.config.model.tune_all_rows) {
-    tuning.all_rows_passes = result_.best_pass > 0 ? result_.best_pass : result_.passes;
+    tuning.all_rows_passes = solved ? 1 : result_.best_pass > 0 ? result_.best_pass : result_.passes;
   }
   PS_ASSIGN_OR_RETURN(tuning.job_yaml,
                       TunedLrYaml(job_.effective_yaml, tuning.optimizer_yaml, tuning.all_rows_passes));
@@ -139,7 +152,8 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   PS_RETURN_IF_ERROR(WarmStart());
   if (job_.valid) PS_RETURN_IF_ERROR(SpoolFiles(*job_.valid, &valid_));
   const auto start = std::chrono::steady_clock::now();
-  for (int pass = 1; pass <= job_.config.train.passes && !stop_.load(); ++pass) {
+  const int passes = solves() ? 1 : job_.config.train.passes;
+  for (int pass = 1; pass <= passes && !stop_.load(); ++pass) {
     PS_RETURN_IF_ERROR(pass == 1 ? FirstPass() : LaterPass(pass));
     if (result_.rows_learnt == 0 && stop_.load()) break;
     if (result_.rows_learnt == 0) {
@@ -148,6 +162,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
     if (stop_.load()) break;
     result_.passes = pass;
     PS_RETURN_IF_ERROR(model_.Settle());
+    if (solves()) break;
     PS_RETURN_IF_ERROR(JudgeLanes(pass));
     PS_ASSIGN_OR_RETURN(const bool enough, EarlyStop(pass));
     if (enough) {
@@ -161,9 +176,9 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   SayNews();
   if (model_.steps() != nullptr) result_.device = model_.steps()->device();
   model_.SetSteps(nullptr);  // a device's memory may be wanted by the next training of this job
-  PS_RETURN_IF_ERROR(ChooseModel());
+  PS_RETURN_IF_ERROR(solves() ? Solve() : ChooseModel());
   result_.train_seconds = SecondsSince(start);
-  PS_RETURN_IF_ERROR(ReportLine());
+  if (!solves()) PS_RETURN_IF_ERROR(ReportLine());
   result_.complete = !stop_.load();
   if (result_.train.rows > 0 &&
       (result_.train.positives == 0 || result_.train.positives == result_.train.rows)) {

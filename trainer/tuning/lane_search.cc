@@ -57,11 +57,15 @@ std::vector<OptimizerParams> StartingSettings(bool several_passes, int most) {
 }
 
 std::string DescribeSetting(const OptimizerParams& setting) {
+  if (setting.type == Optimizer::kNewtonCg) return absl::StrCat("newton_cg l2 ", setting.l2, setting.l2_evidence ? " of the evidence" : "");
   return absl::StrCat("alpha ", setting.alpha, " beta ", setting.beta, " l1 ", setting.l1, " l2 ",
                       setting.l2);
 }
 
 std::string SettingYaml(const OptimizerParams& setting) {
+  if (setting.type == Optimizer::kNewtonCg) {
+    return absl::StrCat("{type: newton_cg, l2: ", setting.l2, setting.l2_evidence ? ", l2_evidence: true}" : "}");
+  }
   return absl::StrCat("{type: ftrl, alpha: ", setting.alpha, ", beta: ", setting.beta,
                       ", newton: ", setting.newton, ", l1: ", setting.l1, ", l2: ", setting.l2,
                       "}");

@@ -308,6 +308,21 @@ std::optional<Tuner::Change> Tuner::Finish() {
   return Apply({.lanes = {last}, .origins = {{best, false}}});
 }
 
+int Tuner::NoteSolved(absl::Span<const OptimizerParams> settings, absl::Span<const double> losses) {
+  const int first = next_number_;
+  TuningTrace::Decision decision{rows_, 1, true, {}};
+  const double best = *std::min_element(losses.begin(), losses.end());
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    const int number = NewLane(settings[i], -1);
+    trace_.lanes.back().born_rows = 0;
+    End(number, "lost");
+    decision.standings.push_back({number, losses[i], losses[i] - best, std::numeric_limits<double>::quiet_NaN()});
+  }
+  std::stable_sort(decision.standings.begin(), decision.standings.end(), [](const auto& a, const auto& b) { return a.loss < b.loss; });
+  trace_.decisions.push_back(std::move(decision));
+  return first;
+}
+
 void Tuner::Choose(int number) {
   for (const Lane& lane : lanes_) {
     if (trace_.lanes[lane.number].end.empty()) End(lane.number, "lost");

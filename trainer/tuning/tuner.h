@@ -73,7 +73,11 @@ class Tuner {
   bool improving() const { return improving_; }
   // One lane is left: the leader, by validation rows where there were decisions on them.
   std::optional<Change> Finish();
-  // The lane of that number is the model.
+  // Settings that were solved over all rows beside the race (newton_cg), with their mean losses on the
+  // validation rows; they get numbers like lanes, and the first one's is returned. After Finish, or
+  // before a lane is chosen without it.
+  int NoteSolved(absl::Span<const OptimizerParams> settings, absl::Span<const double> losses);
+  // The lane, or solved setting, of that number is the model.
   void Choose(int number);
 
   int leader_number() const { return lanes_[leader_].number; }

@@ -9,6 +9,8 @@ namespace {
 JsonObject& AddSetting(const OptimizerParams& setting, JsonObject* json) {
   // Through the text of the float, so that .13 is not written as .12999999523162842.
   const auto number = [](float value) { return std::stod(absl::StrCat(value)); };
+  if (setting.type == Optimizer::kNewtonCg)
+    return json->Add("type", "newton_cg").Add("l2", number(setting.l2)).Add("l2_evidence", setting.l2_evidence);
   return json->Add("alpha", number(setting.alpha))
       .Add("beta", number(setting.beta))
       .Add("newton", number(setting.newton))

@@ -1,0 +1,75 @@
+#include "trainer/embedded/newton_fit.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "models/linear/group_l2.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+namespace {
+
+constexpr double kTolerance = 1e-6;  // of the objective, which the last step promised at most
+
+}  // namespace
+
+void IdGroups::Note(const RowBlock& rows, absl::Span<const std::uint32_t> ids) {
+  std::vector<std::uint16_t> groups(ids.size(), 0);
+  if (groups_ != nullptr) groups_->Find(rows, &groups);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] >= of_id_.size()) of_id_.resize(std::max<std::size_t>(ids[i] + 1, of_id_.size() * 2), kNoGroup);
+    if (ids[i] != kPaddingId) of_id_[ids[i]] = groups[i];
+  }
+}
+
+std::vector<std::uint16_t> IdGroups::Of(std::size_t ids, std::uint32_t bias) const {
+  std::vector<std::uint16_t> groups(of_id_.begin(), of_id_.begin() + static_cast<std::ptrdiff_t>(std::min(ids, of_id_.size())));
+  groups.resize(ids, kNoGroup);
+  groups[bias] = kNoGroup;
+  return groups;
+}
+
+absl::Status LoadRows(const RowSpool& spool, std::size_t ids, RowMatrix* rows) {
+  ResolvedBlock storage;
+  for (std::size_t i = 0; i < spool.blocks(); ++i) {
+    const ResolvedBlock* block = nullptr;
+    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
+    rows->Add(block->View());
+  }
+  rows->Finish(ids);
+  return absl::OkStatus();
+}
+
+NewtonFit::NewtonFit(const IdGroups* groups, int threads, const std::atomic<bool>* stop)
+    : groups_(*groups), stop_(*stop), crew_(threads) {}
+
+absl::Status NewtonFit::Load(const RowSpool& rows, std::size_t ids, std::uint32_t bias) {
+  PS_RETURN_IF_ERROR(LoadRows(rows, ids, &rows_));
+  group_ = groups_.Of(ids, bias);
+  mean_squares_ = rows_.MeanSquares();
+  weights_.assign(ids, 0.0);
+  solver_ = std::make_unique<NewtonSolver>(&rows_, &crew_, &stop_);
+  return absl::OkStatus();
+}
+
+NewtonSolver::End NewtonFit::Fit(const OptimizerParams& setting) {
+  std::vector<double> l2(static_cast<std::size_t>(groups_.size()), 1.0);
+  if (setting.l2_evidence) {
+    if (group_l2_.empty()) group_l2_ = FitGroupL2(group_, groups_.size(), mean_squares_, solver_.get(), &weights_);
+    l2 = group_l2_;
+  }
+  return solver_->Minimize(ColumnL2(group_, l2, double{setting.l2}, mean_squares_), kTolerance, &weights_);
+}
+
+std::string NewtonFit::DescribeEvidence() const {
+  if (group_l2_.empty()) return "";
+  const auto [least, most] = std::minmax_element(group_l2_.begin(), group_l2_.end());
+  const auto show = [&](std::vector<double>::const_iterator at) {
+    return absl::StrFormat("%.2g (%s)", *at, groups_.name(static_cast<int>(at - group_l2_.begin())));
+  };
+  if (group_l2_.size() == 1) return absl::StrCat("l2 by the evidence: ", show(least));
+  return absl::StrFormat("l2 by the evidence, of %d groups of features: %s to %s", group_l2_.size(), show(least), show(most));
+}
+
+}  // namespace ps
