@@ -11,8 +11,8 @@ constexpr double kFirst = 3;
 constexpr double kPriorWeights = .01;
 constexpr double kLeast = 1e-3, kMost = 1e5;
 constexpr int kMostRounds = 12;
-constexpr double kSettled = .1;      // largest change of the logarithm of a penalty
-constexpr double kTolerance = 1e-5;  // of each round's weights
+constexpr double kSettled = .25;     // largest change of the logarithm of a penalty
+constexpr double kTolerance = 1e-4;  // of each round's weights
 
 }  // namespace
 

@@ -1,6 +1,8 @@
 #include "models/linear/row_matrix.h"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 namespace ps {
 namespace {
@@ -9,59 +11,94 @@ constexpr std::uint64_t kBlockEntries = 1 << 15;  // of columns that are summed 
 
 }  // namespace
 
-void RowMatrix::Add(const ResolvedRows& rows) {
-  const auto add_value = [this](float value) {
-    if (values_.empty() && value == 1.0f) return;
-    values_.resize(ids_.size() - 1, 1.0f);  // the first that is not 1
-    values_.push_back(value);
-  };
+template <typename Column>
+void RowMatrix::AddRows(const ResolvedRows& rows, const Column& column) {
   for (std::size_t r = 0; r < rows.rows; ++r) {
     for (std::uint32_t i = rows.row_begin[r]; i < rows.row_begin[r + 1]; ++i) {
       if (rows.ids[i] == kPaddingId) continue;
-      ids_.push_back(rows.ids[i]);
-      add_value(rows.values == nullptr ? 1.0f : rows.values[i]);
+      const std::uint32_t at = column(rows.ids[i]);
+      if (at == kNoColumn) continue;
+      const float value = rows.values == nullptr ? 1.0f : rows.values[i];
+      if (value != 1.0f && values_.empty()) values_.resize(row_columns_.size(), 1.0f);
+      row_columns_.push_back(at);
+      if (!values_.empty() || value != 1.0f) values_.push_back(value);
     }
-    row_begin_.push_back(ids_.size());
+    row_begin_.push_back(row_columns_.size());
     if (rows.weights != nullptr) {
       weights_.resize(labels_.size(), 1.0f);
       weights_.push_back(rows.weights[r]);
+    } else if (!weights_.empty()) {
+      weights_.push_back(1.0f);
     }
     labels_.push_back(rows.labels[r]);
   }
 }
 
-void RowMatrix::Finish(std::size_t columns) {
-  if (!weights_.empty()) weights_.resize(labels_.size(), 1.0f);
-  if (!values_.empty()) values_.resize(ids_.size(), 1.0f);
-  column_begin_.assign(columns + 1, 0);
-  for (const std::uint32_t id : ids_) ++column_begin_[id + 1];
-  for (std::size_t id = 0; id < columns; ++id) column_begin_[id + 1] += column_begin_[id];
+void RowMatrix::Add(const ResolvedRows& rows) {
+  AddRows(rows, [this](std::uint32_t id) {
+    if (id >= column_of_id_.size()) column_of_id_.resize(std::max<std::size_t>(id + std::size_t{1}, column_of_id_.size() * 2), kNoColumn);
+    std::uint32_t& column = column_of_id_[id];
+    if (column == kNoColumn) {
+      column = static_cast<std::uint32_t>(column_ids_.size());
+      column_ids_.push_back(id);
+    }
+    return column;
+  });
+}
+
+void RowMatrix::AddLike(const RowMatrix& like, const ResolvedRows& rows) {
+  AddRows(rows, [&like](std::uint32_t id) { return like.ColumnOf(id); });
+}
+
+// Frequent columns first: their weights then share cache lines, and sums over columns of the same length follow each
+// other, whose ends are foreseen.
+void RowMatrix::SortColumns() {
+  std::vector<std::uint32_t> counts(columns()), order(columns()), place(columns());
+  for (const std::uint32_t column : row_columns_) ++counts[column];
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return counts[a] > counts[b]; });
+  std::vector<std::uint32_t> ids(columns());
+  for (std::uint32_t j = 0; j < order.size(); ++j) {
+    place[order[j]] = j;
+    ids[j] = column_ids_[order[j]];
+    column_of_id_[ids[j]] = j;
+  }
+  column_ids_ = std::move(ids);
+  for (std::uint32_t& column : row_columns_) column = place[column];
+}
+
+void RowMatrix::Finish() {
+  SortColumns();
+  column_begin_.assign(columns() + 1, 0);
+  for (const std::uint32_t column : row_columns_) ++column_begin_[column + 1];
+  for (std::size_t j = 0; j < columns(); ++j) column_begin_[j + 1] += column_begin_[j];
   std::vector<std::uint64_t> next(column_begin_.begin(), column_begin_.end() - 1);
-  column_rows_.resize(ids_.size());
+  column_rows_.resize(row_columns_.size());
   column_values_.resize(values_.size());
   for (std::size_t r = 0; r < rows(); ++r) {
     for (std::uint64_t i = row_begin_[r]; i < row_begin_[r + 1]; ++i) {
-      const std::uint64_t at = next[ids_[i]]++;
+      const std::uint64_t at = next[row_columns_[i]]++;
       column_rows_[at] = static_cast<std::uint32_t>(r);
       if (!values_.empty()) column_values_[at] = values_[i];
     }
   }
   column_blocks_.assign(1, 0);
-  for (std::size_t id = 1; id < columns; ++id) {
-    if (column_begin_[id] - column_begin_[column_blocks_.back()] >= kBlockEntries || id - column_blocks_.back() >= kBlockEntries)
-      column_blocks_.push_back(static_cast<std::uint32_t>(id));
+  for (std::size_t j = 1; j < columns(); ++j) {
+    if (column_begin_[j] - column_begin_[column_blocks_.back()] >= kBlockEntries || j - column_blocks_.back() >= kBlockEntries)
+      column_blocks_.push_back(static_cast<std::uint32_t>(j));
   }
-  column_blocks_.push_back(static_cast<std::uint32_t>(columns));
+  column_blocks_.push_back(static_cast<std::uint32_t>(columns()));
 }
 
 std::uint64_t RowMatrix::memory_bytes() const {
-  return 8 * (row_begin_.size() + column_begin_.size()) + 4 * (ids_.size() + column_rows_.size() + values_.size() + column_values_.size() + labels_.size() + weights_.size());
+  return 8 * (row_begin_.size() + column_begin_.size()) +
+         4 * (column_of_id_.size() + column_ids_.size() + row_columns_.size() + column_rows_.size() + values_.size() + column_values_.size() + labels_.size() + weights_.size());
 }
 
 std::size_t RowMatrix::BlockEnd(std::size_t block) const { return std::min(rows(), (block + 1) * kBlockRows); }
 
 void RowMatrix::Multiply(std::size_t begin, std::size_t end, const double* w, double* out) const {
-  const std::uint32_t* const ids = ids_.data();
+  const std::uint32_t* const columns = row_columns_.data();
   const float* const values = values_.empty() ? nullptr : values_.data();
   for (std::size_t r = begin; r < end; ++r) {
     // Two sums: one would wait for itself.
@@ -69,11 +106,11 @@ void RowMatrix::Multiply(std::size_t begin, std::size_t end, const double* w, do
     std::uint64_t i = row_begin_[r];
     const std::uint64_t last = row_begin_[r + 1];
     if (values == nullptr) {
-      for (; i + 1 < last; i += 2) even += w[ids[i]], odd += w[ids[i + 1]];
-      if (i < last) even += w[ids[i]];
+      for (; i + 1 < last; i += 2) even += w[columns[i]], odd += w[columns[i + 1]];
+      if (i < last) even += w[columns[i]];
     } else {
-      for (; i + 1 < last; i += 2) even += double{values[i]} * w[ids[i]], odd += double{values[i + 1]} * w[ids[i + 1]];
-      if (i < last) even += double{values[i]} * w[ids[i]];
+      for (; i + 1 < last; i += 2) even += double{values[i]} * w[columns[i]], odd += double{values[i + 1]} * w[columns[i + 1]];
+      if (i < last) even += double{values[i]} * w[columns[i]];
     }
     out[r] = even + odd;
   }
@@ -82,15 +119,15 @@ void RowMatrix::Multiply(std::size_t begin, std::size_t end, const double* w, do
 template <typename Term>
 void RowMatrix::SumColumns(Crew* crew, double* out, const Term& term) const {
   crew->ForEach(column_blocks_.size() - 1, [&](int, std::size_t block) {
-    for (std::size_t id = column_blocks_[block]; id < column_blocks_[block + 1]; ++id) {
+    for (std::size_t j = column_blocks_[block]; j < column_blocks_[block + 1]; ++j) {
       double sums[4] = {};
-      std::uint64_t i = column_begin_[id];
-      const std::uint64_t last = column_begin_[id + 1];
+      std::uint64_t i = column_begin_[j];
+      const std::uint64_t last = column_begin_[j + 1];
       for (; i + 3 < last; i += 4) {
         for (int k = 0; k < 4; ++k) sums[k] += term(i + k);
       }
       for (int k = 0; i < last; ++i, ++k) sums[k] += term(i);
-      out[id] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+      out[j] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     }
   });
 }
@@ -111,10 +148,10 @@ void RowMatrix::MultiplySquaresTransposed(const double* c, Crew* crew, double* o
 
 std::vector<double> RowMatrix::MeanSquares() const {
   std::vector<double> means(columns(), 1.0);
-  for (std::size_t id = 0; !values_.empty() && id < columns(); ++id) {
+  for (std::size_t j = 0; !values_.empty() && j < columns(); ++j) {
     double sum = 0;
-    for (std::uint64_t i = column_begin_[id]; i < column_begin_[id + 1]; ++i) sum += double{column_values_[i]} * double{column_values_[i]};
-    if (sum > 0) means[id] = sum / static_cast<double>(column_begin_[id + 1] - column_begin_[id]);
+    for (std::uint64_t i = column_begin_[j]; i < column_begin_[j + 1]; ++i) sum += double{column_values_[i]} * double{column_values_[i]};
+    if (sum > 0) means[j] = sum / static_cast<double>(column_begin_[j + 1] - column_begin_[j]);
   }
   return means;
 }

@@ -5,6 +5,9 @@
 #include <csignal>
 #include <filesystem>
 #include <optional>
+#include <random>
+#include <string>
+#include <vector>
 
 #include "tests/end_to_end/program.h"
 
@@ -126,6 +129,67 @@ TEST_F(TuningTest, AllRowsAreLearntWithWhatTheFoldsOfValidationRowsChose) {
   EXPECT_THAT(ReadText(place_ / "out/tuned_job.yaml"), HasSubstr("files: [train.svm, valid.svm]"));
   const JsonValue both = MetricsOf(place_ / "out");
   EXPECT_NEAR(NumberAt(both, "rows_learnt") / NumberAt(both, "passes"), 30000, 500);
+}
+
+// Columns of a table, most of which say nothing: the optimum with a penalty for each column is what validation rows
+// prefer to every lane.
+TEST_F(TuningTest, AnOptimumOverAllRowsIsTriedBesideTheLanes) {
+  std::string rows = "y,a,b,c,d,e\n";
+  std::mt19937 random(3);
+  for (int r = 0; r < 6000; ++r) {
+    const unsigned a = random() % 30;
+    rows += std::to_string((a * 2654435761u >> 20) % 10 < (random() % 4 == 0 ? 5 : 2) ? 1 : 0) + ",a" + std::to_string(a);
+    for (int column = 0; column < 4; ++column) rows += ",v" + std::to_string(random() % 300);
+    rows += "\n";
+  }
+  WriteText(place_ / "table.csv", rows);
+  WriteText(place_ / "job.yaml",
+            "data: {format: csv, header: true, train: {files: [table.csv]}, label: {column: y}, split: {by: ratio, valid: 0.1, test: 0.2}}\n"
+            "model: {type: lr, tune: auto}\n"
+            "train: {passes: 10, early_stopping: {patience: 2}}\n");
+  const Finished run = Train({});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("l2 by the evidence, of 5 groups of features"), HasSubstr("now on all rows")));
+  EXPECT_THAT(run.out, HasSubstr("model: {type: lr, optimizer: {type: newton_cg, l2: "));
+  const std::optional<JsonValue> trace = JsonReader::Read(ReadText(place_ / "out/tuning.json"));
+  ASSERT_TRUE(trace);
+  const JsonValue& chosen = trace->members.at("lanes").items.at(static_cast<std::size_t>(trace->members.at("chosen").number));
+  EXPECT_EQ(chosen.members.at("type").text, "newton_cg");
+  EXPECT_EQ(chosen.members.at("end").text, "chosen");
+  const double tuned = NumberAt(MetricsOf(place_ / "out"), "test.logloss");
+  // The job that is left trains the same model, and so does the same file without tuning what was not its business.
+  const std::string weights = ReadText(place_ / "out/weights.bin");
+  WriteText(place_ / "tuned.yaml", ReadText(place_ / "out/tuned_job.yaml"));
+  ASSERT_EQ(RunProgram("ps_train", {"--config", "tuned.yaml", "--set", "output.dir=again", "--set", "train.threads=1"}, place_.path()).exit_code, 0);
+  EXPECT_TRUE(ReadText(place_ / "again/weights.bin") == weights);
+  // One penalty for all, or none to speak of, is worse.
+  for (const char* l2 : {"1", "0.01"}) {
+    const std::string optimizer = std::string("model.optimizer={type: newton_cg, l2: ") + l2 + "}";
+    const Finished plain = RunProgram("ps_train", {"--config", "tuned.yaml", "--set", optimizer, "--set", "output.dir=plain"}, place_.path());
+    ASSERT_EQ(plain.exit_code, 0) << plain.err;
+    EXPECT_THAT(plain.err, HasSubstr("newton_cg: converged"));
+    EXPECT_GT(NumberAt(MetricsOf(place_ / "plain"), "test.logloss"), 1.01 * tuned);
+  }
+}
+
+// What it cannot do, and what means nothing to it, is said.
+TEST_F(TuningTest, TheOptimumOverAllRowsIsForOneProcess) {
+  const std::vector<std::string> newton = {"--set", "model.tune=none", "--set", "model.optimizer={type: newton_cg}"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), newton.begin(), newton.end());
+    return Train(more);
+  };
+  for (const std::vector<std::string>& refused : std::vector<std::vector<std::string>>{
+           {"--local", "1x1"}, {"--set", "cluster={servers: 1, workers: 1}"}, {"--set", "train.staleness=0"}, {"--set", "model.warm_start=out"}}) {
+    const Finished run = with(refused);
+    EXPECT_EQ(run.exit_code, 2) << run.err;
+    EXPECT_THAT(run.err, HasSubstr("newton_cg"));
+  }
+  const Finished idle = with({"--set", "train.passes=3", "--dry_run"});
+  EXPECT_EQ(idle.exit_code, 0) << idle.err;
+  EXPECT_THAT(idle.err, HasSubstr("train.passes has no effect here: newton_cg learns all rows at once"));
+  EXPECT_THAT(RunProgram("ps_train", {"--config", "job.yaml", "--set", "model.tune=none", "--set", "model.optimizer={type: newton_cg, l2_evidence: true, l2: 0}"}, place_.path()).err,
+              HasSubstr("model.optimizer.l2: a factor of what model.optimizer.l2_evidence finds: above 0"));
 }
 
 TEST_F(TuningTest, CompressedRowsEndInAboutTheSameModel) {

@@ -38,6 +38,25 @@ TEST(EmbeddedTrainer, ThreadsDoNotChangeTheWeights) {
   }
 }
 
+TEST(EmbeddedTrainer, TheOptimumOverAllRowsIsTheSameForAnyNumberOfThreads) {
+  const std::string yaml = Yaml(WriteRows(60'000));
+  const std::atomic<bool> stop{false};
+  for (const Overrides& how : {Overrides{"model.optimizer={type: newton_cg, l2: 3}"}, {"model.optimizer={type: newton_cg, l2_evidence: true}"},
+                               {"model.optimizer={type: newton_cg}", "model.min_count=3", "model.bias=false"}}) {
+    Overrides one = how, three = how;
+    one.push_back("train.threads=1");
+    three.push_back("train.threads=3");
+    const Trained a = Train(yaml, one, stop), b = Train(yaml, three, stop);
+    EXPECT_EQ(a.keys, b.keys);
+    EXPECT_EQ(a.weights, b.weights);
+    EXPECT_EQ(a.result.rows_learnt, a.result.rows_read);
+    EXPECT_EQ(a.result.valid->logloss, b.result.valid->logloss);
+    EXPECT_GT(a.result.valid->auc, 0.85);
+    EXPECT_FALSE(a.result.progressive);
+    EXPECT_LT(a.result.train.logloss, a.result.valid->logloss) << "of rows that it has learnt";
+  }
+}
+
 TEST(EmbeddedTrainer, ThreadsDoNotChangeWhatTuningFinds) {
   const std::string yaml = Yaml(WriteRows(60'000));
   const std::atomic<bool> stop{false};

@@ -32,13 +32,9 @@ std::vector<OptimizerParams> SettingsBeside() {
 
 }  // namespace
 
-void EmbeddedTrainer::Run::TakeWeights(const OptimizerParams& setting, const std::vector<double>& weights) {
-  model_.RestoreState(setting, std::vector<float>(weights.begin(), weights.end()));
-}
-
 absl::Status EmbeddedTrainer::Run::Solve() {
   NewtonFit fit(groups_.get(), job_.threads, &stop_);
-  PS_RETURN_IF_ERROR(fit.Load(rows_, model_.ids(), DenseModel::kBiasId));
+  PS_RETURN_IF_ERROR(fit.Load(rows_, DenseModel::kBiasId));
   log_.Say(absl::StrFormat("newton_cg: %s rows in memory, %s", FormatCount(rows_.rows()),
                            FormatBytes(static_cast<std::int64_t>(fit.memory_bytes()))));
   const OptimizerParams setting = model_.lanes()[0];
@@ -47,7 +43,7 @@ absl::Status EmbeddedTrainer::Run::Solve() {
   log_.Say(absl::StrFormat("newton_cg: %s after %d steps, %d products with the rows; objective %.6g a row",
                            end.converged ? "converged" : stop_.load() ? "stopped" : "not converged", end.steps, end.products,
                            end.objective / static_cast<double>(rows_.rows())));
-  TakeWeights(setting, fit.weights());
+  model_.RestoreState(setting, fit.Weights(model_.ids()));
   PS_ASSIGN_OR_RETURN(result_.train, scores_.Evaluate(rows_, 0));
   result_.progressive = false;
   if (valid_.rows() > 0) {
@@ -59,17 +55,20 @@ absl::Status EmbeddedTrainer::Run::Solve() {
 absl::StatusOr<bool> EmbeddedTrainer::Run::SolveBeside(int raced, double raced_loss) {
   if (kept_ids_ > kMostKeptIds) return false;
   NewtonFit fit(groups_.get(), job_.threads, &stop_);
-  PS_RETURN_IF_ERROR(fit.Load(rows_, model_.ids(), DenseModel::kBiasId));
-  RowMatrix valid;
-  PS_RETURN_IF_ERROR(LoadRows(valid_, model_.ids(), &valid));
-  const std::vector<OptimizerParams> settings = SettingsBeside();
-  std::vector<double> losses, best_weights;
+  PS_RETURN_IF_ERROR(fit.Load(rows_, DenseModel::kBiasId));
+  PS_ASSIGN_OR_RETURN(const RowMatrix valid, fit.LoadLike(valid_));
+  std::vector<OptimizerParams> settings = SettingsBeside();
+  std::vector<double> losses;
+  std::vector<float> best_weights;
   for (const OptimizerParams& setting : settings) {
     fit.Fit(setting);
     if (stop_.load()) return false;
     losses.push_back(fit.LossOf(valid, MarginOffset(job_.config.data)));
-    if (losses.back() == *std::min_element(losses.begin(), losses.end())) best_weights = fit.weights();
+    // Weaker penalties take longer, and where they are too weak they stay so.
+    if (losses.size() > 2 && losses[losses.size() - 3] < losses[losses.size() - 2] && losses[losses.size() - 2] < losses.back()) break;
+    if (losses.back() == *std::min_element(losses.begin(), losses.end())) best_weights = fit.Weights(model_.ids());
   }
+  settings.resize(losses.size());
   const auto best = std::min_element(losses.begin(), losses.end()) - losses.begin();
   const int number = tuner_->NoteSolved(settings, losses) + static_cast<int>(best);
   log_.Say("tune: " + fit.DescribeEvidence());
@@ -77,7 +76,7 @@ absl::StatusOr<bool> EmbeddedTrainer::Run::SolveBeside(int raced, double raced_l
                            number, DescribeSetting(settings[static_cast<std::size_t>(best)]), settings.size(), losses[static_cast<std::size_t>(best)], raced,
                            DescribeSetting(tuner_->SettingOf(raced)), raced_loss));
   if (!(losses[static_cast<std::size_t>(best)] < raced_loss)) return false;
-  TakeWeights(settings[static_cast<std::size_t>(best)], best_weights);
+  model_.RestoreState(settings[static_cast<std::size_t>(best)], best_weights);
   tuner_->Choose(number);
   return true;
 }

@@ -63,7 +63,6 @@ class EmbeddedTrainer::Run {
   absl::Status Solve();
   // Of a tuned job: solves what validation rows may prefer to the model that the race has left. True: it is the model now.
   absl::StatusOr<bool> SolveBeside(int raced, double raced_loss);
-  void TakeWeights(const OptimizerParams& setting, const std::vector<double>& weights);
   // Keeps the best state; true when patience has run out.
   absl::StatusOr<bool> EarlyStop(int pass);
 

@@ -3,13 +3,22 @@
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
-#include "models/linear/group_l2.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
 namespace {
 
 constexpr double kTolerance = 1e-6;  // of the objective, which the last step promised at most
+
+absl::Status ForBlocks(const RowSpool& spool, const std::function<void(const ResolvedBlock&)>& take) {
+  ResolvedBlock storage;
+  for (std::size_t i = 0; i < spool.blocks(); ++i) {
+    const ResolvedBlock* block = nullptr;
+    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
+    take(*block);
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -23,34 +32,29 @@ void IdGroups::Note(const RowBlock& rows, absl::Span<const std::uint32_t> ids) {
   }
 }
 
-std::vector<std::uint16_t> IdGroups::Of(std::size_t ids, std::uint32_t bias) const {
-  std::vector<std::uint16_t> groups(of_id_.begin(), of_id_.begin() + static_cast<std::ptrdiff_t>(std::min(ids, of_id_.size())));
-  groups.resize(ids, kNoGroup);
-  groups[bias] = kNoGroup;
-  return groups;
-}
-
-absl::Status LoadRows(const RowSpool& spool, std::size_t ids, RowMatrix* rows) {
-  ResolvedBlock storage;
-  for (std::size_t i = 0; i < spool.blocks(); ++i) {
-    const ResolvedBlock* block = nullptr;
-    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
-    rows->Add(block->View());
-  }
-  rows->Finish(ids);
-  return absl::OkStatus();
-}
-
 NewtonFit::NewtonFit(const IdGroups* groups, int threads, const std::atomic<bool>* stop)
     : groups_(*groups), stop_(*stop), crew_(threads) {}
 
-absl::Status NewtonFit::Load(const RowSpool& rows, std::size_t ids, std::uint32_t bias) {
-  PS_RETURN_IF_ERROR(LoadRows(rows, ids, &rows_));
-  group_ = groups_.Of(ids, bias);
+absl::Status NewtonFit::Load(const RowSpool& rows, std::uint32_t bias) {
+  PS_RETURN_IF_ERROR(ForBlocks(rows, [this](const ResolvedBlock& block) { rows_.Add(block.View()); }));
+  rows_.Finish();
+  for (const std::uint32_t id : rows_.column_ids()) group_.push_back(id == bias ? kNoGroup : groups_.Of(id));
   mean_squares_ = rows_.MeanSquares();
-  weights_.assign(ids, 0.0);
+  weights_.assign(rows_.columns(), 0.0);
   solver_ = std::make_unique<NewtonSolver>(&rows_, &crew_, &stop_);
   return absl::OkStatus();
+}
+
+absl::StatusOr<RowMatrix> NewtonFit::LoadLike(const RowSpool& rows) const {
+  RowMatrix matrix;
+  PS_RETURN_IF_ERROR(ForBlocks(rows, [&](const ResolvedBlock& block) { matrix.AddLike(rows_, block.View()); }));
+  return matrix;
+}
+
+std::vector<float> NewtonFit::Weights(std::size_t ids) const {
+  std::vector<float> weights(ids);
+  for (std::size_t j = 0; j < weights_.size(); ++j) weights[rows_.column_ids()[j]] = static_cast<float>(weights_[j]);
+  return weights;
 }
 
 NewtonSolver::End NewtonFit::Fit(const OptimizerParams& setting) {

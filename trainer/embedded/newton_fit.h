@@ -14,9 +14,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/optimizer.h"
 #include "models/features/key_groups.h"
+#include "models/linear/group_l2.h"
 #include "models/linear/newton.h"
 #include "models/linear/row_matrix.h"
 #include "trainer/embedded/row_spool.h"
@@ -30,8 +32,8 @@ class IdGroups {
 
   // `ids` of the block's keys; kPaddingId where a key has none. Any thread.
   void Note(const RowBlock& rows, absl::Span<const std::uint32_t> ids);
-  // Of ids [0, ids); the bias and ids that no row had are of none (kNoGroup). After the last Note.
-  std::vector<std::uint16_t> Of(std::size_t ids, std::uint32_t bias) const;
+  // After the last Note; kNoGroup of the bias.
+  std::uint16_t Of(std::uint32_t id) const { return id < of_id_.size() ? of_id_[id] : kNoGroup; }
   int size() const { return groups_ == nullptr ? 1 : static_cast<int>(groups_->size()); }
   std::string name(int group) const { return groups_ == nullptr ? "all features" : groups_->name(static_cast<std::size_t>(group)); }
 
@@ -46,17 +48,17 @@ class NewtonFit {
   // All outlive it.
   NewtonFit(const IdGroups* groups, int threads, const std::atomic<bool>* stop);
 
-  // `ids`: of the model, the bias's among them.
-  absl::Status Load(const RowSpool& rows, std::size_t ids, std::uint32_t bias);
+  absl::Status Load(const RowSpool& rows, std::uint32_t bias);
 
-  // Of type kNewtonCg. Returns how it went; the weights are weights().
+  // Of type kNewtonCg. Returns how it went; the weights are Weights().
   NewtonSolver::End Fit(const OptimizerParams& setting);
-  const std::vector<double>& weights() const { return weights_; }  // an element an id
+  std::vector<float> Weights(std::size_t ids) const;  // of ids [0, ids)
   // By what the rows say, once Fit has asked: "l2 of 14 columns: .8 (age) to 310 (city)".
   std::string DescribeEvidence() const;
 
   std::uint64_t memory_bytes() const { return rows_.memory_bytes(); }
   // Mean log loss of other rows at these weights.
+  absl::StatusOr<RowMatrix> LoadLike(const RowSpool& rows) const;
   double LossOf(const RowMatrix& rows, double offset) { return MeanLogLoss(rows, weights_, offset, &crew_); }
 
  private:
@@ -64,12 +66,9 @@ class NewtonFit {
   const std::atomic<bool>& stop_;
   Crew crew_;
   RowMatrix rows_;
-  std::vector<std::uint16_t> group_;
-  std::vector<double> mean_squares_, weights_, group_l2_;  // the last: empty until asked for
+  std::vector<std::uint16_t> group_;                       // a column
+  std::vector<double> mean_squares_, weights_, group_l2_;  // a column; the last: a group, empty until asked for
   std::unique_ptr<NewtonSolver> solver_;
 };
-
-// A cache's rows as a matrix.
-absl::Status LoadRows(const RowSpool& spool, std::size_t ids, RowMatrix* rows);
 
 }  // namespace ps
