@@ -21,6 +21,8 @@ namespace {
 constexpr double kBytesPerFeature = 12.8 / 0.79 + 8;
 // Of models that matter here, a tuned job has four lanes at most (trainer/tuning/tuner.cc).
 constexpr double kTuningBytesPerFeature = 3 * 8;
+// newton_cg: the rows, by rows and by columns, and what it solves with. A place and a value each way.
+constexpr double kSolvingBytesPerEntry = 8, kSolvingBytesPerValue = 8, kSolvingBytesPerRow = 60, kSolvingBytesPerFeature = 80;
 // What the 64 segments of the index's 256 slots hold.
 constexpr double kMostFeatures = 2.2e9;
 constexpr std::uint64_t kFixedBytes = 48u << 20;  // program, buffers of the threads, metrics
@@ -79,6 +81,7 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
   DistinctGrowth growth;
   RowBlock rows;
   double count = 0, positives = 0, features = 0;
+  bool values = false;
   for (std::size_t i = 0; i < sample.pieces.size(); ++i) {
     const DataSample::Piece& piece = sample.pieces[i];
     rows.Clear();
@@ -87,6 +90,7 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
     count += static_cast<double>(rows.rows());
     features += static_cast<double>(rows.features());
     for (float label : rows.label) positives += label;
+    values |= !rows.value.empty();
     distinct.insert(rows.key.begin(), rows.key.end());
     if (i + 1 <= (sample.pieces.size() + 1) / 2) {
       growth.half_rows = count;
@@ -110,6 +114,11 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
   const double bytes = kBytesPerFeature + (job.config.train.early_stopping ? 8 : 0) +
                        (job.config.model.tune ? kTuningBytesPerFeature : 0);
   plan.memory_bytes = kFixedBytes + static_cast<std::uint64_t>(plan.features * bytes);
+  if (!job.config.model.tune && job.config.model.optimizer.type == OptimizerType::kNewtonCg) {
+    const double entry = kSolvingBytesPerEntry + (values ? kSolvingBytesPerValue : 0);
+    plan.keeps_rows = true;
+    plan.memory_bytes += static_cast<std::uint64_t>(plan.rows * ((plan.features_per_row + 1) * entry + kSolvingBytesPerRow) + plan.features * kSolvingBytesPerFeature);
+  }
   return plan;
 }
 
@@ -156,10 +165,11 @@ absl::Status CheckPlan(const JobPlan& plan) {
   }
   if (plan.memory_limit == 0 || plan.memory_bytes <= plan.memory_limit) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrFormat(
-      "the model needs about %s of memory for %s features, and this process may use %s: use more memory or "
-      "servers (cluster.servers)",
+      "the model needs about %s of memory for %s features%s, and this process may use %s: use more memory or %s",
       FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)), FormatShort(plan.features),
-      FormatBytes(static_cast<std::int64_t>(plan.memory_limit))));
+      plan.keeps_rows ? absl::StrFormat(" and %s rows", FormatShort(plan.rows)) : "",
+      FormatBytes(static_cast<std::int64_t>(plan.memory_limit)),
+      plan.keeps_rows ? "another model.optimizer.type, which keeps no rows" : "servers (cluster.servers)"));
 }
 
 }  // namespace ps

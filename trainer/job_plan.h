@@ -18,6 +18,7 @@ struct JobPlan {
   double features = 0;           // distinct, extrapolated
   std::uint64_t memory_bytes = 0;
   std::uint64_t memory_limit = 0;
+  bool keeps_rows = false;       // in memory, all of them
   bool exact = false;            // the sample was all of the data
 };
 

@@ -128,7 +128,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{std::string(kData) + "model: {optimizer: {l2: inf}}\n",
              "job.yaml:2: model.optimizer.l2: expected a number, got inf"},
         Case{std::string(kData) + "model: {optimizer: {type: adam}}\n",
-             "job.yaml:2: model.optimizer.type: expected ftrl, adagrad or sgd, got adam"},
+             "job.yaml:2: model.optimizer.type: expected ftrl, adagrad, sgd or newton_cg, got adam"},
         Case{std::string(kData) + "model: {bias: yes}\n",
              "job.yaml:2: model.bias: expected true or false, got yes"},
         Case{"data:\n  train:\n    files:\n      - a\n      - [b]\n",

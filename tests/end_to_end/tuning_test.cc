@@ -83,8 +83,8 @@ TEST_F(TuningTest, SeveralPassesAreJudgedOnValidationRows) {
   WriteText(place_ / "test2.svm", "1 1:1\n0 2:1\n");
   std::vector<std::string> traces;
   for (const std::string& test : {std::string("test1.svm"), std::string("test2.svm")}) {
-    ASSERT_EQ(Train({"--set", "train.passes=4", "--set", "data.split.test=0", "--set",
-                     "data.test.files=[" + test + "]"})
+    ASSERT_EQ(Train({"--set", "train.passes=4", "--set", "data.split.test=0", "--set", "model.tune_all_rows=false",
+                     "--set", "data.test.files=[" + test + "]"})
                   .exit_code,
               0);
     traces.push_back(ReadText(place_ / "out/tuning.json"));

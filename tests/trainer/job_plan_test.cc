@@ -134,5 +134,22 @@ TEST(DataSampleTest, NoByteIsTakenTwice) {
               5.1 * part.text.size());
 }
 
+// Rows that are kept in memory are part of what it needs.
+TEST(JobPlanTest, AnOptimumOverAllRowsNeedsThem) {
+  const Text part = Megabyte();
+  auto job = JobOf({Store("newton.svm", Repeat(part.text, 3))});
+  ASSERT_TRUE(job.ok()) << job.status();
+  const auto steps = PlanJob(*job);
+  job->config.model.optimizer.type = OptimizerType::kNewtonCg;
+  const auto solved = PlanJob(*job);
+  ASSERT_TRUE(steps.ok() && solved.ok());
+  const double rows = 3.0 * part.rows;
+  EXPECT_GT(static_cast<double>(solved->memory_bytes - steps->memory_bytes), rows * 11 * 8);
+  EXPECT_LT(static_cast<double>(solved->memory_bytes - steps->memory_bytes), rows * 11 * 8 + rows * 100 + 10'000 * 100);
+  JobPlan tight = *solved;
+  tight.memory_limit = tight.memory_bytes - 1;
+  EXPECT_NE(CheckPlan(tight).message().find("another model.optimizer.type"), std::string::npos) << CheckPlan(tight);
+}
+
 }  // namespace
 }  // namespace ps

@@ -123,7 +123,7 @@ absl::Status EmbeddedTrainer::Run::ChooseModel() {
   const int raced = !tuner_ ? 0 : restore ? best_lane_ : tuner_->leader_number();
   if (restore) model_.RestoreState(tuner_ ? tuner_->SettingOf(raced) : model_.lanes()[0], best_state_);
   if (!tuner_) return absl::OkStatus();
-  bool solved = false;
+  bool solved = false;  // over all rows, in place of a lane after some pass
   if (groups_ != nullptr && !tuner_->deciding() && !stop_.load()) {
     PS_ASSIGN_OR_RETURN(const Metrics valid, scores_.Evaluate(valid_, Leader()));
     PS_ASSIGN_OR_RETURN(solved, SolveBeside(raced, valid.logloss));

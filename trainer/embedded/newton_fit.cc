@@ -8,7 +8,10 @@
 namespace ps {
 namespace {
 
-constexpr double kTolerance = 1e-6;  // of the objective, which the last step promised at most
+// Of the objective, which the last step promised at most. What is left is in directions that are nearly flat: 300,000
+// rows of ps_datagen end within 3e-5 of the minimum after 80 products, within 2e-6 after 331. (LIBLINEAR: 4e-3 with its
+// usual tolerance.)
+constexpr double kTolerance = 5e-5;
 
 absl::Status ForBlocks(const RowSpool& spool, const std::function<void(const ResolvedBlock&)>& take) {
   ResolvedBlock storage;
