@@ -5,16 +5,20 @@ The grid's best is chosen on the test rows, tune: auto never sees them. Real set
 synthetic ones of ps_datagen. Markdown.
 
 --passes N: at most N passes, a tenth of the training rows for validation, beside scikit-learn's reference figure; with
-the validation rows learnt in the end, and without. --local SxW: one pass on a cluster beside the best of 7 x 3 settings
+the validation rows learnt in the end, and without; with --resplit K instead on K other splits of all rows into training and
+test rows, beside scikit-learn on each, which says what of a difference is the luck of a test part. --local SxW: one pass on a cluster beside the best of 7 x 3 settings
 there, chosen on the test rows, and beside one process. Both: tune: auto of several passes there beside one process, and
 beside scikit-learn, without learning the validation rows.
 """
 
 import argparse
 import csv
+import dataclasses
 import json
 import os
+import random
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,6 +44,7 @@ def parse_arguments():
     parser.add_argument("--passes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1, help="train.seed: with --passes, also which rows are validation rows")
     parser.add_argument("--local", default="", metavar="SxW", help="servers and workers")
+    parser.add_argument("--resplit", type=int, default=0, metavar="K")
     return parser.parse_args()
 
 
@@ -166,6 +171,26 @@ def real_row(arguments, name, work):
     return OneSet(arguments, base, work).row(name, min(reference, vw[1][1]) if vw else reference)
 
 
+def resplit_row(arguments, name):
+    """The table's row for the set, over other splits into training and test rows."""
+    data = quality_sets.load(name, arguments.data)
+    if data is None:
+        return f"| {name} | not in {arguments.data} |"
+    rows = [*data.train, *data.test]
+    ours, peers = [], []
+    for seed in range(1, arguments.resplit + 1):
+        order = random.Random(seed).sample(rows, len(rows))
+        part = dataclasses.replace(data, train=order[:len(data.train)], test=order[len(data.train):])
+        with tempfile.TemporaryDirectory(prefix="ps_tuning.") as work:
+            ours.append(OneSet(arguments, job_of(name, part, work), work).train({"tune": "auto"})[0]["test"]["logloss"])
+        with tempfile.TemporaryDirectory(prefix="ps_tuning.") as work:
+            peers.append(quality_peers.measure_sklearn(part, work)[1])
+    against = [100 * (a / b - 1) for a, b in zip(ours, peers)]
+    error = statistics.stdev(against) / len(against) ** .5
+    return (f"| {name} | {statistics.mean(ours):.5f} | {statistics.mean(peers):.5f} | {min(against):+.2f} to {max(against):+.2f} % | "
+            f"{statistics.mean(against):+.2f} ± {error:.2f} % |")
+
+
 def synthetic_row(arguments, name, work):
     files = []
     for part, rows, first in (("train", arguments.rows, 0), ("test", 200_000, 20_000_000)):
@@ -187,7 +212,9 @@ def main():
     if wrong:
         sys.exit(f"no set is called {wrong[0]}; there are {', '.join(quality_sets.LOADERS)}")
     columns = ["set", "tune: auto", "its setting", "grid's best (alpha, l1)", "against it", "VW best of 9", "against it"]
-    if arguments.passes > 1 and arguments.local:
+    if arguments.resplit:
+        columns = ["set", "tune: auto, mean", "scikit-learn, mean", f"against it on {arguments.resplit} splits", "mean, and its standard error"]
+    elif arguments.passes > 1 and arguments.local:
         columns = ["set", "one process", arguments.local, "against one process", "against scikit-learn"]
     elif arguments.passes > 1:
         columns = ["set", "tune: auto", "against scikit-learn", "validation rows not learnt", "against scikit-learn",
@@ -196,7 +223,9 @@ def main():
         columns = ["set", "one process", "its setting", arguments.local, "its setting", "best of 7 x 3 there",
                    "against it", "against one process"]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
-    for name in names:
+    for name in names if arguments.resplit else ():
+        print(resplit_row(arguments, name), flush=True)
+    for name in names if not arguments.resplit else ():
         with tempfile.TemporaryDirectory(prefix="ps_tuning.") as work:
             print(real_row(arguments, name, work), flush=True)
     for name in SYNTHETIC if arguments.rows else ():
