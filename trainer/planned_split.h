@@ -17,6 +17,7 @@ inline void PlanSplit(const JobConfig& config, wire::Plan* plan) {
   plan->set_valid_fold(static_cast<std::uint32_t>(config.data.split.valid_fold));
   plan->set_test(config.data.split.test);
   plan->set_keep_negatives(config.data.keep_negatives);
+  if (config.data.split.train_part < 1) plan->set_train_part(config.data.split.train_part);
 }
 
 // InvalidArgument where there are no such parts.
@@ -28,8 +29,10 @@ inline absl::StatusOr<RowSplit> SplitOf(const wire::Plan& plan) {
   if (!parts || (valid == 0 && plan.valid_fold() > 0)) {
     return absl::InvalidArgumentError("the scheduler's plan holds out more rows than there are");
   }
-  const SplitConfig split{
-      .valid = valid, .test = test, .valid_fold = static_cast<int>(plan.valid_fold())};
+  const SplitConfig split{.valid = valid,
+                          .test = test,
+                          .valid_fold = static_cast<int>(plan.valid_fold()),
+                          .train_part = plan.train_part() > 0 ? plan.train_part() : 1};
   return RowSplit(plan.seed(), split, plan.keep_negatives());
 }
 

@@ -47,6 +47,8 @@ DEFINE_string(deployments, "",
 DEFINE_string(render, "", "kubernetes: print the job as objects for kubectl apply, and stop");
 DEFINE_string(owner_uid, "", "--render: metadata.uid of the Job, which then owns the other objects");
 DEFINE_string(log_format, "text", "progress as 'text' or 'json' (one object a line)");
+// Of a trial, by the search that runs it.
+DEFINE_double(train_part, 1, "a trial of a search: which part of the training rows is learnt");
 DECLARE_bool(help);
 DECLARE_bool(version);
 
@@ -223,6 +225,7 @@ int Train(const std::vector<std::string>& overrides) {
     std::cout << *text;
     return 0;
   }
+  loaded->config.data.split.train_part = FLAGS_train_part;
   ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
   const bool processes = loaded->config.cluster.servers > 0 || !FLAGS_local.empty();
   for (const std::string& line : IdleKeys(loaded->config, processes)) reporter.Say(absl::StrCat("note: ", line));

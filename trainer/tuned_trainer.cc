@@ -110,7 +110,9 @@ absl::StatusOr<JobResult> TunedTrainer::Train() {
   reporter_.Say(absl::StrCat("tuned: ", tuned.tuning->optimizer_yaml, ", passes: ", *tuned.tuning->all_rows_passes,
                              "; now on all rows, those of validation too"));
   PS_ASSIGN_OR_RETURN(const LoadedJob loaded, ParseJob(tuned.tuning->job_yaml, kTunedJobName, {}));
-  PS_ASSIGN_OR_RETURN(Stage* const again, AddStage(loaded.config, "all-rows"));
+  JobConfig config = loaded.config;
+  config.data.split.train_part = job_.config.data.split.train_part;
+  PS_ASSIGN_OR_RETURN(Stage* const again, AddStage(std::move(config), "all-rows"));
   absl::StatusOr<JobResult> result = again->trainer->Train();
   // That model is better than a part of this one.
   if (stop_.load() || (result.ok() && !result->complete)) return stopped();

@@ -37,6 +37,7 @@ struct SplitConfig {  // by: ratio. A row's part is decided by a hash of (seed, 
   double valid = 0;
   double test = 0;
   int valid_fold = 0;  // which part of that size; no key of a file: tuning judges by several
+  double train_part = 1;  // of the training rows, what is learnt; no key of a file: a search begins with few
   bool operator==(const SplitConfig&) const = default;
 };
 

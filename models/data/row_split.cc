@@ -24,11 +24,12 @@ RowSplit::RowSplit(std::uint64_t seed, const SplitConfig& split, double keep_neg
       test_(split.test),
       valid_begin_(test_ + split.valid_fold * valid_),
       valid_end_(test_ + (split.valid_fold + 1) * valid_),
-      keep_negatives_(keep_negatives) {}
+      keep_negatives_(keep_negatives),
+      train_part_(split.train_part) {}
 
 std::string RowSplit::Text() const {
-  return absl::StrFormat("%d %.17g %.17g %.17g %.17g", seed_, test_, valid_begin_, valid_end_,
-                         keep_negatives_);
+  return absl::StrFormat("%d %.17g %.17g %.17g %.17g%s", seed_, test_, valid_begin_, valid_end_, keep_negatives_,
+                         train_part_ < 1 ? absl::StrFormat(" of %.17g", train_part_) : "");
 }
 
 Part RowSplit::PartOf(RowIdentity row, float label) const {
@@ -36,9 +37,11 @@ Part RowSplit::PartOf(RowIdentity row, float label) const {
   const double where = UnitInterval(hash);
   if (where < test_) return Part::kTest;
   if (where >= valid_begin_ && where < valid_end_) return Part::kValid;
+  // Further hashes: whether a row is kept must not depend on how near it is to a part's border.
+  const std::uint64_t second = Mix64(hash);
+  if (train_part_ < 1 && UnitInterval(Mix64(second + 1)) >= train_part_) return Part::kDropped;
   if (label > 0 || keep_negatives_ >= 1) return Part::kTrain;
-  // A second hash: whether a row is kept must not depend on how near it is to a part's border.
-  return UnitInterval(Mix64(hash)) < keep_negatives_ ? Part::kTrain : Part::kDropped;
+  return UnitInterval(second) < keep_negatives_ ? Part::kTrain : Part::kDropped;
 }
 
 void RowSplit::TakePart(const RowBlock& in, Part part, RowBlock* out) const {

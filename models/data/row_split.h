@@ -21,11 +21,12 @@ struct RowIdentity {
 class RowSplit {
  public:
   // Fractions are in [0, 1] and valid + test is at most 1, also for the last fold of valid: folds do not overlap. keep_negatives r: a negative row of the
-  // train part is kept with probability r and dropped otherwise; valid and test stay as they are.
+  // train part is kept with probability r and dropped otherwise; valid and test stay as they are. Nor does
+  // split.train_part touch them: of two such parts the smaller one's rows are among those of the larger one.
   RowSplit(std::uint64_t seed, const SplitConfig& split, double keep_negatives);
 
   // False when every row is of the train part: blocks may then be used as they are.
-  bool splits() const { return valid_ > 0 || test_ > 0 || keep_negatives_ < 1; }
+  bool splits() const { return valid_ > 0 || test_ > 0 || keep_negatives_ < 1 || train_part_ < 1; }
 
   // Equal texts part all rows alike.
   std::string Text() const;
@@ -41,7 +42,7 @@ class RowSplit {
   const double valid_;
   const double test_;
   const double valid_begin_, valid_end_;
-  const double keep_negatives_;
+  const double keep_negatives_, train_part_;
 };
 
 }  // namespace ps

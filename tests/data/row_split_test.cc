@@ -129,6 +129,39 @@ TEST(RowSplitTest, FoldsPartTheRowsThatAreNoTest) {
   for (const int size : sizes) EXPECT_NEAR(size, 4000, 300);
 }
 
+TEST(RowSplitTest, PartsOfTheTrainingRowsLieInEachOther) {
+  const SplitConfig split{.valid = 0.2, .test = 0.1};
+  const auto of = [&](double part) {
+    SplitConfig own = split;
+    own.train_part = part;
+    return RowSplit(5, own, 0.5);
+  };
+  const RowSplit all = of(1), third = of(1.0 / 3), ninth = of(1.0 / 9);
+  EXPECT_TRUE(RowSplit(5, {.train_part = 0.5}, 1).splits());
+  std::map<float, std::vector<int>> rows;  // learnt by each, of a label
+  for (const float label : {0.0f, 1.0f}) {
+    std::vector<int>& count = rows[label];
+    count.resize(3);
+    for (std::uint64_t offset = 0; offset < 100'000; ++offset) {
+      const Part whole = all.PartOf({1, offset}, label);
+      const Part larger = third.PartOf({1, offset}, label), smaller = ninth.PartOf({1, offset}, label);
+      if (whole == Part::kValid || whole == Part::kTest) {
+        ASSERT_EQ(larger, whole);
+        ASSERT_EQ(smaller, whole);
+      }
+      ASSERT_TRUE(smaller != Part::kTrain || larger == Part::kTrain);
+      ASSERT_TRUE(larger != Part::kTrain || whole == Part::kTrain);
+      count[0] += whole == Part::kTrain;
+      count[1] += larger == Part::kTrain;
+      count[2] += smaller == Part::kTrain;
+    }
+    EXPECT_NEAR(count[1], count[0] / 3.0, count[0] * 0.01);
+    EXPECT_NEAR(count[2], count[0] / 9.0, count[0] * 0.01);
+  }
+  EXPECT_NEAR(rows[1][0], 70'000, 500);
+  EXPECT_NEAR(rows[0][0], 35'000, 500);
+}
+
 TEST(RowSplitTest, TextsTellApartWhatPartsRowsInAnotherWay) {
   const auto text = [](std::uint64_t seed, const SplitConfig& split, double keep_negatives) {
     return RowSplit(seed, split, keep_negatives).Text();
@@ -143,8 +176,9 @@ TEST(RowSplitTest, TextsTellApartWhatPartsRowsInAnotherWay) {
       text(7, {.valid = 0.2, .test = 0.3}, 0.5),
       text(7, {.valid = 0.2, .test = 0.1, .valid_fold = 1}, 0.5),
       text(7, {.valid = 0.2, .test = 0.1, .valid_fold = 2}, 0.5),
+      text(7, {.valid = 0.2, .test = 0.1, .train_part = 0.5}, 0.5),
   };
-  EXPECT_EQ(texts.size(), 7u);
+  EXPECT_EQ(texts.size(), 8u);
 }
 
 TEST(RowSplitTest, NothingToSplit) {
