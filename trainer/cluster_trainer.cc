@@ -12,6 +12,7 @@
 #include "ps/wire/curve.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/cluster_trainer_run.h"
+#include "trainer/row_losses.h"
 
 namespace ps {
 void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
@@ -95,6 +96,17 @@ absl::StatusOr<bool> ClusterTrainer::Run::EarlyStop(int pass, std::uint32_t lane
   if (++passes_since_best_ < early->patience || (race_ && race_->improving())) return false;
   log_.Say(absl::StrCat("early stop after pass ", pass, ": pass ", result_.best_pass, " had the best validation log loss"));
   return true;
+}
+
+absl::Status ClusterTrainer::Run::WriteValidLosses() const {
+  if (job_.valid_losses.empty() || !result_.valid) return absl::OkStatus();
+  PS_ASSIGN_OR_RETURN(RowLossFile losses, RowLossFile::Create(job_.valid_losses));
+  const Scorer* const scorers[] = {final_.get()};
+  PS_RETURN_IF_ERROR(ScoreHeldOut(RowsOf(job_.valid, Part::kValid), *parser_, scorers, job_.config.data.max_bad_rows,
+                                  job_.threads, [&](absl::Span<const float> margins, const RowBlock& rows) {
+                                    losses.AddMargins(margins, rows.label, rows.weight);
+                                  }));
+  return losses.Finish();
 }
 
 void ClusterTrainer::Run::Count(const PassReport& report) {
@@ -213,6 +225,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   }
   PS_RETURN_IF_ERROR(EndRace());
   if (best_valid_) result_.valid = best_valid_;
+  PS_RETURN_IF_ERROR(WriteValidLosses());
   if (job_.test || job_.config.data.split.test > 0) {
     PS_ASSIGN_OR_RETURN(result_.test, Evaluate(job_.test, Part::kTest, *final_));
     result_.rows_test = static_cast<std::uint64_t>(result_.test->rows);

@@ -100,6 +100,7 @@ class ClusterTrainer::Run : public JobEvents {
   absl::StatusOr<Metrics> Evaluate(const std::optional<DataFiles>& files, Part part, const Scorer& scorer) const {
     return EvaluateHeldOut(RowsOf(files, part), *parser_, scorer, job_.config.data.max_bad_rows, job_.threads);
   }
+  absl::Status WriteValidLosses() const;  // by the model, where somebody wants them
   void TellNews() {
     if (const std::string news = race_->TakeNews(); !news.empty()) log_.Say(news);
   }

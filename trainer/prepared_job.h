@@ -23,6 +23,7 @@ struct PreparedJob {
   bool start_features = false;  // they are those of model.warm_start
   std::vector<std::string> warnings;  // of what its data look like, for people
   int threads = 1;
+  std::string valid_losses;  // where the trainer leaves the validation rows' losses (row_losses.h); empty: nowhere
   std::string nodes;  // what it runs on, for people, once that is chosen
 };
 

@@ -48,6 +48,7 @@ DEFINE_string(render, "", "kubernetes: print the job as objects for kubectl appl
 DEFINE_string(owner_uid, "", "--render: metadata.uid of the Job, which then owns the other objects");
 DEFINE_string(log_format, "text", "progress as 'text' or 'json' (one object a line)");
 // Of a trial, by the search that runs it.
+DEFINE_string(valid_losses, "", "a trial of a search: where the losses of the validation rows are left");
 DEFINE_double(train_part, 1, "a trial of a search: which part of the training rows is learnt");
 DECLARE_bool(help);
 DECLARE_bool(version);
@@ -231,6 +232,7 @@ int Train(const std::vector<std::string>& overrides) {
   for (const std::string& line : IdleKeys(loaded->config, processes)) reporter.Say(absl::StrCat("note: ", line));
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
+  job->valid_losses = FLAGS_valid_losses;
   for (const std::string& line : job->warnings) reporter.Say(absl::StrCat("warning: ", line));
   absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job, Nodes());
   if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);

@@ -187,6 +187,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   }
   result_.valid = last_valid_;
   result_.rows_valid = valid_.rows();
+  if (!job_.valid_losses.empty()) PS_RETURN_IF_ERROR(scores_.WriteLosses(valid_, Leader(), job_.valid_losses));
   if (job_.test && result_.complete) {
     PS_ASSIGN_OR_RETURN(result_.test, EvaluateFiles(*job_.test));
   } else if (test_.rows() > 0) {

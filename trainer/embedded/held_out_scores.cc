@@ -1,6 +1,7 @@
 #include "trainer/embedded/held_out_scores.h"
 
 #include "ps/base/status_macros.h"
+#include "trainer/row_losses.h"
 
 namespace ps {
 
@@ -45,6 +46,19 @@ absl::Status HeldOutScores::Record(const RowSpool& spool, LaneRecord* record) {
     record->Add(losses_, block->weights);
   }
   return absl::OkStatus();
+}
+
+absl::Status HeldOutScores::WriteLosses(const RowSpool& spool, int lane, const std::string& path) {
+  PS_ASSIGN_OR_RETURN(RowLossFile losses, RowLossFile::Create(path));
+  ResolvedBlock storage;
+  for (std::size_t i = 0; i < spool.blocks(); ++i) {
+    const ResolvedBlock* block = nullptr;
+    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
+    Score(*block);
+    KeepLane(lane, model_.lanes().size(), &margins_);
+    losses.AddMargins(margins_, block->labels, block->weights);
+  }
+  return losses.Finish();
 }
 
 }  // namespace ps

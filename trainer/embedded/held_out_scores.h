@@ -3,6 +3,7 @@
 // One thread at a time, and not beside DenseModel::Learn.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,6 +28,7 @@ class HeldOutScores {
   // An error is the spool's.
   absl::StatusOr<Metrics> Evaluate(const RowSpool& spool, int lane);
   absl::Status Record(const RowSpool& spool, LaneRecord* record);
+  absl::Status WriteLosses(const RowSpool& spool, int lane, const std::string& path);
 
  private:
   void Score(const ResolvedBlock& block);  // to margins_

@@ -15,6 +15,7 @@
 #include "trainer/gbdt/gbdt_trainer_run.h"
 #include "trainer/gbdt/tree_bundle.h"
 #include "trainer/gbdt/tree_tuning.h"
+#include "trainer/row_losses.h"
 
 namespace ps {
 double GbdtTrainer::Run::ValidLoss() const {
@@ -191,7 +192,23 @@ absl::Status GbdtTrainer::Run::Finish() {
   trees.estimate_by_rows = made.estimate_by_rows;
   trees.estimate_by_columns = made.estimate_by_columns;
   result_.trees = trees;
-  return absl::OkStatus();
+  return WriteValidLosses();
+}
+
+absl::Status GbdtTrainer::Run::WriteValidLosses() const {
+  const BinnedRows& rows = valid_.rows;
+  if (job_.valid_losses.empty() || rows.rows == 0) return absl::OkStatus();
+  std::vector<float> losses(rows.rows);
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    const float margin = valid_.margins[i], label = rows.labels[i];
+    losses[i] = static_cast<float>(
+        softmax_   ? SoftmaxLoss(valid_.margins.data() + i, rows.rows, params_.classes, label)
+        : squared_ ? (double{margin} - label) * (double{margin} - label)
+                   : LogLoss(margin + offset_, label));
+  }
+  PS_ASSIGN_OR_RETURN(RowLossFile file, RowLossFile::Create(job_.valid_losses));
+  file.Add(losses, rows.labels, rows.weights);
+  return file.Finish();
 }
 
 absl::StatusOr<JobResult> GbdtTrainer::Run::Train() {

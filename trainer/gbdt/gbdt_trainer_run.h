@@ -77,6 +77,7 @@ class GbdtTrainer::Run {
     return ClassMetricsOfRows(part.rows, part.margins, params_.classes);
   }
   absl::Status Finish();
+  absl::Status WriteValidLosses() const;  // where somebody wants them
 
   const PreparedJob& job_;
   const std::optional<TreeClusterOptions> cluster_;
