@@ -201,6 +201,7 @@ struct SearchConfig {  // of whole jobs; budget, trials or both
   int trials = 0;
   double budget_seconds = 0;
   int parallel = 1;  // trials at once
+  bool halving = false;  // trials begin on a part of the rows, and the better ones go on
   std::string metric;  // log_loss, auc, rmse; empty: log_loss, or rmse of numbers
   bool operator==(const SearchConfig&) const = default;
 };

@@ -221,7 +221,7 @@ SearchSpace::Point SearchSpace::Canonical(Point point) const {
 }
 
 std::string SearchSpace::Identity() const {
-  std::string text = absl::StrCat(WriteYaml(base_), "metric: ", search_.metric, "\n");
+  std::string text = absl::StrCat(WriteYaml(base_), "metric: ", search_.metric, "\n", search_.halving ? "halving\n" : "");
   for (const VariedKey& varied : vary()) {
     absl::StrAppend(&text, varied.key, ": ", absl::StrJoin(varied.values, " | "), "\n");
   }

@@ -50,6 +50,10 @@ std::vector<SchemaRow> TuneRows() {
        "Trials at once, 1 if left out. They are chosen together, so more of them are chosen with less known. Where "
        "train.threads is auto, each has its part of the processors.",
        [](JobConfig* c, const Value& v) { Search(c).parallel = static_cast<int>(v.integer); }, Between(1, 256)},
+      {"tune.search.halving", ValueType::kFlag, nullptr,
+       "Trials begin on a ninth of the training rows, the best third of them goes on to a third of the rows, and the best "
+       "third of those to all. The first trial always does, and only trials on all rows can be chosen. Left out: false.",
+       [](JobConfig* c, const Value& v) { Search(c).halving = v.flag; }},
       {"tune.search.metric", ValueType::kWord, nullptr,
        "Of the validation rows: what is best. Left out: log_loss, or rmse where model.gbdt.objective is squared.",
        [](JobConfig* c, const Value& v) {

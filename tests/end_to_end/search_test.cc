@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <regex>
 #include <thread>
 
-#include "tests/end_to_end/program.h"
+#include "tests/end_to_end/search_fixture.h"
 
 namespace ps {
 namespace {
@@ -18,42 +17,6 @@ using testing::AllOf;
 using testing::AnyOf;
 using testing::HasSubstr;
 using testing::Not;
-
-class SearchTest : public testing::Test {
- protected:
-  void SetUp() override {
-    Generate(place_.path(), "train.csv", "csv", 6000);
-    Generate(place_.path(), "test.csv", "csv", 2000, 6000);
-    WriteText(place_ / "job.yaml",
-              "data: {train: {files: [train.csv]}, test: {files: [test.csv]}, format: csv, header: true,"
-              " label: {column: label}, split: {by: ratio, valid: 0.2}}\n"
-              "features: [{column: I1, op: bucket}, {column: C1, op: hash}, {op: cross, of: [C1, C2]}]\n"
-              "model: {gbdt: {trees: 10}}\n"
-              "tune:\n  search:\n    trials: 6\n    vary:\n"
-              "      model.type: [lr, gbdt]\n"
-              "      model.optimizer.alpha: [0.05, 0.2]\n"
-              "      model.gbdt.max_leaves: [7, 15]\n"
-              "      features: [[{column: I1, op: bucket}, {column: C1, op: hash}],"
-              " [{column: I1, op: bucket}, {column: I2, op: bucket}, {column: C1, op: hash}, {column: C2, op: hash}]]\n");
-  }
-
-  std::vector<std::string> Arguments(const std::vector<std::string>& settings) const {
-    std::vector<std::string> arguments{"--config", "job.yaml"};
-    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
-    return arguments;
-  }
-  Finished Train(const std::vector<std::string>& settings, const std::vector<std::string>& flags = {}) const {
-    std::vector<std::string> arguments = Arguments(settings);
-    arguments.insert(arguments.end(), flags.begin(), flags.end());
-    return RunProgram("ps_train", arguments, place_.path());
-  }
-  // What is the same whenever it is run.
-  std::string Trace() const {
-    return std::regex_replace(ReadText(place_ / "out/search.json"), std::regex("\"seconds\":[0-9.e-]+"), "");
-  }
-
-  const Workplace place_;
-};
 
 TEST_F(SearchTest, TheBestTrialIsTheModelAndItsJobTrainsItAgain) {
   const Finished run = Train({});
@@ -69,6 +32,15 @@ TEST_F(SearchTest, TheBestTrialIsTheModelAndItsJobTrainsItAgain) {
   EXPECT_EQ(NumberAt(metrics, "valid.logloss"), least);
   EXPECT_GT(NumberAt(metrics, "rows_test"), 0);
   EXPECT_FALSE(std::filesystem::exists(place_ / "out.search"));
+  // Compared row by row, which takes the same rows in the same order, trials differ by less than their errors say.
+  EXPECT_THAT(run.err, HasSubstr("; behind trial "));
+  const double unpaired = NumberAt(metrics, "valid.logloss_stderr");
+  for (const JsonValue& trial : trials) {
+    EXPECT_NEAR(NumberAt(trial, "behind"), NumberAt(trial, "log_loss") - least, 1e-12);
+    if (NumberAt(trial, "behind") == 0) continue;
+    EXPECT_GT(NumberAt(trial, "error"), 0);
+    EXPECT_LT(NumberAt(trial, "error"), 0.7 * unpaired);
+  }
 
   WriteText(place_ / "tuned.yaml", ReadText(place_ / "out/tuned_job.yaml"));
   EXPECT_THAT(ReadText(place_ / "tuned.yaml"), AllOf(Not(HasSubstr("tune")), Not(HasSubstr("trial-"))));
@@ -358,12 +330,6 @@ TEST_F(SearchTest, TrialsOfOtherDataOrOfAnotherStartAreNotMixed) {
   const Finished other_start = Train(search);
   EXPECT_EQ(other_start.exit_code, 2);
   EXPECT_THAT(other_start.err, HasSubstr("settings, data or models to begin with: remove it"));
-}
-
-TEST_F(SearchTest, TrialsRunOnACluster) {
-  const Finished run = Train({"tune.search.trials=3"}, {"--local", "1x2"});
-  ASSERT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_THAT(run.out, HasSubstr("searched: 3 trials"));
 }
 
 }  // namespace

@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -17,18 +14,16 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "models/bundle/bundle.h"
-#include "models/bundle/bundle_directory.h"
-#include "models/bundle/manifest.h"
-#include "models/data/data_files.h"
-#include "models/features/extractor_digest.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/file.h"
 #include "ps/base/status_macros.h"
-#include "ps/checkpoint/checkpoint_storage.h"
 #include "trainer/progress/progress_line.h"
 #include "trainer/search/search_output.h"
+#include "trainer/search/search_schedule.h"
 #include "trainer/search/search_state.pb.h"
+#include "trainer/search/search_store.h"
 #include "trainer/search/search_trace.h"
+#include "trainer/search/trial_gaps.h"
 #include "trainer/search/trial_order.h"
 #include "trainer/search/trial_process.h"
 
@@ -46,17 +41,6 @@ std::string MetricOf(const SearchSpace& space, const JobConfig& config) {
   return config.model.gbdt.objective == "squared" ? "rmse" : "log_loss";
 }
 
-std::string SearchDir(const std::string& output_dir) { return output_dir + ".search"; }
-
-// What says whether a bundle is still the same one; one that is absent fails its trials.
-absl::StatusOr<std::string> ContentOf(const std::string& bundle) {
-  const absl::StatusOr<std::string> found = LocateBundle(bundle);
-  if (absl::IsNotFound(found.status())) return "absent";
-  PS_RETURN_IF_ERROR(found.status());
-  PS_ASSIGN_OR_RETURN(const std::string manifest, ReadWholeFile(absl::StrCat(*found, "/", kManifestName)));
-  return ExtractorDigest(manifest);
-}
-
 // How many trials there may be.
 std::uint64_t Most(const SearchSpace& space) {
   const std::uint64_t asked = space.search().trials > 0 ? space.search().trials : kMostCounted;
@@ -70,185 +54,81 @@ class Search {
         space_(space),
         options_(options),
         metric_(MetricOf(space, job.config)),
-        dir_(SearchDir(job.config.output.dir)),
-        most_(Most(space)) {}
+        most_(Most(space)),
+        schedule_(&space, job.config.train.seed, most_),
+        store_(&job, &space, options.reporter) {}
 
   absl::StatusOr<JobSearch::Result> Run();
 
  private:
-  std::string TrialDir(int trial) const { return absl::StrCat(dir_, "/trial-", trial + 1); }
-  // Of this search alone: a trial of another job must not find what one of the same number has left.
-  std::string CheckpointsDir() const { return absl::StrCat(job_.config.checkpoint.dir, "/", ExtractorDigest(state_.identity())); }
-  absl::Status RemoveCheckpoints() const;
-  std::string StatePath() const { return dir_ + "/trials.pb"; }
-  absl::StatusOr<std::string> Identity() const;
-  absl::Status Load();
-  // Trials of the same search that is over: its best model lies in the output.
-  absl::StatusOr<bool> LoadFinished(const std::string& identity);
-  absl::Status TakeFinished();  // the model of its best trial, once there are more trials
-  bool Fits(const search::Search& state) const;
-  absl::Status Save() const { return WriteFileAtomically(StatePath(), state_.SerializeAsString()); }
   bool InTime() const;
-  // Trials that are run at once are a wave: parallel of them, by their numbers. Those of it that have not ended, begun
-  // or new; none: the search is over.
+  int top_rung() const { return static_cast<int>(state_.top_rung()); }
+  // Of trials that are run at once, those that have not ended; none: the search is over.
   std::vector<int> NextWave();
-  bool AddTrial();  // false: there is no job that was not tried
   // Whether its process is to be started, as *process says: else it has ended.
   absl::StatusOr<bool> Begin(int number, TrialProcess::Options* process);
+  absl::StatusOr<LoadedJob> JobOfTrial(int number) const;
   absl::StatusOr<std::vector<TrialProcess::End>> RunWave(const std::vector<int>& wave);
   absl::Status AfterWave(const std::vector<int>& wave);
+  // True: the search may go on.
+  bool TakeEnds(const std::vector<int>& wave, const std::vector<TrialProcess::End>& ends, bool* complete);
+  absl::StatusOr<JobSearch::Result> Finish(BundleWriter* writer, bool complete);
+  std::string BeginText(int number) const;
 
   const LoadedJob& job_;
   const SearchSpace& space_;
   const JobSearch::Options& options_;
-  const std::string metric_, dir_;
+  const std::string metric_;
   const std::uint64_t most_;
+  const SearchSchedule schedule_;
+  SearchStore store_;
   search::Search state_;
-  std::string finished_;  // the bundle of a search that is over and was not taken yet
+  int best_ = -1;  // before the wave
 };
-
-absl::StatusOr<std::string> Search::Identity() const {
-  std::string text = space_.Identity();
-  const DataConfig& data = job_.config.data;
-  for (const DataPart* part : {&data.train, &data.valid}) {
-    if (!part->set()) continue;
-    PS_ASSIGN_OR_RETURN(const DataFiles files, DataFiles::Open(part->files));
-    PS_ASSIGN_OR_RETURN(const std::string origin, files.Origin());
-    absl::StrAppend(&text, origin);
-  }
-  for (const std::string& path : space_.bundles()) {
-    PS_ASSIGN_OR_RETURN(const std::string content, ContentOf(path));
-    absl::StrAppend(&text, "model ", path, " ", content, "\n");
-  }
-  return text;
-}
-
-absl::Status Search::Load() {
-  PS_ASSIGN_OR_RETURN(const std::string identity, Identity());
-  PS_RETURN_IF_ERROR(MakeDirs(dir_));
-  const absl::StatusOr<std::string> bytes = ReadWholeFile(StatePath());
-  if (absl::IsNotFound(bytes.status())) {
-    PS_ASSIGN_OR_RETURN(const bool finished, LoadFinished(identity));
-    if (!finished) state_.set_identity(identity);
-    return RemoveCheckpoints();
-  }
-  PS_RETURN_IF_ERROR(bytes.status());
-  const bool read = state_.ParseFromString(*bytes);
-  if (read && state_.identity() != identity) {
-    const auto judged = [](const search::Trial& trial) { return !trial.ended() || trial.failure().empty(); };
-    if (std::any_of(state_.trials().begin(), state_.trials().end(), judged)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(dir_, " has the trials of a search with other keys, settings, data or models to begin with: remove it to begin anew, or set another output.dir"));
-    }
-    options_.reporter->Say(absl::StrCat("search: all trials in ", dir_, ", of another search, had failed: it begins anew"));
-    state_.Clear();
-    state_.set_identity(identity);
-    PS_RETURN_IF_ERROR(RemoveTree(dir_));
-    PS_RETURN_IF_ERROR(MakeDirs(dir_));
-    return RemoveCheckpoints();
-  }
-  if (!read || !Fits(state_)) {
-    return absl::FailedPreconditionError(absl::StrCat(StatePath(), " cannot be read: remove ", dir_, " to begin anew"));
-  }
-  const auto ended = std::count_if(state_.trials().begin(), state_.trials().end(), [](const auto& one) { return one.ended(); });
-  options_.reporter->Say(absl::StrCat("search: going on, ", ended, " trials have ended before"));
-  return absl::OkStatus();
-}
-
-bool Search::Fits(const search::Search& state) const {
-  return std::all_of(state.trials().begin(), state.trials().end(), [this](const search::Trial& trial) {
-    bool fits = trial.point_size() == space_.keys();
-    for (int key = 0; fits && key < space_.keys(); ++key) fits = trial.point(key) < static_cast<std::uint32_t>(space_.values(key));
-    return fits;
-  });
-}
-
-absl::StatusOr<bool> Search::LoadFinished(const std::string& identity) {
-  const std::string& output = job_.config.output.dir;
-  const absl::StatusOr<std::string> from = LocateBundle(output);
-  if (!from.ok()) return false;
-  const absl::StatusOr<std::string> bytes = ReadWholeFile(absl::StrCat(*from, "/", SearchOutput::kStateName));
-  if (!bytes.ok()) return false;
-  search::Search state;
-  if (!state.ParseFromString(*bytes) || state.identity() != identity || !Fits(state) || BestTrial(state) < 0) {
-    options_.reporter->Say(absl::StrCat("search: ", output, " is of a search with other keys, settings, data or models to begin with: it begins anew"));
-    return false;
-  }
-  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, Bundle::Open(output));  // nothing of it is damaged
-  PS_RETURN_IF_ERROR(RemoveTree(TrialDir(BestTrial(state))));
-  PS_RETURN_IF_ERROR(MakeDirs(TrialDir(BestTrial(state))));
-  PS_RETURN_IF_ERROR(WriteFileAtomically(TrialProcess::OutPath(TrialDir(BestTrial(state))), state.printed()));
-  state.clear_printed();
-  state_ = std::move(state);
-  finished_ = *from;
-  options_.reporter->Say(absl::StrCat("search: ", output, " is of this search, of ", state_.trials_size(),
-                                      " trials; more follow where there may be more"));
-  return true;
-}
-
-absl::Status Search::TakeFinished() {
-  const std::string to = TrialProcess::ModelPath(TrialDir(BestTrial(state_)));
-  std::error_code error;
-  std::filesystem::copy(finished_, to, std::filesystem::copy_options::recursive, error);
-  if (error) return FileError("copy", finished_, error.value());
-  finished_.clear();
-  return Save();
-}
-
-absl::Status Search::RemoveCheckpoints() const {
-  const CheckpointConfig& config = job_.config.checkpoint;
-  if (config.dir.empty()) return absl::OkStatus();
-  PS_ASSIGN_OR_RETURN(const std::shared_ptr<CheckpointStorage> storage, OpenCheckpointStorage(CheckpointsDir(), config.endpoint));
-  PS_ASSIGN_OR_RETURN(const std::vector<StoredObject> objects, storage->List(""));
-  for (const StoredObject& object : objects) PS_RETURN_IF_ERROR(storage->Remove(object.name));
-  return RemoveTree(CheckpointsDir());  // the directories; none is in object storage
-}
 
 bool Search::InTime() const {
   const double budget = space_.search().budget_seconds;
   return budget == 0 || BestTrial(state_) < 0 || state_.seconds() < budget;
 }
 
-bool Search::AddTrial() {
-  std::vector<TriedPoint> tried;
-  for (const search::Trial& trial : state_.trials()) {
-    const bool judged = trial.ended() && trial.failure().empty();
-    tried.push_back({PointOf(trial), judged ? trial.loss() : INFINITY});
-  }
-  const std::optional<SearchSpace::Point> point = NextPoint(space_, job_.config.train.seed, tried);
-  if (!point.has_value()) return false;
-  search::Trial& trial = *state_.add_trials();
-  for (const int value : *point) trial.add_point(static_cast<std::uint32_t>(value));
-  return true;
-}
-
 std::vector<int> Search::NextWave() {
-  std::vector<int> wave;
   for (int i = 0; i < state_.trials_size(); ++i) {
     search::Trial& trial = *state_.mutable_trials(i);
-    if (trial.ended()) continue;
-    if (trial.starts() < kMostStarts) {
-      wave.push_back(i);
-      continue;
-    }
+    if (trial.ended() || trial.starts() < kMostStarts) continue;
     trial.set_ended(true);
     trial.set_failure(absl::StrCat("begun ", kMostStarts, " times, and never ended"));
     options_.reporter->Say(DescribeTrial(space_, metric_, state_, i));
   }
-  if (!InTime()) return {};
+  return schedule_.NextWave(!InTime(), &state_);
+}
+
+absl::StatusOr<LoadedJob> Search::JobOfTrial(int number) const {
+  const search::Trial& trial = state_.trials(number);
+  Overrides own = {SetDirectory("output.dir", TrialProcess::ModelPath(store_.TrialDir(number)))};
+  if (!job_.config.checkpoint.dir.empty() && space_.TypeOf(PointOf(trial)) == "lr") {
+    own.push_back(SetDirectory("checkpoint.dir", store_.CheckpointDir(state_, number)));
+  }
   const int parallel = space_.search().parallel;
-  // A wave that was cut off is filled up: what is chosen depends on how many there are at once, not on kills.
-  const int first = wave.empty() ? state_.trials_size() : wave[0];
-  const std::uint64_t end = std::min<std::uint64_t>(most_, (first / parallel + 1) * parallel);
-  while (static_cast<std::uint64_t>(state_.trials_size()) < end && AddTrial()) wave.push_back(state_.trials_size() - 1);
-  return wave;
+  if (parallel > 1 && job_.config.train.threads == 0) {  // no model depends on their number
+    own.push_back(absl::StrCat("train.threads=", std::max(1, EffectiveCpuCount() / parallel)));
+  }
+  PS_ASSIGN_OR_RETURN(LoadedJob job, space_.JobOf(PointOf(trial), own));
+  if (static_cast<int>(trial.rung()) == top_rung() || !job.config.model.tune) return job;
+  own.push_back("model.tune_all_rows=false");  // nobody wants that model; its validation rows are judged the same
+  return space_.JobOf(PointOf(trial), own);
 }
 
 absl::StatusOr<bool> Search::Begin(int number, TrialProcess::Options* begun) {
   search::Trial& trial = *state_.mutable_trials(number);
   TrialProcess::Options& process = *begun;
-  process.directory = TrialDir(number);
+  const int rung = static_cast<int>(trial.rung());
+  process.directory = store_.TrialDir(number);
   process.flags = options_.flags;
+  if (rung < top_rung()) {
+    process.flags.push_back(absl::StrFormat("--train_part=%.17g", SearchSchedule::PartOf(rung, top_rung())));
+  } else if (HasRowLosses(metric_)) {
+    process.flags.push_back("--valid_losses=" + store_.LossesPath(number));
+  }
   process.metric = metric_;
   process.stop = options_.stop;
   if (space_.search().budget_seconds > 0 && BestTrial(state_) >= 0) {
@@ -257,15 +137,7 @@ absl::StatusOr<bool> Search::Begin(int number, TrialProcess::Options* begun) {
   }
   PS_RETURN_IF_ERROR(RemoveTree(process.directory));
   PS_RETURN_IF_ERROR(MakeDirs(process.directory));
-  Overrides own = {SetDirectory("output.dir", TrialProcess::ModelPath(process.directory))};
-  if (!job_.config.checkpoint.dir.empty() && space_.TypeOf(PointOf(trial)) == "lr") {
-    own.push_back(SetDirectory("checkpoint.dir", absl::StrCat(CheckpointsDir(), "/trial-", number + 1)));
-  }
-  const int parallel = space_.search().parallel;
-  if (parallel > 1 && job_.config.train.threads == 0) {  // no model depends on their number
-    own.push_back(absl::StrCat("train.threads=", std::max(1, EffectiveCpuCount() / parallel)));
-  }
-  const absl::StatusOr<LoadedJob> job = space_.JobOf(PointOf(trial), own);
+  const absl::StatusOr<LoadedJob> job = JobOfTrial(number);
   if (!job.ok()) {  // each value is possible, but not these together
     trial.set_ended(true);
     trial.set_failure(absl::StrReplaceAll(job.status().message(), {{"\n", ";"}}));
@@ -291,12 +163,13 @@ absl::StatusOr<std::vector<TrialProcess::End>> Search::RunWave(const std::vector
       ends[i] = TrialProcess::Run(process, &trial);
       if (!ends[i].ok() || *ends[i] != TrialProcess::End::kEnded) return;
       const std::lock_guard<std::mutex> lock(mutex);
-      state_.set_seconds(std::max(state_.seconds(), seconds_before + trial.seconds()));
+      const double earlier = state_.trials(wave[i]).seconds();  // on other rungs
+      state_.set_seconds(std::max(state_.seconds(), seconds_before + trial.seconds() - earlier));
       *state_.mutable_trials(wave[i]) = trial;
-      saved.Update(Save());
+      saved.Update(store_.Save(state_));
     });
   }
-  PS_RETURN_IF_ERROR(Save());
+  PS_RETURN_IF_ERROR(store_.Save(state_));
   std::vector<std::thread> threads;
   for (const std::function<void()>& run : runs) threads.emplace_back(run);
   for (std::thread& thread : threads) thread.join();
@@ -311,64 +184,93 @@ absl::StatusOr<std::vector<TrialProcess::End>> Search::RunWave(const std::vector
 
 // Of the models only the best one's stays.
 absl::Status Search::AfterWave(const std::vector<int>& wave) {
-  PS_RETURN_IF_ERROR(Save());
   const int best = BestTrial(state_);
+  CompareWithBest(store_, metric_, &state_);
+  PS_RETURN_IF_ERROR(store_.Save(state_));
   for (const int number : wave) {
-    if (!state_.trials(number).ended()) continue;
+    const search::Trial& trial = state_.trials(number);
+    if (!trial.ended()) continue;
     std::string text = DescribeTrial(space_, metric_, state_, number);
-    if (number != best && best >= 0) {
+    const bool judged = JudgedRung(trial) == top_rung(), new_best = number == best && best_ >= 0 && best_ != best;
+    const std::string gap = !judged ? "" : DescribeGap(state_, new_best ? best_ : number);
+    if (!gap.empty()) {
+      absl::StrAppend(&text, new_best ? "; ahead of trial " : "; behind trial ", (new_best ? best_ : best) + 1, " by ", gap);
+    } else if (number != best && best >= 0 && (judged || !trial.failure().empty())) {
       absl::StrAppendFormat(&text, "; best: trial %d, %.5f", best + 1, std::fabs(state_.trials(best).loss()));
     }
     options_.reporter->Say(text);
   }
+  best_ = best;
   for (int i = 0; i < state_.trials_size(); ++i) {  // logs of those that failed stay, too
-    if (i != best && state_.trials(i).failure().empty()) PS_RETURN_IF_ERROR(RemoveTree(TrialDir(i)));
+    if (i != best && state_.trials(i).failure().empty()) PS_RETURN_IF_ERROR(RemoveTree(store_.TrialDir(i)));
   }
   return absl::OkStatus();
 }
 
+std::string Search::BeginText(int number) const {
+  const search::Trial& trial = state_.trials(number);
+  const int rung = static_cast<int>(trial.rung());
+  const std::string part = SearchSchedule::PartName(rung, top_rung());
+  if (rung > 0) return absl::StrCat("trial ", number + 1, " goes on, to ", part);
+  return absl::StrCat("trial ", number + 1, " of at most ", most_, " begins", top_rung() > 0 ? " on " + part : "", ": ",
+                      space_.Describe(PointOf(trial)));
+}
+
+bool Search::TakeEnds(const std::vector<int>& wave, const std::vector<TrialProcess::End>& ends, bool* complete) {
+  bool goes_on = true;
+  for (std::size_t i = 0; i < wave.size(); ++i) {
+    search::Trial& trial = *state_.mutable_trials(wave[i]);
+    if (ends[i] == TrialProcess::End::kEnded) continue;
+    const bool out_of_time = ends[i] == TrialProcess::End::kOutOfTime;
+    goes_on = false;
+    *complete &= out_of_time;
+    trial.set_starts(trial.starts() - 1);  // that was no trial's fault
+    // Else the same command would find some time left, and begin it again.
+    if (out_of_time) state_.set_seconds(std::max(state_.seconds(), space_.search().budget_seconds));
+    options_.reporter->Say(absl::StrCat("trial ", wave[i] + 1, " is given up: ", out_of_time ? "the budget is used up" : "stopped"));
+  }
+  return goes_on;
+}
+
 absl::StatusOr<JobSearch::Result> Search::Run() {
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<BundleWriter> writer, BundleWriter::Create(job_.config.output.dir));
-  PS_RETURN_IF_ERROR(Load());
+  PS_RETURN_IF_ERROR(store_.Load(&state_));
+  best_ = BestTrial(state_);
   options_.reporter->Say(JobSearch::Describe(space_, job_.config.output.dir));
   bool complete = true;
   bool goes_on = true;
   for (std::vector<int> wave; goes_on && !(wave = NextWave()).empty();) {
     complete = !options_.stop->load();
     if (!complete) break;
-    if (!finished_.empty()) PS_RETURN_IF_ERROR(TakeFinished());
-    for (const int number : wave) {
-      options_.reporter->Say(absl::StrCat("trial ", number + 1, " of at most ", most_, " begins: ", space_.Describe(PointOf(state_.trials(number)))));
-    }
+    if (store_.finished()) PS_RETURN_IF_ERROR(store_.TakeFinished(state_));
+    for (const int number : wave) options_.reporter->Say(BeginText(number));
     PS_ASSIGN_OR_RETURN(const std::vector<TrialProcess::End> ends, RunWave(wave));
-    for (std::size_t i = 0; i < wave.size(); ++i) {
-      search::Trial& trial = *state_.mutable_trials(wave[i]);
-      if (ends[i] == TrialProcess::End::kEnded) continue;
-      goes_on = false;
-      complete &= ends[i] == TrialProcess::End::kOutOfTime;
-      trial.set_starts(trial.starts() - 1);  // that was no trial's fault
-      // Else the same command would find some time left, and begin it again.
-      if (ends[i] == TrialProcess::End::kOutOfTime) state_.set_seconds(std::max(state_.seconds(), space_.search().budget_seconds));
-      options_.reporter->Say(absl::StrCat("trial ", wave[i] + 1, " is given up: ", ends[i] == TrialProcess::End::kOutOfTime ? "the budget is used up" : "stopped"));
-    }
+    goes_on = TakeEnds(wave, ends, &complete);
     PS_RETURN_IF_ERROR(AfterWave(wave));
   }
+  return Finish(writer.get(), complete);
+}
+
+absl::StatusOr<JobSearch::Result> Search::Finish(BundleWriter* writer, bool complete) {
   const int best = BestTrial(state_);
-  if (best < 0 && !complete) return absl::CancelledError("stopped before a trial had ended");
-  if (best < 0) {
-    return absl::InvalidArgumentError(absl::StrCat("all trials failed (logs are in ", dir_, "); the last: ", DescribeTrial(space_, metric_, state_, state_.trials_size() - 1)));
+  if (best < 0 && !complete) {
+    return absl::CancelledError(top_rung() == 0 ? "stopped before a trial had ended" : "stopped before a trial had learnt all rows");
   }
+  if (best < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("all trials failed (logs are in ", store_.dir(), "); the last: ", DescribeTrial(space_, metric_, state_, state_.trials_size() - 1)));
+  }
+  CompareWithBest(store_, metric_, &state_);  // a kill may have come before that
   JobSearch::Result result;
   result.complete = complete;
-  const SearchOutput output(job_, space_, metric_, state_, TrialDir(best));
+  const SearchOutput output(job_, space_, metric_, state_, store_.TrialDir(best));
   PS_ASSIGN_OR_RETURN(result.text, output.Text());
   // Of one that was over and had nothing left to do, everything is there.
-  if (finished_.empty()) PS_RETURN_IF_ERROR(output.Write(writer.get(), complete));
-  if (complete || !finished_.empty()) {
+  if (!store_.finished()) PS_RETURN_IF_ERROR(output.Write(writer, complete));
+  if (complete || store_.finished()) {
     // The model is there: what cannot be removed does not make it a failure.
-    const absl::Status removed = RemoveCheckpoints();
+    const absl::Status removed = store_.RemoveCheckpoints(state_);
     if (!removed.ok()) options_.reporter->Say(absl::StrCat("search: checkpoints are left: ", removed.message()));
-    PS_RETURN_IF_ERROR(RemoveTree(dir_));
+    PS_RETURN_IF_ERROR(RemoveTree(store_.dir()));
   }
   return result;
 }
@@ -379,7 +281,8 @@ std::string JobSearch::Describe(const SearchSpace& space, const std::string& out
   const double budget = space.search().budget_seconds;
   const std::uint64_t jobs = CountJobs(space, kMostCounted);
   return absl::StrCat("search: at most ", Most(space), " trials", budget > 0 ? absl::StrCat(" within ", FormatDuration(budget)) : "",
-                      " of ", jobs == kMostCounted ? "more than " : "", jobs, " jobs, in ", SearchDir(output_dir));
+                      " of ", jobs == kMostCounted ? "more than " : "", jobs, " jobs, in ", SearchStore::DirOf(output_dir),
+                      space.search().halving ? "; halving: the best third goes on, from 1/9 of the training rows to 1/3 and all" : "");
 }
 
 absl::StatusOr<JobSearch::Result> JobSearch::Run(const LoadedJob& job, const SearchSpace& space, const Options& options) {

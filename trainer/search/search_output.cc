@@ -77,17 +77,21 @@ absl::StatusOr<std::string> SearchOutput::Text() const {
   std::string text = absl::StrReplaceAll(printed, {{TrialProcess::ModelPath(trial_), output}});
   const auto ended = [](bool failed) {
     return [failed](const search::Trial& one) {
-      return one.ended() && one.failure().empty() != failed;
+      return failed ? !one.failure().empty() : one.failure().empty() && JudgedRung(one) >= 0;
     };
   };
   const auto count = [&](bool failed) {
     return std::count_if(state_.trials().begin(), state_.trials().end(), ended(failed));
   };
+  const std::string equal = DescribeEqualTrials(state_);
+  const auto top = [this](const search::Trial& one) { return JudgedRung(one) == static_cast<int>(state_.top_rung()); };
+  const auto whole = std::count_if(state_.trials().begin(), state_.trials().end(), top);
   absl::StrAppend(&text, "searched: ", count(false), " trials",
+                  state_.top_rung() > 0 ? absl::StrCat(", ", whole, " of them on all rows") : "",
                   count(true) > 0 ? absl::StrCat(", and ", count(true), " that failed") : "",
                   "; the model is that of ",
                   DescribeTrial(space_, metric_, state_, BestTrial(state_)),
-                  "\n  as a job file: ", output, "/", kTunedJobName, "\n  all trials: ", output,
+                  equal.empty() ? "" : absl::StrCat("\n  ", equal), "\n  as a job file: ", output, "/", kTunedJobName, "\n  all trials: ", output,
                   "/search.json\n");
   return text;
 }

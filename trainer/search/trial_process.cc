@@ -98,7 +98,7 @@ absl::StatusOr<TrialProcess::End> TrialProcess::Run(const Options& options, sear
   const bool told_to_stop = stopping || ended[0].exit_code == static_cast<int>(ExitCode::kTerminated);
   if (!ended[0].in_order && told_to_stop) return out_of_time && !options.stop->load() ? End::kOutOfTime : End::kStopped;
   trial->set_ended(true);
-  trial->set_seconds(std::chrono::duration<double>(Clock::now() - start).count());
+  trial->set_seconds(trial->seconds() + std::chrono::duration<double>(Clock::now() - start).count());
   absl::Status judged = absl::OkStatus();
   if (ended[0].in_order) {
     judged = ReadMetrics(ModelPath(options.directory) + "/metrics.json", options.metric, trial);

@@ -32,7 +32,7 @@ class TrialProcess {
   static std::string OutPath(const std::string& directory) { return directory + "/out"; }
 
   enum class End { kEnded, kStopped, kOutOfTime };
-  // Runs it to its end and fills in what came of it. kStopped: somebody wants it, or this process, to
+  // Runs it to its end, fills in what came of it and adds its time. kStopped: somebody wants it, or this process, to
   // end. Unavailable where no process can be started.
   static absl::StatusOr<End> Run(const Options& options, search::Trial* trial);
 };
