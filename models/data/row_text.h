@@ -31,9 +31,14 @@ inline absl::string_view QuotableToken(const char* p) {
 }
 
 // Calls parse(lines, origin) with the lines of `text`; a last line that lacks its newline is given
-// apart, with one.
+// apart, with one. A byte order mark at the front of a file is no part of its first line.
 template <typename Parse>
 void TerminatedLines(std::string_view text, TextOrigin origin, const Parse& parse) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  if (origin.offset == 0 && text.substr(0, kMark.size()) == kMark) {
+    text.remove_prefix(kMark.size());
+    origin.offset = kMark.size();
+  }
   const std::size_t whole = text.rfind('\n') + 1;  // 0 when there is no newline
   parse(text.substr(0, whole), origin);
   if (whole == text.size()) return;

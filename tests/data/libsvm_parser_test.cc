@@ -57,6 +57,23 @@ TEST(LibsvmParserTest, RowsLabelsAndOffsets) {
   EXPECT_EQ(block.lines, 7);
 }
 
+TEST(LibsvmParserTest, AByteOrderMarkAtTheFrontOfAFileIsNoPartOfARow) {
+  const std::string mark = "\xef\xbb\xbf";
+  for (const char* rows : {"1 1:1\n0 2:1\n", "1 1:1\n0 2:1"}) {
+    const RowBlock block = ParseText(mark + rows);
+    EXPECT_EQ(block.bad_rows, 0);
+    EXPECT_THAT(block.label, ElementsAre(1, 0));
+    EXPECT_THAT(block.row_offset, ElementsAre(3, 9));
+    EXPECT_THAT(block.key, ElementsAre(IndexKey(1), IndexKey(2)));
+  }
+  EXPECT_THAT(ParseText(mark + "1 1:1").row_offset, ElementsAre(3));
+  EXPECT_EQ(ParseText(mark).rows(), 0);
+  EXPECT_EQ(ParseText(mark).bad_rows, 0);
+  // Within a file, and twice, it is text.
+  EXPECT_EQ(ParseText(mark + "1 1:1\n", 1, 100).bad_rows, 1);
+  EXPECT_EQ(ParseText(mark + mark + "1 1:1\n").bad_rows, 1);
+}
+
 TEST(LibsvmParserTest, BlankLinesCommentsQueryIdsAndLineEnds) {
   const RowBlock block = ParseText(
       "\n  \n# only a comment\n1 qid:7 2:1 # 3:1 and words\r\n\r\n0\t4:1\t5:1 \r\n1 6:1#x\n1 8:1");

@@ -43,6 +43,14 @@ std::string OnlyError(const std::string& line) {
   return std::to_string(block.bad[0].column) + ": " + block.bad[0].what;
 }
 
+TEST(VwParserTest, AByteOrderMarkAtTheFrontOfAFileIsNoPartOfARow) {
+  const RowBlock block = ParseText("\xef\xbb\xbf" "1 |a b\n-1 |a c\n");
+  EXPECT_EQ(block.bad_rows, 0);
+  EXPECT_THAT(block.label, ElementsAre(1, 0));
+  EXPECT_THAT(block.row_offset, ElementsAre(3, 10));
+  EXPECT_EQ(ParseText("\xef\xbb\xbf" "1 |a b\n", 50).bad_rows, 1);
+}
+
 TEST(VwParserTest, LabelsNamespacesAndValues) {
   const RowBlock block =
       ParseText("1 |user u7 age:0.5 |ad 123 u7\n-1 | x |:2 y:3\r\n\n0 |f:0.5 a:2 b |g\n+1 |f", 50);
