@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -35,6 +36,13 @@ YamlNode* StepInto(const std::string& word, Place place, YamlNode* node) {
   return &node->entries.back().value;
 }
 
+// The steps of a path. What tune.search.vary has are keys of the job, dots and all: the rest of the path is one of them.
+std::vector<std::string> WordsOf(const std::string& path) {
+  constexpr absl::string_view kVary = "tune.search.vary.";
+  if (!absl::StartsWith(path, kVary)) return absl::StrSplit(path, '.');
+  return {"tune", "search", "vary", path.substr(kVary.size())};
+}
+
 void ApplyOverride(const std::string& text, Place place, YamlNode* root, ConfigErrors* errors) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
@@ -47,7 +55,7 @@ void ApplyOverride(const std::string& text, Place place, YamlNode* root, ConfigE
     return;
   }
   SetPlace(place, &*value);
-  const std::vector<std::string> words = absl::StrSplit(text.substr(0, equals), '.');
+  const std::vector<std::string> words = WordsOf(text.substr(0, equals));
   YamlNode* node = root;
   for (std::size_t i = 0; i < words.size(); ++i) {
     YamlNode* next = StepInto(words[i], place, node);

@@ -12,7 +12,8 @@
 
 namespace ps {
 
-// Applies "a.b=c" strings in order. Errors carry the override they stand in.
+// Applies "a.b=c" strings in order; "tune.search.vary.a.b=[c, d]" is the list of the key a.b there. Errors carry the
+// override they stand in.
 void ApplyOverrides(const std::vector<std::string>& overrides, YamlNode* root,
                     ConfigErrors* errors);
 

@@ -209,7 +209,7 @@ class ValueReader {
         ok = false;
       }
       if (entry.value.kind != YamlNode::Kind::kSequence || entry.value.items.empty()) {
-        errors_->Add(entry.place, absl::StrCat(shown, ": expected a list of at least one value, got ",
+        errors_->Add(entry.value.place, absl::StrCat(shown, ": expected a list of at least one value, got ",
                                                   entry.value.kind == YamlNode::Kind::kSequence ? "an empty one" : Shown(entry.value)));
         ok = false;
       }

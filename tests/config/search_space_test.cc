@@ -32,6 +32,21 @@ std::string Refused(const std::string& search, const std::string& job = kJob) {
   return std::string(space.status().message());
 }
 
+TEST(SearchSpace, ACommandLineSetsAListByItsKey) {
+  const absl::StatusOr<LoadedJob> job = ParseJob(
+      std::string(kJob) + "tune: {search: {trials: 5, vary: {model.type: [lr, gbdt], model.gbdt.max_leaves: [15, 31]}}}\n", "job.yaml",
+      {"tune.search.vary.model.gbdt.max_leaves=[7]", "tune.search.vary.model.optimizer.alpha=[.1, .2]", "tune.search.trials=3"});
+  ASSERT_TRUE(job.ok()) << job.status();
+  std::vector<std::pair<std::string, std::vector<std::string>>> vary;
+  for (const VariedKey& one : job->config.tune->search->vary) vary.emplace_back(one.key, one.values);
+  using Values = std::vector<std::string>;
+  EXPECT_THAT(vary, ElementsAre(std::pair("model.type", Values{"lr", "gbdt"}), std::pair("model.gbdt.max_leaves", Values{"7"}),
+                                std::pair("model.optimizer.alpha", Values{".1", ".2"})));
+  EXPECT_EQ(job->config.tune->search->trials, 3u);
+  const auto wrong = ParseJob(kJob, "job.yaml", {"tune.search={trials: 3}", "tune.search.vary.train.passes=3"});
+  EXPECT_EQ(wrong.status().message(), "--set tune.search.vary.train.passes=3: tune.search.vary, train.passes: expected a list of at least one value, got 3");
+}
+
 TEST(SearchSpace, AJobHasWhatItsTypeOfModelTakes) {
   const auto space = Space(
       "trials: 5, vary: {model.type: [lr, gbdt], model.optimizer.alpha: [.1, .2], model.gbdt.max_leaves: [15, 31]}");
