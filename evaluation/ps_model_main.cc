@@ -74,8 +74,8 @@ constexpr char kDetails[] =
     "  explain  base and contributions add up to the margin: of trees the columns' Shapley values, of linear\n"
     "           models weight times value\n"
     "\n"
-    "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 a damaged bundle, a model that cannot be\n"
-    "read or said, missing or bad data\n";
+    "exit codes: 0 ok; 2 wrong usage, a model that is not there, or not a model bundle; 3 a damaged bundle,\n"
+    "a model that cannot be read or said, missing or bad data\n";
 
 constexpr int kUsageError = 2;
 constexpr int kDataError = 3;

@@ -11,6 +11,7 @@
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "trainer/held_out_check.h"
+#include "trainer/warm_start.h"
 
 namespace ps {
 
@@ -20,7 +21,7 @@ namespace {
 absl::Status TakeStartFeatures(PreparedJob* job) {
   const ModelConfig& model = job->config.model;
   if (model.type != "lr" || model.warm_start.empty() || !job->config.features.empty()) return absl::OkStatus();
-  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, Bundle::Open(model.warm_start));
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, OpenStartBundle(model.warm_start));
   if (bundle->info().model_type != "lr") return absl::OkStatus();  // said where its weights are taken
   PS_ASSIGN_OR_RETURN(const std::string plan, bundle->ReadFile(kExtractorName));
   absl::StatusOr<std::unique_ptr<Extractor>> extractor = Extractor::CompileAs(plan, job->config, job->train);

@@ -9,10 +9,16 @@
 
 namespace ps {
 
+absl::StatusOr<std::unique_ptr<Bundle>> OpenStartBundle(const std::string& dir) {
+  absl::StatusOr<std::unique_ptr<Bundle>> bundle = Bundle::Open(dir);
+  if (bundle.ok()) return bundle;
+  return absl::Status(bundle.status().code(), absl::StrCat("model.warm_start: ", bundle.status().message()));
+}
+
 absl::StatusOr<std::unique_ptr<Bundle>> OpenWarmStart(const PreparedJob& job) {
   const std::string& dir = job.config.model.warm_start;
   if (dir.empty()) return std::unique_ptr<Bundle>();
-  PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> bundle, Bundle::Open(dir));
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> bundle, OpenStartBundle(dir));
   if (bundle->info().model_type != "lr") {
     return absl::InvalidArgumentError(absl::StrCat("model.warm_start: '", dir, "' is a model of type ",
                                                    bundle->info().model_type, ", not lr; its leaves can be features (op: tree_leaves)"));

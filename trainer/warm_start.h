@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "trainer/prepared_job.h"
 
 namespace ps {
+
+// The bundle in that directory; errors name the key that it stands at.
+absl::StatusOr<std::unique_ptr<Bundle>> OpenStartBundle(const std::string& dir);
 
 // The bundle of model.warm_start, null without one. InvalidArgument when its feature plan is another: its
 // weights would belong to other features.

@@ -14,6 +14,7 @@
 #include "bench/datagen/criteo_truth.h"
 #include "bench/datagen/row_stream.h"
 #include "bench/datagen/row_text.h"
+#include "ps/base/version.h"
 
 DEFINE_uint64(rows, 1000000, "Rows to write");
 DEFINE_uint64(first_row, 0, "Index of the first row; ranges of one seed share the truth");
@@ -37,6 +38,7 @@ int Fail(int code, const std::string& why) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  gflags::SetVersionString(ps::kVersion);
   gflags::SetUsageMessage("writes Criteo-shaped click logs with a known truth");
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   if (argc > 1) return Fail(2, std::string("unknown argument ") + argv[1]);

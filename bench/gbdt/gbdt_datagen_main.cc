@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bench/gbdt/tree_rows.h"
+#include "ps/base/version.h"
 
 DEFINE_string(shape, "dense", "dense: 28 columns, tab-separated; sparse: libsvm");
 DEFINE_uint64(rows, 100000, "how many");
@@ -16,6 +17,7 @@ DEFINE_uint32(columns, 100000, "of sparse rows");
 DEFINE_string(out, "", "file to write");
 
 int main(int argc, char** argv) {
+  gflags::SetVersionString(ps::kVersion);
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   const bool known = FLAGS_shape == "dense" || (FLAGS_shape == "sparse" && FLAGS_classes == 2);
   if (FLAGS_out.empty() || !known || FLAGS_classes < 2 || FLAGS_classes > 26) {

@@ -59,7 +59,10 @@ class Compiler {
       if (!data.columns.empty()) {
         return Invalid("data.columns: the files' header names the columns; set one of the two");
       }
-      if (sample_.header.empty()) return Invalid("data.train.files: no header line was found");
+      if (sample_.header.empty()) {
+        return Invalid("data.train.files: ", train_.files()[0].path, train_.files().size() > 1 ? " and the others have" : " has",
+                       " no header line: the first line is empty or not there. Files without one need data.header: false");
+      }
       return sample_.header;
     }
     if (!data.columns.empty()) return data.columns;

@@ -121,6 +121,7 @@ TEST_F(PsModel, ExitCodes) {
   for (const std::string& usage :
        {std::string(), std::string("inspect"), "explode " + model_,
         "inspect " + (scratch_ / "absent"), "diff " + model_, "inspect " + model_ + " " + model_,
+        "import --format xgboost --model " + (scratch_ / "absent") + " --out " + (scratch_ / "made"),
         "dump --by size " + model_, "dump --top -1 " + model_, "dump --bogus " + model_}) {
     const ProgramResult result = Model(usage);
     EXPECT_EQ(result.exit_code, 2) << usage;

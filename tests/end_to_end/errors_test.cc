@@ -42,7 +42,7 @@ TEST_F(ErrorsTest, WrongUsageIsTwoForEveryProgram) {
     EXPECT_EQ(RunProgram(program, {"--no_such_flag"}, place_.path()).exit_code, 2) << program;
     EXPECT_EQ(RunProgram(program, {}, place_.path()).exit_code, 2) << program;
   }
-  for (const char* program : {"ps_train", "ps_eval", "ps_model", "ps_ctl", "ps_server", "ps_worker"}) {
+  for (const char* program : {"ps_train", "ps_eval", "ps_model", "ps_ctl", "ps_server", "ps_worker", "ps_datagen", "gbdt_datagen", "ps_config_reference"}) {
     const Finished version = RunProgram(program, {"--version"}, place_.path());
     EXPECT_EQ(version.exit_code, 0) << program;
     EXPECT_THAT(version.out, HasSubstr(std::string(program) + " version ")) << program;
@@ -58,6 +58,15 @@ TEST_F(ErrorsTest, MissingAndEmptyFiles) {
   EXPECT_EQ(empty.exit_code, 3);
   EXPECT_THAT(empty.err, HasSubstr("no rows"));
   EXPECT_FALSE(HasModel());
+  WriteText(place_ / "empty.csv", "");
+  const Finished csv = TrainWith("data={train: {files: [empty.csv]}, format: csv, header: true}");
+  EXPECT_EQ(csv.exit_code, 3);
+  EXPECT_THAT(csv.err, HasSubstr("data.train.files: empty.csv has no header line"));
+  for (const char* model : {"model={type: lr, warm_start: absent}", "model={type: gbdt, warm_start: absent}"}) {
+    const Finished start = TrainWith(model);
+    EXPECT_EQ(start.exit_code, 3) << model;
+    EXPECT_THAT(start.err, HasSubstr("model.warm_start: absent does not exist"));
+  }
   const Finished no_test = TrainWith("data.test.files=['absent-*']");
   EXPECT_EQ(no_test.exit_code, 3);
   EXPECT_THAT(no_test.err, HasSubstr("absent-*"));

@@ -14,6 +14,7 @@
 #include "models/features/plan.h"
 #include "models/gbdt/bundle_trees.h"
 #include "ps/base/status_macros.h"
+#include "trainer/warm_start.h"
 
 namespace ps {
 namespace {
@@ -40,7 +41,7 @@ absl::StatusOr<std::optional<TreeModel>> OpenStartTrees(const PreparedJob& job, 
                                                         double margin_offset) {
   const std::string& dir = job.config.model.warm_start;
   if (dir.empty()) return std::optional<TreeModel>();
-  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, Bundle::Open(dir));
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<Bundle> bundle, OpenStartBundle(dir));
   const auto unfit = [&](const std::string& what) {
     return absl::InvalidArgumentError(absl::StrCat("model.warm_start: '", dir, "' ", what));
   };
