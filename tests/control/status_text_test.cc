@@ -11,6 +11,7 @@
 namespace ps {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 ClusterStatus Cluster() {
@@ -86,6 +87,17 @@ TEST(StatusTable, IsReadAtAGlance) {
   EXPECT_THAT(table, HasSubstr("gone"));
   EXPECT_THAT(table, HasSubstr("server 2 is gone"));
   EXPECT_EQ(table.find('\x1b'), std::string::npos);
+}
+
+TEST(StatusTable, TellsErrorsOfNumbers) {
+  StatusBoard board("prices", "embedded");
+  board.SetProgress({.rows = 10, .rmse = 12.5, .valid_rmse = 13.25});
+  EXPECT_THAT(StatusTable(board.Get()), AllOf(HasSubstr(", rmse 12.5, "), HasSubstr("validation: rmse 13.25\n")));
+  EXPECT_THAT(StatusJson(board.Get()), HasSubstr("\"valid_rmse\":13.25"));
+  std::string error;
+  const auto page = PrometheusPage::Read(JobMetrics(board.Get()), &error);
+  ASSERT_TRUE(page) << error;
+  EXPECT_EQ(page->Value("ps_valid_rmse"), 13.25);
 }
 
 TEST(JobMetrics, KeepTheFormatAndTheConventions) {

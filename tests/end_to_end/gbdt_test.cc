@@ -142,6 +142,7 @@ TEST_F(GbdtTest, Numbers) {
   WriteText(place_ / "numbers.yaml", job);
   const Finished run = Train({}, "numbers.yaml");
   ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_NE(run.err.find(" rmse valid rmse "), std::string::npos) << "progress tells errors: " << run.err;
   const JsonValue metrics = MetricsOf(place_ / "out");
   EXPECT_LT(NumberAt(metrics, "test.rmse"), 5);  // the labels' own deviation is about 20
   const Finished eval =

@@ -84,7 +84,7 @@ TEST(FormatTest, BytesAndDurations) {
 
 TEST(PlainTest, ColumnsStandUnderTheirHeader) {
   EXPECT_EQ(
-      PlainHeader(),
+      PlainHeader(SampleLine()),
       " pass           rows   rows/s loss since  loss mean valid loss valid AUC  features     "
       "memory  read    left");
   EXPECT_EQ(PlainLine(SampleLine()),
@@ -94,6 +94,16 @@ TEST(PlainTest, ColumnsStandUnderTheirHeader) {
   EXPECT_EQ(PlainLine(nothing_known),
             "  1/1              0        0          -          -          -         -         -    "
             "    0 B     -       -");
+}
+
+TEST(PlainTest, ErrorsOfNumbersAndAnAucOfOneClass) {
+  const std::string begin = "  1/1              0        0          - ";
+  ProgressLine numbers, one_class;
+  numbers.rmse = 12345.678, numbers.valid_rmse = 1.5e-7, one_class.valid_auc = std::nan("");
+  EXPECT_EQ(PlainHeader(numbers).substr(30, 42), "loss since       rmse valid rmse valid AUC");
+  EXPECT_EQ(PlainLine(numbers).substr(0, 72), begin + "     12346    1.5e-07         -");
+  EXPECT_EQ(PlainLine(one_class).substr(0, 72), begin + "         -          - one class");
+  EXPECT_EQ(NumberOf(ParseJson(JsonLine(numbers, "progress")), "valid_rmse"), 1.5e-7);
 }
 
 TEST(BarTest, ShowsTheFractionOfAllPasses) {
@@ -301,7 +311,7 @@ TEST(ReporterTest, PlainHasOneHeaderAndNoBar) {
     reporter.Say("early stop");
     reporter.Final(SampleLine());
   }
-  EXPECT_EQ(capture.text(), PlainHeader() + "\n" + PlainLine(SampleLine()) + "\nearly stop\n" +
+  EXPECT_EQ(capture.text(), PlainHeader(SampleLine()) + "\n" + PlainLine(SampleLine()) + "\nearly stop\n" +
                                 PlainLine(SampleLine()) + "\n");
 }
 
@@ -334,12 +344,12 @@ TEST(ReporterTest, TheBarIsReplacedByLinesAndLeavesNoRest) {
     EXPECT_EQ(Screen(capture.text()), std::vector<std::string>{BarLine(shorter, 129, false)});
     reporter.Report(SampleLine());
     EXPECT_EQ(Screen(capture.text()),
-              (std::vector<std::string>{PlainHeader(), PlainLine(SampleLine()), ""}));
+              (std::vector<std::string>{PlainHeader(SampleLine()), PlainLine(SampleLine()), ""}));
     reporter.Tick(SampleLine());
     EXPECT_EQ(Screen(capture.text()).back(), BarLine(SampleLine(), 129, false));
   }  // an early end takes the bar away
   EXPECT_EQ(Screen(capture.text()),
-            (std::vector<std::string>{PlainHeader(), PlainLine(SampleLine()), ""}));
+            (std::vector<std::string>{PlainHeader(SampleLine()), PlainLine(SampleLine()), ""}));
 }
 
 TEST(ReporterTest, ThreadsDoNotTearLines) {

@@ -23,6 +23,12 @@ void AppendProgress(const ProgressLine& line, PrometheusText* out) {
     out->Gauge("ps_valid_auc_ratio", "Area under the ROC curve on the validation rows.",
                *line.valid_auc);
   }
+  if (line.rmse.has_value()) {
+    out->Gauge("ps_train_rmse", "Root mean squared error of the trees so far on the training rows.", *line.rmse);
+  }
+  if (line.valid_rmse.has_value()) {
+    out->Gauge("ps_valid_rmse", "Root mean squared error on the validation rows.", *line.valid_rmse);
+  }
   if (line.valid_error.has_value()) {
     out->Gauge("ps_valid_error_ratio", "Validation rows whose likeliest class is another, of several classes.",
                *line.valid_error);

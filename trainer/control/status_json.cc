@@ -84,6 +84,8 @@ JsonObject ProgressJson(const ProgressLine& line) {
       .Add("valid_logloss", line.valid_logloss)
       .Add("valid_auc", line.valid_auc)
       .Add("valid_error", line.valid_error)
+      .Add("rmse", line.rmse)
+      .Add("valid_rmse", line.valid_rmse)
       .Add("features", line.features)
       .Add("resident_bytes", line.resident_bytes)
       .Add("fraction_read", line.fraction_read)

@@ -124,13 +124,16 @@ std::string StatusTable(const JobStatus& status) {
   if (status.progress.has_value()) {
     const ProgressLine& line = *status.progress;
     if (!status.cluster.has_value()) {
-      absl::StrAppend(&text, "pass ", line.pass, " of ", line.passes, ", log loss ",
-                      Loss(line.logloss.value_or(NAN)), ", ", FormatCount(line.features),
-                      " features, ", FormatBytes(line.resident_bytes), " resident\n");
+      absl::StrAppend(&text, "pass ", line.pass, " of ", line.passes, ", ",
+                      line.rmse ? absl::StrFormat("rmse %.5g", *line.rmse)
+                                : absl::StrCat("log loss ", Loss(line.logloss.value_or(NAN))),
+                      ", ", FormatCount(line.features), " features, ", FormatBytes(line.resident_bytes), " resident\n");
     }
     if (line.valid_logloss.has_value()) {
       absl::StrAppend(&text, "validation: log loss ", Loss(*line.valid_logloss), ", AUC ",
                       Loss(line.valid_auc.value_or(NAN)), "\n");
+    } else if (line.valid_rmse.has_value()) {
+      absl::StrAppendFormat(&text, "validation: rmse %.5g\n", *line.valid_rmse);
     }
   }
   if (status.cluster.has_value()) absl::StrAppend(&text, ClusterText(status));

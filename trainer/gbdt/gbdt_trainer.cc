@@ -36,6 +36,21 @@ bool GbdtTrainer::Run::EarlyStop(int round) {
   return round - best_rounds_ >= early->patience;
 }
 
+void GbdtTrainer::Run::SetValid(ProgressLine* line) const {
+  if (squared_) {
+    line->valid_rmse = ValidLoss();
+  } else if (softmax_) {
+    const ClassMetrics valid = ClassMetricsOf(valid_);
+    line->valid_logloss = valid.logloss;
+    line->valid_auc = valid.auc_macro;
+    line->valid_error = valid.error_rate;
+  } else {
+    const Metrics valid = MetricsOf(valid_.rows, valid_.margins);
+    line->valid_logloss = valid.logloss;
+    line->valid_auc = valid.auc;
+  }
+}
+
 // Lines at 1, 2, 4, ... rounds, and at the end.
 absl::Status GbdtTrainer::Run::Report(int round, bool last) {
   if (!last && (round & (round - 1)) != 0) return absl::OkStatus();
@@ -49,20 +64,13 @@ absl::Status GbdtTrainer::Run::Report(int round, bool last) {
   line.eta_seconds = line.elapsed_seconds / round * (line.passes - round);
   line.features = bins_->columns.size();
   line.resident_bytes = ResidentBytes();
-  if (!squared_) {
-    PS_ASSIGN_OR_RETURN(const TrainMetrics train, maker_->Judge(trees_));
+  PS_ASSIGN_OR_RETURN(const TrainMetrics train, maker_->Judge(trees_));
+  if (squared_) {
+    line.rmse = train.rmse;
+  } else {
     line.logloss = softmax_ ? train.classes.logloss : train.metrics.logloss;
-    if (softmax_ && valid_.rows.rows > 0) {
-      const ClassMetrics valid = ClassMetricsOf(valid_);
-      line.valid_logloss = valid.logloss;
-      line.valid_auc = valid.auc_macro;
-      line.valid_error = valid.error_rate;
-    } else if (valid_.rows.rows > 0) {
-      const Metrics valid = MetricsOf(valid_.rows, valid_.margins);
-      line.valid_logloss = valid.logloss;
-      line.valid_auc = valid.auc;
-    }
   }
+  if (valid_.rows.rows > 0) SetValid(&line);
   last ? reporter_.Final(line) : reporter_.Report(line);
   return absl::OkStatus();
 }

@@ -68,6 +68,7 @@ class GbdtTrainer::Run {
   absl::Status Kept(absl::Status kept);
   absl::Status Tune();
   absl::Status Report(int round, bool last);
+  void SetValid(ProgressLine* line) const;  // there are validation rows
   double ValidLoss() const;
   bool EarlyStop(int round);
   Metrics MetricsOf(const BinnedRows& rows, const std::vector<float>& margins) const {

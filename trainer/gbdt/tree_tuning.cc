@@ -107,7 +107,12 @@ ProgressLine TreeTuning::Line() const {
   line.eta_seconds = line.elapsed_seconds / std::max(1, line.pass) * (line.passes - line.pass);
   line.features = tuning_.columns->size();
   line.resident_bytes = ResidentBytes();
-  if (config_.model.gbdt.objective != "squared" && std::isfinite(race_.best_loss())) line.valid_logloss = race_.best_loss();
+  if (!std::isfinite(race_.best_loss())) return line;
+  if (config_.model.gbdt.objective == "squared") {
+    line.valid_rmse = std::sqrt(race_.best_loss());
+  } else {
+    line.valid_logloss = race_.best_loss();
+  }
   return line;
 }
 

@@ -17,6 +17,15 @@ std::string FormatLoss(const std::optional<double>& loss) {
   return loss ? absl::StrFormat("%.5f", *loss) : "-";
 }
 
+// Errors have the unit of the labels: any size.
+std::string FormatLoss(const std::optional<double>& loss, const std::optional<double>& rmse) {
+  return rmse ? absl::StrFormat("%.5g", *rmse) : FormatLoss(loss);
+}
+
+std::string FormatAuc(const std::optional<double>& auc) {
+  return auc && std::isnan(*auc) ? "one class" : FormatLoss(auc);
+}
+
 std::string FormatPercent(const std::optional<double>& fraction) {
   return fraction ? absl::StrFormat("%.0f%%", 100 * std::clamp(*fraction, 0.0, 1.0)) : "-";
 }
@@ -76,17 +85,18 @@ std::string FormatDuration(double seconds) {
   return absl::StrFormat("%dh%02dm", minutes / 60, minutes % 60);
 }
 
-std::string PlainHeader() {
+std::string PlainHeader(const ProgressLine& first) {
+  const bool errors = first.rmse.has_value() || first.valid_rmse.has_value();
   return absl::StrFormat("%5s %14s %8s %10s %10s %10s %9s %9s %10s %5s %7s", "pass", "rows",
-                         "rows/s", "loss since", "loss mean", "valid loss", "valid AUC", "features",
-                         "memory", "read", "left");
+                         "rows/s", "loss since", errors ? "rmse" : "loss mean", errors ? "valid rmse" : "valid loss",
+                         "valid AUC", "features", "memory", "read", "left");
 }
 
 std::string PlainLine(const ProgressLine& line) {
   return absl::StrFormat("%5s %14s %8s %10s %10s %10s %9s %9s %10s %5s %7s", FormatPass(line),
                          FormatCount(line.rows), FormatShort(line.rows_per_second),
-                         FormatLoss(line.logloss_since_last), FormatLoss(line.logloss),
-                         FormatLoss(line.valid_logloss), FormatLoss(line.valid_auc),
+                         FormatLoss(line.logloss_since_last), FormatLoss(line.logloss, line.rmse),
+                         FormatLoss(line.valid_logloss, line.valid_rmse), FormatAuc(line.valid_auc),
                          line.features > 0 ? FormatShort(static_cast<double>(line.features)) : "-",
                          FormatBytes(line.resident_bytes), FormatPercent(line.fraction_read),
                          line.eta_seconds ? FormatDuration(*line.eta_seconds) : "-");
@@ -96,7 +106,8 @@ std::string BarLine(const ProgressLine& line, int width, bool colour) {
   std::string numbers =
       absl::StrCat(" ", FormatPercent(FractionOfAll(line)), "  ", FormatShort(line.rows), " rows  ",
                    FormatShort(line.rows_per_second), " rows/s");
-  if (line.logloss) absl::StrAppend(&numbers, "  loss ", FormatLoss(line.logloss));
+  if (line.logloss || line.rmse)
+    absl::StrAppend(&numbers, line.rmse ? "  rmse " : "  loss ", FormatLoss(line.logloss, line.rmse));
   if (line.passes > 1) absl::StrAppend(&numbers, "  pass ", FormatPass(line));
   if (line.eta_seconds) {
     absl::StrAppend(&numbers, "  ", FormatDuration(*line.eta_seconds), " left");
@@ -123,7 +134,9 @@ std::string JsonLine(const ProgressLine& line, const char* event) {
       .Add("logloss", line.logloss)
       .Add("valid_logloss", line.valid_logloss)
       .Add("valid_auc", line.valid_auc)
-      .Add("valid_error", line.valid_error);
+      .Add("valid_error", line.valid_error)
+      .Add("rmse", line.rmse)
+      .Add("valid_rmse", line.valid_rmse);
   if (line.features > 0) json.Add("features", line.features);
   json.Add("resident_bytes", line.resident_bytes)
       .Add("fraction_read", line.fraction_read)

@@ -1,6 +1,7 @@
 // What training tells a person while it runs, as numbers and as text. Pure; any thread.
 //
-// Losses are mean log losses in nats a row (weighted by importance), fractions lie in [0, 1].
+// Losses are mean log losses in nats a row (weighted by importance), of numbers the root mean squared error in their
+// place; fractions lie in [0, 1].
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,9 @@ struct ProgressLine {
   std::optional<double> logloss_since_last;  // predicted before learning
   std::optional<double> logloss;             // the same over the whole pass so far
   std::optional<double> valid_logloss;
-  std::optional<double> valid_auc;    // of several classes the mean of each against the rest
+  std::optional<double> valid_auc;    // of several classes the mean of each against the rest; NaN: of one class only
   std::optional<double> valid_error;  // of several classes: rate
+  std::optional<double> rmse, valid_rmse;  // of numbers, in place of the losses
   std::uint64_t features = 0;  // 0: not known
   std::int64_t resident_bytes = 0;
   std::optional<double> fraction_read;  // of this pass's input
@@ -32,7 +34,7 @@ std::string FormatBytes(std::int64_t bytes);   // 1.2 GiB
 std::string FormatDuration(double seconds);    // 9.5s, 3m05s, 2h07m
 
 // Columns for people, aligned under the header; without line ends.
-std::string PlainHeader();
+std::string PlainHeader(const ProgressLine& first);
 std::string PlainLine(const ProgressLine& line);
 
 // The one line that is drawn over and over, at most `width` columns. Without colour it has no

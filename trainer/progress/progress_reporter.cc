@@ -63,7 +63,7 @@ void ProgressReporter::WriteProgress(const ProgressLine& line, const char* event
     WriteLine(JsonLine(line, event));
     return;
   }
-  if (!header_written_) WriteLine(PlainHeader());
+  if (!header_written_) WriteLine(PlainHeader(line));
   header_written_ = true;
   WriteLine(PlainLine(line));
 }
