@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "models/data/bad_rows.h"
 #include "models/features/plan.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
@@ -69,6 +68,12 @@ std::string DescribeColumns(const PreparedJob& job) {
 
 }  // namespace
 
+std::string DescribeBadRows(const BadRows& rows, bool quoted) {
+  if (rows.bad_rows() == 0) return "";
+  return absl::StrCat("malformed: ", FormatCount(rows.bad_rows()), " of the ", FormatCount(rows.rows() + rows.bad_rows()),
+                      " rows that were looked at", quoted ? ". The first of them:\n" + rows.Describe() : "\n");
+}
+
 absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
   JobPlan plan;
   plan.stored_bytes = job.train.stored_bytes();
@@ -102,6 +107,7 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
     PS_RETURN_IF_ERROR(bad_rows.Check(true));
     if (bad_rows.rows() == 0) return NoRowsError(bad_rows);
   }
+  plan.bad_rows = DescribeBadRows(bad_rows, plan.exact);
   growth.rows = count;
   growth.all = static_cast<double>(distinct.size());
   if (count > 0) {
@@ -150,10 +156,10 @@ std::string DescribePlan(const PreparedJob& job, const JobPlan& plan) {
                       : absl::StrCat("about ", FormatShort(value));
   };
   return absl::StrFormat(
-      "%srows: %s, %.2f %% positive, %.1f features a row\nfeatures: %s distinct\n"
+      "%srows: %s, %.2f %% positive, %.1f features a row\n%sfeatures: %s distinct\n"
       "memory: %s needed, %s allowed\n",
       DescribeJob(job), estimate(plan.rows), 100 * plan.positives, plan.features_per_row,
-      estimate(plan.features), FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)),
+      plan.bad_rows, estimate(plan.features), FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)),
       FormatBytes(static_cast<std::int64_t>(plan.memory_limit)));
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "models/data/bad_rows.h"
 #include "trainer/prepared_job.h"
 
 namespace ps {
@@ -20,7 +21,12 @@ struct JobPlan {
   std::uint64_t memory_limit = 0;
   bool keeps_rows = false;       // in memory, all of them
   bool exact = false;            // the sample was all of the data
+  std::string bad_rows;          // of the sample, for a person; empty: none
 };
+
+// How many rows were malformed that a plan is made by. `quoted`: and the first of them, in several lines; costs reading
+// the files up to those. Empty: none.
+std::string DescribeBadRows(const BadRows& rows, bool quoted);
 
 // Reads and parses at most a few tens of megabytes, of compressed files too.
 absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job);

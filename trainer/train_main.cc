@@ -171,6 +171,7 @@ std::optional<int> SearchOrFirstTrial(LoadedJob* loaded) {
 // The exit code where the job cannot fit; prints the plan of a --dry_run.
 std::optional<int> EndsWithItsPlan(const PreparedJob& job, const std::optional<ClusterTrainer::Options>& cluster) {
   if (job.config.model.type == "gbdt") {
+    if (const absl::Status rows = CheckHeldOutOfTrees(job); !rows.ok()) return Fail(rows, ExitCode::kData);
     const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(cluster));
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     if (FLAGS_dry_run) std::cout << DescribeTreesPlan(job, *plan) << std::flush;

@@ -29,7 +29,8 @@ Tried Try(const SearchSpace& space, SearchSpace::Point point, const NodeFlags& f
     tried.failure = cluster.status();
     tried.code = ExitCode::kConfiguration;
   } else if (job->config.model.type == "gbdt") {
-    tried.failure = PlanTrees(*job, TreeNodesOf(*cluster)).status();
+    tried.failure = CheckHeldOutOfTrees(*job);
+    if (tried.failure.ok()) tried.failure = PlanTrees(*job, TreeNodesOf(*cluster)).status();
   }
   return tried;
 }

@@ -53,6 +53,10 @@ TEST_F(BadDataTest, FilesToBeJudgedByAreLookedAtBeforeTraining) {
           EXPECT_THAT(run.err, HasSubstr(what));
           EXPECT_THAT(run.err, testing::Not(HasSubstr(" loss"))) << "it trained first";
           EXPECT_FALSE(HasModel());
+          arguments.push_back("--dry_run");  // no row is binned
+          const Finished dry = Train(arguments);
+          EXPECT_EQ(dry.exit_code, 3) << dry.err;
+          EXPECT_THAT(dry.err, HasSubstr(what));
         }
       }
     }

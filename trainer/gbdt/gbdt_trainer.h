@@ -37,12 +37,16 @@ class GbdtTrainer : public Trainer {
   std::unique_ptr<Run> run_;
 };
 
+// As CheckHeldOutFiles, of the files that trees shall be judged by.
+absl::Status CheckHeldOutOfTrees(const PreparedJob& job);
+
 // What a job of trees will need, for --dry_run and for refusing early. Reads the first rows only.
 struct TreesPlan {
   double rows = 0, columns = 0, values = 0;  // estimates; columns of libsvm text are those of the first rows
   double classes = 1;  // of softmax: as declared, or those of the first rows
   bool sparse = false;
   double text_bytes = 0;
+  std::string bad_rows;  // of the first ones, for a person; empty: none
   std::uint64_t memory_bytes = 0, memory_limit = 0;
   std::optional<DistributionChoice> distribution;  // on a cluster
 };

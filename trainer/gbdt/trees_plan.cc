@@ -1,4 +1,8 @@
 #include <algorithm>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
@@ -11,6 +15,7 @@
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/setting_space.h"
 #include "trainer/gbdt/target_planner.h"
+#include "trainer/held_out_check.h"
 #include "trainer/job_plan.h"
 #include "trainer/progress/progress_line.h"
 
@@ -34,6 +39,42 @@ double TargetBytes(const GbdtConfig& gbdt, const std::vector<TextCounts>& texts,
       categories += std::min(most, share * static_cast<double>(column.size()));
   }
   return categories * static_cast<double>(kTargetCategoryBytes);
+}
+
+// How trees read rows, as far as that is known before any is read: what is not known is not judged.
+struct Reading {
+  ClassNumbers classes;  // as declared
+  std::unique_ptr<ValueParser> parser;
+  double columns = 0;    // of tables
+  bool looks_for_classes = false;
+};
+
+absl::StatusOr<features::Plan> FeaturesOf(const PreparedJob& job) {
+  features::Plan features;
+  if (!features.ParseFromString(job.extractor->Serialize())) return absl::InternalError("the plan cannot be read back");
+  return features;
+}
+
+absl::Status MakeReading(const JobConfig& config, const features::Plan& features, Reading* reading) {
+  const GbdtConfig& gbdt = config.model.gbdt;
+  const std::vector<std::string>& declared = config.data.label.classes;
+  reading->classes = NumberClasses(declared);
+  const LabelReading labels{gbdt.objective == "softmax"   ? LabelRule::kClass
+                            : gbdt.objective == "squared" ? LabelRule::kNumber
+                                                          : LabelRule::kBinary,
+                            declared.empty() ? nullptr : &reading->classes};
+  reading->looks_for_classes = labels.looks_for_classes();
+  if (features.format() == "libsvm") {
+    reading->parser = MakeLibsvmValues(features.index_base(), labels);
+    return absl::OkStatus();
+  }
+  PS_ASSIGN_OR_RETURN(std::vector<ValueColumn> columns, ColumnsOfPlan(features));
+  // What a column is, trees to start from may know otherwise, and statistics of labels take any text.
+  const bool any_text = !config.model.warm_start.empty() || !gbdt.target_columns.empty();
+  for (ValueColumn& column : columns) column.text_is_missing |= any_text;
+  reading->columns = static_cast<double>(columns.size());
+  reading->parser = MakeTableValues(features, std::move(columns), labels);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -76,40 +117,44 @@ std::uint64_t WorkerMemory(const TreesPlan& plan, const TreeClusterOptions& clus
   return plan.memory_limit / static_cast<std::uint64_t>(cluster.shape.workers);
 }
 
+absl::Status CheckHeldOutOfTrees(const PreparedJob& job) {
+  PS_ASSIGN_OR_RETURN(const features::Plan features, FeaturesOf(job));
+  Reading reading;
+  PS_RETURN_IF_ERROR(MakeReading(job.config, features, &reading));
+  ValueRows rows;
+  const auto read = [&](std::string_view text, TextOrigin origin) -> const RowBlock& {
+    rows = ValueRows();
+    reading.parser->Parse(text, origin, RowSample(), &rows);
+    return rows.rows;
+  };
+  if (job.valid) PS_RETURN_IF_ERROR(CheckHeldOutFiles("data.valid", *job.valid, read, job.config));
+  if (job.test) PS_RETURN_IF_ERROR(CheckHeldOutFiles("data.test", *job.test, read, job.config));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
                                     const std::optional<TreeClusterOptions>& cluster) {
   TreesPlan plan;
   plan.memory_limit = static_cast<std::uint64_t>(EffectiveMemory().limit_bytes);
-  features::Plan features;
-  if (!features.ParseFromString(job.extractor->Serialize()))
-    return absl::InternalError("the plan cannot be read back");
+  PS_ASSIGN_OR_RETURN(const features::Plan features, FeaturesOf(job));
   const bool libsvm = features.format() == "libsvm";
-  const std::string& objective = job.config.model.gbdt.objective;
-  const LabelReading labels{objective == "softmax"   ? LabelRule::kClass
-                            : objective == "squared" ? LabelRule::kNumber
-                                                     : LabelRule::kBinary,
-                            nullptr};
-  std::unique_ptr<ValueParser> parser;
-  if (libsvm) {
-    parser = MakeLibsvmValues(features.index_base(), labels);
-  } else {
-    PS_ASSIGN_OR_RETURN(const std::vector<ValueColumn> columns, ColumnsOfPlan(features));
-    plan.columns = static_cast<double>(columns.size());
-    parser = MakeTableValues(features, columns, labels);
-  }
+  Reading reading;
+  PS_RETURN_IF_ERROR(MakeReading(job.config, features, &reading));
+  plan.columns = reading.columns;
   PS_ASSIGN_OR_RETURN(const std::uint64_t bytes, job.train.DecompressedBytes());
   plan.text_bytes = static_cast<double>(bytes);
   const auto reader = RangeReader::Create(job.train);
   double target_bytes = 0;
   BadRows bad_rows(&job.train, job.config.data.max_bad_rows);
   std::uint64_t read = 0;
+  TextCounts classes;
   for (std::uint32_t file = 0; file < job.train.files().size() && plan.rows == 0; ++file) {
     std::string text;
     std::uint64_t offset = 0;
     PS_RETURN_IF_ERROR(reader->Read({file, 0, kHeadBytes}, &text, &offset));
     if (text.empty()) continue;
     ValueRows rows;
-    parser->Parse(text, {file, offset}, RowSample(), &rows);
+    reading.parser->Parse(text, {file, offset}, RowSample(), &rows);
     bad_rows.Add(rows.rows);
     read += text.size();
     const double share = static_cast<double>(bytes) / static_cast<double>(text.size());
@@ -122,7 +167,8 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
                     static_cast<double>(rows.index.size()) <
                         kDenseShare * plan.columns * static_cast<double>(rows.rows.rows());
     }
-    plan.classes = std::max<double>(1, static_cast<double>(rows.classes.size()));
+    classes = std::move(rows.classes);
+    plan.classes = std::max<double>(1, static_cast<double>(classes.size()));
     if (plan.classes == 1)
       target_bytes = TargetBytes(job.config.model.gbdt, rows.texts, share, plan.rows);
   }
@@ -132,6 +178,10 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
   if (static_cast<double>(bad_rows.bad_rows()) > job.config.data.max_bad_rows * most)
     PS_RETURN_IF_ERROR(bad_rows.Check(read >= bytes));
   if (read >= bytes && bad_rows.rows() == 0) return NoRowsError(bad_rows);
+  // Trees to start from bring their classes. Of the front alone too many are enough to know.
+  const bool own_classes = reading.looks_for_classes && job.config.model.warm_start.empty();
+  if (own_classes && (read >= bytes || classes.size() > kMostClasses)) PS_RETURN_IF_ERROR(CheckClasses(classes));
+  plan.bad_rows = DescribeBadRows(bad_rows, /*quoted=*/true);
   plan.classes = std::max(plan.classes, static_cast<double>(job.config.data.label.classes.size()));
   const bool starts =
       !job.config.model.warm_start.empty() || !job.config.model.gbdt.base_model.empty();
@@ -167,10 +217,10 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
 std::string DescribeTreesPlan(const PreparedJob& job, const TreesPlan& plan) {
   const auto bytes = [](std::uint64_t n) { return FormatBytes(static_cast<std::int64_t>(n)); };
   return absl::StrFormat(
-      "%srows: about %s, %.1f values a row%s\n%smemory: about %s needed, %s allowed\n",
+      "%srows: about %s, %.1f values a row%s\n%s%smemory: about %s needed, %s allowed\n",
       DescribeJob(job), FormatShort(plan.rows), plan.rows > 0 ? plan.values / plan.rows : 0.0,
       plan.classes > 1 ? absl::StrFormat(", %.0f classes", plan.classes) : "",
-      plan.distribution ? plan.distribution->text + "\n" : "", bytes(plan.memory_bytes),
+      plan.bad_rows, plan.distribution ? plan.distribution->text + "\n" : "", bytes(plan.memory_bytes),
       bytes(plan.memory_limit));
 }
 
