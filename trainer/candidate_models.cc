@@ -75,6 +75,12 @@ void CandidateModels::Drop() {
   wrote_ = false;
 }
 
+absl::Status CandidateModels::RemoveFormer() {
+  wrote_ = true;
+  Drop();
+  return RemoveTree(BestDir());
+}
+
 absl::StatusOr<std::unique_ptr<Scorer>> CandidateModels::OpenBest() {
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> bundle, Bundle::Open(BestDir()));
   has_best_ = true;

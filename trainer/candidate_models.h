@@ -41,6 +41,8 @@ class CandidateModels {
   // The one that was kept, by an earlier process.
   std::string BestDir() const { return output_ + ".ps_train_best"; }
   absl::StatusOr<std::unique_ptr<Scorer>> OpenBest();
+  // Those that an earlier process left, the best too.
+  absl::Status RemoveFormer();
   // On destruction: the best goes too. What is there before this has written anything is not its
   // own.
   void RemoveAll() { remove_best_ = true; }

@@ -182,6 +182,8 @@ absl::Status ClusterTrainer::Run::Check() {
   return ReadCurveKeys(job_.config.cluster.curve_key_file).status();
 }
 
+  // Of a job that was killed, and that nothing goes on with.
+  if (job_.config.checkpoint.dir.empty() && job_.config.cluster.state.empty()) PS_RETURN_IF_ERROR(candidates_.RemoveFormer());
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   begun_ = true;
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> start, OpenWarmStart(job_));

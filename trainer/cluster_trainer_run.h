@@ -36,9 +36,8 @@ class ClusterTrainer::Run : public JobEvents {
         log_(reporter, job->config.train.passes),
         candidates_(job->config.output.dir, job->extractor->Serialize(), MarginOffset(job->config.data)) {}
   ~Run() override {
-    // An unfinished job that another process goes on with needs its best model.
-    const bool goes_on = !job_.config.checkpoint.dir.empty() || !job_.config.cluster.state.empty();
-    if (begun_ && (written_ || !goes_on)) candidates_.RemoveAll();
+    // An unfinished job that another process goes on with needs its best model: one whose progress was kept.
+    if (begun_ && (written_ || !saved_)) candidates_.RemoveAll();
   }
 
   absl::Status Check();
@@ -130,6 +129,7 @@ class ClusterTrainer::Run : public JobEvents {
   std::string first_pass_;                     // its MetricState, once it is over
   bool resumed_ = false;
   bool begun_ = false;                         // Train was called
+  bool saved_ = false;                         // its progress, by this process or an earlier one
   bool written_ = false;                       // the bundle is in its place
   std::unique_ptr<Scorer> final_;              // the model that Export hands over
 };

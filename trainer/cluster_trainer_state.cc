@@ -16,6 +16,7 @@ constexpr double kSameLogloss = 1e-9;
 }  // namespace
 
 std::string ClusterTrainer::Run::SaveState() {
+  saved_ = true;
   coordinator::State state;
   state.set_rows_learnt(result_.rows_learnt);
   state.set_rows_read(result_.rows_read);
@@ -43,7 +44,7 @@ absl::Status ClusterTrainer::Run::OnResume(const std::string& bytes, const PassR
     PS_RETURN_IF_ERROR(race_->Load(state.race()));
     racing_ = race_->lanes() > 1;
   }
-  resumed_ = true;
+  resumed_ = saved_ = true;
   result_.rows_learnt = state.rows_learnt();
   result_.rows_read = state.rows_read();
   result_.rows_dropped = state.rows_dropped();

@@ -101,6 +101,69 @@ TEST_F(BadDataTest, ADryRunLooksAtTrainingRows) {
   }
 }
 
+TEST_F(BadDataTest, ADryRunLooksAtClasses) {
+  std::string rows = "label,a\n", many = rows;
+  for (int i = 0; i < 3000; ++i) {
+    absl::StrAppend(&rows, std::vector{"x", "y", "z"}[i % 3], ",", i, "\n");
+    absl::StrAppend(&many, "id", i, ",", i, "\n");
+  }
+  WriteText(place_ / "rows.csv", rows);
+  WriteText(place_ / "many.csv", many);
+  WriteText(place_ / "one.csv", "label,a\nx,1\nx,2\n");
+  WriteText(place_ / "job.yaml", "data: {train: {files: [rows.csv]}, format: csv, header: true}\n"
+                                 "model: {type: gbdt, gbdt: {trees: 2, objective: softmax}}\n");
+  for (const auto& [setting, what] : std::vector<std::pair<std::string, std::string>>{
+           {"data.train.files=[many.csv]", "data.train: more than 1000 different labels"},
+           {"data.train.files=[one.csv]", "data.train: all rows have the label 'x'"},
+           {"data.label.classes=[x, y]", "the label 'z' is none of the classes that are learnt"}}) {
+    for (const std::vector<std::string>& dry : {std::vector<std::string>{"--dry_run"}, {}}) {
+      std::vector<std::string> arguments{"--set", setting};
+      arguments.insert(arguments.end(), dry.begin(), dry.end());
+      const Finished run = Train(arguments);
+      EXPECT_EQ(run.exit_code, 3) << setting;
+      EXPECT_THAT(run.err, HasSubstr(what));
+      EXPECT_FALSE(HasModel());
+    }
+  }
+  // As many as may be are told.
+  const Finished some = Train({"--set", "data.label.classes=[x, y]", "--set", "data.max_bad_rows=0.5", "--dry_run"});
+  EXPECT_EQ(some.exit_code, 0) << some.err;
+  EXPECT_THAT(some.out, testing::AllOf(HasSubstr("malformed: 1,000 of the 3,000 rows"), HasSubstr("rows.csv:4: column 1: the label 'z'")));
+  EXPECT_THAT(Train({"--dry_run"}).out, testing::AllOf(HasSubstr("3 classes"), testing::Not(HasSubstr("malformed"))));
+}
+
+TEST_F(BadDataTest, NoModelOfAFailedJobStaysThatNothingGoesOnFrom) {
+  std::string late;
+  while (late.size() < (9u << 20)) late += "1 1:1\n0 2:1\n1 3:1\n";
+  for (int i = 0; i < 20000; ++i) late += "what is this\n";  // behind what is looked at before the training
+  WriteText(place_ / "late.svm", late);
+  const auto best = place_ / "out.ps_train_best";
+  const auto run = [&](const std::string& checkpoint) {
+    return Train({"--local", "1x1", "--set", "data.valid.files=[train.svm]", "--set", "data.test.files=[late.svm]", "--set", checkpoint, "--set", "train.passes=20"});
+  };
+  std::filesystem::create_directories(best);  // of a job that was killed
+  for (const auto& [checkpoint, stays] : {std::pair("job=none", false), std::pair("checkpoint={dir: ck, every: 600}", false),
+                                          std::pair("checkpoint={dir: often, every: 0.05}", true)}) {
+    const Finished failed = run(checkpoint);
+    EXPECT_EQ(failed.exit_code, 3) << checkpoint;
+    EXPECT_THAT(failed.err, HasSubstr("late.svm:"));
+    EXPECT_EQ(std::filesystem::exists(best), stays) << checkpoint;
+  }
+  WriteText(place_ / "late.svm", "1 1:1\n0 2:1\n");
+  const Finished on = run("checkpoint={dir: often, every: 0.05}");
+  EXPECT_EQ(on.exit_code, 0) << on.err;
+  EXPECT_FALSE(std::filesystem::exists(best));
+}
+
+TEST_F(BadDataTest, AByteOrderMarkIsNoRow) {
+  WriteText(place_ / "marked.svm", "\xef\xbb\xbf" + Rows());
+  for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
+    const Finished run = Train({"--set", "data.train.files=[marked.svm]", "--set", "data.max_bad_rows=0", "--set", model});
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), "rows_learnt"), 5000);
+  }
+}
+
 // What is there stays until the new file is whole, and rows that are read are never written over.
 TEST_F(BadDataTest, ResultsTakeTheirPlaceWhenTheyAreWhole) {
   const std::string rows = Rows();
