@@ -1,7 +1,5 @@
 #include "trainer/cluster_trainer.h"
 
-#include <glog/logging.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -182,10 +180,10 @@ absl::Status ClusterTrainer::Run::Check() {
   return ReadCurveKeys(job_.config.cluster.curve_key_file).status();
 }
 
-  // Of a job that was killed, and that nothing goes on with.
-  if (job_.config.checkpoint.dir.empty() && job_.config.cluster.state.empty()) PS_RETURN_IF_ERROR(candidates_.RemoveFormer());
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   begun_ = true;
+  // Of a job that was killed, and that nothing goes on with.
+  if (job_.config.checkpoint.dir.empty() && job_.config.cluster.state.empty()) PS_RETURN_IF_ERROR(candidates_.RemoveFormer());
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> start, OpenWarmStart(job_));
   start_ = StartWeights(std::move(start), job_.config.model.bias);
   const ClusterJob cluster = JobOfCluster();
@@ -225,6 +223,8 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
     result_.train = log_.PassMetrics();
     result_.rows_read = result_.rows_learnt;
   }
+  if (result_.train.rows > 0 && (result_.train.positives == 0 || result_.train.positives == result_.train.rows))
+    log_.Say(OneLabelWarning("data.label.positive"));
   PS_RETURN_IF_ERROR(EndRace());
   if (best_valid_) result_.valid = best_valid_;
   PS_RETURN_IF_ERROR(WriteValidLosses());

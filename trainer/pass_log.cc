@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ps/base/cgroup.h"
 
@@ -94,6 +95,11 @@ absl::Status DivergedError(std::uint64_t rows, bool tuned) {
       absl::StrFormat("diverged: the predictions are beyond all bounds after %d rows. Lower "
                       "model.optimizer.alpha, or look for extreme feature values",
                       rows));
+}
+
+std::string OneLabelWarning(const std::string& keys) {
+  return absl::StrCat("warning: all rows of data.train have the same label: the model can only learn a constant.",
+                      keys.empty() ? "" : absl::StrCat(" Is ", keys, " right?"));
 }
 
 absl::Status StoppedBeforeLearningError() {

@@ -197,6 +197,14 @@ TEST_F(SearchTest, FailedTrialsAreToldAndDoNotEndTheSearch) {
   EXPECT_THAT(right.err, HasSubstr("had failed: it begins anew"));
 }
 
+TEST_F(SearchTest, WarningsOfTrialsAreSaid) {
+  const Finished run = Train({"data.label.positive=what", "tune.search.vary={model.type: [lr, gbdt]}"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const std::string warning = "warning: all rows of data.train have the same label";
+  EXPECT_THAT(run.err, AllOf(HasSubstr("trial 1: " + warning), Not(HasSubstr("trial 2: " + warning)))) << "once is enough";
+  EXPECT_THAT(run.out.substr(run.out.find("searched: 2 trials")), HasSubstr("\n" + warning));
+}
+
 TEST_F(SearchTest, WhatEveryTrialWouldFailByIsSaidAtOnce) {
   const std::string table = ReadText(place_ / "train.csv"), job = ReadText(place_ / "job.yaml");
   WriteText(place_ / "header.csv", table.substr(0, table.find('\n') + 1));

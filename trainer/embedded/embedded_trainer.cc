@@ -1,7 +1,5 @@
 #include "trainer/embedded/embedded_trainer.h"
 
-#include <glog/logging.h>
-
 #include <chrono>
 #include <utility>
 
@@ -182,8 +180,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   result_.complete = !stop_.load();
   if (result_.train.rows > 0 &&
       (result_.train.positives == 0 || result_.train.positives == result_.train.rows)) {
-    LOG(WARNING) << "all rows of data.train have the same label: the model can only learn a constant. "
-                    "Is data.label.positive right?";
+    log_.Say(OneLabelWarning("data.label.positive"));
   }
   result_.valid = last_valid_;
   result_.rows_valid = valid_.rows();

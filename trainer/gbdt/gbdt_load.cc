@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "glog/logging.h"
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "ps/base/status_macros.h"
@@ -140,9 +139,7 @@ absl::Status GbdtTrainer::Run::CheckLabels() const {
   if (train_.sums.rows == 0)
     return absl::InvalidArgumentError("data.train: there are no rows to learn from");
   if (train_.sums.lowest == train_.sums.highest) {
-    LOG(WARNING)
-        << "all rows of data.train have the same label: the model can only learn a constant."
-        << (squared_ ? "" : softmax_ ? " Are data.label.classes right?" : " Is data.label.positive right?");
+    reporter_.Say(OneLabelWarning(squared_ ? "" : softmax_ ? "data.label.classes" : "data.label.positive"));
   }
   return absl::OkStatus();
 }

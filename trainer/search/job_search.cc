@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -199,6 +200,8 @@ absl::Status Search::AfterWave(const std::vector<int>& wave) {
       absl::StrAppendFormat(&text, "; best: trial %d, %.5f", best + 1, std::fabs(state_.trials(best).loss()));
     }
     options_.reporter->Say(text);
+    if (state_.trials(number).rung() > 0) continue;  // it has warned on fewer rows
+    for (const std::string& warning : NewWarnings(state_, number)) options_.reporter->Say(absl::StrCat("trial ", number + 1, ": ", warning));
   }
   best_ = best;
   for (int i = 0; i < state_.trials_size(); ++i) {  // logs of those that failed stay, too

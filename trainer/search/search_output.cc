@@ -93,6 +93,7 @@ absl::StatusOr<std::string> SearchOutput::Text() const {
                   DescribeTrial(space_, metric_, state_, BestTrial(state_)),
                   equal.empty() ? "" : absl::StrCat("\n  ", equal), "\n  as a job file: ", output, "/", kTunedJobName, "\n  all trials: ", output,
                   "/search.json\n");
+  for (const std::string& warning : state_.trials(BestTrial(state_)).warnings()) absl::StrAppend(&text, warning, "\n");
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -61,6 +62,16 @@ std::string DescribeTrial(const SearchSpace& space, const std::string& metric, c
   const std::string part = rung < top ? absl::StrCat(" on ", SearchSchedule::PartName(rung, top)) : "";
   absl::StrAppendFormat(&text, "%s %.5f%s, %s", metric, std::fabs(trial.loss()), part, FormatDuration(trial.seconds()));
   return text;
+}
+
+std::vector<std::string> NewWarnings(const search::Search& search, int number) {
+  std::set<std::string> said;
+  for (int i = 0; i < number; ++i) said.insert(search.trials(i).warnings().begin(), search.trials(i).warnings().end());
+  std::vector<std::string> news;
+  for (const std::string& warning : search.trials(number).warnings()) {
+    if (said.insert(warning).second) news.push_back(warning);
+  }
+  return news;
 }
 
 std::string SearchJson(const SearchSpace& space, const std::string& metric, const search::Search& search) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "models/config/search_space.h"
 #include "trainer/search/search_state.pb.h"
@@ -25,6 +26,9 @@ std::string DescribeEqualTrials(const search::Search& search);
 
 // "trial 7, model.type: gbdt: log_loss 0.45121, 12.1s": what came of it.
 std::string DescribeTrial(const SearchSpace& space, const std::string& metric, const search::Search& search, int trial);
+
+// What a trial warns of, and none before it did.
+std::vector<std::string> NewWarnings(const search::Search& search, int trial);
 
 std::string SearchJson(const SearchSpace& space, const std::string& metric, const search::Search& search);
 

@@ -46,6 +46,13 @@ std::string Reason(const std::string& log, const std::string& otherwise) {
   return (reason.empty() ? otherwise : reason).substr(0, kLongest);
 }
 
+void ReadWarnings(const std::string& log, search::Trial* trial) {
+  trial->clear_warnings();
+  for (const absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (absl::StartsWith(line, "warning: ")) trial->add_warnings(std::string(line));
+  }
+}
+
 // Fills in the figures of metrics.json.
 absl::Status ReadMetrics(const std::string& path, const std::string& metric, search::Trial* trial) {
   PS_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path));
@@ -99,11 +106,12 @@ absl::StatusOr<TrialProcess::End> TrialProcess::Run(const Options& options, sear
   if (!ended[0].in_order && told_to_stop) return out_of_time && !options.stop->load() ? End::kOutOfTime : End::kStopped;
   trial->set_ended(true);
   trial->set_seconds(trial->seconds() + std::chrono::duration<double>(Clock::now() - start).count());
+  const absl::StatusOr<std::string> text = ReadWholeFile(log);
+  if (text.ok()) ReadWarnings(*text, trial);
   absl::Status judged = absl::OkStatus();
   if (ended[0].in_order) {
     judged = ReadMetrics(ModelPath(options.directory) + "/metrics.json", options.metric, trial);
   } else {
-    const absl::StatusOr<std::string> text = ReadWholeFile(log);
     judged = absl::InternalError(Reason(text.ok() ? *text : "", ended[0].what));
   }
   if (!judged.ok()) trial->set_failure(std::string(judged.message()));
