@@ -227,7 +227,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
     log_.Say(OneLabelWarning("data.label.positive"));
   PS_RETURN_IF_ERROR(EndRace());
   if (best_valid_) result_.valid = best_valid_;
-  PS_RETURN_IF_ERROR(WriteValidLosses());
+  if (const absl::Status kept = WriteValidLosses(); !kept.ok()) log_.Say(LossesNotKept(kept));
   if (job_.test || job_.config.data.split.test > 0) {
     PS_ASSIGN_OR_RETURN(result_.test, Evaluate(job_.test, Part::kTest, *final_));
     result_.rows_test = static_cast<std::uint64_t>(result_.test->rows);

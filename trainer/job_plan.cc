@@ -21,7 +21,7 @@ constexpr double kBytesPerFeature = 12.8 / 0.79 + 8;
 // Of models that matter here, a tuned job has four lanes at most (trainer/tuning/tuner.cc).
 constexpr double kTuningBytesPerFeature = 3 * 8;
 // newton_cg: the rows, by rows and by columns, and what it solves with. A place and a value each way.
-constexpr double kSolvingBytesPerEntry = 8, kSolvingBytesPerValue = 8, kSolvingBytesPerRow = 60, kSolvingBytesPerFeature = 80;
+constexpr double kSolvingBytesPerEntry = 8, kSolvingBytesPerValue = 8, kSolvingBytesPerRow = 60, kSolvingBytesPerFeature = 115;
 // What the 64 segments of the index's 256 slots hold.
 constexpr double kMostFeatures = 2.2e9;
 constexpr std::uint64_t kFixedBytes = 48u << 20;  // program, buffers of the threads, metrics
@@ -129,6 +129,7 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
 }
 
 bool MayExceedMemory(const PreparedJob& job) {
+  if (!job.config.model.tune && job.config.model.optimizer.type == OptimizerType::kNewtonCg) return true;  // rows in memory
   if (job.config.cluster.servers > 0) return false;  // the servers' memory, which is not known here
   if (job.config.model.min_count > 1) return false;  // how many features are left out is not known before
   // A feature takes at least about four bytes of text, compressed data a quarter of that.

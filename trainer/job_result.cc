@@ -106,7 +106,8 @@ std::string PassesText(const JobResult& r, const std::string& bundle_dir) {
       text += "the validation rows have been learnt too, after they had chosen; their figures are of the model before\n";
     }
   }
-  if (!r.complete) text += "stopped before the end of the data: the model is what was learnt so far\n";
+  if (!r.complete && r.progressive) text += "stopped before the end of the data: the model is what was learnt so far\n";
+  if (!r.complete && !r.progressive) text += "stopped before it had converged: the model is that of the last step\n";
   return text;
 }
 

@@ -56,6 +56,12 @@ void PassLog::Add(absl::Span<const float> margins, absl::Span<const float> label
   Tick();
 }
 
+void PassLog::Count(std::size_t rows, double fraction_read) {
+  totals_.rows += rows;
+  totals_.fraction_read = fraction_read;
+  Tick();
+}
+
 void PassLog::Tick() {
   const double elapsed = ElapsedSeconds();
   if (elapsed < ticked_seconds_ + kTickEverySeconds) return;

@@ -29,6 +29,8 @@ class PassLog {
   // input read so far.
   void Add(absl::Span<const float> margins, absl::Span<const float> labels,
            absl::Span<const float> weights, double fraction_read);
+  // Rows that were read, and are learnt later: nothing was predicted of them.
+  void Count(std::size_t rows, double fraction_read);
   bool IsDue() const;
   void SetValid(const Metrics& valid);
   void Report(std::uint64_t features);

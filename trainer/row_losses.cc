@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "models/metrics/metrics.h"
 #include "ps/base/file.h"
 #include "ps/base/key.h"
@@ -84,6 +85,10 @@ absl::Status RowLossFile::Finish() {
   if (!written && error_ == 0) error_ = errno;
   if (std::fclose(file_.release()) != 0 && error_ == 0) error_ = errno;
   return error_ == 0 ? absl::OkStatus() : FileError("write", path_, error_);
+}
+
+std::string LossesNotKept(const absl::Status& status) {
+  return absl::StrCat("warning: how sure the order of trials is cannot be said of this one: ", status.message());
 }
 
 std::optional<LossGap> CompareRowLosses(const ScaledLosses& one, const ScaledLosses& other) {

@@ -42,6 +42,9 @@ class RowLossFile {
   int error_ = 0;
 };
 
+// For who goes on without it: nothing but the error of a comparison depends on such a file.
+std::string LossesNotKept(const absl::Status& status);
+
 // A file, and what its losses are multiplied with.
 struct ScaledLosses {
   std::string path;

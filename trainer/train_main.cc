@@ -227,6 +227,9 @@ int Train(const std::vector<std::string>& overrides) {
     std::cout << *text;
     return 0;
   }
+  if (!(FLAGS_train_part > 0 && FLAGS_train_part <= 1)) {
+    return Fail(absl::InvalidArgumentError("--train_part: expected a part above 0 and of at most 1"), ExitCode::kConfiguration);
+  }
   loaded->config.data.split.train_part = FLAGS_train_part;
   ProgressReporter reporter(stderr, ProgressReporter::OptionsFor(stderr, FLAGS_log_format == "json"));
   const bool processes = loaded->config.cluster.servers > 0 || !FLAGS_local.empty();

@@ -198,9 +198,6 @@ class JobChecker : private JobChecks {
     }
     if (!trees) {
       if (config_.model.optimizer.type == OptimizerType::kNewtonCg) CheckNewton();
-      if (config_.model.optimizer.l2_evidence && config_.model.optimizer.l2 == 0.0) {
-        Add("model.optimizer.l2", "a factor of what model.optimizer.l2_evidence finds: above 0");
-      }
       if (IsGiven("data.label.classes")) Add("data.label.classes", "only for model.type gbdt with objective softmax");
       if (IsGiven("model.gbdt")) Add("model.gbdt", "only for model.type gbdt");
       if (IsGiven("data.cache")) Add("data.cache", "only for model.type gbdt; later passes of lr have train.row_cache");
@@ -244,6 +241,11 @@ class JobChecker : private JobChecks {
 
   void CheckNewton() {
     const char* const type = "model.optimizer.type";
+    constexpr double kMostL2 = 1e30;  // beyond what single precision holds
+    if (config_.model.optimizer.l2 > kMostL2) Add("model.optimizer.l2", "at most 1e30 with newton_cg");
+    if (config_.model.optimizer.l2_evidence && config_.model.optimizer.l2 == 0.0) {
+      Add("model.optimizer.l2", "a factor of what model.optimizer.l2_evidence finds: above 0");
+    }
     if (config_.cluster.servers > 0) Add(type, "newton_cg is for one process; remove cluster.servers and workers, or set ftrl");
     if (config_.train.staleness == 0) Add(type, "newton_cg takes no steps, and train.staleness: 0 is the cluster's way; remove one of the two");
     if (config_.device == "cuda") Add("device", "cuda does not go with newton_cg in this version; set auto or cpu");

@@ -59,11 +59,12 @@ class Idle {
         "there are no copies to wait for (cluster.replicas: 1)");
     Add(!train_.row_cache.empty() && (on_cluster_ || train_.staleness == 0), "train.row_cache",
         "workers of a cluster read the text in every pass");
-    const bool keeps_rows = train_.passes > 1 || has_valid || config_.data.split.test > 0;
+    const bool solves = !model_.tune && model_.optimizer.type == OptimizerType::kNewtonCg;
+    const bool keeps_rows = solves || train_.passes > 1 || has_valid || config_.data.split.test > 0;
     Add(!train_.row_cache.empty() && !on_cluster_ && !keeps_rows, "train.row_cache",
         "it is for later passes (train.passes) and for rows that are held out");
     if (!model_.tune) OfOptimizer();
-    if (!model_.tune && model_.optimizer.type == OptimizerType::kNewtonCg) return OfNewton();
+    if (solves) return OfNewton();
     Add(train_.early_stopping.has_value() && train_.passes == 1, "train.early_stopping",
         "there is one pass (train.passes: 1)");
   }

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "models/config/load.h"
@@ -48,6 +49,8 @@ absl::StatusOr<std::string> TunedLrYaml(const std::string& job_yaml, const std::
   PS_ASSIGN_OR_RETURN(YamlNode root, ParseYaml(job_yaml, "job.yaml"));
   RemoveEntry("tune", root.Find("model"));
   RemoveEntry("tune_all_rows", root.Find("model"));
+  // A device learns in batches; what is solved is solved by the processor.
+  if (absl::StrContains(optimizer_yaml, "newton_cg")) RemoveEntry("device", &root);
   Overrides settings = {absl::StrCat("model.optimizer=", optimizer_yaml)};
   if (passes) {
     YamlNode& data = *root.Find("data");

@@ -39,8 +39,10 @@ std::unique_ptr<KeyGroups> KeyGroups::Of(const features::Plan& plan) {
     }
     groups->parts_.push_back(std::move(part));
   }
-  groups->further_ = static_cast<std::uint16_t>(groups->names_.size());
-  if (!plan.trees().empty()) groups->names_.push_back("leaves of trees");
+  if (!plan.trees().empty()) {
+    groups->further_ = static_cast<std::uint16_t>(groups->names_.size());
+    groups->names_.push_back("leaves of trees");
+  }
   if (groups->names_.empty() || groups->names_.size() > kMostGroups) return nullptr;
   return groups;
 }

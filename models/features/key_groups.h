@@ -38,7 +38,7 @@ class KeyGroups {
 
   std::vector<Part> parts_;  // in the order of a row's keys
   std::vector<std::string> names_;
-  std::uint16_t further_ = 0;  // the group of what is behind them: leaves of trees
+  std::uint16_t further_ = 0;  // the group of what is behind them: leaves of trees, else nothing
 };
 
 }  // namespace ps

@@ -31,6 +31,7 @@ std::vector<double> FitGroupL2(absl::Span<const std::uint16_t> group, int groups
   for (int round = 0; round < kMostRounds; ++round) {
     const std::vector<double> of_columns = ColumnL2(group, l2, 1, mean_squares);
     solver->Minimize(of_columns, kTolerance, weights);
+    if (solver->stopped()) break;
     // How many weights of the group the rows determine, and how large they are.
     std::vector<double> determined(l2.size(), kPriorWeights), squares(l2.size(), kPriorWeights / kFirst);
     for (std::size_t j = 0; j < group.size(); ++j) {

@@ -16,7 +16,7 @@ constexpr int kMostProducts = 200;      // of one step
 constexpr double kAccuracy = .2;
 constexpr int kMostHalvings = 30;
 constexpr double kSufficient = 1e-4;    // part of the slope that a step must gain (Armijo)
-constexpr double kLeastCurvature = 1e-12;
+constexpr double kNothing = 1e-12;      // of a row of weight 1, nats
 
 double Dot(const std::vector<double>& a, const std::vector<double>& b) {
   double sums[4] = {};
@@ -27,6 +27,9 @@ double Dot(const std::vector<double>& a, const std::vector<double>& b) {
   for (int k = 0; i < a.size(); ++i, ++k) sums[k] += a[i] * b[i];
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
+
+// In units of the diagonal of the Hessian. Where it is nothing there is nothing to learn.
+double OverDiagonal(double value, double diagonal) { return diagonal > 0 ? value / diagonal : 0; }
 
 // Loss, and the probability of a positive label.
 struct Scored {
@@ -42,6 +45,7 @@ Scored Score(double margin, bool positive) {
 
 NewtonSolver::NewtonSolver(const RowMatrix* rows, Crew* crew, const std::atomic<bool>* stop)
     : rows_(*rows), crew_(*crew), stop_(*stop), block_sums_(rows->row_blocks()) {
+  for (std::size_t r = 0; r < rows_.rows(); ++r) all_weights_ += double{rows_.weight(r)};
   for (auto* of_rows : {&margins_, &second_, &row_scratch_, &direction_margins_, &new_margins_}) of_rows->resize(rows_.rows());
   for (auto* of_columns : {&gradient_, &curvature_, &direction_, &residual_, &conjugate_, &image_, &new_weights_})
     of_columns->resize(rows_.columns());
@@ -78,9 +82,9 @@ void NewtonSolver::Differentiate(absl::Span<const double> l2, const std::vector<
   rows_.MultiplySquaresTransposed(second_.data(), &crew_, curvature_.data());
 }
 
-int NewtonSolver::FindDirection(absl::Span<const double> l2, double accuracy) {
+void NewtonSolver::FindDirection(absl::Span<const double> l2, double accuracy) {
   const std::size_t columns = rows_.columns();
-  const auto conditioned = [&](std::size_t j) { return residual_[j] / std::max(curvature_[j] + l2[j], kLeastCurvature); };
+  const auto conditioned = [&](std::size_t j) { return OverDiagonal(residual_[j], curvature_[j] + l2[j]); };
   std::fill(direction_.begin(), direction_.end(), 0.0);
   std::fill(direction_margins_.begin(), direction_margins_.end(), 0.0);
   double size = 0;  // of the residual, squared, in the preconditioner's norm
@@ -90,19 +94,20 @@ int NewtonSolver::FindDirection(absl::Span<const double> l2, double accuracy) {
     size += residual_[j] * conjugate_[j];
   }
   const double enough = accuracy * accuracy * size;
-  int products = 0;
-  while (size > enough && products < kMostProducts && !stop_.load(std::memory_order_relaxed)) {
+  for (int products = 0; size > enough && products < kMostProducts && !stopped(); ++products) {
     ForRows([&](std::size_t begin, std::size_t end, std::size_t) {
       rows_.Multiply(begin, end, conjugate_.data(), new_margins_.data());
       for (std::size_t r = begin; r < end; ++r) row_scratch_[r] = second_[r] * new_margins_[r];
     });
     rows_.MultiplyTransposed(row_scratch_.data(), &crew_, image_.data());
-    ++products;
+    ++products_;
     for (std::size_t j = 0; j < columns; ++j) image_[j] += l2[j] * conjugate_[j];
     const double bend = Dot(conjugate_, image_);
     if (!(bend > 0)) break;  // flat in every direction that is left
     const double length = size / bend;
-    for (std::size_t r = 0; r < direction_margins_.size(); ++r) direction_margins_[r] += length * new_margins_[r];
+    ForRows([&](std::size_t begin, std::size_t end, std::size_t) {
+      for (std::size_t r = begin; r < end; ++r) direction_margins_[r] += length * new_margins_[r];
+    });
     double next = 0;
     for (std::size_t j = 0; j < columns; ++j) {
       direction_[j] += length * conjugate_[j];
@@ -114,15 +119,16 @@ int NewtonSolver::FindDirection(absl::Span<const double> l2, double accuracy) {
     size = next;
     for (std::size_t j = 0; j < columns; ++j) conjugate_[j] = image_[j] + kept * conjugate_[j];
   }
-  return products;
 }
 
-double NewtonSolver::Search(absl::Span<const double> l2, double slope, std::vector<double>* weights, double* objective) {
+double NewtonSolver::FindLength(absl::Span<const double> l2, double slope, std::vector<double>* weights, double* objective) {
   // What is lost in the last digits of a sum of so many is no rise.
   const double rounding = 1e-13 * std::fabs(*objective);
   double length = 1;
   for (int i = 0; i <= kMostHalvings; ++i, length /= 2) {
-    for (std::size_t r = 0; r < margins_.size(); ++r) new_margins_[r] = margins_[r] + length * direction_margins_[r];
+    ForRows([&](std::size_t begin, std::size_t end, std::size_t) {
+      for (std::size_t r = begin; r < end; ++r) new_margins_[r] = margins_[r] + length * direction_margins_[r];
+    });
     for (std::size_t j = 0; j < weights->size(); ++j) new_weights_[j] = (*weights)[j] + length * direction_[j];
     const double there = Objective(new_margins_, l2, new_weights_);
     if (!(there <= *objective + kSufficient * length * slope + rounding)) continue;
@@ -138,27 +144,29 @@ NewtonSolver::End NewtonSolver::Minimize(absl::Span<const double> l2, double tol
   ForRows([&](std::size_t begin, std::size_t end, std::size_t) { rows_.Multiply(begin, end, weights->data(), margins_.data()); });
   End end;
   end.objective = Objective(margins_, l2, *weights);
-  while (end.steps < kMostSteps && !stop_.load(std::memory_order_relaxed)) {
+  while (end.steps < kMostSteps && !stopped()) {
     Differentiate(l2, *weights);
-    double size = 0;
-    for (std::size_t j = 0; j < gradient_.size(); ++j) size += gradient_[j] * gradient_[j] / std::max(curvature_[j] + l2[j], kLeastCurvature);
-    if (!(size > 0)) {
+    FindDirection(l2, kAccuracy);
+    if (stopped()) break;
+    const double slope = Dot(gradient_, direction_);
+    // Beyond a margin of 40 a loss is 0: then a slope may be left that leads nowhere.
+    if (-slope <= kNothing * all_weights_) {
       end.converged = true;
       break;
     }
-    end.products += FindDirection(l2, kAccuracy);
-    const double slope = Dot(gradient_, direction_);
-    if (!(slope < 0)) break;  // stopped before the first product, or nothing but rounding is left
+    const double length = FindLength(l2, slope, weights, &end.objective);
+    if (length == 0) break;
     ++end.steps;
-    const double length = Search(l2, slope, weights, &end.objective);
+    ++steps_;
+    if (on_step_ != nullptr) on_step_(end);
     // A whole step of Newton gains about half of its slope.
-    end.converged = length == 0 || (length == 1 && -0.5 * slope < tolerance * end.objective);
+    end.converged = length == 1 && -0.5 * slope < tolerance * end.objective;
     if (end.converged) break;
   }
   return end;
 }
 
-double MeanLogLoss(const RowMatrix& rows, const std::vector<double>& weights, double offset, Crew* crew) {
+LossSum SumLogLoss(const RowMatrix& rows, const std::vector<double>& weights, double offset, Crew* crew) {
   std::vector<double> margins(rows.rows()), sums(rows.row_blocks()), of_weights(rows.row_blocks());
   crew->ForEach(rows.row_blocks(), [&](int, std::size_t block) {
     rows.Multiply(rows.BlockBegin(block), rows.BlockEnd(block), weights.data(), margins.data());
@@ -167,9 +175,9 @@ double MeanLogLoss(const RowMatrix& rows, const std::vector<double>& weights, do
       of_weights[block] += double{rows.weight(r)};
     }
   });
-  double sum = 0, weight = 0;
-  for (std::size_t block = 0; block < sums.size(); ++block) sum += sums[block], weight += of_weights[block];
-  return sum / weight;
+  LossSum sum;
+  for (std::size_t block = 0; block < sums.size(); ++block) sum.loss += sums[block], sum.weight += of_weights[block];
+  return sum;
 }
 
 }  // namespace ps

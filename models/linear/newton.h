@@ -11,6 +11,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -23,18 +25,24 @@ class NewtonSolver {
  public:
   struct End {
     int steps = 0;           // of Newton
-    int products = 0;        // of conjugate gradients: each reads the rows twice
     double objective = 0;
-    bool converged = false;  // else stopped, or out of steps
+    bool converged = false;  // else stopped, out of steps, or no step makes the objective less
   };
 
-  // Both outlive it. `stop` may be set at any time: the weights are then those of the last step.
+  // All outlive it. `stop` may be set at any time: the weights are then those of the last step.
   NewtonSolver(const RowMatrix* rows, Crew* crew, const std::atomic<bool>* stop);
+  // Called after each step from now on.
+  void OnStep(std::function<void(const End&)> on_step) { on_step_ = std::move(on_step); }
 
   // Begins at *weights and leaves the minimum there. `l2`: of each feature, 0 or more. Both have an
   // element a column. Converged: the step that was made last promised less than `tolerance` of the
-  // objective.
+  // objective, or there is nothing left but rounding.
   End Minimize(absl::Span<const double> l2, double tolerance, std::vector<double>* weights);
+
+  // Since the beginning: products of conjugate gradients, each of which reads the rows twice; steps.
+  int products() const { return products_; }
+  int steps() const { return steps_; }
+  bool stopped() const { return stop_.load(std::memory_order_relaxed); }
 
   // The diagonal of the loss's Hessian, without l2, where the last step of Minimize began.
   absl::Span<const double> curvature() const { return curvature_; }
@@ -44,22 +52,28 @@ class NewtonSolver {
                    const std::vector<double>& weights);
   // Gradient and curvature at the margins.
   void Differentiate(absl::Span<const double> l2, const std::vector<double>& weights);
-  // Fills direction_ and its margins; returns the number of products.
-  int FindDirection(absl::Span<const double> l2, double accuracy);
+  // Fills direction_ and its margins.
+  void FindDirection(absl::Span<const double> l2, double accuracy);
   // How far along the direction; 0: nowhere is the objective less.
-  double Search(absl::Span<const double> l2, double slope, std::vector<double>* weights, double* objective);
+  double FindLength(absl::Span<const double> l2, double slope, std::vector<double>* weights, double* objective);
   template <typename Do>
   void ForRows(const Do& work);  // work(begin, end, block)
 
   const RowMatrix& rows_;
   Crew& crew_;
   const std::atomic<bool>& stop_;
+  std::function<void(const End&)> on_step_;
+  double all_weights_ = 0;  // of the rows
+  int products_ = 0, steps_ = 0;
   std::vector<double> block_sums_;                              // a block of rows
   std::vector<double> margins_, second_, row_scratch_, direction_margins_, new_margins_;  // a row
   std::vector<double> gradient_, curvature_, direction_, residual_, conjugate_, image_, new_weights_;  // a column
 };
 
-// Mean log loss of rows whose margins are those of the weights plus `offset`, by their weights.
-double MeanLogLoss(const RowMatrix& rows, const std::vector<double>& weights, double offset, Crew* crew);
+// Log loss of rows whose margins are those of the weights plus `offset`, and the sum of their weights.
+struct LossSum {
+  double loss = 0, weight = 0;
+};
+LossSum SumLogLoss(const RowMatrix& rows, const std::vector<double>& weights, double offset, Crew* crew);
 
 }  // namespace ps

@@ -19,6 +19,8 @@ namespace ps {
 
 class RowMatrix {
  public:
+  static constexpr std::uint64_t kMostRows = 0xffffffff;
+
   // Padding is left out.
   void Add(const ResolvedRows& rows);
   // Rows whose columns are those of `like`; what has none there is left out. Not beside Add.

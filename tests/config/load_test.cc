@@ -289,5 +289,21 @@ TEST(EffectiveYamlTest, ReparsesToTheSameJobAndIsItsOwnEffectiveYaml) {
   }
 }
 
+// Whatever may be tuned, may be trained with what tuning finds.
+TEST(TunedLrYamlTest, WhatIsSolvedNeedsNoDevice) {
+  const LoadedJob job = *ParseJob("data: {train: {files: [a.svm]}, split: {by: ratio, valid: 0.1}}\ndevice: cuda\nmodel: {tune: auto}\n"
+                                  "train: {passes: 9, batch_rows: 64, early_stopping: {}}\n", "job.yaml", {});
+  const auto raced = TunedLrYaml(job.effective_yaml, "{type: ftrl, alpha: 0.1, l2: 10}", 4);
+  ASSERT_TRUE(raced.ok()) << raced.status();
+  EXPECT_EQ(Parse(*raced).device, "cuda");
+  EXPECT_EQ(Parse(*raced).train.passes, 4);
+  const auto solved = TunedLrYaml(job.effective_yaml, "{type: newton_cg, l2: 0.5, l2_evidence: true}", 1);
+  ASSERT_TRUE(solved.ok()) << solved.status();
+  EXPECT_EQ(Parse(*solved).device, "auto");
+  EXPECT_EQ(Parse(*solved).model.optimizer.type, OptimizerType::kNewtonCg);
+  EXPECT_EQ(Parse(*solved).model.optimizer.l2, 0.5);
+  EXPECT_TRUE(Parse(*solved).model.optimizer.l2_evidence);
+}
+
 }  // namespace
 }  // namespace ps

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
+
 #include "tests/end_to_end/program.h"
 
 namespace ps {
@@ -69,6 +71,39 @@ INSTANTIATE_TEST_SUITE_P(All, StopTest,
                          testing::Values(std::vector<std::string>{},
                                          std::vector<std::string>{"--set", "train.staleness=0"},
                                          std::vector<std::string>{"--local", "2x2"}));
+
+// The optimum over all rows, whose steps take a while where the penalty is weak.
+TEST(StopWhileSolving, BeforeTheFirstStepNothingIsReplaced) {
+  const Workplace place;
+  Generate(place.path(), "train.svm", "libsvm", 300000);
+  WriteText(place / "job.yaml", "data: {train: {files: [train.svm]}}\nmodel: {optimizer: {type: newton_cg}}\n");
+  Program run("ps_train", {"--config", "job.yaml"}, place.path());
+  ASSERT_TRUE(run.WaitForError("read")) << run.Wait().err;  // the head of its first line
+  run.Signal(SIGTERM);
+  const Finished stopped = run.Wait();
+  EXPECT_EQ(stopped.exit_code, 143) << stopped.err;
+  EXPECT_THAT(stopped.err, testing::HasSubstr("the output is unchanged"));
+  EXPECT_FALSE(std::filesystem::exists(place / "out/manifest.json"));
+}
+
+TEST(StopWhileSolving, KeepsTheLastStep) {
+  const Workplace place;
+  Generate(place.path(), "train.svm", "libsvm", 60000);
+  WriteText(place / "job.yaml",
+            "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.1}}\n"
+            "model: {optimizer: {type: newton_cg, l2: 0.0001}}\n");
+  Program run("ps_train", {"--config", "job.yaml"}, place.path());
+  // Told every five seconds.
+  ASSERT_TRUE(run.WaitForError("newton_cg: step ")) << run.Wait().err;
+  run.Signal(SIGTERM);
+  const Finished stopped = run.Wait();
+  EXPECT_EQ(stopped.exit_code, 143) << stopped.err;
+  EXPECT_THAT(stopped.err, testing::HasSubstr("newton_cg: stopped after "));
+  EXPECT_THAT(stopped.out, testing::HasSubstr("stopped before it had converged"));
+  EXPECT_FALSE(MetricsOf(place / "out").members.at("complete").flag);
+  EXPECT_GT(NumberAt(MetricsOf(place / "out"), "nonzero_weights"), 1000);
+  EXPECT_LT(NumberAt(MetricsOf(place / "out"), "train.logloss"), 0.5);
+}
 
 }  // namespace
 }  // namespace ps

@@ -91,6 +91,7 @@ TEST(KeyGroups, RowsOfOtherLengthsAreNoHarm) {
   std::vector<std::uint16_t> found;
   (*extractor)->MakeKeyGroups()->Find(cut, &found);
   EXPECT_EQ(found.size(), cut.key.size());
+  for (const std::uint16_t group : found) EXPECT_LT(group, (*extractor)->MakeKeyGroups()->size());
 }
 
 }  // namespace

@@ -171,13 +171,23 @@ TEST(Newton, EndsOnWhatHasNoMinimumOrNoRowsOfOneKind) {
   NewtonSolver::End end;
   for (const double weight : Solve(separable.Matrix(), std::vector<double>(3), 1, &end)) EXPECT_TRUE(std::isfinite(weight));
   EXPECT_LT(end.objective, 1e-3);
-  Rows constant;
-  for (int r = 0; r < 100; ++r) constant.Add({{2u + r % 3, 1}}, 1);
-  for (const double weight : Solve(constant.Matrix(), std::vector<double>(4, 1.0), 1, &end)) EXPECT_TRUE(std::isfinite(weight));
+  for (const float label : {0.f, 1.f}) {
+    Rows constant;
+    for (int r = 0; r < 3000; ++r) constant.Add({{2u + r % 3, 1}}, label);
+    std::vector<double> l2(4, 1.0);
+    l2[0] = 0;  // the bias, which has nowhere to end
+    for (const double weight : Solve(constant.Matrix(), l2, 1, &end)) EXPECT_TRUE(std::isfinite(weight));
+    EXPECT_TRUE(end.converged);
+    EXPECT_LT(end.steps, 60);
+  }
+  Rows weightless;
+  for (int r = 0; r < 100; ++r) weightless.Add({{2u + r % 3, 1}}, r % 2, 0);
+  EXPECT_EQ(Solve(weightless.Matrix(), std::vector<double>(4, 1.0), 1, &end), std::vector<double>(4));
+  EXPECT_TRUE(end.converged);
 }
 
 TEST(Newton, NumbersOfAnySizeDoNotUpsetIt) {
-  for (const float scale : {1e-6f, 1e6f}) {
+  for (const float scale : {1e-10f, 1e10f}) {
     const RowMatrix matrix = Mixed(3000, 4, scale).Matrix();
     Crew crew(1);
     std::atomic<bool> stop{false};
@@ -228,13 +238,14 @@ TEST(GroupL2, ColumnsThatSayNothingAreHeldBackMore) {
   EXPECT_EQ(ColumnL2(group, l2, 2, matrix.MeanSquares())[0], 0);
 }
 
-TEST(MeanLogLoss, IsThatOfTheRowsByTheirWeights) {
+TEST(SumLogLoss, IsThatOfTheRowsByTheirWeights) {
   Rows rows;
   rows.Add({{2, 2}}, 1, 3);
   rows.Add({}, 0, 1);
   Crew crew(1);
-  const double loss = MeanLogLoss(rows.Matrix(), {.25, .5}, .1, &crew);
-  EXPECT_NEAR(loss, (3 * std::log1p(std::exp(-1.35)) + std::log1p(std::exp(.35))) / 4, 1e-12);
+  const LossSum sum = SumLogLoss(rows.Matrix(), {.25, .5}, .1, &crew);
+  EXPECT_NEAR(sum.loss, 3 * std::log1p(std::exp(-1.35)) + std::log1p(std::exp(.35)), 1e-11);
+  EXPECT_EQ(sum.weight, 4);
 }
 
 }  // namespace

@@ -1,20 +1,23 @@
 // The optimum over all rows (model.optimizer.type: newton_cg), asked for or beside a race of lanes.
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "ps/base/seconds.h"
 #include "ps/base/status_macros.h"
 #include "trainer/embedded/embedded_run.h"
-#include "trainer/job_plan.h"
 #include "trainer/progress/progress_line.h"
 #include "trainer/tuning/lane_search.h"
 
 namespace ps {
 namespace {
 
-// Beside a race, of data that can be read a few hundred times in about the time of its passes.
-constexpr std::uint64_t kMostKeptIds = 16'000'000;
+constexpr std::uint64_t kMostFeatures = 4'000'000;  // beside a race: half a gigabyte
+constexpr double kSecondsBetweenSteps = 5;  // that are told
 
 // From the strongest penalty to the weakest: the way on which each is near the one before. Mostly less is right
 // than the evidence has it, where features are rare: the rows determine less of their weights than the diagonal
@@ -34,50 +37,83 @@ std::vector<OptimizerParams> SettingsBeside() {
 
 absl::Status EmbeddedTrainer::Run::Solve() {
   NewtonFit fit(groups_.get(), job_.threads, &stop_);
-  PS_RETURN_IF_ERROR(fit.Load(rows_, DenseModel::kBiasId));
+  const absl::Status loaded = fit.Load(rows_, DenseModel::kBiasId);
+  if (absl::IsCancelled(loaded)) return StoppedBeforeLearningError();
+  PS_RETURN_IF_ERROR(loaded);
   log_.Say(absl::StrFormat("newton_cg: %s rows in memory, %s", FormatCount(rows_.rows()),
                            FormatBytes(static_cast<std::int64_t>(fit.memory_bytes()))));
+  const double rows = static_cast<double>(rows_.rows());
+  auto said = std::chrono::steady_clock::now();
+  fit.OnStep([&](const NewtonSolver::End& at) {
+    if (SecondsSince(said) < kSecondsBetweenSteps) return;
+    said = std::chrono::steady_clock::now();
+    log_.Say(absl::StrFormat("newton_cg: step %d, objective %.6g a row", fit.solver().steps(), at.objective / rows));
+  });
   const OptimizerParams setting = model_.lanes()[0];
   const NewtonSolver::End end = fit.Fit(setting);
+  if (stop_.load() && fit.solver().steps() == 0) return StoppedBeforeLearningError();
   if (setting.l2_evidence && !stop_.load()) log_.Say("newton_cg: " + fit.DescribeEvidence());
   log_.Say(absl::StrFormat("newton_cg: %s after %d steps, %d products with the rows; objective %.6g a row",
-                           end.converged ? "converged" : stop_.load() ? "stopped" : "not converged", end.steps, end.products,
-                           end.objective / static_cast<double>(rows_.rows())));
-  model_.RestoreState(setting, fit.Weights(model_.ids()));
-  PS_ASSIGN_OR_RETURN(result_.train, scores_.Evaluate(rows_, 0));
+                           end.converged ? "converged" : stop_.load() ? "stopped" : "not converged", fit.solver().steps(),
+                           fit.solver().products(), end.objective / rows));
+  PS_ASSIGN_OR_RETURN(const std::vector<float> weights, fit.Weights(model_.ids()));
+  model_.RestoreState(setting, weights);
+  // Of rows as they were learnt: where negatives were left out, their margins are not those of all rows.
+  PS_ASSIGN_OR_RETURN(result_.train, HeldOutScores(&model_, 0).Evaluate(rows_, 0));
   result_.progressive = false;
   if (valid_.rows() > 0) {
     PS_ASSIGN_OR_RETURN(last_valid_, scores_.Evaluate(valid_, 0));
+    log_.SetValid(*last_valid_);
   }
+  log_.Report(model_.features());
   return absl::OkStatus();
 }
 
+bool EmbeddedTrainer::Run::MaySolveBeside() {
+  const bool one_label = result_.train.positives == 0 || result_.train.positives == result_.train.rows;
+  if (groups_ == nullptr || one_label || stop_.load()) return false;
+  if (kept_ids_ <= kMostSolvedIds && model_.features() <= kMostFeatures) return true;
+  log_.Say(absl::StrCat("tune: the optimum over all rows is not tried: it is for at most ", FormatCount(kMostSolvedIds),
+                        " features of rows, and ", FormatCount(kMostFeatures), " different ones"));
+  return false;
+}
+
 absl::StatusOr<bool> EmbeddedTrainer::Run::SolveBeside(int raced, double raced_loss) {
-  if (kept_ids_ > kMostKeptIds) return false;
   NewtonFit fit(groups_.get(), job_.threads, &stop_);
-  PS_RETURN_IF_ERROR(fit.Load(rows_, DenseModel::kBiasId));
-  PS_ASSIGN_OR_RETURN(const RowMatrix valid, fit.LoadLike(valid_));
+  const absl::Status loaded = fit.Load(rows_, DenseModel::kBiasId);
+  if (absl::IsCancelled(loaded)) return false;
+  PS_RETURN_IF_ERROR(loaded);
   std::vector<OptimizerParams> settings = SettingsBeside();
   std::vector<double> losses;
   std::vector<float> best_weights;
+  std::size_t best = 0;
   for (const OptimizerParams& setting : settings) {
     fit.Fit(setting);
     if (stop_.load()) return false;
-    losses.push_back(fit.LossOf(valid, MarginOffset(job_.config.data)));
+    const absl::StatusOr<std::vector<float>> weights = fit.Weights(model_.ids());
+    if (!weights.ok()) break;  // weaker penalties make them no smaller
+    PS_ASSIGN_OR_RETURN(const double loss, fit.LossOf(valid_, MarginOffset(job_.config.data)));
+    if (!std::isfinite(loss)) break;  // rows without weight
+    losses.push_back(loss);
+    const std::size_t last = losses.size() - 1;
+    if (losses[last] <= losses[best]) {
+      best = last;
+      best_weights = *weights;
+    }
     // Weaker penalties take longer, and where they are too weak they stay so.
-    if (losses.size() > 2 && losses[losses.size() - 3] < losses[losses.size() - 2] && losses[losses.size() - 2] < losses.back()) break;
-    if (losses.back() == *std::min_element(losses.begin(), losses.end())) best_weights = fit.Weights(model_.ids());
+    if (last >= 2 && losses[last - 2] < losses[last - 1] && losses[last - 1] < losses[last]) break;
   }
+  if (losses.empty()) return false;
   settings.resize(losses.size());
-  const auto best = std::min_element(losses.begin(), losses.end()) - losses.begin();
   const int number = tuner_->NoteSolved(settings, losses) + static_cast<int>(best);
   log_.Say("tune: " + fit.DescribeEvidence());
   log_.Say(absl::StrFormat("tune: lane %d %s, the best of %d solved over all rows: %.5f on the validation rows; lane %d %s, the best of the race: %.5f",
-                           number, DescribeSetting(settings[static_cast<std::size_t>(best)]), settings.size(), losses[static_cast<std::size_t>(best)], raced,
+                           number, DescribeSetting(settings[best]), settings.size(), losses[best], raced,
                            DescribeSetting(tuner_->SettingOf(raced)), raced_loss));
-  if (!(losses[static_cast<std::size_t>(best)] < raced_loss)) return false;
-  model_.RestoreState(settings[static_cast<std::size_t>(best)], best_weights);
+  if (raced_loss <= losses[best]) return false;
+  model_.RestoreState(settings[best], best_weights);
   tuner_->Choose(number);
+  result_.best_pass = 0;  // it is of no pass
   return true;
 }
 

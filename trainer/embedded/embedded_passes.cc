@@ -105,11 +105,15 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
         PS_RETURN_IF_ERROR(test_.Append(block.test));
         lines_ += block.good_rows + block.bad_rows;
         kept_ids_ += block.train.ids.size();
+        const double fraction_read = stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1;
         if (solves()) {
           result_.rows_learnt += block.train.rows();
+          log_.Count(block.train.rows(), fraction_read);
+          if (log_.IsDue()) log_.Report(model_.features());
           return absl::OkStatus();
         }
-        return LearnBlock(block.train, stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1,
+        if (groups_ != nullptr && kept_ids_ > kMostSolvedIds) groups_->Forget();
+        return LearnBlock(block.train, fraction_read,
                           lines * static_cast<double>(result_.rows_read) / static_cast<double>(lines_));
       });
   result_.bad_rows = bad_rows.bad_rows();

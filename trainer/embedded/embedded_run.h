@@ -31,6 +31,9 @@ class EmbeddedTrainer::Run {
   const TuningTrace& trace() const { return tuner_->trace(); }
 
  private:
+  // Features of rows, repeated ones too, of data that can be read a few hundred times in about the time of a race's passes.
+  static constexpr std::uint64_t kMostSolvedIds = 16'000'000;
+
   std::string CacheDir() const {
     const TrainConfig& train = job_.config.train;
     return train.row_cache.empty() ? job_.config.output.dir + ".cache" : train.row_cache;
@@ -62,6 +65,7 @@ class EmbeddedTrainer::Run {
   // Optimizer newton_cg.
   absl::Status Solve();
   // Of a tuned job: solves what validation rows may prefer to the model that the race has left. True: it is the model now.
+  bool MaySolveBeside();
   absl::StatusOr<bool> SolveBeside(int raced, double raced_loss);
   // Keeps the best state; true when patience has run out.
   absl::StatusOr<bool> EarlyStop(int pass);

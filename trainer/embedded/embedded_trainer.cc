@@ -10,6 +10,7 @@
 #include "ps/base/status_macros.h"
 #include "trainer/embedded/embedded_run.h"
 #include "trainer/embedded/export_weights.h"
+#include "trainer/row_losses.h"
 #include "trainer/warm_start.h"
 
 namespace ps {
@@ -122,7 +123,7 @@ absl::Status EmbeddedTrainer::Run::ChooseModel() {
   if (restore) model_.RestoreState(tuner_ ? tuner_->SettingOf(raced) : model_.lanes()[0], best_state_);
   if (!tuner_) return absl::OkStatus();
   bool solved = false;  // over all rows, in place of a lane after some pass
-  if (groups_ != nullptr && !tuner_->deciding() && !stop_.load()) {
+  if (!tuner_->deciding() && MaySolveBeside()) {
     PS_ASSIGN_OR_RETURN(const Metrics valid, scores_.Evaluate(valid_, Leader()));
     PS_ASSIGN_OR_RETURN(solved, SolveBeside(raced, valid.logloss));
   }
@@ -144,9 +145,11 @@ absl::Status EmbeddedTrainer::Run::Check() {
 }
 
 absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
-  PS_ASSIGN_OR_RETURN(std::unique_ptr<BatchSteps> steps, BatchSteps::For(job_));
-  model_.SetSteps(std::move(steps));
-  SayNews();
+  if (!solves()) {
+    PS_ASSIGN_OR_RETURN(std::unique_ptr<BatchSteps> steps, BatchSteps::For(job_));
+    model_.SetSteps(std::move(steps));
+    SayNews();
+  }
   PS_RETURN_IF_ERROR(WarmStart());
   if (job_.valid) PS_RETURN_IF_ERROR(SpoolFiles(*job_.valid, &valid_));
   const auto start = std::chrono::steady_clock::now();
@@ -180,11 +183,14 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   result_.complete = !stop_.load();
   if (result_.train.rows > 0 &&
       (result_.train.positives == 0 || result_.train.positives == result_.train.rows)) {
-    log_.Say(OneLabelWarning("data.label.positive"));
+    if (job_.config.data.split.valid_fold == 0) log_.Say(OneLabelWarning("data.label.positive"));
   }
   result_.valid = last_valid_;
   result_.rows_valid = valid_.rows();
-  if (!job_.valid_losses.empty()) PS_RETURN_IF_ERROR(scores_.WriteLosses(valid_, Leader(), job_.valid_losses));
+  if (!job_.valid_losses.empty()) {
+    const absl::Status kept = scores_.WriteLosses(valid_, Leader(), job_.valid_losses);
+    if (!kept.ok()) log_.Say(LossesNotKept(kept));
+  }
   if (job_.test && result_.complete) {
     PS_ASSIGN_OR_RETURN(result_.test, EvaluateFiles(*job_.test));
   } else if (test_.rows() > 0) {

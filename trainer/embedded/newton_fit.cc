@@ -1,7 +1,9 @@
 #include "trainer/embedded/newton_fit.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "ps/base/status_macros.h"
 
@@ -13,7 +15,7 @@ namespace {
 // usual tolerance.)
 constexpr double kTolerance = 5e-5;
 
-absl::Status ForBlocks(const RowSpool& spool, const std::function<void(const ResolvedBlock&)>& take) {
+absl::Status ForEachBlock(const RowSpool& spool, const std::function<void(const ResolvedBlock&)>& take) {
   ResolvedBlock storage;
   for (std::size_t i = 0; i < spool.blocks(); ++i) {
     const ResolvedBlock* block = nullptr;
@@ -26,8 +28,9 @@ absl::Status ForBlocks(const RowSpool& spool, const std::function<void(const Res
 }  // namespace
 
 void IdGroups::Note(const RowBlock& rows, absl::Span<const std::uint32_t> ids) {
-  std::vector<std::uint16_t> groups(ids.size(), 0);
-  if (groups_ != nullptr) groups_->Find(rows, &groups);
+  if (groups_ == nullptr || forgotten_.load(std::memory_order_relaxed)) return;
+  std::vector<std::uint16_t> groups;
+  groups_->Find(rows, &groups);
   const std::lock_guard<std::mutex> lock(mutex_);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] >= of_id_.size()) of_id_.resize(std::max<std::size_t>(ids[i] + 1, of_id_.size() * 2), kNoGroup);
@@ -39,7 +42,13 @@ NewtonFit::NewtonFit(const IdGroups* groups, int threads, const std::atomic<bool
     : groups_(*groups), stop_(*stop), crew_(threads) {}
 
 absl::Status NewtonFit::Load(const RowSpool& rows, std::uint32_t bias) {
-  PS_RETURN_IF_ERROR(ForBlocks(rows, [this](const ResolvedBlock& block) { rows_.Add(block.View()); }));
+  if (rows.rows() > RowMatrix::kMostRows) {
+    return absl::ResourceExhaustedError(absl::StrCat(rows.rows(), " rows are more than newton_cg holds: set model.optimizer.type to ftrl"));
+  }
+  PS_RETURN_IF_ERROR(ForEachBlock(rows, [this](const ResolvedBlock& block) {
+    if (!stop_.load()) rows_.Add(block.View());
+  }));
+  if (stop_.load()) return absl::CancelledError("stopped");
   rows_.Finish();
   for (const std::uint32_t id : rows_.column_ids()) group_.push_back(id == bias ? kNoGroup : groups_.Of(id));
   mean_squares_ = rows_.MeanSquares();
@@ -48,15 +57,27 @@ absl::Status NewtonFit::Load(const RowSpool& rows, std::uint32_t bias) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RowMatrix> NewtonFit::LoadLike(const RowSpool& rows) const {
-  RowMatrix matrix;
-  PS_RETURN_IF_ERROR(ForBlocks(rows, [&](const ResolvedBlock& block) { matrix.AddLike(rows_, block.View()); }));
-  return matrix;
+absl::StatusOr<double> NewtonFit::LossOf(const RowSpool& rows, double offset) {
+  LossSum sum;
+  PS_RETURN_IF_ERROR(ForEachBlock(rows, [&](const ResolvedBlock& block) {
+    RowMatrix part;
+    part.AddLike(rows_, block.View());
+    const LossSum of_part = SumLogLoss(part, weights_, offset, &crew_);
+    sum.loss += of_part.loss;
+    sum.weight += of_part.weight;
+  }));
+  return sum.loss / sum.weight;
 }
 
-std::vector<float> NewtonFit::Weights(std::size_t ids) const {
+absl::StatusOr<std::vector<float>> NewtonFit::Weights(std::size_t ids) const {
   std::vector<float> weights(ids);
-  for (std::size_t j = 0; j < weights_.size(); ++j) weights[rows_.column_ids()[j]] = static_cast<float>(weights_[j]);
+  for (std::size_t j = 0; j < weights_.size(); ++j) {
+    const auto weight = static_cast<float>(weights_[j]);
+    if (!std::isfinite(weight)) {
+      return absl::OutOfRangeError("diverged: weights are beyond all bounds. Raise model.optimizer.l2, or look for extreme feature values");
+    }
+    weights[rows_.column_ids()[j]] = weight;
+  }
   return weights;
 }
 

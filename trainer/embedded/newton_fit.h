@@ -32,13 +32,16 @@ class IdGroups {
 
   // `ids` of the block's keys; kPaddingId where a key has none. Any thread.
   void Note(const RowBlock& rows, absl::Span<const std::uint32_t> ids);
-  // After the last Note; kNoGroup of the bias.
-  std::uint16_t Of(std::uint32_t id) const { return id < of_id_.size() ? of_id_[id] : kNoGroup; }
+  // Nobody is going to ask. Any thread.
+  void Forget() { forgotten_.store(true); }
+  // Of an id that was noted, after the last Note.
+  std::uint16_t Of(std::uint32_t id) const { return groups_ == nullptr ? 0 : of_id_[id]; }
   int size() const { return groups_ == nullptr ? 1 : static_cast<int>(groups_->size()); }
   std::string name(int group) const { return groups_ == nullptr ? "all features" : groups_->name(static_cast<std::size_t>(group)); }
 
  private:
   const std::unique_ptr<KeyGroups> groups_;
+  std::atomic<bool> forgotten_{false};
   std::mutex mutex_;
   std::vector<std::uint16_t> of_id_;
 };
@@ -48,18 +51,22 @@ class NewtonFit {
   // All outlive it.
   NewtonFit(const IdGroups* groups, int threads, const std::atomic<bool>* stop);
 
+  // Cancelled: stopped. ResourceExhausted: more rows than it counts.
   absl::Status Load(const RowSpool& rows, std::uint32_t bias);
 
+  // Told after each step of Newton from now on.
+  void OnStep(std::function<void(const NewtonSolver::End&)> on_step) { solver_->OnStep(std::move(on_step)); }
   // Of type kNewtonCg. Returns how it went; the weights are Weights().
   NewtonSolver::End Fit(const OptimizerParams& setting);
-  std::vector<float> Weights(std::size_t ids) const;  // of ids [0, ids)
+  const NewtonSolver& solver() const { return *solver_; }
+  // Of ids [0, ids). OutOfRange: one is no finite number.
+  absl::StatusOr<std::vector<float>> Weights(std::size_t ids) const;
   // By what the rows say, once Fit has asked: "l2 of 14 columns: .8 (age) to 310 (city)".
   std::string DescribeEvidence() const;
 
   std::uint64_t memory_bytes() const { return rows_.memory_bytes(); }
-  // Mean log loss of other rows at these weights.
-  absl::StatusOr<RowMatrix> LoadLike(const RowSpool& rows) const;
-  double LossOf(const RowMatrix& rows, double offset) { return MeanLogLoss(rows, weights_, offset, &crew_); }
+  // Mean log loss of other rows at these weights, `offset` added to each margin.
+  absl::StatusOr<double> LossOf(const RowSpool& rows, double offset);
 
  private:
   const IdGroups& groups_;

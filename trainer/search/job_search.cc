@@ -62,7 +62,7 @@ class Search {
   absl::StatusOr<JobSearch::Result> Run();
 
  private:
-  bool InTime() const;
+  bool OutOfBudget() const;
   int top_rung() const { return static_cast<int>(state_.top_rung()); }
   // Of trials that are run at once, those that have not ended; none: the search is over.
   std::vector<int> NextWave();
@@ -87,9 +87,9 @@ class Search {
   int best_ = -1;  // before the wave
 };
 
-bool Search::InTime() const {
+bool Search::OutOfBudget() const {
   const double budget = space_.search().budget_seconds;
-  return budget == 0 || BestTrial(state_) < 0 || state_.seconds() < budget;
+  return budget > 0 && state_.seconds() >= budget;
 }
 
 std::vector<int> Search::NextWave() {
@@ -100,7 +100,7 @@ std::vector<int> Search::NextWave() {
     trial.set_failure(absl::StrCat("begun ", kMostStarts, " times, and never ended"));
     options_.reporter->Say(DescribeTrial(space_, metric_, state_, i));
   }
-  return schedule_.NextWave(!InTime(), &state_);
+  return schedule_.NextWave(OutOfBudget(), &state_);
 }
 
 absl::StatusOr<LoadedJob> Search::JobOfTrial(int number) const {
