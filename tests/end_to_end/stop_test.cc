@@ -72,7 +72,7 @@ INSTANTIATE_TEST_SUITE_P(All, StopTest,
                                          std::vector<std::string>{"--set", "train.staleness=0"},
                                          std::vector<std::string>{"--local", "2x2"}));
 
-// The optimum over all rows, whose steps take a while where the penalty is weak.
+// The optimum over all rows. Without a penalty, and with as many features as this, there is none: steps go on for a while.
 TEST(StopWhileSolving, BeforeTheFirstStepNothingIsReplaced) {
   const Workplace place;
   Generate(place.path(), "train.svm", "libsvm", 300000);
@@ -88,13 +88,12 @@ TEST(StopWhileSolving, BeforeTheFirstStepNothingIsReplaced) {
 
 TEST(StopWhileSolving, KeepsTheLastStep) {
   const Workplace place;
-  Generate(place.path(), "train.svm", "libsvm", 60000);
+  Generate(place.path(), "train.svm", "libsvm", 200000);
   WriteText(place / "job.yaml",
             "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.1}}\n"
-            "model: {optimizer: {type: newton_cg, l2: 0.0001}}\n");
+            "model: {optimizer: {type: newton_cg, l2: 0}}\n");
   Program run("ps_train", {"--config", "job.yaml"}, place.path());
-  // Told every five seconds.
-  ASSERT_TRUE(run.WaitForError("newton_cg: step ")) << run.Wait().err;
+  ASSERT_TRUE(run.WaitForError("newton_cg: step 1, ")) << run.Wait().err;
   run.Signal(SIGTERM);
   const Finished stopped = run.Wait();
   EXPECT_EQ(stopped.exit_code, 143) << stopped.err;
@@ -102,7 +101,7 @@ TEST(StopWhileSolving, KeepsTheLastStep) {
   EXPECT_THAT(stopped.out, testing::HasSubstr("stopped before it had converged"));
   EXPECT_FALSE(MetricsOf(place / "out").members.at("complete").flag);
   EXPECT_GT(NumberAt(MetricsOf(place / "out"), "nonzero_weights"), 1000);
-  EXPECT_LT(NumberAt(MetricsOf(place / "out"), "train.logloss"), 0.5);
+  EXPECT_LT(NumberAt(MetricsOf(place / "out"), "train.logloss"), 0.6);
 }
 
 }  // namespace

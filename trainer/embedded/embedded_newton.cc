@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -43,9 +44,9 @@ absl::Status EmbeddedTrainer::Run::Solve() {
   log_.Say(absl::StrFormat("newton_cg: %s rows in memory, %s", FormatCount(rows_.rows()),
                            FormatBytes(static_cast<std::int64_t>(fit.memory_bytes()))));
   const double rows = static_cast<double>(rows_.rows());
-  auto said = std::chrono::steady_clock::now();
+  std::optional<std::chrono::steady_clock::time_point> said;  // the first step is told
   fit.OnStep([&](const NewtonSolver::End& at) {
-    if (SecondsSince(said) < kSecondsBetweenSteps) return;
+    if (said && SecondsSince(*said) < kSecondsBetweenSteps) return;
     said = std::chrono::steady_clock::now();
     log_.Say(absl::StrFormat("newton_cg: step %d, objective %.6g a row", fit.solver().steps(), at.objective / rows));
   });
