@@ -60,7 +60,7 @@ class Idle {
     Add(!train_.row_cache.empty() && (on_cluster_ || train_.staleness == 0), "train.row_cache",
         "workers of a cluster read the text in every pass");
     const bool solves = !model_.tune && model_.optimizer.type == OptimizerType::kNewtonCg;
-    const bool keeps_rows = solves || train_.passes > 1 || has_valid || config_.data.split.test > 0;
+    const bool keeps_rows = (train_.passes > 1 && !solves) || has_valid || config_.data.split.test > 0;
     Add(!train_.row_cache.empty() && !on_cluster_ && !keeps_rows, "train.row_cache",
         "it is for later passes (train.passes) and for rows that are held out");
     if (!model_.tune) OfOptimizer();

@@ -44,6 +44,8 @@ class NewtonSolver {
   int steps() const { return steps_; }
   bool stopped() const { return stop_.load(std::memory_order_relaxed); }
 
+  // Of the rows, at the weights that Minimize has left.
+  absl::Span<const double> margins() const { return margins_; }
   // The diagonal of the loss's Hessian, without l2, where the last step of Minimize began.
   absl::Span<const double> curvature() const { return curvature_; }
 

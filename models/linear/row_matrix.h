@@ -34,6 +34,7 @@ class RowMatrix {
   absl::Span<const std::uint32_t> column_ids() const { return column_ids_; }
   std::uint64_t memory_bytes() const;
   absl::Span<const float> labels() const { return labels_; }
+  absl::Span<const float> weights() const { return weights_; }  // empty: all 1
   float weight(std::size_t row) const { return weights_.empty() ? 1.0f : weights_[row]; }
 
   // Rows that belong together when work is dealt out.

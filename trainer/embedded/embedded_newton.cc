@@ -37,13 +37,13 @@ std::vector<OptimizerParams> SettingsBeside() {
 }  // namespace
 
 absl::Status EmbeddedTrainer::Run::Solve() {
-  NewtonFit fit(groups_.get(), job_.threads, &stop_);
-  const absl::Status loaded = fit.Load(rows_, DenseModel::kBiasId);
+  NewtonFit& fit = *fit_;
+  const absl::Status loaded = fit.Finish(DenseModel::kBiasId);
   if (absl::IsCancelled(loaded)) return StoppedBeforeLearningError();
   PS_RETURN_IF_ERROR(loaded);
-  log_.Say(absl::StrFormat("newton_cg: %s rows in memory, %s", FormatCount(rows_.rows()),
+  log_.Say(absl::StrFormat("newton_cg: %s rows in memory, %s", FormatCount(fit.rows()),
                            FormatBytes(static_cast<std::int64_t>(fit.memory_bytes()))));
-  const double rows = static_cast<double>(rows_.rows());
+  const double rows = static_cast<double>(fit.rows());
   std::optional<std::chrono::steady_clock::time_point> said;  // the first step is told
   fit.OnStep([&](const NewtonSolver::End& at) {
     if (said && SecondsSince(*said) < kSecondsBetweenSteps) return;
@@ -59,8 +59,7 @@ absl::Status EmbeddedTrainer::Run::Solve() {
                            fit.solver().products(), end.objective / rows));
   PS_ASSIGN_OR_RETURN(const std::vector<float> weights, fit.Weights(model_.ids()));
   model_.RestoreState(setting, weights);
-  // Of rows as they were learnt: where negatives were left out, their margins are not those of all rows.
-  PS_ASSIGN_OR_RETURN(result_.train, HeldOutScores(&model_, 0).Evaluate(rows_, 0));
+  result_.train = fit.TrainMetrics();
   result_.progressive = false;
   if (valid_.rows() > 0) {
     PS_ASSIGN_OR_RETURN(last_valid_, scores_.Evaluate(valid_, 0));

@@ -85,7 +85,7 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
   if (tuner_) {
     PS_ASSIGN_OR_RETURN(lines, EstimateLines(job_.train));
   }
-  const bool keep_rows = job_.config.train.passes > 1 || solves();
+  const bool keep_rows = job_.config.train.passes > 1 && !solves();
   log_.BeginPass(1);
   // Which appearance of a key is its min_count-th depends on the order, so counting takes its turn.
   const bool admission = job_.config.model.min_count > 1;
@@ -107,6 +107,7 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
         kept_ids_ += block.train.ids.size();
         const double fraction_read = stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1;
         if (solves()) {
+          PS_RETURN_IF_ERROR(fit_->Add(block.train.View()));
           result_.rows_learnt += block.train.rows();
           log_.Count(block.train.rows(), fraction_read);
           if (log_.IsDue()) log_.Report(model_.features());

@@ -45,8 +45,8 @@ class EmbeddedTrainer::Run {
       model_.Resolve(rows, scratch, out);
     };
   }
-  // Rows are kept, and learnt at once when all are there.
-  bool solves() const { return !tuner_ && job_.config.model.optimizer.type == OptimizerType::kNewtonCg; }
+  // Rows are gathered, and learnt at once when all are there.
+  bool solves() const { return fit_ != nullptr; }
   absl::Status WarmStart();
   absl::Status FirstPass();
   absl::Status LaterPass(int pass);
@@ -76,6 +76,7 @@ class EmbeddedTrainer::Run {
   const std::unique_ptr<Tuner> tuner_;  // null: the job gives the optimiser's settings
   DenseModel model_;
   const std::unique_ptr<IdGroups> groups_;  // null: nothing is solved
+  const std::unique_ptr<NewtonFit> fit_;    // null: rows are learnt as they come
   const RowSplit split_;
   HeldOutScores scores_;
   PassLog log_;

@@ -46,6 +46,7 @@ EmbeddedTrainer::Run::Run(const PreparedJob* job, ProgressReporter* reporter, co
       model_({tuner_ ? tuner_->Settings() : std::vector{ParamsOf(job->config.model.optimizer)},
               job->config.model.bias, job->config.model.min_count}),
       groups_(MakeGroups(*job)),
+      fit_(tuner_ || !groups_ ? nullptr : std::make_unique<NewtonFit>(groups_.get(), job->threads, stop)),
       split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
       scores_(&model_, MarginOffset(job->config.data)),
       log_(reporter, job->config.train.passes),

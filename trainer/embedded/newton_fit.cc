@@ -15,12 +15,12 @@ namespace {
 // usual tolerance.)
 constexpr double kTolerance = 5e-5;
 
-absl::Status ForEachBlock(const RowSpool& spool, const std::function<void(const ResolvedBlock&)>& take) {
+absl::Status ForEachBlock(const RowSpool& spool, const std::function<absl::Status(const ResolvedBlock&)>& take) {
   ResolvedBlock storage;
   for (std::size_t i = 0; i < spool.blocks(); ++i) {
     const ResolvedBlock* block = nullptr;
     PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
-    take(*block);
+    PS_RETURN_IF_ERROR(take(*block));
   }
   return absl::OkStatus();
 }
@@ -41,13 +41,22 @@ void IdGroups::Note(const RowBlock& rows, absl::Span<const std::uint32_t> ids) {
 NewtonFit::NewtonFit(const IdGroups* groups, int threads, const std::atomic<bool>* stop)
     : groups_(*groups), stop_(*stop), crew_(threads) {}
 
-absl::Status NewtonFit::Load(const RowSpool& rows, std::uint32_t bias) {
-  if (rows.rows() > RowMatrix::kMostRows) {
-    return absl::ResourceExhaustedError(absl::StrCat(rows.rows(), " rows are more than newton_cg holds: set model.optimizer.type to ftrl"));
+absl::Status NewtonFit::Add(const ResolvedRows& rows) {
+  if (rows_.rows() + rows.rows > RowMatrix::kMostRows) {
+    return absl::ResourceExhaustedError(absl::StrCat("newton_cg holds at most ", RowMatrix::kMostRows, " rows: set model.optimizer.type to ftrl"));
   }
+  rows_.Add(rows);
+  return absl::OkStatus();
+}
+
+absl::Status NewtonFit::Load(const RowSpool& rows, std::uint32_t bias) {
   PS_RETURN_IF_ERROR(ForEachBlock(rows, [this](const ResolvedBlock& block) {
-    if (!stop_.load()) rows_.Add(block.View());
+    return stop_.load() ? absl::OkStatus() : Add(block.View());
   }));
+  return Finish(bias);
+}
+
+absl::Status NewtonFit::Finish(std::uint32_t bias) {
   if (stop_.load()) return absl::CancelledError("stopped");
   rows_.Finish();
   for (const std::uint32_t id : rows_.column_ids()) group_.push_back(id == bias ? kNoGroup : groups_.Of(id));
@@ -55,6 +64,19 @@ absl::Status NewtonFit::Load(const RowSpool& rows, std::uint32_t bias) {
   weights_.assign(rows_.columns(), 0.0);
   solver_ = std::make_unique<NewtonSolver>(&rows_, &crew_, &stop_);
   return absl::OkStatus();
+}
+
+Metrics NewtonFit::TrainMetrics() const {
+  constexpr std::size_t kRowsAtOnce = 4096;
+  MetricState metrics;
+  std::vector<float> margins;
+  for (std::size_t begin = 0; begin < rows_.rows(); begin += kRowsAtOnce) {
+    const absl::Span<const double> some = solver_->margins().subspan(begin, kRowsAtOnce);
+    margins.assign(some.begin(), some.end());
+    const auto of_some = [&](absl::Span<const float> of_rows) { return of_rows.empty() ? of_rows : of_rows.subspan(begin, kRowsAtOnce); };
+    metrics.AddRows(margins, of_some(rows_.labels()), of_some(rows_.weights()));
+  }
+  return metrics.Finish();
 }
 
 absl::StatusOr<double> NewtonFit::LossOf(const RowSpool& rows, double offset) {
@@ -65,6 +87,7 @@ absl::StatusOr<double> NewtonFit::LossOf(const RowSpool& rows, double offset) {
     const LossSum of_part = SumLogLoss(part, weights_, offset, &crew_);
     sum.loss += of_part.loss;
     sum.weight += of_part.weight;
+    return absl::OkStatus();
   }));
   return sum.loss / sum.weight;
 }

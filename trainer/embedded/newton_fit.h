@@ -1,6 +1,5 @@
-// The optimum over all rows that the embedded trainer has kept (model.optimizer.type: newton_cg):
-// rows of a cache in memory as a matrix, solved with one L2 penalty or with one for each group of
-// features. Each solution begins where the one before ended, which costs less and changes nothing.
+// The optimum over all rows (model.optimizer.type: newton_cg): they are gathered in memory as a
+// matrix, and solved with one L2 penalty or with one for each group of features. Each solution begins where the one before ended, which costs less and changes nothing.
 //
 // One thread at a time, which starts others. Errors are of the cache.
 #pragma once
@@ -21,6 +20,7 @@
 #include "models/linear/group_l2.h"
 #include "models/linear/newton.h"
 #include "models/linear/row_matrix.h"
+#include "models/metrics/metrics.h"
 #include "trainer/embedded/row_spool.h"
 
 namespace ps {
@@ -51,7 +51,11 @@ class NewtonFit {
   // All outlive it.
   NewtonFit(const IdGroups* groups, int threads, const std::atomic<bool>* stop);
 
-  // Cancelled: stopped. ResourceExhausted: more rows than it counts.
+  // ResourceExhausted: more rows than it counts.
+  absl::Status Add(const ResolvedRows& rows);
+  // After the last rows. Cancelled: stopped.
+  absl::Status Finish(std::uint32_t bias);
+  // Both, of the rows of a cache.
   absl::Status Load(const RowSpool& rows, std::uint32_t bias);
 
   // Told after each step of Newton from now on.
@@ -64,6 +68,9 @@ class NewtonFit {
   // By what the rows say, once Fit has asked: "l2 of 14 columns: .8 (age) to 310 (city)".
   std::string DescribeEvidence() const;
 
+  std::size_t rows() const { return rows_.rows(); }
+  // Of the rows themselves, as they were learnt.
+  Metrics TrainMetrics() const;
   std::uint64_t memory_bytes() const { return rows_.memory_bytes(); }
   // Mean log loss of other rows at these weights, `offset` added to each margin.
   absl::StatusOr<double> LossOf(const RowSpool& rows, double offset);
