@@ -101,6 +101,7 @@ absl::StatusOr<JobResult> TunedTrainer::Train() {
   // What the model is that a stop leaves: that of the first fold.
   const TuningResult first = *tuned.tuning;
   const auto stopped = [&] {
+    stopped_ = true;
     tuned.tuning = first;
     tuned.complete = false;
     return std::move(tuned);
@@ -126,7 +127,11 @@ absl::StatusOr<JobResult> TunedTrainer::Train() {
   return result;
 }
 
-absl::Status TunedTrainer::Export(BundleWriter* writer, BundleInfo* info) { return model_->trainer->Export(writer, info); }
+absl::Status TunedTrainer::Export(BundleWriter* writer, BundleInfo* info) {
+  PS_RETURN_IF_ERROR(model_->trainer->Export(writer, info));
+  if (stopped_) info->complete = false;
+  return absl::OkStatus();
+}
 
 absl::Status TunedTrainer::AfterExport() {
   absl::Status status;

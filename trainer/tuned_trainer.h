@@ -52,6 +52,7 @@ class TunedTrainer : public Trainer {
   ProgressReporter& reporter_;
   const std::atomic<bool>& stop_;
   std::vector<std::unique_ptr<Stage>> stages_;  // the job's own is the first
+  bool stopped_ = false;                        // before all rows were learnt
   Stage* model_ = nullptr;                      // whose the model is
 };
 

@@ -8,12 +8,14 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <thread>
 
 #include "bench/datagen/criteo_truth.h"
 #include "bench/datagen/row_stream.h"
 #include "bench/datagen/row_text.h"
+#include "ps/base/file.h"
 #include "ps/base/version.h"
 
 DEFINE_uint64(rows, 1000000, "Rows to write");
@@ -54,6 +56,10 @@ int main(int argc, char** argv) {
   if (FLAGS_threads < 0 || FLAGS_threads > 1024) return Fail(2, "--threads must be 0 to 1024");
 
   const bool to_file = FLAGS_out != "-";
+  const std::string directory = std::filesystem::path(FLAGS_out).parent_path();
+  if (to_file && !directory.empty()) {
+    if (const absl::Status made = ps::MakeDirs(directory); !made.ok()) return Fail(3, std::string(made.message()));
+  }
   const int file = to_file ? open(FLAGS_out.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)
                            : STDOUT_FILENO;
   if (file < 0) return Fail(3, "cannot create " + FLAGS_out + ": " + std::strerror(errno));

@@ -2,10 +2,12 @@
 #include <gflags/gflags.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <string>
 
 #include "bench/gbdt/tree_rows.h"
+#include "ps/base/file.h"
 #include "ps/base/version.h"
 
 DEFINE_string(shape, "dense", "dense: 28 columns, tab-separated; sparse: libsvm");
@@ -17,6 +19,7 @@ DEFINE_uint32(columns, 100000, "of sparse rows");
 DEFINE_string(out, "", "file to write");
 
 int main(int argc, char** argv) {
+  gflags::SetUsageMessage("--shape dense|sparse --rows N --out FILE [--first_row N] [--seed N] [--classes N]");
   gflags::SetVersionString(ps::kVersion);
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   const bool known = FLAGS_shape == "dense" || (FLAGS_shape == "sparse" && FLAGS_classes == 2);
@@ -25,6 +28,8 @@ int main(int argc, char** argv) {
                  "[--seed N] [--classes N]\n";
     return 2;
   }
+  const std::string directory = std::filesystem::path(FLAGS_out).parent_path();
+  if (!directory.empty()) ps::MakeDirs(directory).IgnoreError();  // the file says it, too
   std::FILE* const file = std::fopen(FLAGS_out.c_str(), "wb");
   if (file == nullptr) {
     std::cerr << "gbdt_datagen: cannot write " << FLAGS_out << "\n";

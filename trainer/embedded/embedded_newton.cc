@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,7 +19,6 @@
 namespace ps {
 namespace {
 
-constexpr std::uint64_t kMostFeatures = 4'000'000;  // beside a race: half a gigabyte
 constexpr double kSecondsBetweenSteps = 5;  // that are told
 
 // From the strongest penalty to the weakest: the way on which each is near the one before. Mostly less is right
@@ -36,6 +37,20 @@ std::vector<OptimizerParams> SettingsBeside() {
 
 }  // namespace
 
+void EmbeddedTrainer::Run::TellSteps(const std::string& who, NewtonFit* fit) {
+  // The first one is told.
+  auto said = std::make_shared<std::optional<std::chrono::steady_clock::time_point>>();
+  fit->OnStep([this, who, fit, said](const NewtonSolver::End& at) {
+    if (*said && SecondsSince(**said) < kSecondsBetweenSteps) return;
+    *said = std::chrono::steady_clock::now();
+    const std::string step = absl::StrCat(who, ": step ", fit->solver().steps());
+    // Objectives with other penalties are not to be compared.
+    log_.Say(fit->looks_for_evidence()
+                 ? absl::StrCat(step, ", penalties are looked for")
+                 : absl::StrFormat("%s, objective %.6g a row", step, at.objective / static_cast<double>(fit->rows())));
+  });
+}
+
 absl::Status EmbeddedTrainer::Run::Solve() {
   NewtonFit& fit = *fit_;
   const absl::Status loaded = fit.Finish(DenseModel::kBiasId);
@@ -43,20 +58,14 @@ absl::Status EmbeddedTrainer::Run::Solve() {
   PS_RETURN_IF_ERROR(loaded);
   log_.Say(absl::StrFormat("newton_cg: %s rows in memory, %s", FormatCount(fit.rows()),
                            FormatBytes(static_cast<std::int64_t>(fit.memory_bytes()))));
-  const double rows = static_cast<double>(fit.rows());
-  std::optional<std::chrono::steady_clock::time_point> said;  // the first step is told
-  fit.OnStep([&](const NewtonSolver::End& at) {
-    if (said && SecondsSince(*said) < kSecondsBetweenSteps) return;
-    said = std::chrono::steady_clock::now();
-    log_.Say(absl::StrFormat("newton_cg: step %d, objective %.6g a row", fit.solver().steps(), at.objective / rows));
-  });
+  TellSteps("newton_cg", &fit);
   const OptimizerParams setting = model_.lanes()[0];
   const NewtonSolver::End end = fit.Fit(setting);
   if (stop_.load() && fit.solver().steps() == 0) return StoppedBeforeLearningError();
   if (setting.l2_evidence && !stop_.load()) log_.Say("newton_cg: " + fit.DescribeEvidence());
   log_.Say(absl::StrFormat("newton_cg: %s after %d steps, %d products with the rows; objective %.6g a row",
                            end.converged ? "converged" : stop_.load() ? "stopped" : "not converged", fit.solver().steps(),
-                           fit.solver().products(), end.objective / rows));
+                           fit.solver().products(), end.objective / static_cast<double>(fit.rows())));
   PS_ASSIGN_OR_RETURN(const std::vector<float> weights, fit.Weights(model_.ids()));
   model_.RestoreState(setting, weights);
   result_.train = fit.TrainMetrics();
@@ -72,9 +81,9 @@ absl::Status EmbeddedTrainer::Run::Solve() {
 bool EmbeddedTrainer::Run::MaySolveBeside() {
   const bool one_label = result_.train.positives == 0 || result_.train.positives == result_.train.rows;
   if (groups_ == nullptr || one_label || stop_.load()) return false;
-  if (kept_ids_ <= kMostSolvedIds && model_.features() <= kMostFeatures) return true;
-  log_.Say(absl::StrCat("tune: the optimum over all rows is not tried: it is for at most ", FormatCount(kMostSolvedIds),
-                        " features of rows, and ", FormatCount(kMostFeatures), " different ones"));
+  if (kept_ids_ <= kMostSolvedIds) return true;
+  log_.Say(absl::StrCat("tune: the optimum over all rows is not tried: that is for at most ", FormatCount(kMostSolvedIds),
+                        " features of rows"));
   return false;
 }
 
@@ -84,6 +93,8 @@ absl::StatusOr<bool> EmbeddedTrainer::Run::SolveBeside(int raced, double raced_l
   if (absl::IsCancelled(loaded)) return false;
   PS_RETURN_IF_ERROR(loaded);
   std::vector<OptimizerParams> settings = SettingsBeside();
+  log_.Say(absl::StrCat("tune: the optimum over all rows is tried beside the lanes, with up to ", settings.size(), " penalties"));
+  TellSteps("tune: newton_cg", &fit);
   std::vector<double> losses;
   std::vector<float> best_weights;
   std::size_t best = 0;

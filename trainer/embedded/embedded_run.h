@@ -31,8 +31,8 @@ class EmbeddedTrainer::Run {
   const TuningTrace& trace() const { return tuner_->trace(); }
 
  private:
-  // Features of rows, repeated ones too, of data that can be read a few hundred times in about the time of a race's passes.
-  static constexpr std::uint64_t kMostSolvedIds = 16'000'000;
+  // Features of rows, repeated ones too, of data that can be read a few hundred times in seconds.
+  static constexpr std::uint64_t kMostSolvedIds = 4'000'000;
 
   std::string CacheDir() const {
     const TrainConfig& train = job_.config.train;
@@ -66,6 +66,8 @@ class EmbeddedTrainer::Run {
   absl::Status Solve();
   // Of a tuned job: solves what validation rows may prefer to the model that the race has left. True: it is the model now.
   bool MaySolveBeside();
+  // Steps are told from now on, but not too often.
+  void TellSteps(const std::string& who, NewtonFit* fit);
   absl::StatusOr<bool> SolveBeside(int raced, double raced_loss);
   // Keeps the best state; true when patience has run out.
   absl::StatusOr<bool> EarlyStop(int pass);

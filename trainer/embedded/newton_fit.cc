@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -107,7 +108,11 @@ absl::StatusOr<std::vector<float>> NewtonFit::Weights(std::size_t ids) const {
 NewtonSolver::End NewtonFit::Fit(const OptimizerParams& setting) {
   std::vector<double> l2(static_cast<std::size_t>(groups_.size()), 1.0);
   if (setting.l2_evidence) {
-    if (group_l2_.empty()) group_l2_ = FitGroupL2(group_, groups_.size(), mean_squares_, solver_.get(), &weights_);
+    if (group_l2_.empty()) {
+      looking_ = true;
+      group_l2_ = FitGroupL2(group_, groups_.size(), mean_squares_, solver_.get(), &weights_);
+      looking_ = false;
+    }
     l2 = group_l2_;
   }
   return solver_->Minimize(ColumnL2(group_, l2, double{setting.l2}, mean_squares_), kTolerance, &weights_);
@@ -115,12 +120,20 @@ NewtonSolver::End NewtonFit::Fit(const OptimizerParams& setting) {
 
 std::string NewtonFit::DescribeEvidence() const {
   if (group_l2_.empty()) return "";
-  const auto [least, most] = std::minmax_element(group_l2_.begin(), group_l2_.end());
-  const auto show = [&](std::vector<double>::const_iterator at) {
-    return absl::StrFormat("%.2g (%s)", *at, groups_.name(static_cast<int>(at - group_l2_.begin())));
-  };
-  if (group_l2_.size() == 1) return absl::StrCat("l2 by the evidence: ", show(least));
-  return absl::StrFormat("l2 by the evidence, of %d groups of features: %s to %s", group_l2_.size(), show(least), show(most));
+  if (group_l2_.size() == 1) return absl::StrFormat("l2 by the evidence: %.2g", group_l2_[0]);
+  std::vector<int> order(group_l2_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [this](int a, int b) { return group_l2_[a] < group_l2_[b]; });
+  std::string text = absl::StrCat("l2 by the evidence, of ", order.size(), " groups of features: ");
+  constexpr std::size_t kMostTold = 40;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (i == kMostTold / 2 && order.size() > kMostTold) {  // those between are left out
+      i = order.size() - kMostTold / 2;
+      absl::StrAppend(&text, "; ...");
+    }
+    absl::StrAppendFormat(&text, "%s%s %.2g", i == 0 ? "" : "; ", groups_.name(order[i]), group_l2_[static_cast<std::size_t>(order[i])]);
+  }
+  return text;
 }
 
 }  // namespace ps
