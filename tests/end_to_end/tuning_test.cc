@@ -20,7 +20,7 @@ using testing::HasSubstr;
 class TuningTest : public testing::Test {
  protected:
   void SetUp() override {
-    Generate(place_.path(), "train.svm", "libsvm", 30000);
+    Generate(place_.path(), "train.svm", "libsvm", 15000);
     WriteText(place_ / "job.yaml",
               "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.1, test: 0.1}}\n"
               "model: {type: lr, tune: auto}\n");
@@ -105,7 +105,7 @@ TEST_F(TuningTest, AllRowsAreLearntWithWhatTheFoldsOfValidationRowsChose) {
   const JsonValue& best = trace->members.at("candidates").items.at(0);
   EXPECT_EQ(best.members.at("lane").number, trace->members.at("chosen").number);
   EXPECT_EQ(best.members.at("pass").number, NumberAt(metrics, "passes"));
-  EXPECT_NEAR(NumberAt(metrics, "rows_learnt") / NumberAt(metrics, "passes"), 27000, 500) << "train and validation rows";
+  EXPECT_NEAR(NumberAt(metrics, "rows_learnt") / NumberAt(metrics, "passes"), 13500, 350) << "train and validation rows";
   // The job file that is left has no validation rows, the same test rows, and trains the same model.
   const std::string weights = ReadText(place_ / "out/weights.bin");
   WriteText(place_ / "tuned.yaml", ReadText(place_ / "out/tuned_job.yaml"));
@@ -118,7 +118,7 @@ TEST_F(TuningTest, AllRowsAreLearntWithWhatTheFoldsOfValidationRowsChose) {
   const Finished held = Train(kept);
   ASSERT_EQ(held.exit_code, 0);
   EXPECT_THAT(held.err, testing::Not(HasSubstr("fold ")));
-  EXPECT_LT(NumberAt(MetricsOf(place_ / "out"), "rows_learnt") / NumberAt(MetricsOf(place_ / "out"), "passes"), 25000);
+  EXPECT_LT(NumberAt(MetricsOf(place_ / "out"), "rows_learnt") / NumberAt(MetricsOf(place_ / "out"), "passes"), 12600);
   // Validation rows in a file of their own are one fold.
   Generate(place_.path(), "valid.svm", "libsvm", 3000, 90000);
   std::vector<std::string> files = several;
@@ -128,7 +128,7 @@ TEST_F(TuningTest, AllRowsAreLearntWithWhatTheFoldsOfValidationRowsChose) {
   EXPECT_THAT(filed.err, testing::Not(HasSubstr("fold ")));
   EXPECT_THAT(ReadText(place_ / "out/tuned_job.yaml"), HasSubstr("files: [train.svm, valid.svm]"));
   const JsonValue both = MetricsOf(place_ / "out");
-  EXPECT_NEAR(NumberAt(both, "rows_learnt") / NumberAt(both, "passes"), 30000, 500);
+  EXPECT_NEAR(NumberAt(both, "rows_learnt") / NumberAt(both, "passes"), 16500, 350);
 }
 
 // Columns of a table, most of which say nothing: the optimum with a penalty for each column is what validation rows
