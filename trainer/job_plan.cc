@@ -107,6 +107,11 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
     PS_RETURN_IF_ERROR(bad_rows.Check(true));
     if (bad_rows.rows() == 0) return NoRowsError(bad_rows);
   }
+  // But for what is wrong though the rest were without fault, and twice as many rows as the sample lets expect.
+  const double seen = static_cast<double>(bad_rows.rows() + bad_rows.bad_rows());
+  if (!plan.exact && static_cast<double>(bad_rows.bad_rows()) > job.config.data.max_bad_rows * 2 * seen / sample.part) {
+    PS_RETURN_IF_ERROR(bad_rows.Check(true));
+  }
   plan.bad_rows = DescribeBadRows(bad_rows, plan.exact);
   growth.rows = count;
   growth.all = static_cast<double>(distinct.size());

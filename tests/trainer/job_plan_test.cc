@@ -151,5 +151,23 @@ TEST(JobPlanTest, AnOptimumOverAllRowsNeedsThem) {
   EXPECT_NE(CheckPlan(tight).message().find("another model.optimizer.type"), std::string::npos) << CheckPlan(tight);
 }
 
+// A sample that has more malformed rows than all of the data may have is enough to know.
+TEST(JobPlanTest, ASampleMayHaveTooManyMalformedRowsForAllOfTheData) {
+  const Text part = Megabyte();
+  const auto plan_of = [&](const std::string& name, const std::string& text) {
+    auto job = JobOf({Store(name, text)});
+    EXPECT_TRUE(job.ok()) << job.status();
+    const auto plan = PlanJob(*job);
+    EXPECT_TRUE(!plan.ok() || !plan->exact) << "the sample is all of it";
+    return plan.status();
+  };
+  const std::string rows = Repeat(part.text, 40);
+  EXPECT_TRUE(plan_of("few.svm", "1 x\n" + rows).ok());
+  const std::string many = Repeat("1 x\n" + part.text.substr(0, part.text.find('\n', 2000) + 1), 20000);
+  const absl::Status refused = plan_of("many.svm", many);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_NE(refused.message().find("max_bad_rows"), std::string::npos) << refused;
+}
+
 }  // namespace
 }  // namespace ps

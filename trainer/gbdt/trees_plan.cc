@@ -172,9 +172,12 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
     if (plan.classes == 1)
       target_bytes = TargetBytes(job.config.model.gbdt, rows.texts, share, plan.rows);
   }
-  // What is wrong whatever comes behind the front: no row takes less than two bytes.
+  // What is wrong whatever comes behind the front: no row takes less than two bytes, and there are hardly more than
+  // twice as many as those in front let expect.
   const auto seen = static_cast<double>(bad_rows.rows() + bad_rows.bad_rows());
-  const double most = seen + static_cast<double>(bytes - std::min(bytes, read)) / 2;
+  const double behind = static_cast<double>(bytes - std::min(bytes, read));
+  const double expected = read == 0 ? behind / 2 : behind * seen / static_cast<double>(read);
+  const double most = seen + std::min(behind / 2, 2 * expected);
   if (static_cast<double>(bad_rows.bad_rows()) > job.config.data.max_bad_rows * most)
     PS_RETURN_IF_ERROR(bad_rows.Check(read >= bytes));
   if (read >= bytes && bad_rows.rows() == 0) return NoRowsError(bad_rows);
