@@ -39,7 +39,7 @@ TEST(EmbeddedTrainer, ThreadsDoNotChangeTheWeights) {
 }
 
 TEST(EmbeddedTrainer, TheOptimumOverAllRowsIsTheSameForAnyNumberOfThreads) {
-  const std::string yaml = Yaml(WriteRows(60'000));
+  const std::string yaml = Yaml(WriteRows(20'000));
   const std::atomic<bool> stop{false};
   for (const Overrides& how : {Overrides{"model.optimizer={type: newton_cg, l2: 3}"}, {"model.optimizer={type: newton_cg, l2_evidence: true}"},
                                {"model.optimizer={type: newton_cg}", "model.min_count=3", "model.bias=false"}}) {
@@ -58,7 +58,7 @@ TEST(EmbeddedTrainer, TheOptimumOverAllRowsIsTheSameForAnyNumberOfThreads) {
 }
 
 TEST(EmbeddedTrainer, ThreadsDoNotChangeWhatTuningFinds) {
-  const std::string yaml = Yaml(WriteRows(60'000));
+  const std::string yaml = Yaml(WriteRows(20'000));
   const std::atomic<bool> stop{false};
   for (const Overrides& how : {Overrides{}, {"train.passes=4"}, {"model.min_count=3"},
                                {"train.passes=4", "train.early_stopping={patience: 1}"},
