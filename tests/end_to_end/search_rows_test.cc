@@ -34,6 +34,41 @@ TEST_F(SearchTest, ErrorsAreOfTheMetricOrThereAreNone) {
   EXPECT_THAT(auc.err, Not(HasSubstr("±")));
 }
 
+// They are for the errors alone: a training is not lost for them.
+TEST_F(SearchTest, LossesThatCannotBeKeptFailNoTraining) {
+  WriteText(place_ / "one.yaml",
+            "data: {train: {files: [train.csv]}, format: csv, header: true, label: {column: label}, split: {by: ratio, valid: 0.2}}\n"
+            "model: {type: lr}\n");
+  for (const std::vector<std::string>& how :
+       std::vector<std::vector<std::string>>{{}, {"--local", "1x1"}, {"--set", "model={type: gbdt, gbdt: {trees: 3}}"}}) {
+    std::vector<std::string> arguments = {"--config", "one.yaml", "--valid_losses=absent/losses"};
+    arguments.insert(arguments.end(), how.begin(), how.end());
+    const Finished run = RunProgram("ps_train", arguments, place_.path());
+    EXPECT_EQ(run.exit_code, 0) << run.err;
+    EXPECT_THAT(run.err, HasSubstr("warning: how sure the order of trials is cannot be said of this one: "));
+    EXPECT_TRUE(MetricsOf(place_ / "out").members.at("complete").flag);
+  }
+}
+
+// The first trial fails, and then there is no time: the best so far learns all rows, and no other begins.
+TEST_F(SearchTest, HalvingWithoutTimeEndsWithAModelOfAllRows) {
+  const Finished run = Train({"tune.search.halving=true", "tune.search.trials=40", "tune.search.budget=0.1s", "model.type=lr",
+                              "tune.search.vary={data.missing: [['0'], ['']], model.optimizer.alpha: [0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8], model.warm_start: [absent, '']}"});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const std::vector<JsonValue> trials = Trials();
+  EXPECT_EQ(trials.at(0).members.at("end").text, "failed");
+  EXPECT_LT(trials.size(), 9u) << "of as many one would have learnt all rows in its turn";
+  int chosen = 0;
+  for (const JsonValue& trial : trials) {
+    const std::string& end = trial.members.at("end").text;
+    chosen += end == "chosen";
+    if (end != "failed") {
+      EXPECT_EQ(NumberAt(trial, "part") == 1, end == "chosen");
+    }
+  }
+  EXPECT_EQ(chosen, 1);
+}
+
 TEST_F(SearchTest, HalvingGoesOnWithTheBetterOnesWhateverIsKilled) {
   const std::vector<std::string> halving = {"tune.search.halving=true", "tune.search.trials=7", "tune.search.parallel=2",
                                             "features=[{column: I1, op: bucket}, {column: C1, op: hash}]",

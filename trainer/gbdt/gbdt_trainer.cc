@@ -200,7 +200,8 @@ absl::Status GbdtTrainer::Run::Finish() {
   trees.estimate_by_rows = made.estimate_by_rows;
   trees.estimate_by_columns = made.estimate_by_columns;
   result_.trees = trees;
-  return WriteValidLosses();
+  if (const absl::Status kept = WriteValidLosses(); !kept.ok()) reporter_.Say(LossesNotKept(kept));
+  return absl::OkStatus();
 }
 
 absl::Status GbdtTrainer::Run::WriteValidLosses() const {
