@@ -55,7 +55,7 @@ class NewtonSolver {
   // Gradient and curvature at the margins.
   void Differentiate(absl::Span<const double> l2, const std::vector<double>& weights);
   // Fills direction_ and its margins.
-  void FindDirection(absl::Span<const double> l2, double accuracy);
+  void FindDirection(absl::Span<const double> l2);
   // How far along the direction; 0: nowhere is the objective less.
   double FindLength(absl::Span<const double> l2, double slope, std::vector<double>* weights, double* objective);
   template <typename Do>
