@@ -223,8 +223,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
     result_.train = log_.PassMetrics();
     result_.rows_read = result_.rows_learnt;
   }
-  if (result_.train.rows > 0 && (result_.train.positives == 0 || result_.train.positives == result_.train.rows))
-    log_.Say(OneLabelWarning("data.label.positive"));
+  if (HasOneLabel(result_.train)) log_.Say(OneLabelWarning("data.label.positive"));
   PS_RETURN_IF_ERROR(EndRace());
   if (best_valid_) result_.valid = best_valid_;
   if (const absl::Status kept = WriteValidLosses(); !kept.ok()) log_.Say(LossesNotKept(kept));

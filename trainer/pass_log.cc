@@ -103,6 +103,10 @@ absl::Status DivergedError(std::uint64_t rows, bool tuned) {
                       rows));
 }
 
+bool HasOneLabel(const Metrics& train) {
+  return train.rows > 0 && (train.positives == 0 || train.positives == train.rows);
+}
+
 std::string OneLabelWarning(const std::string& keys) {
   return absl::StrCat("warning: all rows of data.train have the same label: the model can only learn a constant.",
                       keys.empty() ? "" : absl::StrCat(" Is ", keys, " right?"));

@@ -59,6 +59,7 @@ class PassLog {
 // OutOfRange: what to say when PassLog::diverged(), or when every setting of a tuned job did so.
 absl::Status DivergedError(std::uint64_t rows, bool tuned = false);
 // What a person is warned of where all rows have one label; `keys`: that may be wrong, empty: none.
+bool HasOneLabel(const Metrics& train);
 std::string OneLabelWarning(const std::string& keys);
 // Cancelled: a stop request came before there was anything to keep; the output stays as it was.
 absl::Status StoppedBeforeLearningError();

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -56,9 +55,8 @@ int main(int argc, char** argv) {
   if (FLAGS_threads < 0 || FLAGS_threads > 1024) return Fail(2, "--threads must be 0 to 1024");
 
   const bool to_file = FLAGS_out != "-";
-  const std::string directory = std::filesystem::path(FLAGS_out).parent_path();
-  if (to_file && !directory.empty()) {
-    if (const absl::Status made = ps::MakeDirs(directory); !made.ok()) return Fail(3, std::string(made.message()));
+  if (to_file) {
+    if (const absl::Status made = ps::MakeParentDirs(FLAGS_out); !made.ok()) return Fail(3, std::string(made.message()));
   }
   const int file = to_file ? open(FLAGS_out.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)
                            : STDOUT_FILENO;

@@ -2,7 +2,6 @@
 #include <gflags/gflags.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <string>
 
@@ -28,8 +27,7 @@ int main(int argc, char** argv) {
                  "[--seed N] [--classes N]\n";
     return 2;
   }
-  const std::string directory = std::filesystem::path(FLAGS_out).parent_path();
-  if (!directory.empty()) ps::MakeDirs(directory).IgnoreError();  // the file says it, too
+  ps::MakeParentDirs(FLAGS_out).IgnoreError();  // the file says it, too
   std::FILE* const file = std::fopen(FLAGS_out.c_str(), "wb");
   if (file == nullptr) {
     std::cerr << "gbdt_datagen: cannot write " << FLAGS_out << "\n";

@@ -145,6 +145,11 @@ absl::Status MakeDirs(const std::string& directory) {
   return absl::OkStatus();
 }
 
+absl::Status MakeParentDirs(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? absl::OkStatus() : MakeDirs(parent);
+}
+
 absl::Status RemoveTree(const std::string& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);

@@ -28,6 +28,7 @@ absl::Status WriteFileAtomically(const std::string& path,
 absl::Status SyncDirectory(const std::string& directory);
 
 absl::Status MakeDirs(const std::string& directory);  // with its parents; fine when it exists
+absl::Status MakeParentDirs(const std::string& path);  // those that the file lies in
 absl::Status RemoveTree(const std::string& path);     // fine when it does not exist
 
 // The status for a failed system call: "<action> <path>: <text of error_number>".

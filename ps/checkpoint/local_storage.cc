@@ -100,7 +100,7 @@ absl::StatusOr<std::size_t> ReadRange(const std::string& path, std::uint64_t off
 absl::StatusOr<std::unique_ptr<ObjectWriter>> LocalStorage::Create(const std::string& name) {
   static std::atomic<unsigned> writers{0};
   const std::string path = Describe(name);
-  PS_RETURN_IF_ERROR(MakeDirs(fs::path(path).parent_path().string()));
+  PS_RETURN_IF_ERROR(MakeParentDirs(path));
   const std::string temporary = absl::StrCat(path, kWriting, ::getpid(), ".", writers.fetch_add(1));
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return FileError("create", temporary, errno);

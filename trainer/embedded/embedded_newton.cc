@@ -79,8 +79,7 @@ absl::Status EmbeddedTrainer::Run::Solve() {
 }
 
 bool EmbeddedTrainer::Run::MaySolveBeside() {
-  const bool one_label = result_.train.positives == 0 || result_.train.positives == result_.train.rows;
-  if (groups_ == nullptr || one_label || stop_.load()) return false;
+  if (groups_ == nullptr || HasOneLabel(result_.train) || stop_.load()) return false;
   if (kept_ids_ <= kMostSolvedIds) return true;
   log_.Say(absl::StrCat("tune: the optimum over all rows is not tried: that is for at most ", FormatCount(kMostSolvedIds),
                         " features of rows"));

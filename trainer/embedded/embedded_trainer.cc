@@ -154,8 +154,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   PS_RETURN_IF_ERROR(WarmStart());
   if (job_.valid) PS_RETURN_IF_ERROR(SpoolFiles(*job_.valid, &valid_));
   const auto start = std::chrono::steady_clock::now();
-  const int passes = solves() ? 1 : job_.config.train.passes;
-  for (int pass = 1; pass <= passes && !stop_.load(); ++pass) {
+  for (int pass = 1; pass <= job_.config.train.passes && !stop_.load(); ++pass) {
     PS_RETURN_IF_ERROR(pass == 1 ? FirstPass() : LaterPass(pass));
     if (result_.rows_learnt == 0 && stop_.load()) break;
     if (result_.rows_learnt == 0) {
@@ -182,10 +181,8 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   result_.train_seconds = SecondsSince(start);
   if (!solves()) PS_RETURN_IF_ERROR(ReportLine());
   result_.complete = !stop_.load();
-  if (result_.train.rows > 0 &&
-      (result_.train.positives == 0 || result_.train.positives == result_.train.rows)) {
-    if (job_.config.data.split.valid_fold == 0) log_.Say(OneLabelWarning("data.label.positive"));
-  }
+  const bool first_fold = job_.config.data.split.valid_fold == 0;  // others would say the same
+  if (first_fold && HasOneLabel(result_.train)) log_.Say(OneLabelWarning("data.label.positive"));
   result_.valid = last_valid_;
   result_.rows_valid = valid_.rows();
   if (!job_.valid_losses.empty()) {

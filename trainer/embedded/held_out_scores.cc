@@ -25,39 +25,31 @@ void HeldOutScores::Add(const ResolvedBlock& block, int lane, MetricState* metri
 
 absl::StatusOr<Metrics> HeldOutScores::Evaluate(const RowSpool& spool, int lane) {
   MetricState metrics;
-  ResolvedBlock storage;
-  for (std::size_t i = 0; i < spool.blocks(); ++i) {
-    const ResolvedBlock* block = nullptr;
-    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
-    Add(*block, lane, &metrics);
-  }
+  PS_RETURN_IF_ERROR(spool.ForEach([&](const ResolvedBlock& block) {
+    Add(block, lane, &metrics);
+    return absl::OkStatus();
+  }));
   return metrics.Finish();
 }
 
 absl::Status HeldOutScores::Record(const RowSpool& spool, LaneRecord* record) {
-  ResolvedBlock storage;
-  for (std::size_t i = 0; i < spool.blocks(); ++i) {
-    const ResolvedBlock* block = nullptr;
-    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
-    Score(*block);
+  return spool.ForEach([&](const ResolvedBlock& block) {
+    Score(block);
     losses_.resize(margins_.size());
-    LaneLosses(margins_.data(), block->labels.data(), block->rows(), record->lanes(),
-               losses_.data());
-    record->Add(losses_, block->weights);
-  }
-  return absl::OkStatus();
+    LaneLosses(margins_.data(), block.labels.data(), block.rows(), record->lanes(), losses_.data());
+    record->Add(losses_, block.weights);
+    return absl::OkStatus();
+  });
 }
 
 absl::Status HeldOutScores::WriteLosses(const RowSpool& spool, int lane, const std::string& path) {
   PS_ASSIGN_OR_RETURN(RowLossFile losses, RowLossFile::Create(path));
-  ResolvedBlock storage;
-  for (std::size_t i = 0; i < spool.blocks(); ++i) {
-    const ResolvedBlock* block = nullptr;
-    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
-    Score(*block);
+  PS_RETURN_IF_ERROR(spool.ForEach([&](const ResolvedBlock& block) {
+    Score(block);
     KeepLane(lane, model_.lanes().size(), &margins_);
-    losses.AddMargins(margins_, block->labels, block->weights);
-  }
+    losses.AddMargins(margins_, block.labels, block.weights);
+    return absl::OkStatus();
+  }));
   return losses.Finish();
 }
 

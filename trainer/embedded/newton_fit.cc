@@ -16,28 +16,7 @@ namespace {
 // after 331; LIBLINEAR, with its usual tolerance, 1.5e-3 above it.
 constexpr double kTolerance = 5e-5;
 
-absl::Status ForEachBlock(const RowSpool& spool, const std::function<absl::Status(const ResolvedBlock&)>& take) {
-  ResolvedBlock storage;
-  for (std::size_t i = 0; i < spool.blocks(); ++i) {
-    const ResolvedBlock* block = nullptr;
-    PS_RETURN_IF_ERROR(spool.Read(i, &storage, &block));
-    PS_RETURN_IF_ERROR(take(*block));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
-
-void IdGroups::Note(const RowBlock& rows, absl::Span<const std::uint32_t> ids) {
-  if (groups_ == nullptr || forgotten_.load(std::memory_order_relaxed)) return;
-  std::vector<std::uint16_t> groups;
-  groups_->Find(rows, &groups);
-  const std::lock_guard<std::mutex> lock(mutex_);
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] >= of_id_.size()) of_id_.resize(std::max<std::size_t>(ids[i] + 1, of_id_.size() * 2), kNoGroup);
-    if (ids[i] != kPaddingId) of_id_[ids[i]] = groups[i];
-  }
-}
 
 NewtonFit::NewtonFit(const IdGroups* groups, int threads, const std::atomic<bool>* stop)
     : groups_(*groups), stop_(*stop), crew_(threads) {}
@@ -51,7 +30,7 @@ absl::Status NewtonFit::Add(const ResolvedRows& rows) {
 }
 
 absl::Status NewtonFit::Load(const RowSpool& rows, std::uint32_t bias) {
-  PS_RETURN_IF_ERROR(ForEachBlock(rows, [this](const ResolvedBlock& block) {
+  PS_RETURN_IF_ERROR(rows.ForEach([this](const ResolvedBlock& block) {
     return stop_.load() ? absl::OkStatus() : Add(block.View());
   }));
   return Finish(bias);
@@ -82,7 +61,7 @@ Metrics NewtonFit::TrainMetrics() const {
 
 absl::StatusOr<double> NewtonFit::LossOf(const RowSpool& rows, double offset) {
   LossSum sum;
-  PS_RETURN_IF_ERROR(ForEachBlock(rows, [&](const ResolvedBlock& block) {
+  PS_RETURN_IF_ERROR(rows.ForEach([&](const ResolvedBlock& block) {
     RowMatrix part;
     part.AddLike(rows_, block.View());
     const LossSum of_part = SumLogLoss(part, weights_, offset, &crew_);

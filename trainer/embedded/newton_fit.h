@@ -1,5 +1,6 @@
 // The optimum over all rows (model.optimizer.type: newton_cg): they are gathered in memory as a
-// matrix, and solved with one L2 penalty or with one for each group of features. Each solution begins where the one before ended, which costs less and changes nothing.
+// matrix, and solved with one L2 penalty or with one for each group of features. Each solution
+// begins where the one before ended: nearer to it, and to the same minimum within the tolerance.
 //
 // One thread at a time, which starts others. Errors are of the cache.
 #pragma once
@@ -8,43 +9,20 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "kernels/optimizer.h"
-#include "models/features/key_groups.h"
 #include "models/linear/group_l2.h"
 #include "models/linear/newton.h"
 #include "models/linear/row_matrix.h"
 #include "models/metrics/metrics.h"
+#include "trainer/embedded/id_groups.h"
 #include "trainer/embedded/row_spool.h"
 
 namespace ps {
-
-// Which group of the plan's (key_groups.h) each id belongs to, gathered while keys become ids.
-class IdGroups {
- public:
-  explicit IdGroups(std::unique_ptr<KeyGroups> groups) : groups_(std::move(groups)) {}  // null: all are one
-
-  // `ids` of the block's keys; kPaddingId where a key has none. Any thread.
-  void Note(const RowBlock& rows, absl::Span<const std::uint32_t> ids);
-  // Nobody is going to ask. Any thread.
-  void Forget() { forgotten_.store(true); }
-  // Of an id that was noted, after the last Note.
-  std::uint16_t Of(std::uint32_t id) const { return groups_ == nullptr ? 0 : of_id_[id]; }
-  int size() const { return groups_ == nullptr ? 1 : static_cast<int>(groups_->size()); }
-  std::string name(int group) const { return groups_ == nullptr ? "all features" : groups_->name(static_cast<std::size_t>(group)); }
-
- private:
-  const std::unique_ptr<KeyGroups> groups_;
-  std::atomic<bool> forgotten_{false};
-  std::mutex mutex_;
-  std::vector<std::uint16_t> of_id_;
-};
 
 class NewtonFit {
  public:

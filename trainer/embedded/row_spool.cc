@@ -78,6 +78,16 @@ absl::Status RowSpool::Append(const ResolvedBlock& block) {
   return absl::OkStatus();
 }
 
+absl::Status RowSpool::ForEach(const std::function<absl::Status(const ResolvedBlock&)>& take) const {
+  ResolvedBlock storage;
+  for (std::size_t i = 0; i < blocks(); ++i) {
+    const ResolvedBlock* block = nullptr;
+    PS_RETURN_IF_ERROR(Read(i, &storage, &block));
+    PS_RETURN_IF_ERROR(take(*block));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RowSpool::Read(std::size_t block, ResolvedBlock* storage,
                             const ResolvedBlock** out) const {
   if (block < memory_.size()) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ class RowSpool {
   std::uint64_t rows() const { return rows_; }
   std::uint64_t file_bytes() const { return file_bytes_; }
 
+  // All blocks in order. An error of `take` ends it.
+  absl::Status ForEach(const std::function<absl::Status(const ResolvedBlock&)>& take) const;
   // The block of that number: a pointer into memory, or *storage filled from the file.
   absl::Status Read(std::size_t block, ResolvedBlock* storage, const ResolvedBlock** out) const;
 
