@@ -32,5 +32,6 @@ class JobChecks {
 };
 
 void CheckFeatures(const JobConfig& config, const GivenKeys& given, ConfigErrors* errors);
+void CheckTuning(const JobConfig& config, const GivenKeys& given, ConfigErrors* errors);
 
 }  // namespace ps

@@ -157,38 +157,6 @@ std::vector<SchemaRow> ModelRows() {
        "With tune: auto and several passes, where the validation rows choose: in the end all rows are learnt with what "
        "they chose, they too. On a cluster with train.staleness: 0 only, and not with --listen.",
        [](JobConfig* c, const V& v) { c->model.tune_all_rows = v.flag; }},
-      {"model.optimizer.type",
-       ValueType::kWord,
-       "ftrl",
-       "ftrl, adagrad, sgd: the update rule of a row (or batch). newton_cg: no steps, but the optimum over all rows, which are "
-       "kept in memory (docs/tuning.md).",
-       [](JobConfig* c, const V& v) {
-         c->model.optimizer.type = static_cast<OptimizerType>(v.integer);
-       },
-       {},
-       {{"ftrl", N(OptimizerType::kFtrl)},
-        {"adagrad", N(OptimizerType::kAdaGrad)},
-        {"sgd", N(OptimizerType::kSgd)},
-        {"newton_cg", N(OptimizerType::kNewtonCg)}}},
-      {"model.optimizer.alpha", ValueType::kReal, "0.1", "Learning rate.",
-       [](JobConfig* c, const V& v) { c->model.optimizer.alpha = v.real; }, Above(0)},
-      {"model.optimizer.beta", ValueType::kReal, "0.5",
-       "ftrl, adagrad: added to the root of n. n sums squared gradients; ftrl learning row by row "
-       "sums the loss's curvature p (1 - p) x^2 instead.",
-       [](JobConfig* c, const V& v) { c->model.optimizer.beta = v.real; }, AtLeast(0)},
-      {"model.optimizer.newton", ValueType::kReal, "0.2",
-       "ftrl: part of Newton's step; the more, the faster the rates of frequent features fall. The "
-       "rate of a weight is 1 / ((beta + sqrt(n)) / alpha + newton n + l2).",
-       [](JobConfig* c, const V& v) { c->model.optimizer.newton = v.real; }, AtLeast(0)},
-      {"model.optimizer.l1", ValueType::kReal, "0",
-       "L1 penalty; makes weights exactly zero (ftrl).",
-       [](JobConfig* c, const V& v) { c->model.optimizer.l1 = v.real; }, AtLeast(0)},
-      {"model.optimizer.l2", ValueType::kReal, nullptr, "L2 penalty. Default: 0; newton_cg: 1.",
-       [](JobConfig* c, const V& v) { c->model.optimizer.l2 = v.real; }, AtLeast(0)},
-      {"model.optimizer.l2_evidence", ValueType::kFlag, "false",
-       "newton_cg: each column of a table (and each resolution of its buckets; of libsvm and vw all features alike) gets the L2 penalty "
-       "under which the rows are most likely, times l2.",
-       [](JobConfig* c, const V& v) { c->model.optimizer.l2_evidence = v.flag; }},
       {"model.bias", ValueType::kFlag, "true", "Learn an intercept.",
        [](JobConfig* c, const V& v) { c->model.bias = v.flag; }},
       {"model.min_count", ValueType::kInteger, "1",
@@ -342,7 +310,7 @@ const std::vector<SchemaRow>& JobSchema() {
                                              },
                                              {},
                                              {{"auto", 0}, {"cpu", 1}, {"cuda", 2}}}};
-    for (auto part : {DataRows, FeatureRows, ModelRows, GbdtRows, TuneRows, TrainRows, ClusterRows, ScaleRows, CheckpointRows, KubernetesRows}) {
+    for (auto part : {DataRows, FeatureRows, ModelRows, OptimizerRows, GbdtRows, TuneRows, TrainRows, ClusterRows, ScaleRows, CheckpointRows, KubernetesRows}) {
       for (SchemaRow& row : part()) rows->push_back(std::move(row));
     }
     rows->push_back({"output.dir", ValueType::kText, "out",

@@ -65,6 +65,7 @@ struct SchemaRow {
 
 const std::vector<SchemaRow>& JobSchema();
 // Parts of the schema, in files of their own for their number.
+std::vector<SchemaRow> OptimizerRows();   // the section model.optimizer
 std::vector<SchemaRow> GbdtRows();        // the section model.gbdt
 std::vector<SchemaRow> TuneRows();        // the section tune
 std::vector<SchemaRow> ScaleRows();       // the section cluster.scale

@@ -11,11 +11,11 @@
 
 #include "models/gbdt/binned_rows.h"
 #include "models/gbdt/columns.h"
-#include "ps/base/crew.h"
 #include "models/gbdt/histogram_source.h"
 #include "models/gbdt/node_rows.h"
 #include "models/gbdt/tree.h"
 #include "models/gbdt/tree_builder.h"
+#include "ps/base/crew.h"
 
 namespace ps {
 

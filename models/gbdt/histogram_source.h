@@ -12,10 +12,10 @@
 
 #include "models/gbdt/binned_rows.h"
 #include "models/gbdt/columns.h"
-#include "ps/base/crew.h"
 #include "models/gbdt/node_rows.h"
 #include "models/gbdt/placed_rows.h"
 #include "models/gbdt/split_choice.h"
+#include "ps/base/crew.h"
 
 namespace ps {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "kernels/gradients.h"
-#include "ps/base/crew.h"
 #include "models/gbdt/huge_array.h"
+#include "ps/base/crew.h"
 
 namespace ps {
 

@@ -13,9 +13,9 @@
 
 #include "models/gbdt/binned_rows.h"
 #include "models/gbdt/columns.h"
-#include "ps/base/crew.h"
 #include "models/gbdt/gradient_rows.h"
 #include "models/gbdt/histogram_source.h"
+#include "ps/base/crew.h"
 #include "ps/trees/row_reports.h"
 
 namespace ps {
