@@ -271,5 +271,17 @@ TEST_F(ErrorsTest, ModelProgramSaysItsCommands) {
   EXPECT_THAT(unknown.err, AllOf(HasSubstr("unknown command \"show\""), HasSubstr("\n  inspect ")));
 }
 
+// As the commands of the README have it in a fresh clone.
+TEST(GeneratorTest, TheDirectoryOfTheOutputIsMade) {
+  const Workplace place;
+  EXPECT_EQ(RunProgram("ps_datagen", {"--format", "libsvm", "--rows", "10", "--out", "a/b/rows.svm"}, place.path()).exit_code, 0);
+  EXPECT_EQ(RunProgram("gbdt_datagen", {"--shape", "dense", "--rows", "10", "--out", "c/rows.tsv"}, place.path()).exit_code, 0);
+  EXPECT_FALSE(ReadText(place / "a/b/rows.svm").empty());
+  EXPECT_FALSE(ReadText(place / "c/rows.tsv").empty());
+  WriteText(place / "file", "");
+  EXPECT_EQ(RunProgram("ps_datagen", {"--rows", "10", "--out", "file/rows.svm"}, place.path()).exit_code, 3);
+  EXPECT_EQ(RunProgram("gbdt_datagen", {"--rows", "10", "--out", "file/rows.tsv"}, place.path()).exit_code, 3);
+}
+
 }  // namespace
 }  // namespace ps
