@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "ps/base/file.h"
+#include "ps/base/program_flags.h"
 #include "ps/checkpoint/checkpoint_writer.h"
 #include "ps/checkpoint/local_storage.h"
 
@@ -87,7 +88,7 @@ void Run() {
 }  // namespace ps
 
 int main(int argc, char** argv) {
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  ps::ParseProgramFlags("checkpoint_bench", "measures writing and reading of checkpoints", __FILE__, &argc, &argv);
   if (FLAGS_directory.empty()) {
     std::fprintf(stderr, "--directory is needed\n");
     return 2;

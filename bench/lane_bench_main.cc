@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bench/table_load.h"
+#include "ps/base/program_flags.h"
 #include "trainer/embedded/dense_model.h"
 
 DEFINE_uint64(keys, 20'000'000, "Distinct features to draw from");
@@ -114,8 +115,7 @@ void Run() {
 }  // namespace ps
 
 int main(int argc, char** argv) {
-  gflags::SetUsageMessage("measures several lanes in one table beside several tables");
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  ps::ParseProgramFlags("lane_bench", "measures several lanes in one table beside several tables", __FILE__, &argc, &argv);
   if (FLAGS_keys < 1000 || FLAGS_rows < 1000 || FLAGS_features < 1 || FLAGS_features > 500 ||
       FLAGS_repeat < 1) {
     std::fprintf(stderr,

@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "bench/table_load.h"
 #include "glog/logging.h"
+#include "ps/base/program_flags.h"
 #include "ps/base/status_macros.h"
 #include "ps/server/shard_machine.h"
 #include "ps/wire/key_codec.h"
@@ -278,8 +279,7 @@ absl::Status Run(wire::ValueFormat format) {
 int main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   FLAGS_logtostderr = true;
-  gflags::SetUsageMessage("measures pushes and pulls of one shard over loopback");
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  ps::ParseProgramFlags("push_pull_bench", "measures pushes and pulls of one shard over loopback", __FILE__, &argc, &argv);
   ps::wire::ValueFormat format = ps::wire::F32;
   if (FLAGS_values == "bf16") {
     format = ps::wire::BF16;

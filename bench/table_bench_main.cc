@@ -18,6 +18,7 @@
 #include "absl/types/span.h"
 #include "bench/table_load.h"
 #include "kernels/optimizer.h"
+#include "ps/base/program_flags.h"
 #include "ps/table/slot_table.h"
 
 DEFINE_uint64(keys, 200'000'000, "Distinct keys in our table");
@@ -261,8 +262,7 @@ void Run() {
 }  // namespace ps
 
 int main(int argc, char** argv) {
-  gflags::SetUsageMessage("measures the sparse table beside other maps");
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  ps::ParseProgramFlags("table_bench", "measures the sparse table beside other maps", __FILE__, &argc, &argv);
   if (FLAGS_keys == 0 || FLAGS_batch == 0 || FLAGS_operations == 0 || FLAGS_slot_bits < 1 ||
       FLAGS_slot_bits > ps::kMaxSlotBits) {
     std::fprintf(

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "models/bundle/bundle.h"
 #include "models/gbdt/tree_scorer.h"
+#include "ps/base/program_flags.h"
 #include "ps/base/status_macros.h"
 
 DEFINE_string(model, "", "Bundle of the model");
@@ -102,7 +103,7 @@ absl::Status Run() {
 }  // namespace ps
 
 int main(int argc, char** argv) {
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  ps::ParseProgramFlags("tree_score_bench", "measures the scoring of rows by trees", __FILE__, &argc, &argv);
   const absl::Status status = ps::Run();
   if (status.ok()) return 0;
   std::fprintf(stderr, "tree_score_bench: %s\n", std::string(status.message()).c_str());

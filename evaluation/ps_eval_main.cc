@@ -23,7 +23,7 @@
 #include "models/gbdt/tree_scorer.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/file.h"
-#include "ps/base/version.h"
+#include "ps/base/program_flags.h"
 
 DEFINE_string(model, "", "directory of the model bundle");
 DEFINE_string(data, "", "files or globs, separated by commas; gzip and zstd are recognised");
@@ -32,13 +32,6 @@ DEFINE_int32(threads, 0, "0: all that the container grants");
 DEFINE_double(max_bad_rows, 0.001, "fraction of rows that may be malformed");
 DEFINE_string(report, "", "HTML page to write: ROC, KS, calibration and lift");
 DEFINE_bool(json, false, "print one JSON object instead of tables");
-DECLARE_bool(help);
-DECLARE_bool(version);
-
-namespace google {
-extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
-}
-
 namespace {
 
 constexpr char kUsage[] =
@@ -54,7 +47,7 @@ constexpr char kUsage[] =
     "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 missing or bad data, a damaged "
     "bundle\n";
 
-constexpr int kUsageError = 2;
+constexpr int kUsageError = ps::kWrongFlagsExit;
 constexpr int kDataError = 3;
 constexpr int kMostThreads = 1024;
 
@@ -219,16 +212,7 @@ int Run() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  google::gflags_exitfunc = [](int) { std::exit(kUsageError); };
-  google::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
-  if (FLAGS_help) {
-    std::cout << kUsage;
-    return 0;
-  }
-  if (FLAGS_version) {
-    std::cout << "ps_eval version " << ps::kVersion << "\n";
-    return 0;
-  }
+  ps::ParseProgramFlags("ps_eval", kUsage, nullptr, &argc, &argv);
   if (argc > 1) return Usage(absl::StrCat("unexpected argument \"", argv[1], "\""));
   if (FLAGS_model.empty()) return Usage("--model is missing");
   if (FLAGS_data.empty()) return Usage("--data is missing");

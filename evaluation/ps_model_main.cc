@@ -21,7 +21,7 @@
 #include "models/data/data_files.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/file.h"
-#include "ps/base/version.h"
+#include "ps/base/program_flags.h"
 
 DEFINE_uint64(top, 0,
               "only this many weights, differences or contributions; 0: all of a dump or an "
@@ -36,13 +36,6 @@ DEFINE_double(max_bad_rows, 0.001, "explain: fraction of rows that may be malfor
 DEFINE_string(data_format, "csv", "import: data that the model will score: csv, tsv or libsvm");
 DEFINE_string(label, "label", "import: name of a table's first column, before the features");
 DEFINE_string(like, "", "import: a bundle with the same data; columns are found by name");
-DECLARE_bool(help);
-DECLARE_bool(version);
-
-namespace google {
-extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
-}
-
 namespace {
 
 constexpr char kCommands[] =
@@ -77,7 +70,7 @@ constexpr char kDetails[] =
     "exit codes: 0 ok; 2 wrong usage, a model that is not there, or not a model bundle; 3 a damaged bundle,\n"
     "a model that cannot be read or said, missing or bad data\n";
 
-constexpr int kUsageError = 2;
+constexpr int kUsageError = ps::kWrongFlagsExit;
 constexpr int kDataError = 3;
 
 int Usage(const std::string& what) {
@@ -85,10 +78,7 @@ int Usage(const std::string& what) {
   return kUsageError;
 }
 
-int Help() {
-  std::cout << "ps_model looks into models\n\n" << kCommands << kDetails;
-  return 0;
-}
+std::string HelpText() { return std::string("ps_model looks into models\n\n") + kCommands + kDetails; }
 
 int Fail(const absl::Status& status) {
   std::cerr << "ps_model: " << status.message() << "\n";
@@ -160,7 +150,10 @@ int Explain() {
 int Run(const std::vector<std::string>& arguments) {
   if (arguments.empty()) return Usage("a command is missing");
   const std::string& command = arguments[0];
-  if (command == "help") return Help();
+  if (command == "help") {
+    std::cout << HelpText();
+    return 0;
+  }
   if (command == "export" || command == "import") {
     if (arguments.size() > 1) return Usage(command + " takes --format, --model and --out");
     return Exchange(command);
@@ -214,12 +207,6 @@ int Run(const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  google::gflags_exitfunc = [](int) { std::exit(kUsageError); };
-  google::ParseCommandLineNonHelpFlags(&argc, &argv, /*remove_flags=*/true);
-  if (FLAGS_help) return Help();
-  if (FLAGS_version) {
-    std::cout << "ps_model version " << ps::kVersion << "\n";
-    return 0;
-  }
+  ps::ParseProgramFlags("ps_model", HelpText().c_str(), nullptr, &argc, &argv);
   return Run(std::vector<std::string>(argv + 1, argv + argc));
 }

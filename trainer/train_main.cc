@@ -17,8 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "models/config/idle_keys.h"
 #include "ps/base/cgroup.h"
+#include "ps/base/program_flags.h"
 #include "ps/base/status_macros.h"
-#include "ps/base/version.h"
 #include "trainer/cluster/pod_scaler.h"
 #include "trainer/cluster_trainer.h"
 #include "trainer/control/job_control.h"
@@ -50,12 +50,6 @@ DEFINE_string(log_format, "text", "progress as 'text' or 'json' (one object a li
 // Of a trial, by the search that runs it.
 DEFINE_string(valid_losses, "", "a trial of a search: where the losses of the validation rows are left");
 DEFINE_double(train_part, 1, "a trial of a search: which part of the training rows is learnt");
-DECLARE_bool(help);
-DECLARE_bool(version);
-
-namespace google {
-extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
-}
 
 namespace ps {
 namespace {
@@ -323,16 +317,7 @@ int main(int argc, char** argv) {
   }
   int count = static_cast<int>(rest.size());
   char** arguments = rest.data();
-  google::gflags_exitfunc = [](int) { std::exit(static_cast<int>(ps::ExitCode::kConfiguration)); };
-  gflags::ParseCommandLineNonHelpFlags(&count, &arguments, true);
-  if (FLAGS_help) {
-    std::cout << kUsage;
-    return 0;
-  }
-  if (FLAGS_version) {
-    std::cout << "ps_train version " << ps::kVersion << "\n";
-    return 0;
-  }
+  ps::ParseProgramFlags("ps_train", kUsage, nullptr, &count, &arguments);
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   if (count > 1) return Usage(absl::StrCat("unexpected argument \"", arguments[1], "\""));

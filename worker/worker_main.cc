@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "ps/base/version.h"
+#include "ps/base/program_flags.h"
 #include "trainer/cluster/node_process.h"
 
 DEFINE_string(scheduler, "", "Where the scheduler is: tcp://HOST:PORT");
@@ -18,17 +18,10 @@ DEFINE_string(curve_key_file, "",
 DEFINE_int32(silence_limit_s, 300,
              "Leave with exit code 75 when the scheduler is silent for this long");
 
-namespace google {
-extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
-}
-
 int main(int argc, char** argv) {
-  gflags::SetUsageMessage("a worker of a Hyperplane cluster");
-  gflags::SetVersionString(ps::kVersion);
   FLAGS_logtostderr = true;
   FLAGS_minloglevel = google::GLOG_WARNING;
-  google::gflags_exitfunc = [](int code) { std::exit(code == 0 ? 0 : 2); };
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  ps::ParseProgramFlags("ps_worker", "a worker of a Hyperplane cluster", __FILE__, &argc, &argv);
   google::InitGoogleLogging(argv[0]);
   if (argc > 1 || FLAGS_scheduler.empty() || FLAGS_silence_limit_s < 1) {
     std::fprintf(stderr, "ps_worker: --scheduler=tcp://HOST:PORT is needed\n");

@@ -15,7 +15,7 @@
 #include "bench/datagen/row_stream.h"
 #include "bench/datagen/row_text.h"
 #include "ps/base/file.h"
-#include "ps/base/version.h"
+#include "ps/base/program_flags.h"
 
 DEFINE_uint64(rows, 1000000, "Rows to write");
 DEFINE_uint64(first_row, 0, "Index of the first row; ranges of one seed share the truth");
@@ -39,9 +39,7 @@ int Fail(int code, const std::string& why) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  gflags::SetVersionString(ps::kVersion);
-  gflags::SetUsageMessage("writes Criteo-shaped click logs with a known truth");
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  ps::ParseProgramFlags("ps_datagen", "writes Criteo-shaped click logs with a known truth", __FILE__, &argc, &argv);
   if (argc > 1) return Fail(2, std::string("unknown argument ") + argv[1]);
   const std::optional<ps::RowFormat> format = ps::ParseRowFormat(FLAGS_format);
   if (!format) return Fail(2, "--format must be libsvm, vw, criteo or csv, not " + FLAGS_format);

@@ -7,7 +7,7 @@
 
 #include "bench/gbdt/tree_rows.h"
 #include "ps/base/file.h"
-#include "ps/base/version.h"
+#include "ps/base/program_flags.h"
 
 DEFINE_string(shape, "dense", "dense: 28 columns, tab-separated; sparse: libsvm");
 DEFINE_uint64(rows, 100000, "how many");
@@ -18,9 +18,7 @@ DEFINE_uint32(columns, 100000, "of sparse rows");
 DEFINE_string(out, "", "file to write");
 
 int main(int argc, char** argv) {
-  gflags::SetUsageMessage("--shape dense|sparse --rows N --out FILE [--first_row N] [--seed N] [--classes N]");
-  gflags::SetVersionString(ps::kVersion);
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  ps::ParseProgramFlags("gbdt_datagen", "writes rows for trees with a known truth", __FILE__, &argc, &argv);
   const bool known = FLAGS_shape == "dense" || (FLAGS_shape == "sparse" && FLAGS_classes == 2);
   if (FLAGS_out.empty() || !known || FLAGS_classes < 2 || FLAGS_classes > 26) {
     std::cerr << "usage: gbdt_datagen --shape dense|sparse --rows N --out FILE [--first_row N] "

@@ -1,6 +1,7 @@
 #include "models/data/bad_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 #include <utility>
 
@@ -124,10 +125,12 @@ absl::Status BadRows::Check(bool at_end) const {
   const std::uint64_t bad = bad_rows();
   const std::uint64_t all = rows() + bad;
   if (bad == 0) return absl::OkStatus();
-  const bool judged = at_end || all >= kMinRows || max_fraction_ <= 0;
-  if (!judged || static_cast<double>(bad) <= max_fraction_ * static_cast<double>(all)) {
-    return absl::OkStatus();
-  }
+  const bool none_allowed = max_fraction_ <= 0;
+  if (!at_end && !none_allowed && all < kMinRows) return absl::OkStatus();
+  const auto rows_so_far = static_cast<double>(all);
+  const double most =
+      at_end || none_allowed ? max_fraction_ * rows_so_far : MostByChance(max_fraction_, rows_so_far);
+  if (static_cast<double>(bad) <= most) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrFormat(
       "%d of %d rows%s are malformed (%.3g %%); %s allows %.3g %%. The first of "
       "them:\n"
@@ -135,6 +138,12 @@ absl::Status BadRows::Check(bool at_end) const {
       bad, all, at_end ? "" : " so far",
       100.0 * static_cast<double>(bad) / static_cast<double>(all), setting_, 100.0 * max_fraction_,
       Describe(), setting_));
+}
+
+double BadRows::MostByChance(double fraction, double rows) {
+  const double expected = fraction * rows;
+  // Five standard deviations of a Poisson variable, whose upper tail is the longer the fewer are expected.
+  return expected + 5 * std::sqrt(expected) + 6;
 }
 
 absl::Status NoRowsError(const BadRows& rows) {

@@ -48,7 +48,8 @@ class BadRows {
   std::uint64_t bad_rows() const { return bad_rows_.load(std::memory_order_relaxed); }
 
   // InvalidArgument when more rows are bad than allowed; the message quotes the first of them and
-  // says what to do. Before the end of the data a fraction is judged from kMinRows rows on.
+  // says what to do. Before the end of the data only more of them than chance can have brought
+  // forward are too many, and a fraction is judged from kMinRows rows on.
   absl::Status Check(bool at_end) const;
 
   // `file:line: column N: what: 'text'`, a line each for the first bad rows in data order; empty
@@ -56,6 +57,9 @@ class BadRows {
   std::string Describe() const;
 
   static constexpr std::uint64_t kMinRows = 1000;
+  // How many bad rows of the first `rows` are too many, of data that end with `fraction` of them: what is beyond it
+  // happens once in more than a million orders of the rows.
+  static double MostByChance(double fraction, double rows);
 
  private:
   const DataFiles& files_;

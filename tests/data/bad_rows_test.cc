@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
+#include <random>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -111,6 +113,38 @@ TEST_F(BadRowsTest, TheLimitIsJudgedFromAThousandRowsOn) {
   EXPECT_TRUE(rows.Check(false).ok());  // 1 % of 9000 is allowed
   rows.Add(Counted(0, 1));
   EXPECT_FALSE(rows.Check(true).ok());
+}
+
+// Two in the first 1,500 rows say nothing of data of which .1 % may be malformed; twenty do.
+TEST_F(BadRowsTest, BeforeTheEndOnlyWhatIsBeyondChanceIsTooMany) {
+  Open({"1\n"});
+  BadRows few(&files_, 0.001);
+  few.Add(Counted(1498, 2));
+  EXPECT_TRUE(few.Check(false).ok());
+  EXPECT_FALSE(few.Check(true).ok());
+  few.Add(Counted(0, 18));
+  EXPECT_FALSE(few.Check(false).ok());
+}
+
+// Rows in any order: at no row are those so far too many. In an order that has the bad ones first they are.
+TEST_F(BadRowsTest, DataThatAreAllowedAreReadToTheirEnd) {
+  Open({"1\n"});
+  constexpr int kRows = 40000, kBad = 40;
+  std::vector<int> bad(kRows);
+  std::fill_n(bad.begin(), kBad, 1);
+  std::mt19937_64 random(1);
+  for (int order = 0; order < 50; ++order) {
+    BadRows rows(&files_, 0.001);
+    for (const int is_bad : bad) {
+      rows.Add(Counted(is_bad == 0, is_bad));
+      if (order > 0) ASSERT_TRUE(rows.Check(false).ok()) << order << ": " << rows.rows();
+    }
+    EXPECT_TRUE(rows.Check(true).ok());
+    std::shuffle(bad.begin(), bad.end(), random);
+  }
+  BadRows first(&files_, 0.001);
+  first.Add(Counted(1000, kBad));
+  EXPECT_FALSE(first.Check(false).ok());
 }
 
 TEST_F(BadRowsTest, ZeroAllowsNoneAndOneAllowsAll) {

@@ -47,7 +47,18 @@ TEST_F(ErrorsTest, WrongUsageIsTwoForEveryProgram) {
     EXPECT_EQ(version.exit_code, 0) << program;
     EXPECT_THAT(version.out, HasSubstr(std::string(program) + " version ")) << program;
   }
-  EXPECT_EQ(RunProgram("ps_train", {"--help"}, place_.path()).exit_code, 0);
+}
+
+TEST_F(ErrorsTest, HelpIsGiven) {
+  for (const char* program : {"ps_train", "ps_eval", "ps_model", "ps_ctl", "ps_server", "ps_worker", "ps_datagen", "gbdt_datagen"}) {
+    const Finished help = RunProgram(program, {"--help"}, place_.path());
+    EXPECT_EQ(help.exit_code, 0) << program;
+    EXPECT_EQ(help.err, "") << program;
+    EXPECT_THAT(help.out, AllOf(HasSubstr(std::string("usage: ") + program), HasSubstr("--"))) << program;
+    EXPECT_THAT(help.out, testing::Not(HasSubstr("logtostderr"))) << program;  // a library's
+  }
+  EXPECT_THAT(RunProgram("ps_server", {"--help"}, place_.path()).out,
+              HasSubstr("\n  --shards  Cores to use; each owns a part of this server's slots (int32; default 1)\n"));
 }
 
 TEST_F(ErrorsTest, MissingAndEmptyFiles) {

@@ -15,8 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "ps/base/file.h"
+#include "ps/base/program_flags.h"
 #include "ps/base/status_macros.h"
-#include "ps/base/version.h"
 #include "ps/wire/curve.h"
 #include "trainer/control/http_client.h"
 #include "trainer/control/job_control.h"
@@ -27,13 +27,6 @@ DEFINE_bool(watch, false, "status: again every second, until the job has ended")
 DEFINE_bool(json, false, "status: as JSON");
 DEFINE_int32(servers, -1, "scale: how many servers there shall be");
 DEFINE_int32(workers, -1, "scale: how many workers there shall be");
-DECLARE_bool(help);
-DECLARE_bool(version);
-
-namespace google {
-extern void (*gflags_exitfunc)(int);  // exported for this purpose, but in no header
-}
-
 namespace ps {
 namespace {
 
@@ -53,7 +46,7 @@ constexpr char kUsage[] =
     "answer,\n"
     "or is still at it\n";
 
-enum Exit { kDone = 0, kRefused = 1, kUsageError = 2, kTryAgain = 75 };
+enum Exit { kDone = 0, kRefused = 1, kUsageError = kWrongFlagsExit, kTryAgain = 75 };
 
 int Usage(const std::string& what) {
   std::cerr << "ps_ctl: " << what << "\n\n" << kUsage;
@@ -168,15 +161,6 @@ int Run(const std::vector<std::string>& words) {
 }  // namespace ps
 
 int main(int argc, char** argv) {
-  google::gflags_exitfunc = [](int) { std::exit(ps::kUsageError); };
-  gflags::ParseCommandLineNonHelpFlags(&argc, &argv, true);
-  if (FLAGS_help) {
-    std::cout << ps::kUsage;
-    return 0;
-  }
-  if (FLAGS_version) {
-    std::cout << "ps_ctl version " << ps::kVersion << "\n";
-    return 0;
-  }
+  ps::ParseProgramFlags("ps_ctl", ps::kUsage, nullptr, &argc, &argv);
   return ps::Run(std::vector<std::string>(argv + 1, argv + argc));
 }
