@@ -137,16 +137,6 @@ ClassMetrics ClassMetricsOfRows(const BinnedRows& rows, const std::vector<float>
   return state.Finish();
 }
 
-double SoftmaxLossOf(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes) {
-  double sum = 0, weights = 0;
-  for (std::size_t i = 0; i < rows.rows; ++i) {
-    const double weight = rows.weights.empty() ? 1 : rows.weights[i];
-    sum += weight * SoftmaxLoss(margins.data() + i, rows.rows, classes, rows.labels[i]);
-    weights += weight;
-  }
-  return weights > 0 ? sum / weights : 0;
-}
-
 std::vector<float> StartMargins(const BinnedRows& rows, const std::vector<double>& base_scores) {
   return rows.margins.empty() ? StartMargins(base_scores, rows.rows) : rows.margins;
 }

@@ -18,10 +18,9 @@
 #include "trainer/row_losses.h"
 
 namespace ps {
-double GbdtTrainer::Run::ValidLoss() const {
-  if (softmax_) return SoftmaxLossOf(valid_.rows, valid_.margins, params_.classes);
-  return squared_ ? RootMeanSquare(valid_.margins, valid_.rows)
-                  : MetricsOf(valid_.rows, valid_.margins).logloss;
+double GbdtTrainer::Run::ValidLoss() {
+  const double loss = MeanLoss(judged_by(), valid_.rows, valid_.margins, &crew_);
+  return squared_ ? std::sqrt(loss) : loss;
 }
 
 bool GbdtTrainer::Run::EarlyStop(int round) {
@@ -36,7 +35,7 @@ bool GbdtTrainer::Run::EarlyStop(int round) {
   return round - best_rounds_ >= early->patience;
 }
 
-void GbdtTrainer::Run::SetValid(ProgressLine* line) const {
+void GbdtTrainer::Run::SetValid(ProgressLine* line) {
   if (squared_) {
     line->valid_rmse = ValidLoss();
   } else if (softmax_) {
@@ -204,17 +203,11 @@ absl::Status GbdtTrainer::Run::Finish() {
   return absl::OkStatus();
 }
 
-absl::Status GbdtTrainer::Run::WriteValidLosses() const {
+absl::Status GbdtTrainer::Run::WriteValidLosses() {
   const BinnedRows& rows = valid_.rows;
   if (job_.valid_losses.empty() || rows.rows == 0) return absl::OkStatus();
-  std::vector<float> losses(rows.rows);
-  for (std::size_t i = 0; i < rows.rows; ++i) {
-    const float margin = valid_.margins[i], label = rows.labels[i];
-    losses[i] = static_cast<float>(
-        softmax_   ? SoftmaxLoss(valid_.margins.data() + i, rows.rows, params_.classes, label)
-        : squared_ ? (double{margin} - label) * (double{margin} - label)
-                   : LogLoss(margin + offset_, label));
-  }
+  std::vector<float> losses;
+  MeanLoss(judged_by(), rows, valid_.margins, &crew_, &losses);
   PS_ASSIGN_OR_RETURN(RowLossFile file, RowLossFile::Create(job_.valid_losses));
   file.Add(losses, rows.labels, rows.weights);
   return file.Finish();

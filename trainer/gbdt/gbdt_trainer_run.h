@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "trainer/gbdt/gbdt_trainer.h"
+#include "trainer/gbdt/mean_loss.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/tree_maker.h"
 #include "trainer/gbdt/tree_runs.h"
@@ -68,8 +69,9 @@ class GbdtTrainer::Run {
   absl::Status Kept(absl::Status kept);
   absl::Status Tune();
   absl::Status Report(int round, bool last);
-  void SetValid(ProgressLine* line) const;  // there are validation rows
-  double ValidLoss() const;
+  void SetValid(ProgressLine* line);  // there are validation rows
+  RowLoss judged_by() const { return {squared_, params_.classes, offset_}; }
+  double ValidLoss();  // there are validation rows; of squared errors the root of the mean
   bool EarlyStop(int round);
   Metrics MetricsOf(const BinnedRows& rows, const std::vector<float>& margins) const {
     return MetricsOfRows(rows, margins, offset_);
@@ -78,7 +80,7 @@ class GbdtTrainer::Run {
     return ClassMetricsOfRows(part.rows, part.margins, params_.classes);
   }
   absl::Status Finish();
-  absl::Status WriteValidLosses() const;  // where somebody wants them
+  absl::Status WriteValidLosses();  // where somebody wants them
 
   const PreparedJob& job_;
   const std::optional<TreeClusterOptions> cluster_;

@@ -65,7 +65,6 @@ class TreeMaker {
 Metrics MetricsOfRows(const BinnedRows& rows, std::vector<float> margins, double offset);
 // Of margins as StartMargins lays them out.
 ClassMetrics ClassMetricsOfRows(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes);
-double SoftmaxLossOf(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes);
 // Before the job's first tree.
 std::vector<float> StartMargins(const BinnedRows& rows, const std::vector<double>& base_scores);
 double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows);

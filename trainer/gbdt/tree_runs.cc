@@ -7,9 +7,8 @@
 #include <utility>
 
 #include "models/gbdt/booster.h"
-#include "models/metrics/class_metrics.h"
-#include "models/metrics/logistic_loss.h"
 #include "ps/base/cgroup.h"
+#include "trainer/gbdt/mean_loss.h"
 #include "trainer/gbdt/setting_space.h"
 
 namespace ps {
@@ -58,33 +57,10 @@ int TreeRuns::AtOnce(std::size_t trainings) const {
   return std::max(1, most);
 }
 
-double TreeRuns::Loss(const std::vector<float>& margins, std::vector<float>* row_losses) const {
-  const BinnedRows& rows = *options_.held_out;
-  const LogisticTable& table = LogisticTable::Get();
-  double sum = 0, weights = 0;
-  for (std::size_t i = 0; i < rows.rows; ++i) {
-    double loss;
-    if (options_.classes > 1) {
-      loss = SoftmaxLoss(margins.data() + i, rows.rows, options_.classes, rows.labels[i]);
-    } else if (options_.squared) {
-      const double error = margins[i] - rows.labels[i];
-      loss = error * error;
-    } else {
-      const double margin = margins[i] + options_.offset;
-      const double wrong = rows.labels[i] > 0.5f ? -margin : margin;  // above 0 where it is wrong
-      loss = table.At(std::fabs(margin)).softplus + std::max(0.0, wrong);
-    }
-    const double weight = rows.weights.empty() ? 1 : rows.weights[i];
-    sum += weight * loss;
-    weights += weight;
-    if (row_losses != nullptr) (*row_losses)[i] = static_cast<float>(loss);
-  }
-  return weights > 0 ? sum / weights : 0;
-}
-
 TreeRuns::Grown TreeRuns::Train(const GbdtConfig& setting, Crew* crew,
                                 const std::function<bool()>& ended) const {
   const BinnedRows& held_out = *options_.held_out;
+  const RowLoss judged_by = {options_.squared, options_.classes, options_.offset};
   const double part = static_cast<double>(setting.trees) / options_.patience_trees;
   const int patience = std::max(kLeastPatience, static_cast<int>(std::ceil(options_.patience * part)));
   BoostParams params = ParamsOf(setting, options_.seed);
@@ -101,15 +77,14 @@ TreeRuns::Grown TreeRuns::Train(const GbdtConfig& setting, Crew* crew,
       AddTree(result.trees.back(), held_out, crew, &margins, c);
     }
     ++run.grown;
-    const double loss = Loss(margins, nullptr);
+    const double loss = MeanLoss(judged_by, held_out, margins, crew);
     if (!(loss < run.loss - options_.min_delta)) continue;
     run.loss = loss;
     run.best_trees = run.grown;
     best_margins = margins;
   }
   result.trees.resize(static_cast<std::size_t>(run.best_trees) * params.classes);
-  run.row_losses.resize(held_out.rows);
-  Loss(best_margins, &run.row_losses);
+  MeanLoss(judged_by, held_out, best_margins, crew, &run.row_losses);
   return result;
 }
 

@@ -57,7 +57,6 @@ class TreeRuns {
 
  private:
   Grown Train(const GbdtConfig& setting, Crew* crew, const std::function<bool()>& ended) const;
-  double Loss(const std::vector<float>& margins, std::vector<float>* row_losses) const;
 
   const Options options_;
 };
