@@ -58,15 +58,23 @@ run() {
   echo "== whole jobs: the same bytes?"
   (
     cd "$place"
-    "$dir/gbdt_datagen" --shape dense --rows 300000 --out train.tsv
-    cat >job.yaml <<'EOT'
-data: {train: {files: [train.tsv]}, format: tsv, label: {column: 0}}
+    "$dir/gbdt_datagen" --shape dense --rows 300000 --out dense.tsv
+    "$dir/gbdt_datagen" --shape sparse --rows 100000 --out sparse.svm
+    cat >dense.yaml <<'EOT'
+data: {train: {files: [dense.tsv]}, format: tsv, label: {column: 0}}
 model: {type: gbdt, gbdt: {trees: 20, max_leaves: 255}}
 EOT
-    for device in cpu cuda; do
-      "$dir/ps_train" --config job.yaml --set device=$device --set output.dir=$device 2>&1 | grep -E 'trees grow|ms a tree'
+    cat >sparse.yaml <<'EOT'
+data: {train: {files: [sparse.svm]}}
+model: {type: gbdt, gbdt: {trees: 20}}
+EOT
+    for shape in dense sparse; do
+      for device in cpu cuda; do
+        "$dir/ps_train" --config $shape.yaml --set device=$device --set output.dir=$shape.$device 2>&1 |
+          grep -E 'trees grow|ms a tree'
+      done
+      cmp $shape.cpu/trees.pb $shape.cuda/trees.pb && echo "$shape: the same bytes"
     done
-    cmp cpu/trees.pb cuda/trees.pb && echo "the same bytes"
   ) || failed=1
 
   echo "== device_bench"

@@ -50,4 +50,14 @@ class DeviceArray {
   std::size_t size_ = 0;
 };
 
+// A number of values between host and device, on a stream.
+template <typename T>
+cudaError_t CopyToDevice(T* to, const T* from, std::size_t count, cudaStream_t stream) {
+  return cudaMemcpyAsync(to, from, count * sizeof(T), cudaMemcpyHostToDevice, stream);
+}
+template <typename T>
+cudaError_t CopyToHost(T* to, const T* from, std::size_t count, cudaStream_t stream) {
+  return cudaMemcpyAsync(to, from, count * sizeof(T), cudaMemcpyDeviceToHost, stream);
+}
+
 }  // namespace ps

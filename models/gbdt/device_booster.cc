@@ -3,14 +3,36 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "models/gbdt/histogram_source.h"
 #include "ps/base/key.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
+namespace {
+
+// What sums of a thousand rows in 16 bits take (kernels/cuda/sparse_kernels.h, tree_kernels.cu).
+static_assert(kGradientSteps <= 31 && kHessianSteps < 63);
+
+absl::Status CheckColumns(const BinnedRows& rows, const std::vector<BinColumn>& columns) {
+  if (rows.rows == 0 || columns.empty())
+    return absl::UnimplementedError("there is nothing to split by");
+  for (const BinColumn& column : columns) {
+    if (column.direction != Direction::kFree) {
+      return absl::UnimplementedError(absl::StrCat(
+          "model.gbdt.monotone (column ", column.name, ") is not for a device in this version"));
+    }
+    if (rows.sparse && column.kind == ColumnKind::kCategory)
+      return absl::UnimplementedError("categories of sparse rows are not grown on a device yet");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn>* columns,
                              const BoostParams& params)
     : columns_(*columns),
+      sparse_(rows.sparse),
       params_(params),
       sums_(LabelSums::Of(rows, params.classes)),
       base_scores_(sums_.BaseScores(params.objective)),
@@ -20,21 +42,23 @@ absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
     const BinnedRows* rows, const std::vector<BinColumn>* columns, const BoostParams& params) {
   if (params.objective == Objective::kSoftmax)
     return absl::UnimplementedError("several classes are not learnt on a device yet");
-  if (rows->sparse) return absl::UnimplementedError("sparse rows are not grown on a device yet");
-  if (rows->rows == 0 || columns->empty())
-    return absl::UnimplementedError("there is nothing to split by");
+  PS_RETURN_IF_ERROR(CheckColumns(*rows, *columns));
   DeviceTreeInput input;
-  input.matrix = rows->dense();
   input.rows = rows->rows;
   input.labels = rows->labels.data();
   input.weights = rows->weights.empty() ? nullptr : rows->weights.data();
+  std::vector<std::uint8_t> zero_bins;
   for (const BinColumn& column : *columns) {
-    if (column.direction != Direction::kFree) {
-      return absl::UnimplementedError(absl::StrCat(
-          "model.gbdt.monotone (column ", column.name, ") is not for a device in this version"));
-    }
     input.bins.push_back(static_cast<std::uint8_t>(column.bins()));
     input.is_category.push_back(column.kind == ColumnKind::kCategory);
+    if (params.grow.absent_is_zero) zero_bins.push_back(BinOf(column, 0.0f));
+  }
+  input.is_sparse = rows->sparse;
+  if (rows->sparse) {
+    input.sparse = {rows->row_begin.data(), rows->cells.data(), rows->first_cell.data(),
+                    params.grow.absent_is_zero ? zero_bins.data() : nullptr};
+  } else {
+    input.matrix = rows->dense();
   }
   input.max_leaves = params.grow.max_leaves;
   auto booster = std::unique_ptr<DeviceBooster>(new DeviceBooster(*rows, columns, params));
@@ -43,20 +67,22 @@ absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
   return booster;
 }
 
+SplitChoice DeviceBooster::ChoiceOf(const DeviceColumnSplit& found) const {
+  const BinColumn& column = columns_[found.column];
+  if (found.category != nullptr) {
+    return BestCategorySplit(found.category, column.bins(), found.total, rules_.scan,
+                             rules_.smooth_hessian);
+  }
+  const ColumnSplit cut{found.score, found.bin, found.missing_left, found.left};
+  return rules_.absent_is_zero ? ChoiceOfCutAroundZero(cut, column, found.total)
+                               : ChoiceOfCut(cut, found.missing, found.total);
+}
+
 SplitChoice DeviceBooster::BestOf(const DeviceNodeSplits& splits) const {
   SplitChoice best;
-  for (std::uint32_t c = 0; c < splits.size(); ++c) {
-    if (!chosen_.empty() && chosen_[c] == 0) continue;
-    const DeviceColumnSplit& found = splits[c];
-    SplitChoice choice;
-    if (found.category != nullptr) {
-      choice = BestCategorySplit(found.category, columns_[c].bins(), found.total, rules_.scan,
-                                 rules_.smooth_hessian);
-    } else {
-      choice = ChoiceOfCut({found.score, found.bin, found.missing_left, found.left}, found.missing,
-                           found.total);
-    }
-    choice.column = c;
+  for (const DeviceColumnSplit& found : splits) {
+    SplitChoice choice = ChoiceOf(found);
+    choice.column = found.column;
     if (choice.score >= 0 && choice.BetterThan(best)) best = choice;
   }
   return best;
@@ -72,7 +98,7 @@ absl::Status DeviceBooster::SplitLeaf(std::size_t leaf) {
       split.goes_left[bin / 32] |= 1u << (bin % 32);
   }
   split.find_splits = !builder_.IsLastSplit() && builder_.ChildrenMayGrow(leaf);
-  split.left_is_small = TreeBuilder::LeftIsSmall(builder_.leaves()[leaf].total, choice.left);
+  split.left = choice.left;
   DeviceNodeSplits left, right;
   PS_RETURN_IF_ERROR(rows_->Split(split, &left, &right));
   builder_.SplitNext();
@@ -89,8 +115,7 @@ absl::StatusOr<Tree> DeviceBooster::GrowNext() {
   }
   const GradientScale scale = ScaleOf(params_.objective, sums_, largest);
   const std::uint64_t key = TreeKey(params_.seed, trees_);
-  rules_ = RulesOf(params_.grow, scale, false);
-  chosen_ = SampleColumns(columns_.size(), params_.grow.column_sample, key);
+  rules_ = RulesOf(params_.grow, scale, sparse_);
   DeviceGradients gradients;
   gradients.logistic = params_.objective == Objective::kLogistic;
   gradients.quantisation = QuantisationOf(scale, key);
@@ -98,8 +123,12 @@ absl::StatusOr<Tree> DeviceBooster::GrowNext() {
   gradients.row_sample = params_.row_sample;
   gradients.sample_key = SampleKey(params_.seed, trees_);
   DeviceNodeSplits root;
-  PS_RETURN_IF_ERROR(rows_->BeginTree(gradients, rules_.scan, &root));
-  builder_.Begin(scale, root[0].total);
+  PS_ASSIGN_OR_RETURN(
+      const WideSum total,
+      rows_->BeginTree(
+          gradients,
+          {rules_.scan, SampleColumns(columns_.size(), params_.grow.column_sample, key)}, &root));
+  builder_.Begin(scale, total);
   builder_.SetBest(0, BestOf(root));
   for (std::size_t next = builder_.NextToSplit(); next != TreeBuilder::kNone;
        next = builder_.NextToSplit()) {
