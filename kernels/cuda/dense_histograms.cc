@@ -68,6 +68,16 @@ class DenseHistograms final : public DeviceHistogramSource {
     return absl::OkStatus();
   }
 
+  absl::Status Download(std::size_t slot, WideSum* histogram) override {
+    std::vector<WideSum> groups(slot_cells_);
+    PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(groups.data(), Slot(slot), slot_cells_, stream_)));
+    PS_RETURN_IF_ERROR(FinishTrees(stream_));
+    for (int c = 0; c < columns_; ++c) {
+      for (int bin = 0; bin < kBinsPerColumn; ++bin) *histogram++ = groups[DenseCell(c, bin)];
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status FindSplits(const Nodes& nodes) override {
     ScanWork scan;
     scan.columns = columns_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "ps/base/status_macros.h"
 
@@ -9,17 +10,16 @@ namespace ps {
 
 absl::Status DeviceRows::Load(const DeviceTreeInput& input) {
   rows_ = static_cast<std::uint32_t>(input.rows);
-  const auto leaves = static_cast<std::size_t>(input.max_leaves);
   for (const absl::Status& status :
        {labels_.Allocate(input.rows, "labels"),
         weights_.Allocate(input.weights == nullptr ? 0 : input.rows, "weights"),
         margins_.Allocate(input.rows, "margins"), fixed_.Allocate(input.rows, "gradients"),
         entries_[0].Allocate(input.rows, "rows of nodes"),
         entries_[1].Allocate(input.rows, "rows of nodes"), total_.Allocate(1, "a number"),
-        largest_.Allocate(1, "a number"), leaves_.Allocate(leaves, "leaves"),
-        sums_.Allocate(2 * leaves, "leaves")}) {
+        largest_.Allocate(1, "a number")}) {
     PS_RETURN_IF_ERROR(status);
   }
+  PS_RETURN_IF_ERROR(MakeRoom(static_cast<std::size_t>(input.max_leaves)));
   PS_RETURN_IF_ERROR(TreeStatus(cudaStreamCreate(&stream_)));
   PS_RETURN_IF_ERROR(TreeStatus(CopyToDevice(labels_.data(), input.labels, rows_, stream_)));
   if (input.weights != nullptr)
@@ -27,18 +27,22 @@ absl::Status DeviceRows::Load(const DeviceTreeInput& input) {
   return DeviceStatus(cudaStreamSynchronize(stream_), "loading rows");
 }
 
+absl::Status DeviceRows::MakeRoom(std::size_t leaves) {
+  DeviceArray<LeafRange> ranges;
+  DeviceArray<std::int64_t> sums;
+  PS_RETURN_IF_ERROR(ranges.Allocate(leaves, "leaves"));
+  PS_RETURN_IF_ERROR(sums.Allocate(2 * leaves, "leaves"));
+  leaves_ = std::move(ranges);
+  sums_ = std::move(sums);
+  return absl::OkStatus();
+}
+
 std::uint64_t DeviceRows::memory_bytes() const {
   return labels_.bytes() + weights_.bytes() + margins_.bytes() + fixed_.bytes() +
          2 * entries_[0].bytes();
 }
 
-absl::Status DeviceRows::Finish() const {
-  const cudaError_t launched = cudaGetLastError();
-  return TreeStatus(launched != cudaSuccess ? launched : cudaStreamSynchronize(stream_));
-}
-
-absl::Status DeviceRows::SetMargins(float margin) {
-  const std::vector<float> margins(rows_, margin);
+absl::Status DeviceRows::SetMargins(const std::vector<float>& margins) {
   PS_RETURN_IF_ERROR(TreeStatus(CopyToDevice(margins_.data(), margins.data(), rows_, stream_)));
   return Finish();
 }
@@ -96,6 +100,13 @@ void DeviceRows::Part(PartitionWork work, const Place& from, SideCounts* sides) 
   LaunchPartition(work, stream_);
 }
 
+absl::Status DeviceRows::TakeBack(const Place& from) {
+  const std::uint32_t begin = from.range.begin;
+  return TreeStatus(cudaMemcpyAsync(entries_[0].data() + begin, entries_[1].data() + begin,
+                                    from.size() * sizeof(RowGradient), cudaMemcpyDeviceToDevice,
+                                    stream_));
+}
+
 absl::StatusOr<DeviceLeafSums> DeviceRows::SumLeaves(const std::vector<Place>& leaves) {
   const std::size_t count = leaves.size();
   PS_ASSIGN_OR_RETURN(const LeafWork work, UploadLeaves(leaves, {}));
@@ -122,6 +133,7 @@ absl::Status DeviceRows::AddLeafValues(const std::vector<Place>& leaves,
 // In order of their ranges; leaf i of those is leaf order_[i] of the caller.
 absl::StatusOr<LeafWork> DeviceRows::UploadLeaves(const std::vector<Place>& leaves,
                                                   const std::vector<float>& values) {
+  if (leaves.size() > leaves_.size()) PS_RETURN_IF_ERROR(MakeRoom(2 * leaves.size()));
   order_.resize(leaves.size());
   for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = i;
   std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {

@@ -18,6 +18,11 @@
 namespace ps {
 
 inline absl::Status TreeStatus(cudaError_t error) { return DeviceStatus(error, "growing trees"); }
+// Errors of launches, then of what ran.
+inline absl::Status FinishTrees(cudaStream_t stream) {
+  const cudaError_t launched = cudaGetLastError();
+  return TreeStatus(launched != cudaSuccess ? launched : cudaStreamSynchronize(stream));
+}
 
 class DeviceRows {
  public:
@@ -40,10 +45,9 @@ class DeviceRows {
   std::uint32_t count() const { return rows_; }
   cudaStream_t stream() const { return stream_; }
   std::uint64_t memory_bytes() const;
-  // Errors of launches, then of what ran.
-  absl::Status Finish() const;
+  absl::Status Finish() const { return FinishTrees(stream_); }
 
-  absl::Status SetMargins(float margin);
+  absl::Status SetMargins(const std::vector<float>& margins);  // one a row
   absl::StatusOr<std::vector<float>> Margins() const;
   absl::StatusOr<float> LargestGradient();
 
@@ -55,12 +59,16 @@ class DeviceRows {
   // counts them.
   void Part(PartitionWork work, const Place& from, SideCounts* sides);
 
+  // So that ranges of buffer 0 alone name nodes: back from where Part put them.
+  absl::Status TakeBack(const Place& from);
+
   // Leaves have all rows, each once.
   absl::StatusOr<DeviceLeafSums> SumLeaves(const std::vector<Place>& leaves);
   // Adds each leaf's value to the margins of its rows.
   absl::Status AddLeafValues(const std::vector<Place>& leaves, const std::vector<float>& values);
 
  private:
+  absl::Status MakeRoom(std::size_t leaves);
   GradientWork MakeGradientWork();
   absl::StatusOr<LeafWork> UploadLeaves(const std::vector<Place>& leaves,
                                         const std::vector<float>& values);

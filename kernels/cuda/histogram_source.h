@@ -22,7 +22,7 @@ class DeviceHistogramSource {
   virtual ~DeviceHistogramSource() = default;
 
   virtual std::uint64_t memory_bytes() const = 0;
-  // All slots are free again.
+  // All slots are free again. Before FindSplits, whose rules these are.
   virtual absl::Status BeginTree(const DeviceTreeRules& rules) = 0;
 
   // Fills in how the rows of a split's two sides are told apart; holds until the next call.
@@ -31,6 +31,10 @@ class DeviceHistogramSource {
   // Sums a node into a slot, whatever was in it. `expected_rows`: a guess, which time alone depends on.
   virtual absl::Status Sum(const NodeEntries& node, std::uint64_t expected_rows,
                           std::size_t slot) = 0;
+
+  // Waits for the histogram of a slot: dense rows have kBinsPerColumn cells a column, sparse ones those
+  // of BinnedRows.
+  virtual absl::Status Download(std::size_t slot, WideSum* histogram) = 0;
 
   // Finds the splits of the node in `slot`; with a parent those of the other child too, whose histogram
   // takes the place of the parent's.

@@ -111,6 +111,11 @@ class SparseHistograms final : public DeviceHistogramSource {
     return absl::OkStatus();
   }
 
+  absl::Status Download(std::size_t slot, WideSum* histogram) override {
+    PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(histogram, Slot(slot), cells_, stream_)));
+    return FinishTrees(stream_);
+  }
+
   absl::Status FindSplits(const Nodes& nodes) override {
     SparseScanWork scan;
     scan.columns = static_cast<std::uint32_t>(first_cell_of_.size() - 1);
@@ -148,7 +153,7 @@ class SparseHistograms final : public DeviceHistogramSource {
     LaunchCellCounts(by_row_, counts, stream_);
     std::vector<std::uint64_t> begin(std::size_t{cells_} + 1);
     PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(begin.data() + 1, counts, cells_, stream_)));
-    PS_RETURN_IF_ERROR(Finish());
+    PS_RETURN_IF_ERROR(FinishTrees(stream_));
     std::vector<std::uint32_t> stretch_cell;
     for (std::uint32_t cell = 0; cell < cells_; ++cell) {
       begin[cell + 1] += begin[cell];
@@ -163,13 +168,7 @@ class SparseHistograms final : public DeviceHistogramSource {
       PS_RETURN_IF_ERROR(DeviceStatus(error, "loading rows"));
     }
     LaunchCellFill(by_row_, counts, cell_rows_.data(), stream_);
-    return Finish();
-  }
-
-  absl::Status Finish() const {
-    const cudaError_t launched = cudaGetLastError();
-    return DeviceStatus(launched != cudaSuccess ? launched : cudaStreamSynchronize(stream_),
-                        "loading rows");
+    return FinishTrees(stream_);
   }
 
   const int processors_;

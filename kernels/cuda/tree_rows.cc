@@ -27,7 +27,9 @@ class TreeRows final : public DeviceTreeRows {
   std::uint64_t memory_bytes() const override {
     return rows_.memory_bytes() + source_->memory_bytes();
   }
-  absl::Status SetMargins(float margin) override { return rows_.SetMargins(margin); }
+  absl::Status SetMargins(float margin) override {
+    return rows_.SetMargins(std::vector<float>(rows_.count(), margin));
+  }
   absl::StatusOr<std::vector<float>> Margins() override { return rows_.Margins(); }
   absl::StatusOr<float> LargestGradient() override { return rows_.LargestGradient(); }
 

@@ -3,31 +3,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "models/gbdt/histogram_source.h"
-#include "ps/base/key.h"
+#include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
-namespace {
-
-// What sums of a thousand rows in 16 bits take (kernels/cuda/sparse_kernels.h, tree_kernels.cu).
-static_assert(kGradientSteps <= 31 && kHessianSteps < 63);
-
-absl::Status CheckColumns(const BinnedRows& rows, const std::vector<BinColumn>& columns) {
-  if (rows.rows == 0 || columns.empty())
-    return absl::UnimplementedError("there is nothing to split by");
-  for (const BinColumn& column : columns) {
-    if (column.direction != Direction::kFree) {
-      return absl::UnimplementedError(absl::StrCat(
-          "model.gbdt.monotone (column ", column.name, ") is not for a device in this version"));
-    }
-    if (rows.sparse && column.kind == ColumnKind::kCategory)
-      return absl::UnimplementedError("categories of sparse rows are not grown on a device yet");
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn>* columns,
                              const BoostParams& params)
@@ -40,29 +19,16 @@ DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn
 
 absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
     const BinnedRows* rows, const std::vector<BinColumn>* columns, const BoostParams& params) {
-  if (params.objective == Objective::kSoftmax)
-    return absl::UnimplementedError("several classes are not learnt on a device yet");
-  PS_RETURN_IF_ERROR(CheckColumns(*rows, *columns));
-  DeviceTreeInput input;
-  input.rows = rows->rows;
-  input.labels = rows->labels.data();
-  input.weights = rows->weights.empty() ? nullptr : rows->weights.data();
-  std::vector<std::uint8_t> zero_bins;
+  PS_RETURN_IF_ERROR(CheckForDevice(*rows, *columns, params));
   for (const BinColumn& column : *columns) {
-    input.bins.push_back(static_cast<std::uint8_t>(column.bins()));
-    input.is_category.push_back(column.kind == ColumnKind::kCategory);
-    if (params.grow.absent_is_zero) zero_bins.push_back(BinOf(column, 0.0f));
+    if (column.direction != Direction::kFree) {
+      return absl::UnimplementedError(absl::StrCat(
+          "model.gbdt.monotone (column ", column.name, ") is not for a device in this version"));
+    }
   }
-  input.is_sparse = rows->sparse;
-  if (rows->sparse) {
-    input.sparse = {rows->row_begin.data(), rows->cells.data(), rows->first_cell.data(),
-                    params.grow.absent_is_zero ? zero_bins.data() : nullptr};
-  } else {
-    input.matrix = rows->dense();
-  }
-  input.max_leaves = params.grow.max_leaves;
+  const DeviceInput input = DeviceInputOf(*rows, *columns, params);
   auto booster = std::unique_ptr<DeviceBooster>(new DeviceBooster(*rows, columns, params));
-  PS_ASSIGN_OR_RETURN(booster->rows_, DeviceTreeRows::Load(input));
+  PS_ASSIGN_OR_RETURN(booster->rows_, DeviceTreeRows::Load(input.input));
   PS_RETURN_IF_ERROR(booster->rows_->SetMargins(static_cast<float>(booster->base_score())));
   return booster;
 }
@@ -89,16 +55,9 @@ SplitChoice DeviceBooster::BestOf(const DeviceNodeSplits& splits) const {
 }
 
 absl::Status DeviceBooster::SplitLeaf(std::size_t leaf) {
-  const SplitChoice choice = builder_.leaves()[leaf].best;
-  DeviceSplit split;
+  DeviceSplit split = DeviceSplitOf(builder_.leaves()[leaf].best);
   split.leaf = static_cast<std::uint32_t>(leaf);
-  split.column = choice.column;
-  for (unsigned bin = 0; bin < kBinsPerColumn; ++bin) {
-    if (GoesLeft(choice, static_cast<std::uint8_t>(bin)))
-      split.goes_left[bin / 32] |= 1u << (bin % 32);
-  }
   split.find_splits = !builder_.IsLastSplit() && builder_.ChildrenMayGrow(leaf);
-  split.left = choice.left;
   DeviceNodeSplits left, right;
   PS_RETURN_IF_ERROR(rows_->Split(split, &left, &right));
   builder_.SplitNext();
@@ -114,20 +73,12 @@ absl::StatusOr<Tree> DeviceBooster::GrowNext() {
     PS_ASSIGN_OR_RETURN(largest, rows_->LargestGradient());
   }
   const GradientScale scale = ScaleOf(params_.objective, sums_, largest);
-  const std::uint64_t key = TreeKey(params_.seed, trees_);
   rules_ = RulesOf(params_.grow, scale, sparse_);
-  DeviceGradients gradients;
-  gradients.logistic = params_.objective == Objective::kLogistic;
-  gradients.quantisation = QuantisationOf(scale, key);
-  gradients.first_global_row = params_.first_global_row;
-  gradients.row_sample = params_.row_sample;
-  gradients.sample_key = SampleKey(params_.seed, trees_);
+  const DeviceTreeRules rules{rules_.scan, SampleColumns(columns_.size(), params_.grow.column_sample,
+                                                         TreeKey(params_.seed, trees_))};
   DeviceNodeSplits root;
-  PS_ASSIGN_OR_RETURN(
-      const WideSum total,
-      rows_->BeginTree(
-          gradients,
-          {rules_.scan, SampleColumns(columns_.size(), params_.grow.column_sample, key)}, &root));
+  PS_ASSIGN_OR_RETURN(const WideSum total,
+                      rows_->BeginTree(DeviceGradientsOf(params_, scale, trees_), rules, &root));
   builder_.Begin(scale, total);
   builder_.SetBest(0, BestOf(root));
   for (std::size_t next = builder_.NextToSplit(); next != TreeBuilder::kNone;
