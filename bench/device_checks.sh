@@ -10,11 +10,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 tests=(linear_model_on_device_test batch_job_on_device_test gbdt_on_device_test)
-programs=(build/bin/device_bench build/bin/ps_train build/bin/gbdt_datagen "${tests[@]/#/build/tests/}")
+programs=(build/bin/device_bench build/bin/ps_train build/bin/ps_server build/bin/ps_worker build/bin/gbdt_datagen "${tests[@]/#/build/tests/}")
 
 build() {
   [ -f build/build.ninja ] || cmake --preset release -DPS_CUDA=ON >/dev/null
-  cmake --build --preset release --target device_bench ps_train gbdt_datagen "${tests[@]}"
+  cmake --build --preset release --target device_bench ps_train ps_server_main ps_worker_main gbdt_datagen "${tests[@]}"
 }
 
 pack() {
@@ -68,13 +68,18 @@ EOT
 data: {train: {files: [sparse.svm]}}
 model: {type: gbdt, gbdt: {trees: 20}}
 EOT
+    differ=0
     for shape in dense sparse; do
       for device in cpu cuda; do
         "$dir/ps_train" --config $shape.yaml --set device=$device --set output.dir=$shape.$device 2>&1 |
           grep -E 'trees grow|ms a tree'
       done
-      cmp $shape.cpu/trees.pb $shape.cuda/trees.pb && echo "$shape: the same bytes"
+      "$dir/ps_train" --config $shape.yaml --local 1x2 --set device=cuda --set output.dir=$shape.workers 2>&1 |
+        grep -E 'trees grow|ms a tree'
+      cmp $shape.cpu/trees.pb $shape.cuda/trees.pb && cmp $shape.cpu/trees.pb $shape.workers/trees.pb &&
+        echo "$shape: the same bytes, by two workers too" || differ=1
     done
+    [ "$differ" -eq 0 ]
   ) || failed=1
 
   echo "== device_bench"
