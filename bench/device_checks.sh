@@ -83,7 +83,7 @@ EOT
   ) || failed=1
 
   echo "== device_bench"
-  timeout 150 "$dir/device_bench" || failed=1
+  timeout 180 "$dir/device_bench" || failed=1
   rm -rf "$place"
   [ "$failed" -eq 0 ] && echo "all checks held" || { echo "SOMETHING FAILED, see above"; exit 1; }
 }

@@ -77,9 +77,10 @@ absl::Status PrintSparseKernels(const BinnedRows& rows, const DeviceInfo& device
   std::printf("%-28s %9.3f ms, its atomic sums and clearing take %8.3f ms: %5.1f %%\n", "sums by rows, a tenth",
               by_rows_ms, floor_ms, 100 * floor_ms / by_rows_ms);
   // The histogram that was summed is read for both nodes, that of the parent is read and written.
-  const DeviceHistogramSource::Nodes nodes{0, 1, {std::int64_t{few} << 32, std::int64_t{all - few} << 32}};
+  const DeviceHistogramSource::Nodes nodes{0, 1, {WideSum{few} << 32, WideSum{all - few} << 32}};
+  const auto sum_parent = [&] { status.Update(source->Sum({on_device.data(), {0, all}}, all, 1)); };
   PS_ASSIGN_OR_RETURN(const double scan_ms,
-                      MedianKernelMs([] {}, [&] { status.Update(source->FindSplits(nodes)); }));
+                      MedianKernelMs(sum_parent, [&] { status.Update(source->FindSplits(nodes)); }));
   PrintKernel("splits of two nodes", scan_ms, clearing * 4, bytes_per_ms);
   DeviceSplit split;
   split.goes_left[0] = 6;  // bins 1 and 2 of the first column

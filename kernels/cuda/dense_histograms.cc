@@ -140,8 +140,8 @@ class DenseHistograms final : public DeviceHistogramSource {
 
 }  // namespace
 
-DeviceHistograms MakeDenseHistograms(const DeviceTreeInput& input, std::size_t slots,
-                                     int processors, cudaStream_t stream) {
+absl::StatusOr<std::unique_ptr<DeviceHistogramSource>> MakeDenseHistograms(
+    const DeviceTreeInput& input, std::size_t slots, int processors, cudaStream_t stream) {
   auto histograms = std::make_unique<DenseHistograms>(processors, stream);
   PS_RETURN_IF_ERROR(histograms->Load(input, slots));
   return histograms;

@@ -48,10 +48,10 @@ class DeviceHistogramSource {
   virtual void TakeSplits(std::size_t node, DeviceNodeSplits* splits) const = 0;
 };
 
-using DeviceHistograms = absl::StatusOr<std::unique_ptr<DeviceHistogramSource>>;
-DeviceHistograms MakeDenseHistograms(const DeviceTreeInput& input, std::size_t slots,
-                                     int processors, cudaStream_t stream);
-DeviceHistograms MakeSparseHistograms(const DeviceTreeInput& input, std::size_t slots,
-                                      int processors, cudaStream_t stream);
+// ResourceExhausted where the device's memory is too small.
+absl::StatusOr<std::unique_ptr<DeviceHistogramSource>> MakeDenseHistograms(
+    const DeviceTreeInput& input, std::size_t slots, int processors, cudaStream_t stream);
+absl::StatusOr<std::unique_ptr<DeviceHistogramSource>> MakeSparseHistograms(
+    const DeviceTreeInput& input, std::size_t slots, int processors, cudaStream_t stream);
 
 }  // namespace ps

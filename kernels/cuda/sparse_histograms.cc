@@ -194,8 +194,8 @@ class SparseHistograms final : public DeviceHistogramSource {
 
 }  // namespace
 
-DeviceHistograms MakeSparseHistograms(const DeviceTreeInput& input, std::size_t slots,
-                                      int processors, cudaStream_t stream) {
+absl::StatusOr<std::unique_ptr<DeviceHistogramSource>> MakeSparseHistograms(
+    const DeviceTreeInput& input, std::size_t slots, int processors, cudaStream_t stream) {
   auto histograms = std::make_unique<SparseHistograms>(processors, stream);
   PS_RETURN_IF_ERROR(histograms->Load(input, slots));
   return histograms;

@@ -13,9 +13,16 @@
 namespace ps {
 namespace {
 
-absl::StatusOr<std::unique_ptr<DevicePartRows>> LoadOnDevice(const PartGrower::Part& part) {
+struct OnDevice {
+  std::string name;
+  std::unique_ptr<DevicePartRows> rows;
+};
+absl::StatusOr<OnDevice> LoadOnDevice(const PartGrower::Part& part) {
   PS_RETURN_IF_ERROR(CheckForDevice(part.rows, part.columns, part.params));
-  return DevicePartRows::Load(DeviceInputOf(part.rows, part.columns, part.params).input);
+  PS_ASSIGN_OR_RETURN(const DeviceInfo device, FindDevice());
+  const DeviceInput input = DeviceInputOf(part.rows, part.columns, part.params);
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<DevicePartRows> rows, DevicePartRows::Load(input.input));
+  return OnDevice{device.name, std::move(rows)};
 }
 
 }  // namespace
@@ -30,14 +37,14 @@ absl::StatusOr<std::unique_ptr<PartGrower>> PartGrower::Make(Part part, const st
   if (part.rows.rows == 0) {
     reason = "there are no rows";  // and nothing that a GPU could do
   } else if (device != "cpu") {
-    absl::StatusOr<std::unique_ptr<DevicePartRows>> rows = LoadOnDevice(part);
-    if (rows.ok()) {
-      auto grower = MakeDevicePartGrower(std::move(part), *std::move(rows));
-      grower->grows_on_ = FindDevice()->name;
+    absl::StatusOr<OnDevice> loaded = LoadOnDevice(part);
+    if (loaded.ok()) {
+      auto grower = MakeDevicePartGrower(std::move(part), std::move(loaded->rows));
+      grower->grows_on_ = loaded->name;
       return grower;
     }
-    if (device == "cuda") return NoDeviceError(rows.status());
-    reason = std::string(rows.status().message());
+    if (device == "cuda") return NoDeviceError(loaded.status());
+    reason = std::string(loaded.status().message());
   }
   auto grower = MakeCpuPartGrower(std::move(part));
   const int threads = grower->part_.threads;

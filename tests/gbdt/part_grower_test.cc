@@ -211,5 +211,43 @@ TEST(PartGrower, IsTheSameOnAGpuAndOnTheProcessor) {
   }
 }
 
+// Rows of a split are marked, and a byte has so many marks: those of long ago count no more. The first
+// column has a value in the first row alone, the second one in the others.
+TEST(PartGrower, ManySplitsOfSparseRows) {
+  const absl::StatusOr<DeviceInfo> device = FindDevice();
+  if (!device.ok()) GTEST_SKIP() << device.status().message();
+  const auto make = [](const char* on) {
+    SampleShape shape;
+    shape.sparse = true;
+    shape.rows = 40;
+    shape.columns = 2;
+    shape.missing = 0;
+    BinnedSample sample = MakeSample(shape);
+    BinnedRows& rows = sample.rows;
+    for (std::size_t r = 0; r < rows.rows; ++r) {
+      rows.cells[r] = rows.cells[rows.row_begin[r] + (r == 0 ? 0 : 1)];
+      rows.row_begin[r] = r;
+    }
+    rows.row_begin[rows.rows] = rows.rows;
+    auto made = PartGrower::Make({std::move(rows), std::move(sample.columns), BoostParams(), 1}, on);
+    EXPECT_TRUE(made.ok()) << made.status();
+    EXPECT_TRUE((*made)->Start({0.0}, 0).ok());
+    EXPECT_TRUE((*made)->Begin({0.1, 0.1, 0.001, 0.001}).ok());
+    return *std::move(made);
+  };
+  const std::unique_ptr<PartGrower> cpu = make("cpu"), gpu = make("cuda");
+  for (std::uint32_t i = 0; i < 600; ++i) {
+    SplitChoice choice;
+    choice.score = 1;
+    choice.column = i % 300 == 0 ? 0 : 1;
+    choice.bin = static_cast<std::uint8_t>(cpu->columns()[choice.column].bins());
+    for (PartGrower* grower : {cpu.get(), gpu.get()})
+      ASSERT_TRUE(grower->Split(0, 2 * i + 1, choice, PartGrower::Sum::kLeft).ok());
+    const WideSum* const expected = *cpu->Collect();
+    const WideSum* const histogram = *gpu->Collect();
+    ASSERT_TRUE(std::equal(expected, expected + cpu->first_cell(2), histogram)) << i;
+  }
+}
+
 }  // namespace
 }  // namespace ps
