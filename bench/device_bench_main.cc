@@ -1,4 +1,5 @@
-// Linear models on a GPU, whole calls beside the processor's. Trees on a GPU: the time of each kernel beside the least that its bytes could take on this device, by
+// A table of keys on a GPU, beside the least that its sectors could take. Linear models, whole calls beside the
+// processor's. Trees on a GPU: the time of each kernel beside the least that its bytes could take on this device, by
 // copies measured here, then whole trees beside the processor's. What atomic sums cost has no such floor yet.
 //
 //   build/bin/device_bench --rows=10000000 --leaves=255 --trees=5
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "bench/device_keys.h"
 #include "bench/device_linear.h"
 #include "bench/device_rates.h"
 #include "kernels/cuda/device.h"
@@ -21,6 +23,8 @@
 DEFINE_uint64(rows, 10'000'000, "rows");
 DEFINE_int32(leaves, 255, "leaves of a tree");
 DEFINE_int32(trees, 5, "trees that are timed; two more come first");
+DEFINE_uint64(keys, 1'000'000'000, "keys in the table, or fewer where memory holds no more");
+DEFINE_uint64(key_batch, 1'000'000, "keys of its batches");
 DEFINE_uint64(features, 200'000'000, "features of the linear model");
 DEFINE_uint64(linear_rows, 1'000'000, "rows that it learns");
 DEFINE_uint64(batch_rows, 65536, "rows of its batches");
@@ -79,6 +83,10 @@ int Main() {
   }
   std::printf("%s, %d multiprocessors, %.1f GiB\n", device->name.c_str(), device->processors,
               static_cast<double>(device->memory_bytes) / (1 << 30));
+  if (const absl::Status keys = PrintKeyUpdates(FLAGS_keys, FLAGS_key_batch); !keys.ok()) {
+    std::fprintf(stderr, "device_bench: %s\n", keys.ToString().c_str());
+    return 1;
+  }
   if (const absl::Status linear = PrintLinearModels(FLAGS_features, FLAGS_linear_rows, FLAGS_batch_rows);
       !linear.ok()) {
     std::fprintf(stderr, "device_bench: %s\n", linear.ToString().c_str());

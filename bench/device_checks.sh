@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-tests=(linear_model_on_device_test batch_job_on_device_test gbdt_on_device_test)
+tests=(key_table_on_device_test linear_model_on_device_test batch_job_on_device_test gbdt_on_device_test)
 programs=(build/bin/device_bench build/bin/ps_train build/bin/gbdt_datagen "${tests[@]/#/build/tests/}")
 
 build() {
@@ -46,9 +46,9 @@ run() {
   for tool in memcheck racecheck synccheck; do
     echo "== compute-sanitizer, $tool"
     if ! command -v compute-sanitizer >/dev/null; then echo "not installed"; break; fi
-    for test in linear_model_on_device_test gbdt_on_device_test; do
+    for test in key_table_on_device_test linear_model_on_device_test gbdt_on_device_test; do
       timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$dir/$test" \
-        --gtest_brief=1 --gtest_filter='*Samples*:*Optimiser*:*FewLanes*' >"$place/sanitizer" 2>&1 && rc=0 || rc=$?
+        --gtest_brief=1 --gtest_filter='*Samples*:*Optimiser*:*FewLanes*:*SeveralLanes*:*OneHome*:*SameKey*' >"$place/sanitizer" 2>&1 && rc=0 || rc=$?
       tail -4 "$place/sanitizer"
       [ "$rc" -eq 0 ] || echo "ended with $rc"
       [ "$rc" -ne 9 ] || failed=1

@@ -2,43 +2,15 @@
 
 #include <cuda_runtime_api.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <functional>
-#include <vector>
 
+#include "bench/device_timer.h"
 #include "kernels/cuda/device_memory.h"
 #include "kernels/cuda/tree_kernels.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
 namespace {
-
-constexpr int kRepeats = 9;
-
-// Median time in ms by the device's own clock; `prepare` is not counted. One more comes first.
-absl::StatusOr<double> MedianMs(const std::function<void()>& prepare,
-                                const std::function<void()>& work) {
-  cudaEvent_t start, end;
-  PS_RETURN_IF_ERROR(DeviceStatus(cudaEventCreate(&start), "an event"));
-  PS_RETURN_IF_ERROR(DeviceStatus(cudaEventCreate(&end), "an event"));
-  std::vector<double> all;
-  for (int i = -1; i < kRepeats; ++i) {
-    prepare();
-    cudaEventRecord(start, nullptr);
-    work();
-    cudaEventRecord(end, nullptr);
-    PS_RETURN_IF_ERROR(DeviceStatus(cudaGetLastError(), "launching"));
-    PS_RETURN_IF_ERROR(DeviceStatus(cudaEventSynchronize(end), "running"));
-    float ms = 0;
-    cudaEventElapsedTime(&ms, start, end);
-    if (i >= 0) all.push_back(ms);
-  }
-  cudaEventDestroy(start);
-  cudaEventDestroy(end);
-  std::sort(all.begin(), all.end());
-  return all[all.size() / 2];
-}
 
 void Print(const char* kernel, double ms, double bytes, double bytes_per_ms) {
   const double floor = bytes / bytes_per_ms;
@@ -49,14 +21,14 @@ void Print(const char* kernel, double ms, double bytes, double bytes_per_ms) {
 }  // namespace
 
 absl::Status PrintTreeKernels(const DenseBins& matrix, std::size_t rows, int processors) {
-  DeviceArray<std::uint8_t> bins, copy;
+  DeviceArray<std::uint8_t> bins;
   DeviceArray<RowGradient> entries, parted;
   DeviceArray<FixedGradient> fixed;
   DeviceArray<float> margins;
   DeviceArray<WideSum> histogram;
   DeviceArray<SideCounts> sides;
   for (const absl::Status& status :
-       {bins.Allocate(rows * matrix.stride, "bins"), copy.Allocate(rows * matrix.stride, "a copy"),
+       {bins.Allocate(rows * matrix.stride, "bins"),
         entries.Allocate(rows, "rows"), parted.Allocate(rows, "rows"),
         fixed.Allocate(rows, "gradients"), margins.Allocate(rows, "margins"),
         histogram.Allocate(static_cast<std::size_t>(ColumnGroups(matrix.columns)) * kGroupCells,
@@ -69,11 +41,7 @@ absl::Status PrintTreeKernels(const DenseBins& matrix, std::size_t rows, int pro
   cudaMemset(margins.data(), 0, margins.bytes());
   const auto nothing = [] {};
 
-  PS_ASSIGN_OR_RETURN(const double copy_ms, MedianMs(nothing, [&] {
-                        cudaMemcpyAsync(copy.data(), bins.data(), bins.bytes(),
-                                        cudaMemcpyDeviceToDevice, nullptr);
-                      }));
-  const double bytes_per_ms = 2 * static_cast<double>(bins.bytes()) / copy_ms;
+  PS_ASSIGN_OR_RETURN(const double bytes_per_ms, CopyBytesPerMs(bins.bytes()));
   std::printf("copy: %.2f TB/s\n", bytes_per_ms / 1e9);
 
   GradientWork gradients;

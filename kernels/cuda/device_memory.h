@@ -50,4 +50,32 @@ class DeviceArray {
   std::size_t size_ = 0;
 };
 
+// Memory of the host that a device copies from and to by itself, while the host does other things.
+class PinnedBytes {
+ public:
+  PinnedBytes() = default;
+  PinnedBytes(const PinnedBytes&) = delete;
+  PinnedBytes& operator=(const PinnedBytes&) = delete;
+  ~PinnedBytes() { cudaFreeHost(data_); }
+
+  // At least `size` bytes; the contents are lost. ResourceExhausted: there are none.
+  absl::Status Room(std::size_t size) {
+    if (size <= size_) return absl::OkStatus();
+    cudaFreeHost(std::exchange(data_, nullptr));
+    size_ = 0;
+    const cudaError_t error = cudaMallocHost(reinterpret_cast<void**>(&data_), size);
+    if (error != cudaSuccess) {
+      cudaGetLastError();
+      return DeviceStatus(error, "no memory that it can copy from");
+    }
+    size_ = size;
+    return absl::OkStatus();
+  }
+  unsigned char* data() const { return data_; }
+
+ private:
+  unsigned char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
 }  // namespace ps

@@ -26,10 +26,10 @@ TEST(FullDevice, StepsGoFromTheDeviceToTheProcessor) {
   const std::size_t limit = memory.limit;
   const std::vector<OptimizerParams> lanes(1);
   const Rows rows = RandomRows(4, 60, 30, 8);
-  std::vector<float> state(2 * 4000), expected(2 * 4000), margins(60), expected_margins(60);
+  std::vector<float> state(2 * 70'000), expected(2 * 70'000), margins(60), expected_margins(60);
   BatchSteps steps(16, *DeviceLinearModel::Make());
   BatchLearner processor;
-  for (const std::size_t ids : {31, 31, 4000, 4000}) {
+  for (const std::size_t ids : {31, 31, 70'000, 70'000}) {
     ASSERT_TRUE(steps.Learn(lanes, rows.View(true, true), ids, state.data(), margins.data()).ok());
     EXPECT_EQ(steps.device(), std::string(ids == 31 ? "cuda" : "cpu"));
     processor.Learn(lanes, rows.View(true, true), 16, expected.data(), expected_margins.data());

@@ -24,6 +24,15 @@ struct dim3 {
 };
 inline dim3 gridDim, blockDim, blockIdx, threadIdx;
 
+struct alignas(16) ulonglong2 {
+  unsigned long long x, y;
+};
+// Past the first level of cache, where another processor's writes are not seen.
+template <typename T>
+T __ldcg(const T* at) {
+  return *at;
+}
+
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   std::size_t dynamicSmemBytes = 0;
@@ -79,6 +88,11 @@ inline unsigned __ballot_sync(unsigned, bool vote) {
   return ballot;
 }
 inline int __popc(unsigned bits) { return std::popcount(bits); }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<unsigned long long>(static_cast<Wide>(a) * b >> 64);
+}
+inline int __clz(int bits) { return std::countl_zero(static_cast<unsigned>(bits)); }
 inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
 
 template <typename T>
@@ -100,6 +114,7 @@ inline int atomicMax(int* at, int value) {
 }
 template <typename T>
 T atomicCAS(T* at, T expected, T value) {
+  device_executor::Yield();
   const T before = *at;
   if (before == expected) *at = value;
   return before;

@@ -15,6 +15,8 @@ enum cudaMemcpyKind {
   cudaMemcpyDeviceToDevice
 };
 using cudaStream_t = struct CUstream_st*;
+using cudaEvent_t = struct CUevent_st*;
+inline constexpr unsigned cudaEventDisableTiming = 2;
 
 struct cudaDeviceProp {
   char name[256];
@@ -25,6 +27,7 @@ namespace device_executor {
 
 struct Memory {
   bool has_device = true;
+  bool pinned_is_full = false;
   std::size_t limit = std::size_t{1} << 30, used = 0;
   std::map<void*, std::size_t> allocated;
 };
@@ -56,7 +59,7 @@ inline cudaError_t cudaMalloc(void** at, std::size_t bytes) {
   auto& memory = device_executor::memory;
   *at = nullptr;
   if (bytes > memory.limit - memory.used) return cudaErrorMemoryAllocation;
-  *at = std::malloc(bytes);
+  if (posix_memalign(at, 256, bytes) != 0) return cudaErrorMemoryAllocation;
   std::memset(*at, 0xa5, bytes);  // nothing relies on what it finds
   memory.used += memory.allocated[*at] = bytes;
   return cudaSuccess;
@@ -72,8 +75,8 @@ inline cudaError_t cudaFree(void* at) {
   return cudaSuccess;
 }
 inline cudaError_t cudaMallocHost(void** at, std::size_t bytes) {
-  *at = std::malloc(bytes);
-  return cudaSuccess;
+  *at = device_executor::memory.pinned_is_full ? nullptr : std::malloc(bytes);
+  return *at == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 inline cudaError_t cudaFreeHost(void* at) {
   std::free(at);
@@ -84,6 +87,16 @@ inline cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   *stream = nullptr;
   return cudaSuccess;
 }
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned = 0) {
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = nullptr;
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+inline cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
 inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
