@@ -91,9 +91,8 @@ class LinearModel final : public DeviceLinearModel {
     WorkSlot& slot = slots_[begun_ % slots_.size()];
     if (const absl::Status status = slot.Fit(work, view().lanes); !status.ok()) return status;
     // Each key may be new; what work before this has inserted is known exactly once it has ended.
-    const std::size_t new_keys = slot.key_count();
-    if (new_keys > 0) {
-      const std::size_t ids = end_id_ + maybe_new_ + new_keys;
+    if (slot.key_count() > 0) {
+      const std::size_t ids = end_id_ + maybe_new_ + slot.most_new();
       absl::Status status = keys_->Reserve(ids, streams_.compute);
       if (status.ok()) status = Reserve(ids);
       if (!status.ok()) return status;
@@ -103,18 +102,17 @@ class LinearModel final : public DeviceLinearModel {
     if (status.ok()) status = slot.Download(streams_);
     // Some batches may be learnt: a lack of memory here must not look like one before.
     if (!status.ok()) return absl::InternalError(status.message());
-    new_keys_[begun_ % slots_.size()] = new_keys;
-    maybe_new_ += new_keys;
+    maybe_new_ += slot.most_new();
     ++begun_;
     return absl::OkStatus();
   }
 
   absl::StatusOr<DeviceAnswer> End() override {
-    const std::size_t at = ended_++ % slots_.size();
-    absl::StatusOr<DeviceAnswer> answer = slots_[at].Wait();
+    WorkSlot& slot = slots_[ended_++ % slots_.size()];
+    absl::StatusOr<DeviceAnswer> answer = slot.Wait();
     if (!answer.ok()) return absl::InternalError(answer.status().message());
-    if (new_keys_[at] > 0) end_id_ = answer->end_id;
-    maybe_new_ -= new_keys_[at];
+    if (slot.key_count() > 0) end_id_ = answer->end_id;
+    maybe_new_ -= slot.most_new();
     return answer;
   }
 
@@ -186,10 +184,9 @@ class LinearModel final : public DeviceLinearModel {
 
   // An answer is read while further work is under way.
   std::array<WorkSlot, kMostUnderWay + 1> slots_;
-  std::array<std::size_t, kMostUnderWay + 1> new_keys_{};  // that the work of a slot may have
-  std::size_t begun_ = 0, ended_ = 0;                      // pieces of work
-  std::size_t end_id_ = 0;                                 // with keys: after the work that has ended
-  std::size_t maybe_new_ = 0;                              // keys of the work under way
+  std::size_t begun_ = 0, ended_ = 0;  // pieces of work
+  std::size_t end_id_ = 0;             // with keys: after the work that has ended
+  std::size_t maybe_new_ = 0;          // keys of the work under way
 };
 
 }  // namespace

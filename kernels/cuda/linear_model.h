@@ -33,8 +33,9 @@ struct DeviceWork {
   // Key of each place of the rows, instead of rows.ids. 0: padding, whose id is kPaddingId.
   const std::uint64_t* keys = nullptr;
   std::uint32_t bias_id = kPaddingId;  // with keys: that of each row's first place, whose key is 0
-  // Rows that are not learnt: their keys get ids all the same.
-  absl::Span<const std::uint64_t> more_keys[2];
+  // Rows that are not learnt: their keys get ids all the same. Only beside rows with keys, or none.
+  static constexpr std::size_t kMoreKeys = 3;
+  absl::Span<const std::uint64_t> more_keys[kMoreKeys];
   bool wants_ids = false;  // of the rows' places, too
 };
 
@@ -42,7 +43,7 @@ struct DeviceWork {
 struct DeviceAnswer {
   absl::Span<const float> margins;  // rows x lanes, a row's lanes side by side, from before its batch
   absl::Span<const std::uint32_t> ids;  // of the rows' places, where they are wanted (0 for the bias)
-  absl::Span<const std::uint32_t> more_ids[2];
+  absl::Span<const std::uint32_t> more_ids[DeviceWork::kMoreKeys];
   std::size_t end_id = 0;               // with keys: one more than the largest id so far
 };
 
@@ -65,7 +66,7 @@ class DeviceLinearModel {
   // Copies buckets of its keys, which is how they leave it; nothing is under way.
   virtual std::uint64_t key_buckets() const = 0;
   virtual absl::Status ReadKeys(std::uint64_t first, absl::Span<KeyBucket> to) = 0;
-  // It knows none any more.
+  // It finds none any more.
   virtual void EndKeys() = 0;
 
   // Work that is begun and not ended: at most so much.

@@ -1,5 +1,6 @@
 #include "kernels/cuda/work_slot.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -41,8 +42,14 @@ absl::Status WorkSlot::Start() {
 absl::Status WorkSlot::Fit(const DeviceWork& work, int lanes) {
   const ResolvedRows& rows = work.rows;
   const std::size_t places = PlacesOf(rows);
-  const bool finds = work.keys != nullptr || !work.more_keys[0].empty() || !work.more_keys[1].empty();
-  key_count_ = finds ? places + work.more_keys[0].size() + work.more_keys[1].size() : 0;
+  key_count_ = most_new_ = 0;
+  const auto count = [&](absl::Span<const std::uint64_t> keys) {
+    key_count_ += keys.size();
+    most_new_ += keys.size() - static_cast<std::size_t>(std::count(keys.begin(), keys.end(), 0));
+  };
+  if (work.keys != nullptr && places > 0) count({work.keys + rows.row_begin[0], places});
+  for (const absl::Span<const std::uint64_t>& keys : work.more_keys) count(keys);
+  const bool finds = key_count_ > 0;
   InLayout in;
   in.keys = Take(key_count_ * sizeof(std::uint64_t), &in.end);
   in.ids = Take(finds ? 0 : places * sizeof(std::uint32_t), &in.end);
@@ -87,7 +94,7 @@ absl::Status WorkSlot::Upload(const DeviceWork& work, const WorkStreams& streams
     keys_end += count * sizeof(*from);
   };
   put_keys(work.keys, base, finds ? places_ : 0);
-  for (int i = 0; i < 2; ++i) {
+  for (std::size_t i = 0; i < DeviceWork::kMoreKeys; ++i) {
     more_count_[i] = work.more_keys[i].size();
     put_keys(work.more_keys[i].data(), 0, more_count_[i]);
   }
@@ -128,7 +135,8 @@ absl::StatusOr<DeviceAnswer> WorkSlot::Wait() {
   if (key_count_ == 0) return answer;
   if (out_layout_.wanted == 0) answer.ids = {ids, places_};
   ids += places_;
-  for (int i = 0; i < 2; ++i, ids += more_count_[i - 1]) answer.more_ids[i] = {ids, more_count_[i]};
+  for (std::size_t i = 0; i < DeviceWork::kMoreKeys; ids += more_count_[i++])
+    answer.more_ids[i] = {ids, more_count_[i]};
   answer.end_id = *reinterpret_cast<const std::uint32_t*>(down_.data() + out_layout_.end_id);
   return answer;
 }

@@ -38,6 +38,7 @@ class WorkSlot {
   const LinearRowsView& rows() const { return rows_; }
   const unsigned long long* keys() const { return keys_; }
   std::size_t key_count() const { return key_count_; }  // of all rows
+  std::size_t most_new() const { return most_new_; }    // of them, if none is known
   std::uint32_t* ids() const { return ids_; }           // of all keys, to be written
   std::uint32_t* end_id() const { return end_id_; }     // likewise
   float* margins() const { return margins_; }
@@ -61,7 +62,7 @@ class WorkSlot {
 
   LinearRowsView rows_;
   const unsigned long long* keys_ = nullptr;
-  std::size_t key_count_ = 0, places_ = 0, more_count_[2] = {}, margin_count_ = 0;
+  std::size_t key_count_ = 0, most_new_ = 0, places_ = 0, more_count_[DeviceWork::kMoreKeys] = {}, margin_count_ = 0;
   std::uint32_t *ids_ = nullptr, *end_id_ = nullptr;
   float* margins_ = nullptr;
 };

@@ -44,7 +44,7 @@ EmbeddedTrainer::Run::Run(const PreparedJob* job, ProgressReporter* reporter, co
       parser_(job->extractor->MakeParser()),
       tuner_(MakeTuner(job->config)),
       model_({tuner_ ? tuner_->Settings() : std::vector{ParamsOf(job->config.model.optimizer)},
-              job->config.model.bias, job->config.model.min_count}),
+              job->config.model.bias, job->config.model.min_count, job->threads}),
       groups_(MakeGroups(*job)),
       fit_(tuner_ || !groups_ ? nullptr : std::make_unique<NewtonFit>(groups_.get(), job->threads, stop)),
       split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
@@ -175,7 +175,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   if (result_.rows_learnt == 0 && stop_.load()) return StoppedBeforeLearningError();
   PS_RETURN_IF_ERROR(model_.Settle());
   SayNews();
-  if (model_.steps() != nullptr) result_.device = model_.steps()->device();
+  if (model_.steps() != nullptr) result_.device = model_.steps()->device_name();
   model_.SetSteps(nullptr);  // a device's memory may be wanted by the next training of this job
   PS_RETURN_IF_ERROR(solves() ? Solve() : ChooseModel());
   result_.train_seconds = SecondsSince(start);

@@ -1,5 +1,5 @@
 // Compiles kernels of a device as plain C++ and runs them in tests: the words of the language that
-// kernels are written in, and launches that return when the kernel has run. What it can and cannot
+// kernels are written in, and launches. What it can and cannot
 // show stands in block_executor.h.
 #pragma once
 
@@ -42,16 +42,18 @@ struct cudaLaunchConfig_t {
 template <typename... Parameters>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Parameters... arguments) {
-  gridDim = config->gridDim;
-  blockDim = config->blockDim;
-  for (unsigned y = 0; y < gridDim.y; ++y) {
-    for (unsigned x = 0; x < gridDim.x; ++x) {
-      blockIdx = dim3(x, y);
-      device_executor::RunBlock(
-          blockDim.x, [](unsigned thread) { threadIdx = dim3(thread); },
-          [&] { kernel(arguments...); });
+  device_executor::Give(config->stream, [=, grid = config->gridDim, block = config->blockDim] {
+    gridDim = grid;
+    blockDim = block;
+    for (unsigned y = 0; y < grid.y; ++y) {
+      for (unsigned x = 0; x < grid.x; ++x) {
+        blockIdx = dim3(x, y);
+        device_executor::RunBlock(
+            block.x, [](unsigned thread) { threadIdx = dim3(thread); },
+            [&] { kernel(arguments...); });
+      }
     }
-  }
+  });
   return cudaSuccess;
 }
 
