@@ -20,6 +20,13 @@ inline absl::Status DeviceStatus(cudaError_t error, const char* doing) {
   return absl::InternalError(text);
 }
 
+// Leaves the function with a status where a call of the runtime has failed.
+#define PS_DEVICE_OK(call)                                                    \
+  do {                                                                        \
+    if (const cudaError_t device_error = (call); device_error != cudaSuccess) \
+      return ::ps::DeviceStatus(device_error, "it has failed");               \
+  } while (false)
+
 template <typename T>
 class DeviceArray {
  public:

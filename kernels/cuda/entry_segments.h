@@ -1,6 +1,6 @@
-// Where the entry of an id lies: in segments that grow with their number, so that a model grows without
-// being copied and wastes at most a fifth of its memory. Ids below kFirstIds are in segment 0; from there
-// on each power of two has four segments alike. Pure, host and device.
+// Where the entry of an id lies: in segments that grow with their number, so that a model grows
+// without being copied and wastes at most a fifth of its memory. Ids below kFirstIds are in segment
+// 0; from there on each power of two has four segments alike. Pure, host and device.
 #pragma once
 
 #include <cstdint>

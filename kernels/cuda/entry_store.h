@@ -1,5 +1,5 @@
-// The entries of a linear model in the memory of a device: what LinearModelView shows. One thread; work is
-// given to the stream of the call.
+// The entries of a linear model in the memory of a device: what LinearModelView shows. One thread;
+// work is given to the stream of the call.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -17,11 +17,11 @@ namespace ps {
 
 class DeviceEntries {
  public:
-  // Replaces all by entries of `lanes` for ids [0, ids), all zeros. ResourceExhausted: they do not fit, and
-  // there are none any more.
+  // Replaces all by entries of `lanes` for ids [0, ids), all zeros. ResourceExhausted: they do not
+  // fit, and there are none any more.
   absl::Status Reset(LaneSettings lanes, std::size_t ids, cudaStream_t stream);
-  // Ids [0, ids) have entries from now on; new ones are zeros. ResourceExhausted: they do not fit, and the
-  // entries are what they were.
+  // Ids [0, ids) have entries from now on; new ones are zeros. ResourceExhausted: they do not fit,
+  // and the entries are what they were.
   absl::Status Reserve(std::size_t ids, cudaStream_t stream);
   // Entries of all reserved ids become unmarked.
   void ClearMarks(cudaStream_t stream);

@@ -1,7 +1,6 @@
-#include "kernels/cuda/key_kernels.h"
-
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/key_kernels.h"
 #include "kernels/cuda/launch.h"
 #include "ps/base/key.h"
 
@@ -9,15 +8,15 @@ namespace ps {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr std::uint32_t kUnknownId = 0;        // of key 0; of a cell, and of its key: not written yet
+constexpr std::uint32_t kUnknownId = 0;  // of key 0; of a cell, and of its key: not written yet
 constexpr std::uint32_t kPending = 0xffffffff;  // of a key whose id the second launch reads
 
-// The buckets where a key may be, in order. The home, and its neighbour in the line of 128 bytes; then
-// pairs by rehashing; then, for keys that were made to collide, one after the other to the end.
+// The buckets where a key may be, in order. The home, and its neighbour in the line of 128 bytes;
+// then pairs by rehashing; then, for keys that were made to collide, one after the other to the
+// end.
 class Probe {
  public:
-  __device__ Probe(const KeyTableView& table, unsigned long long key)
-      : table_(table), key_(key) {
+  __device__ Probe(const KeyTableView& table, unsigned long long key) : table_(table), key_(key) {
     bucket_ = __umul64hi(key, table.count);
   }
   __device__ KeyBucket* bucket() const { return table_.buckets + bucket_; }
@@ -48,8 +47,8 @@ struct Place {
 };
 
 // The keys of a bucket that are in its first sector, past the first level of cache, which would not
-// show what other processors have inserted. A key that is read has been written whole; what reads as
-// free is not taken without a compare-and-swap.
+// show what other processors have inserted. A key that is read has been written whole; what reads
+// as free is not taken without a compare-and-swap.
 struct FirstKeys {
   static constexpr unsigned kCount = 4;
   unsigned long long keys[kCount];

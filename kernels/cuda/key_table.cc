@@ -3,12 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#define PS_CUDA_OK(expression)                                        \
-  do {                                                                \
-    if (const cudaError_t error = (expression); error != cudaSuccess) \
-      return DeviceStatus(error, "a table of keys");                  \
-  } while (false)
-
 namespace ps {
 namespace {
 
@@ -25,8 +19,8 @@ std::uint64_t BucketsFor(std::uint64_t keys) {
 
 absl::Status DeviceKeyTable::Start(std::uint32_t first_id, cudaStream_t stream) {
   for (const absl::Status& status :
-       {next_id_.Allocate(1, "a count of keys"), staged_.Allocate(kStagedBuckets, "keys on their way"),
-        Rehash(kFirstBuckets, stream)}) {
+       {next_id_.Allocate(1, "a count of keys"),
+        staged_.Allocate(kStagedBuckets, "keys on their way"), Rehash(kFirstBuckets, stream)}) {
     if (!status.ok()) return status;
   }
   view_.next_id = next_id_.data();
@@ -36,7 +30,8 @@ absl::Status DeviceKeyTable::Start(std::uint32_t first_id, cudaStream_t stream) 
 absl::Status DeviceKeyTable::Reserve(std::uint64_t keys, cudaStream_t stream) {
   const std::uint64_t needed = BucketsFor(keys);
   if (needed <= view_.count) return absl::OkStatus();
-  // Twice as large, or what there is room for; not by less than a sixteenth, for each time costs all keys.
+  // Twice as large, or what there is room for; not by less than a sixteenth, for each time costs
+  // all keys.
   absl::Status status;
   for (const std::uint64_t parts : {16, 4, 1}) {
     const std::uint64_t grown = view_.count + view_.count * parts / 16;
@@ -49,38 +44,38 @@ absl::Status DeviceKeyTable::Reserve(std::uint64_t keys, cudaStream_t stream) {
 absl::Status DeviceKeyTable::Rehash(std::uint64_t buckets, cudaStream_t stream) {
   DeviceArray<KeyBucket> larger;
   if (const absl::Status status = larger.Allocate(buckets, "keys"); !status.ok()) return status;
-  PS_CUDA_OK(cudaMemsetAsync(larger.data(), 0, buckets * sizeof(KeyBucket), stream));
+  PS_DEVICE_OK(cudaMemsetAsync(larger.data(), 0, buckets * sizeof(KeyBucket), stream));
   KeyTableView view = view_;
   view.buckets = larger.data();
   view.count = buckets;
   LaunchInsertBuckets(view, view_.buckets, view_.count, stream);
-  PS_CUDA_OK(cudaStreamSynchronize(stream));  // before the smaller table ends
-  PS_CUDA_OK(cudaGetLastError());
+  PS_DEVICE_OK(cudaStreamSynchronize(stream));  // before the smaller table ends
+  PS_DEVICE_OK(cudaGetLastError());
   view_ = view;
   buckets_ = std::move(larger);
   return absl::OkStatus();
 }
 
-absl::Status DeviceKeyTable::Insert(const KeyBucket* from, std::size_t count,
-                                    std::uint32_t next_id, cudaStream_t stream) {
+absl::Status DeviceKeyTable::Insert(const KeyBucket* from, std::size_t count, std::uint32_t next_id,
+                                    cudaStream_t stream) {
   for (std::size_t first = 0; first < count; first += kStagedBuckets) {
     const std::size_t part = std::min(kStagedBuckets, count - first);
-    PS_CUDA_OK(cudaMemcpyAsync(staged_.data(), from + first, part * sizeof(KeyBucket),
-                               cudaMemcpyHostToDevice, stream));
+    PS_DEVICE_OK(cudaMemcpyAsync(staged_.data(), from + first, part * sizeof(KeyBucket),
+                                 cudaMemcpyHostToDevice, stream));
     LaunchInsertBuckets(view_, staged_.data(), part, stream);
   }
-  PS_CUDA_OK(cudaMemcpyAsync(next_id_.data(), &next_id, sizeof(next_id), cudaMemcpyHostToDevice,
-                             stream));
-  PS_CUDA_OK(cudaStreamSynchronize(stream));
-  PS_CUDA_OK(cudaGetLastError());
+  PS_DEVICE_OK(
+      cudaMemcpyAsync(next_id_.data(), &next_id, sizeof(next_id), cudaMemcpyHostToDevice, stream));
+  PS_DEVICE_OK(cudaStreamSynchronize(stream));
+  PS_DEVICE_OK(cudaGetLastError());
   return absl::OkStatus();
 }
 
 absl::Status DeviceKeyTable::Read(std::uint64_t first, std::size_t count, KeyBucket* to,
                                   cudaStream_t stream) const {
-  PS_CUDA_OK(cudaMemcpyAsync(to, buckets_.data() + first, count * sizeof(KeyBucket),
-                             cudaMemcpyDeviceToHost, stream));
-  PS_CUDA_OK(cudaStreamSynchronize(stream));
+  PS_DEVICE_OK(cudaMemcpyAsync(to, buckets_.data() + first, count * sizeof(KeyBucket),
+                               cudaMemcpyDeviceToHost, stream));
+  PS_DEVICE_OK(cudaStreamSynchronize(stream));
   return absl::OkStatus();
 }
 

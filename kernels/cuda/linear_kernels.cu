@@ -35,9 +35,9 @@ __device__ void ReadLane(const LinearModelView& model, std::uint32_t id, unsigne
 
 // K lanes x Q threads for a row, so that lanes of a feature are read and summed side by side; each
 // thread has 8 / Q of the row's partial sums.
-template <int K, int Q>
+template <int K, int Q, bool kWithGradients>
 __global__ void __launch_bounds__(kThreads)
-    GradientSumsKernel(LinearModelView model, LinearRowsView rows, SumScale scale,
+    MarginsKernel(LinearModelView model, LinearRowsView rows, SumScale scale,
                        std::uint32_t first, std::uint32_t end, float* margins) {
   constexpr unsigned kOfRow = K * Q, kOwn = kPartialSums / Q;
   const unsigned member = threadIdx.x % kOfRow, lane = member % K, part = member / K;
@@ -72,6 +72,7 @@ __global__ void __launch_bounds__(kThreads)
   margin = __shfl_sync(kAllLanes, margin, of_warp - part * K);
   if (!there) return;
   if (part == 0) margins[std::uint64_t{row} * K + lane] = margin;
+  if constexpr (!kWithGradients) return;
   const float weight = rows.weights != nullptr ? rows.weights[row] : 1.0f;
   const float error = (Logistic(margin) - rows.labels[row]) * weight;
   for (std::uint32_t at = from + part; at < to; at += Q) {
@@ -148,12 +149,32 @@ void LaunchStepsOf(const LinearModelView& model, const std::uint32_t* ids, std::
          begin, end, scale, batch);
 }
 
-template <int K, int Q>
-void LaunchGradientSumsOf(const LinearModelView& model, const LinearRowsView& rows,
-                          const SumScale& scale, std::uint32_t first, std::uint32_t end,
-                          float* margins, cudaStream_t stream) {
-  Launch(GradientSumsKernel<K, Q>, {BlocksFor(std::uint64_t{end - first} * K * Q, kThreads)},
-         kThreads, stream, model, rows, scale, first, end, margins);
+template <int K, int Q, bool kWithGradients>
+void LaunchMarginsOf(const LinearModelView& model, const LinearRowsView& rows,
+                     const SumScale& scale, std::uint32_t first, std::uint32_t end, float* margins,
+                     cudaStream_t stream) {
+  Launch(MarginsKernel<K, Q, kWithGradients>,
+         {BlocksFor(std::uint64_t{end - first} * K * Q, kThreads)}, kThreads, stream, model, rows,
+         scale, first, end, margins);
+}
+
+template <bool kWithGradients>
+void LaunchForLanes(const LinearModelView& model, const LinearRowsView& rows,
+                    const SumScale& scale, std::uint32_t first, std::uint32_t end, float* margins,
+                    cudaStream_t stream) {
+  constexpr bool kWith = kWithGradients;
+  switch (model.lanes) {
+    case 1:
+      return LaunchMarginsOf<1, 8, kWith>(model, rows, scale, first, end, margins, stream);
+    case 2:
+      return LaunchMarginsOf<2, 8, kWith>(model, rows, scale, first, end, margins, stream);
+    case 4:
+      return LaunchMarginsOf<4, 8, kWith>(model, rows, scale, first, end, margins, stream);
+    case 8:
+      return LaunchMarginsOf<8, 4, kWith>(model, rows, scale, first, end, margins, stream);
+    default:
+      return LaunchMarginsOf<16, 2, kWith>(model, rows, scale, first, end, margins, stream);
+  }
 }
 
 }  // namespace
@@ -164,21 +185,15 @@ void LaunchSetBias(const std::uint32_t* row_begin, std::uint32_t base, std::uint
          ids);
 }
 
+void LaunchMargins(const LinearModelView& model, const LinearRowsView& rows, std::uint32_t first,
+                   std::uint32_t end, float* margins, cudaStream_t stream) {
+  LaunchForLanes<false>(model, rows, {}, first, end, margins, stream);
+}
+
 void LaunchGradientSums(const LinearModelView& model, const LinearRowsView& rows,
                         const SumScale& scale, std::uint32_t first, std::uint32_t end,
                         float* margins, cudaStream_t stream) {
-  switch (model.lanes) {
-    case 1:
-      return LaunchGradientSumsOf<1, 8>(model, rows, scale, first, end, margins, stream);
-    case 2:
-      return LaunchGradientSumsOf<2, 8>(model, rows, scale, first, end, margins, stream);
-    case 4:
-      return LaunchGradientSumsOf<4, 8>(model, rows, scale, first, end, margins, stream);
-    case 8:
-      return LaunchGradientSumsOf<8, 4>(model, rows, scale, first, end, margins, stream);
-    default:
-      return LaunchGradientSumsOf<16, 2>(model, rows, scale, first, end, margins, stream);
-  }
+  LaunchForLanes<true>(model, rows, scale, first, end, margins, stream);
 }
 
 void LaunchSteps(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,

@@ -15,12 +15,6 @@
 #include "kernels/cuda/linear_kernels.h"
 #include "kernels/cuda/work_slot.h"
 
-#define PS_CUDA_OK(expression)                                        \
-  do {                                                                \
-    if (const cudaError_t error = (expression); error != cudaSuccess) \
-      return DeviceStatus(error, "learning a linear model");          \
-  } while (false)
-
 namespace ps {
 namespace {
 
@@ -40,7 +34,7 @@ class LinearModel final : public DeviceLinearModel {
 
   absl::Status Start() {
     for (cudaStream_t* const stream : {&streams_.up, &streams_.compute, &streams_.down})
-      PS_CUDA_OK(cudaStreamCreate(stream));
+      PS_DEVICE_OK(cudaStreamCreate(stream));
     for (WorkSlot& slot : slots_)
       if (const absl::Status status = slot.Start(); !status.ok()) return status;
     return absl::OkStatus();
@@ -140,14 +134,19 @@ class LinearModel final : public DeviceLinearModel {
     const cudaStream_t stream = streams_.compute;
     if (slot.key_count() > 0) {
       keys_->FindOrInsert(slot.keys(), slot.key_count(), slot.ids(), stream);
-      PS_CUDA_OK(cudaMemcpyAsync(slot.end_id(), keys_->next_id(), sizeof(std::uint32_t),
-                                 cudaMemcpyDeviceToDevice, stream));
+      PS_DEVICE_OK(cudaMemcpyAsync(slot.end_id(), keys_->next_id(), sizeof(std::uint32_t),
+                                   cudaMemcpyDeviceToDevice, stream));
       if (work.bias_id != kPaddingId) {
         LaunchSetBias(on_device.row_begin, on_device.base, static_cast<std::uint32_t>(rows.rows),
                       work.bias_id, slot.ids(), stream);
       }
     }
     if (rows.rows == 0) return absl::OkStatus();
+    if (!work.learns) {
+      LaunchMargins(view(), on_device, 0, static_cast<std::uint32_t>(rows.rows), slot.margins(),
+                    stream);
+      return absl::OkStatus();
+    }
     const SumScale scale = ScaleOfGradients(GradientBound(rows), work.batch_rows);
     for (std::size_t first = 0; first < rows.rows; first += work.batch_rows) {
       const std::size_t end = std::min(rows.rows, first + work.batch_rows);
@@ -167,11 +166,12 @@ class LinearModel final : public DeviceLinearModel {
   // Calls move(first id, ids, floats of an id) for all ids, a stage after the other.
   template <typename Move>
   absl::Status MoveStates(std::size_t ids, const Move& move) {
-    const std::size_t floats = static_cast<std::size_t>(floats_) * static_cast<std::size_t>(view().lanes);
+    const std::size_t floats =
+        static_cast<std::size_t>(floats_) * static_cast<std::size_t>(view().lanes);
     for (std::size_t first = 0; first < ids; first += kStagedStates)
-      PS_CUDA_OK(move(first, std::min(kStagedStates, ids - first), floats));
-    PS_CUDA_OK(cudaStreamSynchronize(streams_.compute));
-    PS_CUDA_OK(cudaGetLastError());
+      PS_DEVICE_OK(move(first, std::min(kStagedStates, ids - first), floats));
+    PS_DEVICE_OK(cudaStreamSynchronize(streams_.compute));
+    PS_DEVICE_OK(cudaGetLastError());
     return absl::OkStatus();
   }
 

@@ -4,12 +4,6 @@
 #include <cstring>
 #include <utility>
 
-#define PS_CUDA_OK(expression)                                        \
-  do {                                                                \
-    if (const cudaError_t error = (expression); error != cudaSuccess) \
-      return DeviceStatus(error, "learning a linear model");          \
-  } while (false)
-
 namespace ps {
 namespace {
 
@@ -35,7 +29,7 @@ WorkSlot::~WorkSlot() {
 
 absl::Status WorkSlot::Start() {
   for (cudaEvent_t* const event : {&uploaded_, &learnt_, &downloaded_})
-    PS_CUDA_OK(cudaEventCreateWithFlags(event, cudaEventDisableTiming));
+    PS_DEVICE_OK(cudaEventCreateWithFlags(event, cudaEventDisableTiming));
   return absl::OkStatus();
 }
 
@@ -109,29 +103,30 @@ absl::Status WorkSlot::Upload(const DeviceWork& work, const WorkStreams& streams
   rows_.row_begin = put(rows.row_begin, 0, rows.rows + 1, in_layout_.row_begin);
   rows_.labels = put(rows.labels, 0, rows.rows, in_layout_.labels);
   rows_.weights = put(rows.weights, 0, rows.rows, in_layout_.weights);
-  PS_CUDA_OK(cudaMemcpyAsync(in_.data(), up_.data(), in_layout_.end, cudaMemcpyHostToDevice,
-                             streams.up));
-  PS_CUDA_OK(cudaEventRecord(uploaded_, streams.up));
-  PS_CUDA_OK(cudaStreamWaitEvent(streams.compute, uploaded_));
+  PS_DEVICE_OK(
+      cudaMemcpyAsync(in_.data(), up_.data(), in_layout_.end, cudaMemcpyHostToDevice, streams.up));
+  PS_DEVICE_OK(cudaEventRecord(uploaded_, streams.up));
+  PS_DEVICE_OK(cudaStreamWaitEvent(streams.compute, uploaded_));
   return absl::OkStatus();
 }
 
 absl::Status WorkSlot::Download(const WorkStreams& streams) {
-  PS_CUDA_OK(cudaEventRecord(learnt_, streams.compute));
-  PS_CUDA_OK(cudaStreamWaitEvent(streams.down, learnt_));
+  PS_DEVICE_OK(cudaEventRecord(learnt_, streams.compute));
+  PS_DEVICE_OK(cudaStreamWaitEvent(streams.down, learnt_));
   const std::size_t from = out_layout_.wanted;
-  PS_CUDA_OK(cudaMemcpyAsync(down_.data() + from, out_.data() + from, out_layout_.end - from,
-                             cudaMemcpyDeviceToHost, streams.down));
-  PS_CUDA_OK(cudaEventRecord(downloaded_, streams.down));
+  PS_DEVICE_OK(cudaMemcpyAsync(down_.data() + from, out_.data() + from, out_layout_.end - from,
+                               cudaMemcpyDeviceToHost, streams.down));
+  PS_DEVICE_OK(cudaEventRecord(downloaded_, streams.down));
   return absl::OkStatus();
 }
 
 absl::StatusOr<DeviceAnswer> WorkSlot::Wait() {
-  PS_CUDA_OK(cudaEventSynchronize(downloaded_));
-  PS_CUDA_OK(cudaGetLastError());
+  PS_DEVICE_OK(cudaEventSynchronize(downloaded_));
+  PS_DEVICE_OK(cudaGetLastError());
   const auto* ids = reinterpret_cast<const std::uint32_t*>(down_.data() + out_layout_.ids);
   DeviceAnswer answer;
-  answer.margins = {reinterpret_cast<const float*>(down_.data() + out_layout_.margins), margin_count_};
+  answer.margins = {reinterpret_cast<const float*>(down_.data() + out_layout_.margins),
+                    margin_count_};
   if (key_count_ == 0) return answer;
   if (out_layout_.wanted == 0) answer.ids = {ids, places_};
   ids += places_;

@@ -1,5 +1,6 @@
-// One piece of work on its way to a device and back: what DeviceWork holds, in one pinned buffer and one
-// copy to the device; the answer in one copy back. One thread. An idle slot can be used again.
+// One piece of work on its way to a device and back: what DeviceWork holds, in one pinned buffer
+// and one copy to the device; the answer in one copy back. One thread. An idle slot can be used
+// again.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -27,7 +28,8 @@ class WorkSlot {
   absl::Status Start();
   // Makes room for the work. ResourceExhausted: there is none.
   absl::Status Fit(const DeviceWork& work, int lanes);
-  // Takes the work, and gives the copy to the streams: kernels that are launched next find it there.
+  // Takes the work, and gives the copy to the streams: kernels that are launched next find it
+  // there.
   absl::Status Upload(const DeviceWork& work, const WorkStreams& streams);
   // When kernels launched so far have run, the answer is copied back.
   absl::Status Download(const WorkStreams& streams);
@@ -62,7 +64,8 @@ class WorkSlot {
 
   LinearRowsView rows_;
   const unsigned long long* keys_ = nullptr;
-  std::size_t key_count_ = 0, most_new_ = 0, places_ = 0, more_count_[DeviceWork::kMoreKeys] = {}, margin_count_ = 0;
+  std::size_t key_count_ = 0, most_new_ = 0, places_ = 0, more_count_[DeviceWork::kMoreKeys] = {},
+              margin_count_ = 0;
   std::uint32_t *ids_ = nullptr, *end_id_ = nullptr;
   float* margins_ = nullptr;
 };

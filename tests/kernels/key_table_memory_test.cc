@@ -1,5 +1,5 @@
-// A table of keys in a device's memory that is full, which only the one that is executed on the host is
-// when told.
+// A table of keys in a device's memory that is full, which only the one that is executed on the
+// host is when told.
 #include <gtest/gtest.h>
 
 #include "kernels/cuda/key_table.h"
@@ -33,7 +33,8 @@ TEST_F(FullKeyTable, GrowsByLessWhereItCannotDouble) {
   const std::uint64_t before = table.buckets();
   const auto limit = [&](double buckets) {
     device_executor::memory.limit =
-        device_executor::memory.used + static_cast<std::size_t>(buckets * 64.0 * static_cast<double>(before));
+        device_executor::memory.used +
+        static_cast<std::size_t>(buckets * 64.0 * static_cast<double>(before));
   };
   limit(1.3);
   ASSERT_TRUE(table.Reserve(before * 4 + 1, nullptr).ok());

@@ -1,6 +1,6 @@
-// What a device's table of keys must be: a map from exact keys to dense ids, whatever keys come in what
-// order. Built twice: with the kernels executed on the host, and for a real device, without which it
-// skips.
+// What a device's table of keys must be: a map from exact keys to dense ids, whatever keys come in
+// what order. Built twice: with the kernels executed on the host, and for a real device, without
+// which it skips.
 #include "kernels/cuda/key_table.h"
 
 #include <gtest/gtest.h>
@@ -33,8 +33,8 @@ class DeviceKeyTableTest : public testing::Test {
     std::vector<std::uint32_t> ids(keys.size());
     EXPECT_TRUE(on_device.Allocate(keys.size(), "keys").ok());
     EXPECT_TRUE(found.Allocate(keys.size(), "ids").ok());
-    cudaMemcpyAsync(on_device.data(), keys.data(), keys.size() * sizeof(Key), cudaMemcpyHostToDevice,
-                    nullptr);
+    cudaMemcpyAsync(on_device.data(), keys.data(), keys.size() * sizeof(Key),
+                    cudaMemcpyHostToDevice, nullptr);
     table_.FindOrInsert(on_device.data(), keys.size(), found.data(), nullptr);
     cudaMemcpyAsync(ids.data(), found.data(), ids.size() * sizeof(std::uint32_t),
                     cudaMemcpyDeviceToHost, nullptr);
@@ -132,8 +132,8 @@ TEST_F(DeviceKeyTableTest, TheExtremes) {
   EXPECT_EQ(known_.size(), 6u);
 }
 
-// More than a table is ever filled, so that rehashing does not end a search: cells are looked at one after
-// the other until the last free one.
+// More than a table is ever filled, so that rehashing does not end a search: cells are looked at
+// one after the other until the last free one.
 TEST_F(DeviceKeyTableTest, AFullTableStillEndsEverySearch) {
   std::vector<Key> keys;
   for (std::uint64_t i = 0; i < table_.buckets() * KeyBucket::kCells; ++i)

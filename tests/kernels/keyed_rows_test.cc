@@ -1,5 +1,5 @@
-// Rows that come with keys: a device finds the ids, and learns what the processor learns with ids of its
-// own. Built twice, as linear_model_test.cc.
+// Rows that come with keys: a device finds the ids, and learns what the processor learns with ids
+// of its own. Built twice, as linear_model_test.cc.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -59,7 +59,8 @@ Piece MakePiece(const Shape& shape, unsigned number, Index* index) {
   Piece piece;
   piece.rows = RandomRows(number + 1, shape.rows, shape.features << number / 2, shape.widest);
   Rows& rows = piece.rows;
-  for (const std::uint32_t id : rows.ids) piece.keys.push_back(id == kPaddingId ? kEmptyKey : IndexKey(id));
+  for (const std::uint32_t id : rows.ids)
+    piece.keys.push_back(id == kPaddingId ? kEmptyKey : IndexKey(id));
   if (shape.bias) {
     // A group of its own before each row, as wide as a group has to be.
     Rows wider = rows;
@@ -84,7 +85,8 @@ Piece MakePiece(const Shape& shape, unsigned number, Index* index) {
   }
   piece.ids = rows.ids;
   for (unsigned i = 0; i < 2 && number % 3 != 0; ++i) {
-    for (unsigned k = 0; k < 5 * number; ++k) piece.more[i].push_back(IndexKey(20 * number + 3 * k + i));
+    for (unsigned k = 0; k < 5 * number; ++k)
+      piece.more[i].push_back(IndexKey(20 * number + 3 * k + i));
     for (const Key key : piece.more[i]) index->Find(key);
   }
   piece.with_values = number % 2 == 0;
@@ -166,7 +168,8 @@ void ExpectSameModel(const Shape& shape, const std::vector<OptimizerParams>& lan
     return std::vector<float>(of.begin() + id * each, of.begin() + (id + 1) * each);
   };
   EXPECT_EQ(entry(of_device, kBiasId), entry(state, kBiasId));
-  for (const auto& [key, id] : index.ids()) ASSERT_EQ(entry(of_device, there.at(key)), entry(state, id));
+  for (const auto& [key, id] : index.ids())
+    ASSERT_EQ(entry(of_device, there.at(key)), entry(state, id));
 }
 
 TEST_F(DeviceKeyedRowsTest, LearnsWhatTheProcessorLearns) {

@@ -48,8 +48,10 @@ TEST_F(FullLinearModel, AModelThatCannotGrowIsWhatItWas) {
 struct KeyedRows {
   Rows rows;
   std::vector<Key> keys, others;
-  KeyedRows(unsigned seed, std::uint64_t first, std::size_t count) : rows(RandomRows(seed, 80, 500, 20)) {
-    for (const std::uint32_t id : rows.ids) keys.push_back(id == kPaddingId ? kEmptyKey : IndexKey(id));
+  KeyedRows(unsigned seed, std::uint64_t first, std::size_t count)
+      : rows(RandomRows(seed, 80, 500, 20)) {
+    for (const std::uint32_t id : rows.ids)
+      keys.push_back(id == kPaddingId ? kEmptyKey : IndexKey(id));
     for (std::uint64_t i = 0; i < count; ++i) others.push_back(IndexKey(first + i));
   }
   DeviceWork Work() const {

@@ -56,7 +56,7 @@ absl::Status BatchSteps::Begin(LaneSettings lanes, DeviceWork work, std::size_t 
   loaded_ = true;
   ids_ = ids;
   PS_RETURN_IF_ERROR(device_->Begin(work));
-  if (work.rows.rows > 0) settled_ = false;
+  if (work.learns && work.rows.rows > 0) settled_ = false;
   return absl::OkStatus();
 }
 

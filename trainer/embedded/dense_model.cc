@@ -6,6 +6,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "ps/base/status_macros.h"
+
 namespace ps {
 namespace {
 
@@ -69,6 +71,7 @@ void DenseModel::ResolveAdmitted(const RowBlock& block, Scratch* scratch, Resolv
 }
 
 void DenseModel::Find(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) const {
+  DCHECK(!keys_on_device());
   scratch->ids.resize(block.features());
   index_.Find(block.key, &scratch->recent, scratch->ids.data());
   Assemble(block, scratch->ids, kBiasId, &out->ids, out);
@@ -135,9 +138,16 @@ absl::Status DenseModel::Settle() {
   return steps_->Settle(dense_state());
 }
 
-void DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) const {
+absl::Status DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) {
+  if (steps_ != nullptr && !steps_->settled()) {
+    const absl::Status begun =
+        steps_->Begin(lanes_, {.rows = block.View(), .learns = false}, known_ids(), dense_state());
+    if (begun.ok()) return End(nullptr, margins);
+    PS_RETURN_IF_ERROR(absl::IsResourceExhausted(begun) ? LeaveDevice(begun) : begun);
+  }
   margins->resize(block.rows() * lanes_.size());
   RowLaneMargins(lanes_, block.View(), state(), margins->data());
+  return absl::OkStatus();
 }
 
 void DenseModel::SetStates(std::uint32_t id, float weight) {
@@ -153,6 +163,7 @@ void DenseModel::SetStates(std::uint32_t id, float weight) {
 
 void DenseModel::SetWeights(absl::Span<const Key> keys, absl::Span<const float> weights,
                             Scratch* scratch) {
+  DCHECK(!keys_on_device());
   scratch->ids.resize(keys.size());
   index_.Resolve(keys, &scratch->recent, scratch->ids.data());
   ReserveState(index_.end_id());
@@ -209,7 +220,7 @@ void DenseModel::RestoreState(const OptimizerParams& setting, const std::vector<
 std::uint64_t DenseModel::LearntFeatures() const {
   // What was learnt has a history; ids beyond the reserved ones were given after the last row
   // learnt.
-  const std::size_t ids = std::min<std::size_t>(reserved_ids_.load(std::memory_order_acquire), this->ids());
+  const std::size_t ids = known_ids();
   const float* const roots = state() + lanes_.size();  // FTRL
   std::uint64_t features = 0;
   for (std::size_t id = kFirstKeyId; id < ids; ++id) features += roots[id * floats_] != 0;

@@ -11,6 +11,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/lane_learner.h"
 #include "kernels/optimizer.h"
@@ -87,7 +89,8 @@ class DenseModel {
   // After learning and before whatever else has to do with the state: where a device learns, fetches it from there.
   absl::Status Settle();
 
-  void Score(const ResolvedBlock& block, std::vector<float>* margins) const;
+  // Margins of rows with ids, as the model is: on the device where that has the newest state. Internal: it has failed.
+  absl::Status Score(const ResolvedBlock& block, std::vector<float>* margins);
 
   // Sets weights to start from in every lane, with no evidence behind them (n = 0).
   void SetWeights(absl::Span<const Key> keys, absl::Span<const float> weights, Scratch* scratch);
@@ -126,8 +129,14 @@ class DenseModel {
   template <typename T>
   void Assemble(const RowBlock& block, const std::vector<T>& of_feature, T bias, std::vector<T>* places,
                 ResolvedBlock* out) const;
+  // Of ids [0, known_ids()) there is a state, and rows that have come to their turn have no others: threads that resolve
+  // ahead give ids before they reserve them.
+  std::size_t known_ids() const {
+    return std::min<std::size_t>(reserved_ids_.load(std::memory_order_acquire), ids());
+  }
   // On the device, or where that has no room on the processor, which then finds keys of `parts`.
   absl::Status BeginWork(const DeviceWork& work, const Parts* parts);
+  absl::StatusOr<DeviceAnswer> EndWork();
   absl::Status LeaveDevice(const absl::Status& reason);
   absl::Status TakeKeys();  // from the device to the index
   void ResolveKeys(ResolvedBlock* block);

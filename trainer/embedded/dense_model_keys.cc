@@ -94,8 +94,7 @@ absl::Status DenseModel::LeaveDevice(const absl::Status& reason) {
 }
 
 absl::Status DenseModel::BeginWork(const DeviceWork& work, const Parts* parts) {
-  const auto reserved = [this] { return reserved_ids_.load(std::memory_order_acquire); };
-  const absl::Status status = steps_->Begin(lanes_, work, reserved(), dense_state());
+  const absl::Status status = steps_->Begin(lanes_, work, known_ids(), dense_state());
   if (!absl::IsResourceExhausted(status)) return status;
   PS_RETURN_IF_ERROR(LeaveDevice(status));
   DeviceWork here = work;
@@ -103,7 +102,14 @@ absl::Status DenseModel::BeginWork(const DeviceWork& work, const Parts* parts) {
     for (ResolvedBlock* const part : {parts->train, parts->valid, parts->test}) ResolveKeys(part);
     if (work.rows.rows > 0) here.rows = parts->train->View();
   }
-  return steps_->Begin(lanes_, here, reserved(), dense_state());
+  return steps_->Begin(lanes_, here, known_ids(), dense_state());
+}
+
+absl::StatusOr<DeviceAnswer> DenseModel::EndWork() {
+  PS_ASSIGN_OR_RETURN(const DeviceAnswer answer, steps_->End());
+  // Every id that is known has a state in the array of the host, old as it may be.
+  ReserveState(static_cast<std::uint32_t>(ids()));
+  return answer;
 }
 
 absl::Status DenseModel::Begin(const ResolvedRows& rows) { return BeginWork({.rows = rows}, nullptr); }
@@ -125,7 +131,7 @@ absl::Status DenseModel::Begin(const Parts& parts) {
 }
 
 absl::Status DenseModel::End(const Parts* parts, std::vector<float>* margins) {
-  PS_ASSIGN_OR_RETURN(const DeviceAnswer answer, steps_->End());
+  PS_ASSIGN_OR_RETURN(const DeviceAnswer answer, EndWork());
   margins->assign(answer.margins.begin(), answer.margins.end());
   if (parts == nullptr) return absl::OkStatus();
   SetIds(answer.ids, parts->train);
@@ -144,7 +150,7 @@ absl::Status DenseModel::GiveIds(const Parts& parts) {
   DeviceWork work;
   for (std::size_t i = 0; i < std::size(all); ++i) work.more_keys[i] = all[i]->keys;
   PS_RETURN_IF_ERROR(BeginWork(work, &parts));
-  PS_ASSIGN_OR_RETURN(const DeviceAnswer answer, steps_->End());
+  PS_ASSIGN_OR_RETURN(const DeviceAnswer answer, EndWork());
   for (std::size_t i = 0; i < std::size(all); ++i) SetIds(answer.more_ids[i], all[i]);
   return absl::OkStatus();
 }

@@ -67,6 +67,7 @@ void EmbeddedTrainer::Run::ChangeLanes(std::optional<Tuner::Change> change) {
 
 absl::Status EmbeddedTrainer::Run::JudgeLanes(int pass) {
   if (!tuner_) return absl::OkStatus();
+  PS_RETURN_IF_ERROR(model_.Settle());
   const bool last = pass == job_.config.train.passes || valid_.rows() == 0;
   if (valid_.rows() > 0 && job_.config.train.passes > 1) {
     LaneRecord record(tuner_->lanes(), LaneRecord::Rows::kAllAlike);

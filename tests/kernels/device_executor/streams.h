@@ -1,6 +1,7 @@
-// Streams of a device that is executed on the host. Work waits in its stream until somebody waits for it; then
-// streams take turns, at random, a piece at a time, as far as events let them: so that what lacks an event, or touches
-// memory too early, gives a wrong result sooner or later. Stream null: after all else, at once. One thread at a time.
+// Streams of a device that is executed on the host. Work waits in its stream until somebody waits
+// for it; then streams take turns, at random, a piece at a time, as far as events let them: so that
+// what lacks an event, or touches memory too early, gives a wrong result sooner or later. Stream
+// null: after all else, at once. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +27,8 @@ void FinishStream(CUstream_st* stream);
 void FinishEvent(CUevent_st* event);
 void FinishAll();
 
-// Copies like cudaMemcpyAsync: memory of the host that is not pinned is read before it returns, and written before it
-// returns.
+// Copies like cudaMemcpyAsync: memory of the host that is not pinned is read before it returns, and
+// written before it returns.
 void Copy(void* to, const void* from, std::size_t bytes, CUstream_st* stream);
 // Pinned memory, and memory of the device; false: it is other memory of the host.
 void Know(void* at, std::size_t bytes);
