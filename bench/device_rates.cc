@@ -2,39 +2,14 @@
 
 #include <cuda_runtime_api.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <functional>
-#include <vector>
 
+#include "bench/device_timer.h"
 #include "kernels/cuda/device_memory.h"
 #include "kernels/cuda/tree_kernels.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
-
-absl::StatusOr<double> MedianKernelMs(const std::function<void()>& prepare, const std::function<void()>& work) {
-  constexpr int kRepeats = 9;
-  cudaEvent_t start, end;
-  PS_RETURN_IF_ERROR(DeviceStatus(cudaEventCreate(&start), "an event"));
-  PS_RETURN_IF_ERROR(DeviceStatus(cudaEventCreate(&end), "an event"));
-  std::vector<double> all;
-  for (int i = -1; i < kRepeats; ++i) {
-    prepare();
-    cudaEventRecord(start, nullptr);
-    work();
-    cudaEventRecord(end, nullptr);
-    PS_RETURN_IF_ERROR(DeviceStatus(cudaGetLastError(), "launching"));
-    PS_RETURN_IF_ERROR(DeviceStatus(cudaEventSynchronize(end), "running"));
-    float ms = 0;
-    cudaEventElapsedTime(&ms, start, end);
-    if (i >= 0) all.push_back(ms);
-  }
-  cudaEventDestroy(start);
-  cudaEventDestroy(end);
-  std::sort(all.begin(), all.end());
-  return all[all.size() / 2];
-}
 
 void PrintKernel(const char* kernel, double ms, double bytes, double bytes_per_ms) {
   const double floor = bytes / bytes_per_ms;
@@ -45,7 +20,7 @@ void PrintKernel(const char* kernel, double ms, double bytes, double bytes_per_m
 absl::Status PrintDenseKernels(const BinnedRows& of, const DeviceInfo& device) {
   const DenseBins matrix = of.dense();
   const std::size_t rows = of.rows;
-  DeviceArray<std::uint8_t> bins, copy;
+  DeviceArray<std::uint8_t> bins;
   DeviceArray<RowGradient> entries, parted;
   DeviceArray<FixedGradient> fixed;
   DeviceArray<float> margins;
@@ -53,7 +28,7 @@ absl::Status PrintDenseKernels(const BinnedRows& of, const DeviceInfo& device) {
   DeviceArray<SideCounts> sides;
   DeviceArray<WideSum> total;
   for (const absl::Status& status :
-       {bins.Allocate(rows * matrix.stride, "bins"), copy.Allocate(rows * matrix.stride, "a copy"),
+       {bins.Allocate(rows * matrix.stride, "bins"),
         entries.Allocate(rows, "rows"), parted.Allocate(rows, "rows"),
         fixed.Allocate(rows, "gradients"), margins.Allocate(rows, "margins"),
         histogram.Allocate(static_cast<std::size_t>(ColumnGroups(matrix.columns)) * kGroupCells,
@@ -66,11 +41,7 @@ absl::Status PrintDenseKernels(const BinnedRows& of, const DeviceInfo& device) {
   cudaMemset(margins.data(), 0, margins.bytes());
   const auto nothing = [] {};
 
-  PS_ASSIGN_OR_RETURN(const double copy_ms, MedianKernelMs(nothing, [&] {
-                        cudaMemcpyAsync(copy.data(), bins.data(), bins.bytes(),
-                                        cudaMemcpyDeviceToDevice, nullptr);
-                      }));
-  const double bytes_per_ms = 2 * static_cast<double>(bins.bytes()) / copy_ms;
+  PS_ASSIGN_OR_RETURN(const double bytes_per_ms, CopyBytesPerMs(bins.bytes()));
   std::printf("copy: %.2f TB/s\n", bytes_per_ms / 1e9);
 
   GradientWork gradients;
@@ -82,14 +53,14 @@ absl::Status PrintDenseKernels(const BinnedRows& of, const DeviceInfo& device) {
   gradients.fixed = fixed.data();
   gradients.total = total.data();
   PS_ASSIGN_OR_RETURN(const double gradient_ms,
-                      MedianKernelMs(nothing, [&] { LaunchGradients(gradients, nullptr); }));
+                      MedianMs(nothing, [&] { LaunchGradients(gradients, nullptr); }));
   PrintKernel("gradients", gradient_ms, static_cast<double>(rows) * 24, bytes_per_ms);
 
   const DenseBins on_device{bins.data(), matrix.stride, matrix.columns};
   const EntryRange all{0, static_cast<std::uint32_t>(rows)};
   const double row_bytes = static_cast<double>(matrix.stride + sizeof(RowGradient));
   const auto sum = [&](const RowGradient* of) {
-    return MedianKernelMs(nothing, [&, of] {
+    return MedianMs(nothing, [&, of] {
       LaunchHistogram({on_device, {of, all}, histogram.data()}, device.processors, nullptr);
     });
   };
@@ -107,7 +78,7 @@ absl::Status PrintDenseKernels(const BinnedRows& of, const DeviceInfo& device) {
   part.sides = sides.data();
   PS_ASSIGN_OR_RETURN(
       const double part_ms,
-      MedianKernelMs([&] { cudaMemsetAsync(sides.data(), 0, sizeof(SideCounts), nullptr); },
+      MedianMs([&] { cudaMemsetAsync(sides.data(), 0, sizeof(SideCounts), nullptr); },
                [&] { LaunchPartition(part, nullptr); }));
   // A sector of 32 bytes a row has the bin.
   PrintKernel("partition, rows in order", part_ms,

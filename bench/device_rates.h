@@ -3,17 +3,13 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "kernels/cuda/device.h"
 #include "models/gbdt/binned_rows.h"
 
 namespace ps {
 
-// Median time in ms by the device's own clock; `prepare` is not counted. One more comes first.
-absl::StatusOr<double> MedianKernelMs(const std::function<void()>& prepare, const std::function<void()>& work);
 // A line of a kernel beside the time that its bytes take.
 void PrintKernel(const char* kernel, double ms, double bytes, double bytes_per_ms);
 

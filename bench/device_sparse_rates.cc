@@ -6,6 +6,7 @@
 
 #include "bench/device_atomics.h"
 #include "bench/device_rates.h"
+#include "bench/device_timer.h"
 #include "kernels/cuda/device_memory.h"
 #include "kernels/cuda/histogram_source.h"
 #include "kernels/cuda/tree_kernels.h"
@@ -14,23 +15,13 @@
 namespace ps {
 namespace {
 
-absl::StatusOr<double> CopyBytesPerMs(std::size_t bytes) {
-  DeviceArray<std::uint8_t> from, to;
-  PS_RETURN_IF_ERROR(from.Allocate(bytes, "a copy"));
-  PS_RETURN_IF_ERROR(to.Allocate(bytes, "a copy"));
-  PS_ASSIGN_OR_RETURN(const double ms, MedianKernelMs([] {}, [&] {
-                        cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyDeviceToDevice, nullptr);
-                      }));
-  return 2 * static_cast<double>(bytes) / ms;
-}
-
 absl::StatusOr<double> AtomicsPerMs(std::uint64_t cells) {
   constexpr std::uint64_t kSums = 100'000'000;
   DeviceArray<WideSum> sums;
   PS_RETURN_IF_ERROR(sums.Allocate(cells, "cells"));
   PS_RETURN_IF_ERROR(DeviceStatus(cudaMemset(sums.data(), 0, sums.bytes()), "clearing cells"));
   PS_ASSIGN_OR_RETURN(const double ms,
-                      MedianKernelMs([] {}, [&] { LaunchAtomics(sums.data(), cells, kSums, nullptr); }));
+                      MedianMs([] {}, [&] { LaunchAtomics(sums.data(), cells, kSums, nullptr); }));
   return static_cast<double>(kSums) / ms;
 }
 
@@ -63,7 +54,7 @@ absl::Status PrintSparseKernels(const BinnedRows& rows, const DeviceInfo& device
   const auto all = static_cast<std::uint32_t>(rows.rows);
   absl::Status status;
   const auto sum = [&](std::uint32_t count, std::uint64_t expected, std::size_t slot) {
-    return MedianKernelMs([] {}, [&, count, expected, slot] {
+    return MedianMs([] {}, [&, count, expected, slot] {
       status.Update(source->Sum({on_device.data(), {0, count}}, expected, slot));
     });
   };
@@ -80,13 +71,13 @@ absl::Status PrintSparseKernels(const BinnedRows& rows, const DeviceInfo& device
   const DeviceHistogramSource::Nodes nodes{0, 1, {WideSum{few} << 32, WideSum{all - few} << 32}};
   const auto sum_parent = [&] { status.Update(source->Sum({on_device.data(), {0, all}}, all, 1)); };
   PS_ASSIGN_OR_RETURN(const double scan_ms,
-                      MedianKernelMs(sum_parent, [&] { status.Update(source->FindSplits(nodes)); }));
+                      MedianMs(sum_parent, [&] { status.Update(source->FindSplits(nodes)); }));
   PrintKernel("splits of two nodes", scan_ms, clearing * 4, bytes_per_ms);
   DeviceSplit split;
   split.goes_left[0] = 6;  // bins 1 and 2 of the first column
   PartitionWork work;
   PS_ASSIGN_OR_RETURN(const double mark_ms,
-                      MedianKernelMs([] {}, [&] { status.Update(source->PlaceSplit(split, &work)); }));
+                      MedianMs([] {}, [&] { status.Update(source->PlaceSplit(split, &work)); }));
   std::printf("%-28s %9.3f ms\n", "marking the rows of a split", mark_ms);
   return status;
 }

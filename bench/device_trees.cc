@@ -121,7 +121,7 @@ BinnedRows MakeSparseRows(std::size_t count, const std::vector<int>& bins, Crew*
 }
 
 template <typename Grow>
-double MedianMs(int trees, const Grow& grow) {
+double MedianTreeMs(int trees, const Grow& grow) {
   std::vector<double> ms;
   for (int i = -2; i < trees; ++i) {
     const auto start = std::chrono::steady_clock::now();
@@ -140,14 +140,14 @@ absl::Status PrintTrees(const TreeBench& bench, const BinnedRows& rows, const st
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<DeviceBooster> on_device, DeviceBooster::Make(&rows, &columns, params));
   std::vector<float> of_device, of_processor;
   absl::Status status;
-  const double device_ms = MedianMs(bench.trees, [&] {
+  const double device_ms = MedianTreeMs(bench.trees, [&] {
     const absl::StatusOr<Tree> tree = on_device->GrowNext();
     status.Update(tree.status());
     if (tree.ok()) of_device = tree->leaf_value;
   });
   PS_RETURN_IF_ERROR(status);
   Booster on_processor(&rows, &columns, params, crew);
-  const double processor_ms = MedianMs(bench.trees, [&] { of_processor = on_processor.GrowNext().leaf_value; });
+  const double processor_ms = MedianTreeMs(bench.trees, [&] { of_processor = on_processor.GrowNext().leaf_value; });
   std::printf("a tree of %d leaves on %zu x %d: device %.2f ms, %d threads %.1f ms: %.1f times\n", bench.leaves,
               rows.rows, rows.columns, device_ms, bench.threads, processor_ms, processor_ms / device_ms);
   return of_device == of_processor ? absl::OkStatus() : absl::InternalError("THE TREES DIFFER");
