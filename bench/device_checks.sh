@@ -9,12 +9,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-tests=(linear_model_on_device_test batch_job_on_device_test gbdt_on_device_test)
-programs=(build/bin/device_bench build/bin/ps_train build/bin/gbdt_datagen "${tests[@]/#/build/tests/}")
+tests=(key_table_on_device_test linear_model_on_device_test batch_job_on_device_test gbdt_on_device_test)
+programs=(build/bin/device_bench build/bin/ps_train build/bin/ps_server build/bin/ps_worker build/bin/ps_datagen build/bin/gbdt_datagen "${tests[@]/#/build/tests/}")
 
 build() {
   [ -f build/build.ninja ] || cmake --preset release -DPS_CUDA=ON >/dev/null
-  cmake --build --preset release --target device_bench ps_train gbdt_datagen "${tests[@]}"
+  cmake --build --preset release --target device_bench ps_train ps_server_main ps_worker_main ps_datagen gbdt_datagen "${tests[@]}"
 }
 
 pack() {
@@ -58,19 +58,43 @@ run() {
   echo "== whole jobs: the same bytes?"
   (
     cd "$place"
-    "$dir/gbdt_datagen" --shape dense --rows 300000 --out train.tsv
-    cat >job.yaml <<'EOT'
-data: {train: {files: [train.tsv]}, format: tsv, label: {column: 0}}
+    "$dir/gbdt_datagen" --shape dense --rows 300000 --out dense.tsv
+    "$dir/gbdt_datagen" --shape sparse --rows 100000 --out sparse.svm
+    cat >dense.yaml <<'EOT'
+data: {train: {files: [dense.tsv]}, format: tsv, label: {column: 0}}
 model: {type: gbdt, gbdt: {trees: 20, max_leaves: 255}}
 EOT
-    for device in cpu cuda; do
-      "$dir/ps_train" --config job.yaml --set device=$device --set output.dir=$device 2>&1 | grep -E 'trees grow|ms a tree'
+    cat >sparse.yaml <<'EOT'
+data: {train: {files: [sparse.svm]}}
+model: {type: gbdt, gbdt: {trees: 20}}
+EOT
+    differ=0
+    for shape in dense sparse; do
+      for device in cpu cuda; do
+        "$dir/ps_train" --config $shape.yaml --set device=$device --set output.dir=$shape.$device 2>&1 |
+          grep -E 'trees grow|ms a tree'
+      done
+      "$dir/ps_train" --config $shape.yaml --local 1x2 --set device=cuda --set output.dir=$shape.workers 2>&1 |
+        grep -E 'trees grow|ms a tree'
+      cmp $shape.cpu/trees.pb $shape.cuda/trees.pb && cmp $shape.cpu/trees.pb $shape.workers/trees.pb &&
+        echo "$shape: the same bytes, by two workers too" || differ=1
     done
-    cmp cpu/trees.pb cuda/trees.pb && echo "the same bytes"
+    "$dir/ps_datagen" --rows 500000 --hash_bits 40 --out train.svm
+    cat >linear.yaml <<'EOT'
+data: {train: {files: [train.svm]}, format: libsvm, split: {by: ratio, valid: 0.05}}
+model: {optimizer: {type: ftrl}}
+train: {batch_rows: 256, passes: 2}
+EOT
+    for device in cpu cuda; do
+      "$dir/ps_train" --config linear.yaml --set device=$device --set output.dir=linear_$device 2>&1 |
+        grep -E 'rows are learnt|keys are found|rows/s,'
+    done
+    cmp linear_cpu/weights.bin linear_cuda/weights.bin && echo "linear: the same bytes" || differ=1
+    [ "$differ" -eq 0 ]
   ) || failed=1
 
   echo "== device_bench"
-  timeout 150 "$dir/device_bench" || failed=1
+  timeout 270 "$dir/device_bench" || failed=1
   rm -rf "$place"
   [ "$failed" -eq 0 ] && echo "all checks held" || { echo "SOMETHING FAILED, see above"; exit 1; }
 }

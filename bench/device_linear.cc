@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kFeaturesOfRow = 39;
 constexpr std::size_t kPlaces = 40;  // of a row, with padding
 constexpr int kRounds = 5;
+constexpr std::uint32_t kFirstKeyId = 2;
 
 struct Rows {
   std::vector<std::uint32_t> ids, row_begin;
@@ -88,6 +89,76 @@ absl::Status PrintLanes(const Rows& rows, std::size_t features, std::size_t coun
   return same ? absl::OkStatus() : absl::InternalError("margins differ");
 }
 
+// The rows of a block, with keys: as many as 256 KiB of text have.
+constexpr std::size_t kRowsOfBlock = 1000, kRowsOfBatch = 125;
+
+struct KeyedBlocks {
+  const Rows& rows;
+  std::vector<Key> keys;
+  std::size_t count, batch_rows;
+  KeyedBlocks(const Rows& of, std::size_t blocks, std::size_t rows_of_batch)
+      : rows(of), count(blocks), batch_rows(rows_of_batch) {
+    for (const std::uint32_t id : rows.ids) keys.push_back(id == kPaddingId ? kEmptyKey : IndexKey(id));
+  }
+  ResolvedRows View(std::size_t block) const {
+    ResolvedRows view = rows.View(kRowsOfBlock);
+    view.row_begin += block * kRowsOfBlock;
+    view.labels += block * kRowsOfBlock;
+    return view;
+  }
+};
+
+// Learns all blocks on a new device, `under_way` at once; margins of all rows.
+absl::StatusOr<double> LearnBlocks(const KeyedBlocks& blocks, std::size_t under_way,
+                                   std::vector<float>* margins) {
+  PS_ASSIGN_OR_RETURN(const std::unique_ptr<DeviceLinearModel> device, DeviceLinearModel::Make());
+  const std::vector<OptimizerParams> lanes(1);
+  const std::vector<float> nothing(2 * kFirstKeyId);
+  PS_RETURN_IF_ERROR(device->Load(lanes, nothing.data(), kFirstKeyId));
+  PS_RETURN_IF_ERROR(device->StartKeys({}, kFirstKeyId));
+  margins->clear();
+  absl::Status status;
+  const auto end = [&] {
+    const absl::StatusOr<DeviceAnswer> answer = device->End();
+    if (answer.ok()) margins->insert(margins->end(), answer->margins.begin(), answer->margins.end());
+    return answer.status();
+  };
+  const double seconds = Seconds([&] {
+    for (std::size_t block = 0; block < blocks.count && status.ok(); ++block) {
+      if (device->under_way() == under_way) status = end();
+      DeviceWork work;
+      work.rows = blocks.View(block);
+      work.batch_rows = blocks.batch_rows;
+      work.keys = blocks.keys.data();
+      if (status.ok()) status = device->Begin(work);
+    }
+    while (device->under_way() > 0 && status.ok()) status = end();
+  });
+  PS_RETURN_IF_ERROR(status);
+  return seconds;
+}
+
+absl::Status PrintKeyedRows(const Rows& rows, std::size_t features, std::size_t count) {
+  const KeyedBlocks blocks(rows, count / kRowsOfBlock, kRowsOfBatch);
+  std::vector<float> alone, ahead, expected(kRowsOfBlock);
+  PS_ASSIGN_OR_RETURN(const double alone_seconds, LearnBlocks(blocks, 1, &alone));
+  PS_ASSIGN_OR_RETURN(const double ahead_seconds,
+                      LearnBlocks(blocks, DeviceLinearModel::kMostUnderWay, &ahead));
+  const std::vector<OptimizerParams> lanes(1);
+  std::vector<float> state(2 * (features + 1));
+  BatchLearner processor;
+  bool same = alone == ahead;
+  for (std::size_t block = 0; block < std::min<std::size_t>(blocks.count, 20); ++block) {
+    processor.Learn(lanes, blocks.View(block), blocks.batch_rows, state.data(), expected.data());
+    same = same && std::equal(expected.begin(), expected.end(), ahead.begin() + static_cast<std::ptrdiff_t>(block * kRowsOfBlock));
+  }
+  const auto rate = [&](double seconds) { return static_cast<double>(blocks.count * kRowsOfBlock) / seconds / 1e6; };
+  std::printf("rows with keys, blocks of %zu in batches of %zu, a growing table: %.2f M rows/s one by one, %.2f with %zu under way; %s\n",
+              kRowsOfBlock, blocks.batch_rows, rate(alone_seconds), rate(ahead_seconds), DeviceLinearModel::kMostUnderWay,
+              same ? "the same margins" : "THE MARGINS DIFFER");
+  return same ? absl::OkStatus() : absl::InternalError("margins differ");
+}
+
 }  // namespace
 
 absl::Status PrintLinearModels(std::size_t features, std::size_t rows, std::size_t batch_rows) {
@@ -95,7 +166,7 @@ absl::Status PrintLinearModels(std::size_t features, std::size_t rows, std::size
     const std::size_t that_fit = features / static_cast<std::size_t>(lanes);
     PS_RETURN_IF_ERROR(PrintLanes(MakeRows(that_fit, rows), that_fit, rows, batch_rows, lanes));
   }
-  return absl::OkStatus();
+  return PrintKeyedRows(MakeRows(features, rows), features, rows);
 }
 
 }  // namespace ps

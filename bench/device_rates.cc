@@ -2,66 +2,38 @@
 
 #include <cuda_runtime_api.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <functional>
-#include <vector>
 
+#include "bench/device_timer.h"
 #include "kernels/cuda/device_memory.h"
 #include "kernels/cuda/tree_kernels.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
-namespace {
 
-constexpr int kRepeats = 9;
-
-// Median time in ms by the device's own clock; `prepare` is not counted. One more comes first.
-absl::StatusOr<double> MedianMs(const std::function<void()>& prepare,
-                                const std::function<void()>& work) {
-  cudaEvent_t start, end;
-  PS_RETURN_IF_ERROR(DeviceStatus(cudaEventCreate(&start), "an event"));
-  PS_RETURN_IF_ERROR(DeviceStatus(cudaEventCreate(&end), "an event"));
-  std::vector<double> all;
-  for (int i = -1; i < kRepeats; ++i) {
-    prepare();
-    cudaEventRecord(start, nullptr);
-    work();
-    cudaEventRecord(end, nullptr);
-    PS_RETURN_IF_ERROR(DeviceStatus(cudaGetLastError(), "launching"));
-    PS_RETURN_IF_ERROR(DeviceStatus(cudaEventSynchronize(end), "running"));
-    float ms = 0;
-    cudaEventElapsedTime(&ms, start, end);
-    if (i >= 0) all.push_back(ms);
-  }
-  cudaEventDestroy(start);
-  cudaEventDestroy(end);
-  std::sort(all.begin(), all.end());
-  return all[all.size() / 2];
-}
-
-void Print(const char* kernel, double ms, double bytes, double bytes_per_ms) {
+void PrintKernel(const char* kernel, double ms, double bytes, double bytes_per_ms) {
   const double floor = bytes / bytes_per_ms;
   std::printf("%-28s %9.3f ms, its bytes take %8.3f ms: %5.1f %%\n", kernel, ms, floor,
               100 * floor / ms);
 }
 
-}  // namespace
-
-absl::Status PrintTreeKernels(const DenseBins& matrix, std::size_t rows, int processors) {
-  DeviceArray<std::uint8_t> bins, copy;
+absl::Status PrintDenseKernels(const BinnedRows& of, const DeviceInfo& device) {
+  const DenseBins matrix = of.dense();
+  const std::size_t rows = of.rows;
+  DeviceArray<std::uint8_t> bins;
   DeviceArray<RowGradient> entries, parted;
   DeviceArray<FixedGradient> fixed;
   DeviceArray<float> margins;
   DeviceArray<WideSum> histogram;
   DeviceArray<SideCounts> sides;
+  DeviceArray<WideSum> total;
   for (const absl::Status& status :
-       {bins.Allocate(rows * matrix.stride, "bins"), copy.Allocate(rows * matrix.stride, "a copy"),
+       {bins.Allocate(rows * matrix.stride, "bins"),
         entries.Allocate(rows, "rows"), parted.Allocate(rows, "rows"),
         fixed.Allocate(rows, "gradients"), margins.Allocate(rows, "margins"),
         histogram.Allocate(static_cast<std::size_t>(ColumnGroups(matrix.columns)) * kGroupCells,
                            "a histogram"),
-        sides.Allocate(1, "counts")}) {
+        sides.Allocate(1, "counts"), total.Allocate(1, "a sum")}) {
     PS_RETURN_IF_ERROR(status);
   }
   PS_RETURN_IF_ERROR(DeviceStatus(
@@ -69,11 +41,7 @@ absl::Status PrintTreeKernels(const DenseBins& matrix, std::size_t rows, int pro
   cudaMemset(margins.data(), 0, margins.bytes());
   const auto nothing = [] {};
 
-  PS_ASSIGN_OR_RETURN(const double copy_ms, MedianMs(nothing, [&] {
-                        cudaMemcpyAsync(copy.data(), bins.data(), bins.bytes(),
-                                        cudaMemcpyDeviceToDevice, nullptr);
-                      }));
-  const double bytes_per_ms = 2 * static_cast<double>(bins.bytes()) / copy_ms;
+  PS_ASSIGN_OR_RETURN(const double bytes_per_ms, CopyBytesPerMs(bins.bytes()));
   std::printf("copy: %.2f TB/s\n", bytes_per_ms / 1e9);
 
   GradientWork gradients;
@@ -83,21 +51,21 @@ absl::Status PrintTreeKernels(const DenseBins& matrix, std::size_t rows, int pro
   gradients.sample_below = std::uint64_t{1} << 53;
   gradients.entries = entries.data();
   gradients.fixed = fixed.data();
+  gradients.total = total.data();
   PS_ASSIGN_OR_RETURN(const double gradient_ms,
                       MedianMs(nothing, [&] { LaunchGradients(gradients, nullptr); }));
-  Print("gradients", gradient_ms, static_cast<double>(rows) * 24, bytes_per_ms);
+  PrintKernel("gradients", gradient_ms, static_cast<double>(rows) * 24, bytes_per_ms);
 
   const DenseBins on_device{bins.data(), matrix.stride, matrix.columns};
   const EntryRange all{0, static_cast<std::uint32_t>(rows)};
   const double row_bytes = static_cast<double>(matrix.stride + sizeof(RowGradient));
   const auto sum = [&](const RowGradient* of) {
     return MedianMs(nothing, [&, of] {
-      LaunchHistogram({on_device, of, all, Side::kAll, nullptr, histogram.data()}, processors,
-                      nullptr);
+      LaunchHistogram({on_device, {of, all}, histogram.data()}, device.processors, nullptr);
     });
   };
   PS_ASSIGN_OR_RETURN(const double sum_ms, sum(entries.data()));
-  Print("histogram, rows in order", sum_ms, static_cast<double>(rows) * row_bytes, bytes_per_ms);
+  PrintKernel("histogram, rows in order", sum_ms, static_cast<double>(rows) * row_bytes, bytes_per_ms);
   std::printf("  %.0f G sums of a row and a column a second\n",
               static_cast<double>(rows) * matrix.columns / sum_ms / 1e6);
 
@@ -113,10 +81,10 @@ absl::Status PrintTreeKernels(const DenseBins& matrix, std::size_t rows, int pro
       MedianMs([&] { cudaMemsetAsync(sides.data(), 0, sizeof(SideCounts), nullptr); },
                [&] { LaunchPartition(part, nullptr); }));
   // A sector of 32 bytes a row has the bin.
-  Print("partition, rows in order", part_ms,
+  PrintKernel("partition, rows in order", part_ms,
         static_cast<double>(rows) * (32 + 2 * sizeof(RowGradient)), bytes_per_ms);
   PS_ASSIGN_OR_RETURN(const double parted_ms, sum(parted.data()));
-  Print("histogram, rows parted", parted_ms, static_cast<double>(rows) * row_bytes, bytes_per_ms);
+  PrintKernel("histogram, rows parted", parted_ms, static_cast<double>(rows) * row_bytes, bytes_per_ms);
   return absl::OkStatus();
 }
 

@@ -43,6 +43,18 @@ constexpr WideSum Widen(std::uint32_t narrow) {
       static_cast<std::uint64_t>(static_cast<std::int64_t>(NarrowGradient(narrow))));
 }
 
+// A row's gradient in two bytes, (h << 8) + g, so that those of all rows stay in a cache. |g| is below
+// 128 and h below 256.
+constexpr std::uint16_t ShortenGradient(std::uint32_t packed) {
+  return static_cast<std::uint16_t>(NarrowHessian(packed) << 8 | (NarrowGradient(packed) & 0xff));
+}
+constexpr std::uint32_t NarrowOfShort(std::uint16_t gradient) {
+  return PackGradient(static_cast<std::int8_t>(gradient & 0xff), gradient >> 8);
+}
+constexpr WideSum WidenShort(std::uint16_t gradient) {
+  return (WideSum{gradient >> 8} << 32) + static_cast<std::int8_t>(gradient & 0xff);
+}
+
 // Of sums that come from elsewhere: those that no rows can have wrap.
 constexpr WideSum LessSum(WideSum a, WideSum b) {
   return static_cast<WideSum>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));

@@ -42,9 +42,9 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
     return absl::InvalidArgumentError(
         "model.optimizer.type: newton_cg is for one process: remove --local and --listen, or set ftrl");
   }
-  if (job.config.device == "cuda" && !(flags.local.empty() && flags.listen.empty())) {
+  if (job.config.device == "cuda" && job.config.model.type != "gbdt" && !(flags.local.empty() && flags.listen.empty())) {
     return absl::InvalidArgumentError(
-        "device: cuda is for one process in this version: remove --local and --listen, or set auto");
+        "device: cuda learns a linear model in one process in this version: remove --local and --listen, or set auto");
   }
   if (!cluster.state.empty() && (flags.listen.empty() || !flags.local.empty())) {
     return absl::InvalidArgumentError(

@@ -1,6 +1,7 @@
 // The device of a build without CUDA: there is none.
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/linear_model.h"
+#include "kernels/cuda/part_rows.h"
 #include "kernels/cuda/tree_rows.h"
 
 namespace ps {
@@ -16,6 +17,10 @@ absl::Status Absent() {
 absl::StatusOr<DeviceInfo> FindDevice() { return Absent(); }
 
 absl::StatusOr<std::unique_ptr<DeviceTreeRows>> DeviceTreeRows::Load(const DeviceTreeInput&) {
+  return Absent();
+}
+
+absl::StatusOr<std::unique_ptr<DevicePartRows>> DevicePartRows::Load(const DeviceTreeInput&) {
   return Absent();
 }
 

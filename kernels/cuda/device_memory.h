@@ -20,6 +20,13 @@ inline absl::Status DeviceStatus(cudaError_t error, const char* doing) {
   return absl::InternalError(text);
 }
 
+// Leaves the function with a status where a call of the runtime has failed.
+#define PS_DEVICE_OK(call)                                                    \
+  do {                                                                        \
+    if (const cudaError_t device_error = (call); device_error != cudaSuccess) \
+      return ::ps::DeviceStatus(device_error, "it has failed");               \
+  } while (false)
+
 template <typename T>
 class DeviceArray {
  public:
@@ -47,6 +54,44 @@ class DeviceArray {
 
  private:
   T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// A number of values between host and device, on a stream.
+template <typename T>
+cudaError_t CopyToDevice(T* to, const T* from, std::size_t count, cudaStream_t stream) {
+  return cudaMemcpyAsync(to, from, count * sizeof(T), cudaMemcpyHostToDevice, stream);
+}
+template <typename T>
+cudaError_t CopyToHost(T* to, const T* from, std::size_t count, cudaStream_t stream) {
+  return cudaMemcpyAsync(to, from, count * sizeof(T), cudaMemcpyDeviceToHost, stream);
+}
+
+// Memory of the host that a device copies from and to by itself, while the host does other things.
+class PinnedBytes {
+ public:
+  PinnedBytes() = default;
+  PinnedBytes(const PinnedBytes&) = delete;
+  PinnedBytes& operator=(const PinnedBytes&) = delete;
+  ~PinnedBytes() { cudaFreeHost(data_); }
+
+  // At least `size` bytes; the contents are lost. ResourceExhausted: there are none.
+  absl::Status Room(std::size_t size) {
+    if (size <= size_) return absl::OkStatus();
+    cudaFreeHost(std::exchange(data_, nullptr));
+    size_ = 0;
+    const cudaError_t error = cudaMallocHost(reinterpret_cast<void**>(&data_), size);
+    if (error != cudaSuccess) {
+      cudaGetLastError();
+      return DeviceStatus(error, "no memory that it can copy from");
+    }
+    size_ = size;
+    return absl::OkStatus();
+  }
+  unsigned char* data() const { return data_; }
+
+ private:
+  unsigned char* data_ = nullptr;
   std::size_t size_ = 0;
 };
 

@@ -51,10 +51,8 @@ __global__ void LeafSumsKernel(LeafWork work, const FixedGradient* fixed, std::i
       sum_h += __shfl_down_sync(kAllLanes, sum_h, ahead);
     }
     if (threadIdx.x % kWarp == 0 && (sum_g != 0 || sum_h != 0)) {
-      atomicAdd(reinterpret_cast<unsigned long long*>(g + leaf),
-                static_cast<unsigned long long>(sum_g));
-      atomicAdd(reinterpret_cast<unsigned long long*>(h + leaf),
-                static_cast<unsigned long long>(sum_h));
+      AtomicAdd(g + leaf, sum_g);
+      AtomicAdd(h + leaf, sum_h);
     }
   });
 }

@@ -2,6 +2,7 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/entry_segments.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/logistic.h"
 
@@ -12,18 +13,20 @@ constexpr unsigned kThreads = 256;
 constexpr unsigned kPartialSums = 8;  // of a row, as kernels/row_learner.h has them
 constexpr std::uint32_t kNoFeature = 0;  // its kPaddingId
 
-__device__ float* StateOf(const LinearModelView& model, std::uint64_t id) {
-  return reinterpret_cast<float*>(model.entries + id * model.stride);
+__device__ float* StateOf(const LinearModelView& model, std::uint32_t id) {
+  const EntrySegment segment = EntrySegment::Of(id, 31 - __clz(static_cast<int>(id)));
+  unsigned char* const entries = model.segments[segment.number];
+  return reinterpret_cast<float*>(entries + std::uint64_t{id - segment.first_id} * model.stride);
 }
-__device__ unsigned long long* SumsOf(const LinearModelView& model, std::uint64_t id) {
+__device__ unsigned long long* SumsOf(const LinearModelView& model, std::uint32_t id) {
   return reinterpret_cast<unsigned long long*>(StateOf(model, id) + 2 * model.lanes);
 }
-__device__ std::uint32_t* MarkOf(const LinearModelView& model, std::uint64_t id) {
+__device__ std::uint32_t* MarkOf(const LinearModelView& model, std::uint32_t id) {
   return reinterpret_cast<std::uint32_t*>(SumsOf(model, id) + 2 * model.lanes);
 }
 
 template <int K>
-__device__ void ReadLane(const LinearModelView& model, std::uint64_t id, unsigned lane,
+__device__ void ReadLane(const LinearModelView& model, std::uint32_t id, unsigned lane,
                          float* state) {
   const float* const from = StateOf(model, id);
   state[0] = from[lane];
@@ -32,9 +35,9 @@ __device__ void ReadLane(const LinearModelView& model, std::uint64_t id, unsigne
 
 // K lanes x Q threads for a row, so that lanes of a feature are read and summed side by side; each
 // thread has 8 / Q of the row's partial sums.
-template <int K, int Q>
+template <int K, int Q, bool kWithGradients>
 __global__ void __launch_bounds__(kThreads)
-    GradientSumsKernel(LinearModelView model, LinearRowsView rows, SumScale scale,
+    MarginsKernel(LinearModelView model, LinearRowsView rows, SumScale scale,
                        std::uint32_t first, std::uint32_t end, float* margins) {
   constexpr unsigned kOfRow = K * Q, kOwn = kPartialSums / Q;
   const unsigned member = threadIdx.x % kOfRow, lane = member % K, part = member / K;
@@ -69,6 +72,7 @@ __global__ void __launch_bounds__(kThreads)
   margin = __shfl_sync(kAllLanes, margin, of_warp - part * K);
   if (!there) return;
   if (part == 0) margins[std::uint64_t{row} * K + lane] = margin;
+  if constexpr (!kWithGradients) return;
   const float weight = rows.weights != nullptr ? rows.weights[row] : 1.0f;
   const float error = (Logistic(margin) - rows.labels[row]) * weight;
   for (std::uint32_t at = from + part; at < to; at += Q) {
@@ -108,6 +112,12 @@ __global__ void __launch_bounds__(kThreads)
   to[K + lane] = state[1];
 }
 
+__global__ void SetBiasKernel(const std::uint32_t* row_begin, std::uint32_t base,
+                              std::uint32_t rows, std::uint32_t id, std::uint32_t* ids) {
+  const std::uint32_t row = blockIdx.x * kThreads + threadIdx.x;
+  if (row < rows) ids[row_begin[row] - base] = id;
+}
+
 // ---- States in and out: a thread a float of the dense array.
 
 __global__ void StoreStatesKernel(LinearModelView model, int floats, std::uint64_t first,
@@ -115,7 +125,7 @@ __global__ void StoreStatesKernel(LinearModelView model, int floats, std::uint64
   const std::uint64_t thread = std::uint64_t{blockIdx.x} * kThreads + threadIdx.x;
   const unsigned each = static_cast<unsigned>(floats * model.lanes);
   if (thread >= count * each) return;
-  StateOf(model, first + thread / each)[thread % each] = states[thread];
+  StateOf(model, static_cast<std::uint32_t>(first + thread / each))[thread % each] = states[thread];
 }
 
 __global__ void FetchStatesKernel(LinearModelView model, int floats, std::uint64_t first,
@@ -123,12 +133,12 @@ __global__ void FetchStatesKernel(LinearModelView model, int floats, std::uint64
   const std::uint64_t thread = std::uint64_t{blockIdx.x} * kThreads + threadIdx.x;
   const unsigned each = static_cast<unsigned>(floats * model.lanes);
   if (thread >= count * each) return;
-  states[thread] = StateOf(model, first + thread / each)[thread % each];
+  states[thread] = StateOf(model, static_cast<std::uint32_t>(first + thread / each))[thread % each];
 }
 
 __global__ void ClearMarksKernel(LinearModelView model, std::uint64_t count) {
   const std::uint64_t thread = std::uint64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (thread < count) *MarkOf(model, thread) = 0;
+  if (thread < count) *MarkOf(model, static_cast<std::uint32_t>(thread)) = 0;
 }
 
 template <int K>
@@ -139,31 +149,51 @@ void LaunchStepsOf(const LinearModelView& model, const std::uint32_t* ids, std::
          begin, end, scale, batch);
 }
 
-template <int K, int Q>
-void LaunchGradientSumsOf(const LinearModelView& model, const LinearRowsView& rows,
-                          const SumScale& scale, std::uint32_t first, std::uint32_t end,
-                          float* margins, cudaStream_t stream) {
-  Launch(GradientSumsKernel<K, Q>, {BlocksFor(std::uint64_t{end - first} * K * Q, kThreads)},
-         kThreads, stream, model, rows, scale, first, end, margins);
+template <int K, int Q, bool kWithGradients>
+void LaunchMarginsOf(const LinearModelView& model, const LinearRowsView& rows,
+                     const SumScale& scale, std::uint32_t first, std::uint32_t end, float* margins,
+                     cudaStream_t stream) {
+  Launch(MarginsKernel<K, Q, kWithGradients>,
+         {BlocksFor(std::uint64_t{end - first} * K * Q, kThreads)}, kThreads, stream, model, rows,
+         scale, first, end, margins);
+}
+
+template <bool kWithGradients>
+void LaunchForLanes(const LinearModelView& model, const LinearRowsView& rows,
+                    const SumScale& scale, std::uint32_t first, std::uint32_t end, float* margins,
+                    cudaStream_t stream) {
+  constexpr bool kWith = kWithGradients;
+  switch (model.lanes) {
+    case 1:
+      return LaunchMarginsOf<1, 8, kWith>(model, rows, scale, first, end, margins, stream);
+    case 2:
+      return LaunchMarginsOf<2, 8, kWith>(model, rows, scale, first, end, margins, stream);
+    case 4:
+      return LaunchMarginsOf<4, 8, kWith>(model, rows, scale, first, end, margins, stream);
+    case 8:
+      return LaunchMarginsOf<8, 4, kWith>(model, rows, scale, first, end, margins, stream);
+    default:
+      return LaunchMarginsOf<16, 2, kWith>(model, rows, scale, first, end, margins, stream);
+  }
 }
 
 }  // namespace
 
+void LaunchSetBias(const std::uint32_t* row_begin, std::uint32_t base, std::uint32_t rows,
+                   std::uint32_t id, std::uint32_t* ids, cudaStream_t stream) {
+  Launch(SetBiasKernel, {BlocksFor(rows, kThreads)}, kThreads, stream, row_begin, base, rows, id,
+         ids);
+}
+
+void LaunchMargins(const LinearModelView& model, const LinearRowsView& rows, std::uint32_t first,
+                   std::uint32_t end, float* margins, cudaStream_t stream) {
+  LaunchForLanes<false>(model, rows, {}, first, end, margins, stream);
+}
+
 void LaunchGradientSums(const LinearModelView& model, const LinearRowsView& rows,
                         const SumScale& scale, std::uint32_t first, std::uint32_t end,
                         float* margins, cudaStream_t stream) {
-  switch (model.lanes) {
-    case 1:
-      return LaunchGradientSumsOf<1, 8>(model, rows, scale, first, end, margins, stream);
-    case 2:
-      return LaunchGradientSumsOf<2, 8>(model, rows, scale, first, end, margins, stream);
-    case 4:
-      return LaunchGradientSumsOf<4, 8>(model, rows, scale, first, end, margins, stream);
-    case 8:
-      return LaunchGradientSumsOf<8, 4>(model, rows, scale, first, end, margins, stream);
-    default:
-      return LaunchGradientSumsOf<16, 2>(model, rows, scale, first, end, margins, stream);
-  }
+  LaunchForLanes<true>(model, rows, scale, first, end, margins, stream);
 }
 
 void LaunchSteps(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,

@@ -16,7 +16,7 @@ struct LinearModelView {
   static constexpr int kMostLanes = 16;
   static constexpr unsigned kSector = 32;
 
-  unsigned char* entries = nullptr;
+  unsigned char* const* segments = nullptr;  // of entries: entry_segments.h
   std::uint32_t stride = 0;  // bytes
   int lanes = 1;
   OptimizerParams settings[kMostLanes];
@@ -36,7 +36,13 @@ struct LinearRowsView {
   const float* weights = nullptr;
 };
 
-// Margins of rows [first, end), and their gradients added to the sums of their features.
+// The id of each row's first place.
+void LaunchSetBias(const std::uint32_t* row_begin, std::uint32_t base, std::uint32_t rows,
+                   std::uint32_t id, std::uint32_t* ids, cudaStream_t stream);
+// Margins of rows [first, end).
+void LaunchMargins(const LinearModelView& model, const LinearRowsView& rows, std::uint32_t first,
+                   std::uint32_t end, float* margins, cudaStream_t stream);
+// Likewise, and their gradients added to the sums of their features.
 void LaunchGradientSums(const LinearModelView& model, const LinearRowsView& rows,
                         const SumScale& scale, std::uint32_t first, std::uint32_t end,
                         float* margins, cudaStream_t stream);

@@ -1,20 +1,19 @@
 #include "kernels/cuda/linear_model.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "kernels/batch_learner.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/device_memory.h"
+#include "kernels/cuda/entry_store.h"
+#include "kernels/cuda/key_table.h"
 #include "kernels/cuda/linear_kernels.h"
-
-#define PS_CUDA_OK(expression)                                        \
-  do {                                                                \
-    if (const cudaError_t error = (expression); error != cudaSuccess) \
-      return DeviceStatus(error, "learning a linear model");          \
-  } while (false)
+#include "kernels/cuda/work_slot.h"
 
 namespace ps {
 namespace {
@@ -25,162 +24,169 @@ constexpr std::size_t kStagedStates = 1 << 18;
 class LinearModel final : public DeviceLinearModel {
  public:
   ~LinearModel() override {
-    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+    // Kernels that are under way end before their memory does.
+    for (const cudaStream_t stream : {streams_.up, streams_.compute, streams_.down}) {
+      if (stream == nullptr) continue;
+      cudaStreamSynchronize(stream);
+      cudaStreamDestroy(stream);
+    }
   }
 
   absl::Status Start() {
-    PS_CUDA_OK(cudaStreamCreate(&stream_));
+    for (cudaStream_t* const stream : {&streams_.up, &streams_.compute, &streams_.down})
+      PS_DEVICE_OK(cudaStreamCreate(stream));
+    for (WorkSlot& slot : slots_)
+      if (const absl::Status status = slot.Start(); !status.ok()) return status;
     return absl::OkStatus();
   }
 
   absl::Status Load(LaneSettings lanes, const float* state, std::size_t ids) override {
-    entries_ = {};
-    ids_ = 0;
     batch_ = 0;
-    view_.lanes = static_cast<int>(lanes.size());
-    view_.stride = LinearModelView::StrideOf(view_.lanes);
-    std::copy(lanes.begin(), lanes.end(), view_.settings);
     floats_ = StateFloats(lanes[0].type);
     // Reserved now: a model that has filled the memory must still be able to leave it.
-    const auto floats = static_cast<std::size_t>(floats_ * view_.lanes);
-    for (const absl::Status& status :
-         {staged_.size() < kStagedStates * floats
-              ? Replace(kStagedStates * floats, "states on their way", &staged_)
-              : absl::OkStatus(),
-          Reserve(ids)}) {
-      if (!status.ok()) return status;
+    const std::size_t staged = kStagedStates * static_cast<std::size_t>(floats_) * lanes.size();
+    absl::Status status;
+    if (staged_.data() == nullptr || staged_.size() < staged) {
+      staged_ = {};
+      status = staged_.Allocate(staged, "states on their way");
     }
+    if (status.ok()) status = entries_.Reset(lanes, ids, streams_.compute);
+    if (!status.ok()) return status;
     return MoveStates(ids, [&](std::size_t first, std::size_t count, std::size_t floats) {
       const cudaError_t error =
           cudaMemcpyAsync(staged_.data(), state + first * floats, count * floats * sizeof(float),
-                          cudaMemcpyHostToDevice, stream_);
+                          cudaMemcpyHostToDevice, streams_.compute);
       if (error == cudaSuccess)
-        LaunchStoreStates(view_, floats_, first, count, staged_.data(), stream_);
+        LaunchStoreStates(view(), floats_, first, count, staged_.data(), streams_.compute);
       return error;
     });
   }
 
-  absl::Status Reserve(std::size_t ids) override {
-    if (ids <= ids_) return absl::OkStatus();
-    if (const std::size_t room = entries_.bytes() / view_.stride; ids > room) {
-      // Half as many again, or what there is room for.
-      DeviceArray<unsigned char> larger;
-      absl::Status status = larger.Allocate(std::max(ids, room + room / 2) * view_.stride, "features");
-      if (absl::IsResourceExhausted(status)) status = larger.Allocate(ids * view_.stride, "features");
+  absl::Status Reserve(std::size_t ids) override { return entries_.Reserve(ids, streams_.compute); }
+
+  absl::Status StartKeys(absl::Span<const KeyBucket> known, std::uint32_t next_id) override {
+    keys_.emplace();
+    absl::Status status = keys_->Start(next_id, streams_.compute);
+    if (status.ok()) status = keys_->Reserve(next_id, streams_.compute);
+    if (status.ok()) status = keys_->Insert(known.data(), known.size(), next_id, streams_.compute);
+    if (!status.ok()) keys_.reset();
+    end_id_ = next_id;
+    return status;
+  }
+  std::uint64_t key_buckets() const override { return keys_ ? keys_->buckets() : 0; }
+  absl::Status ReadKeys(std::uint64_t first, absl::Span<KeyBucket> to) override {
+    return keys_->Read(first, to.size(), to.data(), streams_.compute);
+  }
+  void EndKeys() override { keys_.reset(); }
+
+  std::size_t under_way() const override { return begun_ - ended_; }
+
+  absl::Status Begin(const DeviceWork& work) override {
+    WorkSlot& slot = slots_[begun_ % slots_.size()];
+    if (const absl::Status status = slot.Fit(work, view().lanes); !status.ok()) return status;
+    // Each key may be new; what work before this has inserted is known exactly once it has ended.
+    if (slot.key_count() > 0) {
+      const std::size_t ids = end_id_ + maybe_new_ + slot.most_new();
+      absl::Status status = keys_->Reserve(ids, streams_.compute);
+      if (status.ok()) status = Reserve(ids);
       if (!status.ok()) return status;
-      if (ids_ > 0) {
-        PS_CUDA_OK(cudaMemcpyAsync(larger.data(), entries_.data(), ids_ * view_.stride,
-                                   cudaMemcpyDeviceToDevice, stream_));
-        PS_CUDA_OK(cudaStreamSynchronize(stream_));
-      }
-      entries_ = std::move(larger);
-      view_.entries = entries_.data();
     }
-    PS_CUDA_OK(cudaMemsetAsync(entries_.data() + ids_ * view_.stride, 0,
-                               (ids - ids_) * view_.stride, stream_));
-    ids_ = ids;
+    absl::Status status = slot.Upload(work, streams_);
+    if (status.ok()) status = Launch(work, slot);
+    if (status.ok()) status = slot.Download(streams_);
+    // Some batches may be learnt: a lack of memory here must not look like one before.
+    if (!status.ok()) return absl::InternalError(status.message());
+    maybe_new_ += slot.most_new();
+    ++begun_;
     return absl::OkStatus();
   }
 
-  absl::Status Learn(const ResolvedRows& rows, std::size_t batch_rows, float* margins) override {
-    if (rows.rows == 0) return absl::OkStatus();
-    const std::uint32_t base = rows.row_begin[0];
-    const std::size_t places = rows.row_begin[rows.rows] - base;
-    LinearRowsView on_device;
-    on_device.base = base;
-    for (const absl::Status& status :
-         {Up(rows.ids + base, places, &feature_ids_, &on_device.ids),
-          Up(rows.values == nullptr ? nullptr : rows.values + base, places, &values_, &on_device.values),
-          Up(rows.row_begin, rows.rows + 1, &row_begin_, &on_device.row_begin),
-          Up(rows.labels, rows.rows, &labels_, &on_device.labels),
-          Up(rows.weights, rows.rows, &weights_, &on_device.weights)}) {
-      if (!status.ok()) return status;
-    }
-    const std::size_t answers = rows.rows * static_cast<std::size_t>(view_.lanes);
-    if (const absl::Status status = Room(answers, "margins", &margins_); !status.ok()) return status;
-    const SumScale scale = ScaleOfGradients(GradientBound(rows), batch_rows);
-    for (std::size_t first = 0; first < rows.rows; first += batch_rows) {
-      const std::size_t end = std::min(rows.rows, first + batch_rows);
-      if (batch_ == std::numeric_limits<std::uint32_t>::max()) {
-        LaunchClearMarks(view_, ids_, stream_);
-        batch_ = 0;
-      }
-      ++batch_;
-      LaunchGradientSums(view_, on_device, scale, static_cast<std::uint32_t>(first),
-                         static_cast<std::uint32_t>(end), margins_.data(), stream_);
-      LaunchSteps(view_, on_device.ids, rows.row_begin[first] - base, rows.row_begin[end] - base,
-                  scale, batch_, stream_);
-    }
-    const cudaError_t copied = cudaMemcpyAsync(margins, margins_.data(), answers * sizeof(float),
-                                               cudaMemcpyDeviceToHost, stream_);
-    const absl::Status learnt =
-        copied == cudaSuccess ? Finish() : DeviceStatus(copied, "learning a linear model");
-    // Some batches may have been learnt: a lack of memory here must not look like one before.
-    return learnt.ok() ? learnt : absl::InternalError(learnt.message());
+  absl::StatusOr<DeviceAnswer> End() override {
+    WorkSlot& slot = slots_[ended_++ % slots_.size()];
+    absl::StatusOr<DeviceAnswer> answer = slot.Wait();
+    if (!answer.ok()) return absl::InternalError(answer.status().message());
+    if (slot.key_count() > 0) end_id_ = answer->end_id;
+    maybe_new_ -= slot.most_new();
+    return answer;
   }
 
   absl::Status Copy(std::size_t ids, float* state) override {
     return MoveStates(ids, [&](std::size_t first, std::size_t count, std::size_t floats) {
-      LaunchFetchStates(view_, floats_, first, count, staged_.data(), stream_);
-      return cudaMemcpyAsync(state + first * floats, staged_.data(),
-                             count * floats * sizeof(float), cudaMemcpyDeviceToHost, stream_);
+      LaunchFetchStates(view(), floats_, first, count, staged_.data(), streams_.compute);
+      return cudaMemcpyAsync(state + first * floats, staged_.data(), count * floats * sizeof(float),
+                             cudaMemcpyDeviceToHost, streams_.compute);
     });
   }
 
   std::uint64_t memory_bytes() const override {
-    return entries_.bytes() + staged_.bytes() + feature_ids_.bytes() + values_.bytes() +
-           row_begin_.bytes() + labels_.bytes() + weights_.bytes() + margins_.bytes();
+    std::uint64_t bytes = entries_.bytes() + staged_.bytes() + (keys_ ? keys_->bytes() : 0);
+    for (const WorkSlot& slot : slots_) bytes += slot.bytes();
+    return bytes;
   }
 
  private:
+  const LinearModelView& view() const { return entries_.view(); }
+
+  // Gives the kernels of a piece of work to the stream.
+  absl::Status Launch(const DeviceWork& work, const WorkSlot& slot) {
+    const ResolvedRows& rows = work.rows;
+    const LinearRowsView& on_device = slot.rows();
+    const cudaStream_t stream = streams_.compute;
+    if (slot.key_count() > 0) {
+      keys_->FindOrInsert(slot.keys(), slot.key_count(), slot.ids(), stream);
+      PS_DEVICE_OK(cudaMemcpyAsync(slot.end_id(), keys_->next_id(), sizeof(std::uint32_t),
+                                   cudaMemcpyDeviceToDevice, stream));
+      if (work.bias_id != kPaddingId) {
+        LaunchSetBias(on_device.row_begin, on_device.base, static_cast<std::uint32_t>(rows.rows),
+                      work.bias_id, slot.ids(), stream);
+      }
+    }
+    if (rows.rows == 0) return absl::OkStatus();
+    if (!work.learns) {
+      LaunchMargins(view(), on_device, 0, static_cast<std::uint32_t>(rows.rows), slot.margins(),
+                    stream);
+      return absl::OkStatus();
+    }
+    const SumScale scale = ScaleOfGradients(GradientBound(rows), work.batch_rows);
+    for (std::size_t first = 0; first < rows.rows; first += work.batch_rows) {
+      const std::size_t end = std::min(rows.rows, first + work.batch_rows);
+      if (batch_ == std::numeric_limits<std::uint32_t>::max()) {
+        entries_.ClearMarks(stream);
+        batch_ = 0;
+      }
+      ++batch_;
+      LaunchGradientSums(view(), on_device, scale, static_cast<std::uint32_t>(first),
+                         static_cast<std::uint32_t>(end), slot.margins(), stream);
+      LaunchSteps(view(), on_device.ids, rows.row_begin[first] - on_device.base,
+                  rows.row_begin[end] - on_device.base, scale, batch_, stream);
+    }
+    return absl::OkStatus();
+  }
+
   // Calls move(first id, ids, floats of an id) for all ids, a stage after the other.
   template <typename Move>
   absl::Status MoveStates(std::size_t ids, const Move& move) {
-    const auto floats = static_cast<std::size_t>(floats_ * view_.lanes);
+    const std::size_t floats =
+        static_cast<std::size_t>(floats_) * static_cast<std::size_t>(view().lanes);
     for (std::size_t first = 0; first < ids; first += kStagedStates)
-      PS_CUDA_OK(move(first, std::min(kStagedStates, ids - first), floats));
-    return Finish();
-  }
-
-  // At least `size`; its contents are lost where it grows.
-  template <typename T>
-  absl::Status Room(std::size_t size, const char* what, DeviceArray<T>* array) {
-    if (size <= array->size() && array->data() != nullptr) return absl::OkStatus();
-    return Replace(size + size / 2, what, array);
-  }
-  template <typename T>
-  absl::Status Replace(std::size_t size, const char* what, DeviceArray<T>* array) {
-    *array = {};
-    return array->Allocate(size, what);
-  }
-
-  // No array on the device where there is none on the host.
-  template <typename T>
-  absl::Status Up(const T* from, std::size_t size, DeviceArray<T>* array, const T** at) {
-    *at = nullptr;
-    if (from == nullptr) return absl::OkStatus();
-    if (const absl::Status status = Room(size, "rows", array); !status.ok()) return status;
-    PS_CUDA_OK(cudaMemcpyAsync(array->data(), from, size * sizeof(T), cudaMemcpyHostToDevice,
-                               stream_));
-    *at = array->data();
+      PS_DEVICE_OK(move(first, std::min(kStagedStates, ids - first), floats));
+    PS_DEVICE_OK(cudaStreamSynchronize(streams_.compute));
+    PS_DEVICE_OK(cudaGetLastError());
     return absl::OkStatus();
   }
 
-  absl::Status Finish() {
-    PS_CUDA_OK(cudaStreamSynchronize(stream_));
-    PS_CUDA_OK(cudaGetLastError());
-    return absl::OkStatus();
-  }
-
-  cudaStream_t stream_ = nullptr;
-  LinearModelView view_;
-  int floats_ = 2;              // of a lane
-  std::size_t ids_ = 0;         // that are there; entries beyond are not set
-  std::uint32_t batch_ = 0;     // the last one
-  DeviceArray<unsigned char> entries_;
+  WorkStreams streams_;
+  DeviceEntries entries_;
+  std::optional<DeviceKeyTable> keys_;
+  int floats_ = 2;           // of a lane
+  std::uint32_t batch_ = 0;  // the last one
   DeviceArray<float> staged_;
-  DeviceArray<std::uint32_t> feature_ids_, row_begin_;
-  DeviceArray<float> values_, labels_, weights_, margins_;
+
+  // An answer is read while further work is under way.
+  std::array<WorkSlot, kMostUnderWay + 1> slots_;
+  std::size_t begun_ = 0, ended_ = 0;  // pieces of work
+  std::size_t end_id_ = 0;             // with keys: after the work that has ended
+  std::size_t maybe_new_ = 0;          // keys of the work under way
 };
 
 }  // namespace

@@ -11,6 +11,8 @@ namespace {
 // ---- Gradients
 
 __global__ void GradientKernel(GradientWork work) {
+  __shared__ WideSum of_warp[kRowThreads / kWarp];
+  WideSum sum = 0;
   const std::uint64_t step = std::uint64_t{gridDim.x} * blockDim.x;
   for (std::uint64_t row = std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; row < work.rows;
        row += step) {
@@ -32,7 +34,15 @@ __global__ void GradientKernel(GradientWork work) {
     }
     work.entries[row] = entry;
     work.fixed[row] = fixed;
+    sum += Widen(entry.packed);
   }
+  for (unsigned ahead = kWarp / 2; ahead > 0; ahead /= 2)
+    sum += __shfl_down_sync(kAllLanes, sum, ahead);
+  if (threadIdx.x % kWarp == 0) of_warp[threadIdx.x / kWarp] = sum;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (unsigned w = 1; w < kRowThreads / kWarp; ++w) sum += of_warp[w];
+  AtomicAdd(work.total, sum);
 }
 
 __global__ void LargestGradientKernel(GradientWork work, int* largest) {
@@ -57,18 +67,11 @@ constexpr unsigned kPieceRows = 1024;  // no narrow sum of so many rows leaves i
 constexpr unsigned kRowsOfWarp = kPieceRows / (kHistogramThreads / kWarp);
 constexpr unsigned kRowsAtOnce = 8;  // reads in flight
 
-__device__ EntryRange RangeOf(const HistogramWork& work) {
-  if (work.side == Side::kAll) return work.range;
-  const std::uint32_t middle = work.range.begin + work.sides->left;
-  if (work.side == Side::kLeft) return {work.range.begin, middle};
-  return {middle, work.range.end};
-}
-
 // One lane of a warp has one column: a row is 32 sums in 32 banks. Narrow sums lie in shared
 // memory; after every piece each thread takes its cells of them over into registers.
 __global__ void __launch_bounds__(kHistogramThreads, 2) HistogramKernel(HistogramWork work) {
   __shared__ std::uint32_t narrow[kGroupCells];
-  const EntryRange range = RangeOf(work);
+  const EntryRange range = RangeOf(work.node);
   const std::uint64_t first = range.begin + std::uint64_t{blockIdx.x} * kPieceRows;
   if (first >= range.end) return;
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
@@ -87,7 +90,7 @@ __global__ void __launch_bounds__(kHistogramThreads, 2) HistogramKernel(Histogra
       unsigned bin[kRowsAtOnce];
 #pragma unroll
       for (unsigned k = 0; k < kRowsAtOnce; ++k) {
-        if (i + k < end) entry[k] = work.entries[i + k];
+        if (i + k < end) entry[k] = work.node.entries[i + k];
       }
 #pragma unroll
       for (unsigned k = 0; k < kRowsAtOnce; ++k) {
@@ -110,9 +113,7 @@ __global__ void __launch_bounds__(kHistogramThreads, 2) HistogramKernel(Histogra
   WideSum* const out = work.histogram + std::uint64_t{blockIdx.y} * kGroupCells;
 #pragma unroll
   for (unsigned k = 0; k < kCellsOfThread; ++k) {
-    if (wide[k] == 0) continue;
-    atomicAdd(reinterpret_cast<unsigned long long*>(out + k * kHistogramThreads + threadIdx.x),
-              static_cast<unsigned long long>(wide[k]));
+    if (wide[k] != 0) AtomicAdd(out + k * kHistogramThreads + threadIdx.x, wide[k]);
   }
 }
 
@@ -246,7 +247,7 @@ __global__ void ScanKernel(ScanWork work) {
 }  // namespace
 
 void LaunchGradients(const GradientWork& work, cudaStream_t stream) {
-  Launch(GradientKernel, {BlocksFor(work.rows, kRowThreads)}, kRowThreads, stream, work);
+  Launch(GradientKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work);
 }
 
 void LaunchLargestGradient(const GradientWork& work, int* largest, cudaStream_t stream) {
@@ -256,7 +257,7 @@ void LaunchLargestGradient(const GradientWork& work, int* largest, cudaStream_t 
 
 void LaunchHistogram(const HistogramWork& work, int processors, cudaStream_t stream) {
   // Every block adds all its cells to the sum of blocks: not too few rows for that.
-  const unsigned useful = BlocksFor(work.range.end - work.range.begin, 2 * kPieceRows);
+  const unsigned useful = BlocksFor(work.node.range.end - work.node.range.begin, 2 * kPieceRows);
   const unsigned resident = 2 * static_cast<unsigned>(processors);
   const auto groups = static_cast<unsigned>(ColumnGroups(work.matrix.columns));
   Launch(HistogramKernel, {useful < resident ? useful : resident, groups}, kHistogramThreads,

@@ -1,9 +1,11 @@
-// Kernels of a device for growing trees on dense rows, and who launches them. Pointers are to
-// memory of the device; launches return at once, errors come with the stream. The results are the
-// bits of the kernels of the processor (kernels/histogram.h, gradients.h, split_scan.h).
+// Kernels of a device for growing trees, and who launches them; what is for sparse rows alone is in
+// sparse_kernels.h. Pointers are to memory of the device; launches return at once, errors come with
+// the stream. The results are the bits of the kernels of the processor (kernels/histogram.h,
+// gradients.h, split_scan.h).
 //
-// A histogram has groups of 32 columns; within a group bin b of column c is cell 32 b + c % 32, so
-// that the columns of a row lie in different banks of shared memory whatever their bins.
+// A histogram of dense rows has groups of 32 columns; within a group bin b of column c is cell
+// 32 b + c % 32, so that the columns of a row lie in different banks of shared memory whatever their
+// bins.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -12,6 +14,7 @@
 
 #include "kernels/gradients.h"
 #include "kernels/histogram.h"
+#include "kernels/host_device.h"
 #include "kernels/split_scan.h"
 
 namespace ps {
@@ -19,6 +22,11 @@ namespace ps {
 inline constexpr int kGroupColumns = 32;
 inline constexpr int kGroupCells = kGroupColumns * kBinsPerColumn;
 constexpr int ColumnGroups(int columns) { return (columns + kGroupColumns - 1) / kGroupColumns; }
+// Where a bin of a column is in such a histogram.
+constexpr std::size_t DenseCell(int column, int bin) {
+  return static_cast<std::size_t>(column / kGroupColumns * kGroupCells + bin * kGroupColumns +
+                                  column % kGroupColumns);
+}
 
 // Rows of a node: entries [begin, end) of a buffer.
 struct EntryRange {
@@ -41,21 +49,34 @@ struct GradientWork {
   std::uint64_t sample_below = 0;  // of 53 bits; rows whose bits are not below it weigh nothing
   RowGradient* entries = nullptr;
   FixedGradient* fixed = nullptr;
+  WideSum* total = nullptr;  // += the quantised gradients of all rows
 };
 void LaunchGradients(const GradientWork& work, cudaStream_t stream);
 
 // *largest = max(*largest, bits of the largest |gradient| of squared errors).
 void LaunchLargestGradient(const GradientWork& work, int* largest, cudaStream_t stream);
 
+// The entries of a range, or of one side of what a partition made of it: how many those are is known
+// on the device only.
 enum class Side { kAll, kLeft, kRight };
-
-// histogram[cell] += sums of the entries of a range, or of what a partition made of it.
-struct HistogramWork {
-  DenseBins matrix;
+struct NodeEntries {
   const RowGradient* entries = nullptr;
   EntryRange range;
   Side side = Side::kAll;
   const SideCounts* sides = nullptr;  // unless kAll
+};
+// For kernels.
+PS_HOST_DEVICE inline EntryRange RangeOf(const NodeEntries& node) {
+  if (node.side == Side::kAll) return node.range;
+  const std::uint32_t middle = node.range.begin + node.sides->left;
+  if (node.side == Side::kLeft) return {node.range.begin, middle};
+  return {middle, node.range.end};
+}
+
+// histogram[cell] += sums of a node's entries.
+struct HistogramWork {
+  DenseBins matrix;
+  NodeEntries node;
   WideSum* histogram = nullptr;
 };
 void LaunchHistogram(const HistogramWork& work, int processors, cudaStream_t stream);

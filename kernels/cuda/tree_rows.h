@@ -3,9 +3,9 @@
 // by what, is decided by whoever calls. The results are the same bits as those of the processor's
 // kernels.
 //
-// One caller at a time. A call that fails leaves nothing to go on with. Rows are those of a dense
-// matrix; leaves are numbered as TreeBuilder does it: of a leaf that is split, the left child takes
-// the place and the right one becomes the last.
+// One caller at a time. A call that fails leaves nothing to go on with. Rows are dense or sparse, as
+// BinnedRows (models/gbdt/binned_rows.h) has them; leaves are numbered as TreeBuilder does it: of a
+// leaf that is split, the left child takes the place and the right one becomes the last.
 #pragma once
 
 #include <cstdint>
@@ -20,14 +20,25 @@
 
 namespace ps {
 
+struct DeviceSparseRows {
+  const std::uint64_t* row_begin = nullptr;  // rows + 1, into cells
+  const std::uint32_t* cells = nullptr;
+  const std::uint32_t* first_cell = nullptr;  // columns + 1
+  // Of each column the bin that absent values are in; null: they are missing.
+  const std::uint8_t* zero_bin = nullptr;
+};
+
+// Arrays are read while the rows are loaded only.
 struct DeviceTreeInput {
-  DenseBins matrix;
   std::size_t rows = 0;            // 1 to 2^32 - 2
-  const float* labels = nullptr;   // read while the rows are loaded only
+  const float* labels = nullptr;
   const float* weights = nullptr;  // null: all 1
   std::vector<std::uint8_t> bins;  // of each column
-  std::vector<bool> is_category;   // of each column
-  int max_leaves = 2;              // of a tree
+  std::vector<bool> is_category;   // of each column; of sparse rows none is
+  bool is_sparse = false;
+  DenseBins matrix;         // dense
+  DeviceSparseRows sparse;  // sparse
+  int max_leaves = 2;       // of a tree
 };
 
 // How a tree's gradients are made.
@@ -39,23 +50,35 @@ struct DeviceGradients {
   std::uint64_t sample_key = 0;  // decides the rows that are sampled
 };
 
-// What a node's histogram says of one column. Of categories only the cells and the total count.
+// By what the columns of a tree are split.
+struct DeviceTreeRules {
+  ScanParams scan;
+  std::vector<std::uint8_t> chosen;  // a byte a column: whether it may be used; empty: all
+};
+
+// The best cut of a node by one column. Of categories only the cells and the total count.
 struct DeviceColumnSplit {
+  std::uint32_t column = 0;
   double score = -1;  // negative: no cut is allowed
   WideSum left = 0, missing = 0, total = 0;
   int bin = 0;
   bool missing_left = false;          // meaningful where missing is not 0
   const WideSum* category = nullptr;  // kBinsPerColumn cells, until the next call
 };
-using DeviceNodeSplits = std::vector<DeviceColumnSplit>;  // one a column
+// What a node may be split by, ascending columns. Of dense rows each column that may be used; of sparse
+// ones the best, if there is one: the highest score, among equals the lowest column.
+using DeviceNodeSplits = std::vector<DeviceColumnSplit>;
 
 struct DeviceSplit {
   std::uint32_t leaf = 0;
   std::uint32_t column = 0;
-  std::uint32_t goes_left[kBinsPerColumn / 32] = {};  // a bit a bin
+  std::uint32_t goes_left[kBinsPerColumn / 32] = {};  // a bit a bin; bin 0 is a missing value
+  WideSum left = 0;                                   // the sum of the left child
   bool find_splits = false;                           // of both children
-  bool left_is_small = false;                         // a guess of which child has fewer rows
 };
+inline bool GoesLeft(const DeviceSplit& split, unsigned bin) {
+  return (split.goes_left[bin / 32] >> (bin % 32)) & 1;
+}
 
 struct DeviceLeafSums {
   std::vector<std::int64_t> g, h;
@@ -73,10 +96,11 @@ class DeviceTreeRows {
   // The largest magnitude of a gradient of squared errors.
   virtual absl::StatusOr<float> LargestGradient() = 0;
 
-  // A new tree of one leaf. `root`: what its histogram says.
-  virtual absl::Status BeginTree(const DeviceGradients& gradients, const ScanParams& params,
-                                 DeviceNodeSplits* root) = 0;
-  // Of the children, where they are asked for.
+  // A new tree of one leaf. Returns its sum; `root`: what its histogram says.
+  virtual absl::StatusOr<WideSum> BeginTree(const DeviceGradients& gradients,
+                                            const DeviceTreeRules& rules,
+                                            DeviceNodeSplits* root) = 0;
+  // The splits of the children, where they are asked for.
   virtual absl::Status Split(const DeviceSplit& split, DeviceNodeSplits* left,
                              DeviceNodeSplits* right) = 0;
   // Of the leaves there are now.

@@ -192,8 +192,8 @@ class JobChecker : private JobChecks {
     if (config_.device == "cuda" && !trees && config_.train.staleness == 0) {
       Add("device", "cuda learns in one process, and train.staleness: 0 is the cluster's way; remove one of the two");
     }
-    if (config_.device == "cuda" && config_.cluster.servers > 0) {
-      Add("device", "cuda is for one process in this version; remove cluster.servers and workers, or set auto");
+    if (config_.device == "cuda" && config_.cluster.servers > 0 && !trees) {
+      Add("device", "cuda learns a linear model in one process in this version; remove cluster.servers and workers, or set auto");
     }
     if (!trees) {
       if (config_.model.optimizer.type == OptimizerType::kNewtonCg) CheckNewton();
@@ -213,6 +213,7 @@ class JobChecker : private JobChecks {
     if (IsGiven("checkpoint") && config_.model.gbdt.refit) Add("checkpoint", "not with model.gbdt.refit, which grows no trees");
     if (!config_.model.gbdt.base_model.empty()) CheckBaseModel();
     if (config_.model.gbdt.distribution == "columns") {
+      if (config_.device == "cuda") Add("device", "cuda grows trees where workers share the rows; set model.gbdt.distribution: rows or auto, or device: auto");
       for (const char* key : {"cluster.state", "checkpoint.dir", "model.warm_start", "model.gbdt.base_model"}) {
         if (IsGiven(key)) Add("model.gbdt.distribution", absl::StrCat("columns does not go with ", key, " in this version; set rows or auto"));
       }

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "ps/base/key.h"
+#include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -11,6 +11,7 @@ namespace ps {
 DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn>* columns,
                              const BoostParams& params)
     : columns_(*columns),
+      sparse_(rows.sparse),
       params_(params),
       sums_(LabelSums::Of(rows, params.classes)),
       base_scores_(sums_.BaseScores(params.objective)),
@@ -18,61 +19,45 @@ DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn
 
 absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
     const BinnedRows* rows, const std::vector<BinColumn>* columns, const BoostParams& params) {
-  if (params.objective == Objective::kSoftmax)
-    return absl::UnimplementedError("several classes are not learnt on a device yet");
-  if (rows->sparse) return absl::UnimplementedError("sparse rows are not grown on a device yet");
-  if (rows->rows == 0 || columns->empty())
-    return absl::UnimplementedError("there is nothing to split by");
-  DeviceTreeInput input;
-  input.matrix = rows->dense();
-  input.rows = rows->rows;
-  input.labels = rows->labels.data();
-  input.weights = rows->weights.empty() ? nullptr : rows->weights.data();
+  PS_RETURN_IF_ERROR(CheckForDevice(*rows, *columns, params));
   for (const BinColumn& column : *columns) {
     if (column.direction != Direction::kFree) {
       return absl::UnimplementedError(absl::StrCat(
           "model.gbdt.monotone (column ", column.name, ") is not for a device in this version"));
     }
-    input.bins.push_back(static_cast<std::uint8_t>(column.bins()));
-    input.is_category.push_back(column.kind == ColumnKind::kCategory);
   }
-  input.max_leaves = params.grow.max_leaves;
+  const DeviceInput input = DeviceInputOf(*rows, *columns, params);
   auto booster = std::unique_ptr<DeviceBooster>(new DeviceBooster(*rows, columns, params));
-  PS_ASSIGN_OR_RETURN(booster->rows_, DeviceTreeRows::Load(input));
+  PS_ASSIGN_OR_RETURN(booster->rows_, DeviceTreeRows::Load(input.input));
   PS_RETURN_IF_ERROR(booster->rows_->SetMargins(static_cast<float>(booster->base_score())));
   return booster;
 }
 
+SplitChoice DeviceBooster::ChoiceOf(const DeviceColumnSplit& found) const {
+  const BinColumn& column = columns_[found.column];
+  if (found.category != nullptr) {
+    return BestCategorySplit(found.category, column.bins(), found.total, rules_.scan,
+                             rules_.smooth_hessian);
+  }
+  const ColumnSplit cut{found.score, found.bin, found.missing_left, found.left};
+  return rules_.absent_is_zero ? ChoiceOfCutAroundZero(cut, column, found.total)
+                               : ChoiceOfCut(cut, found.missing, found.total);
+}
+
 SplitChoice DeviceBooster::BestOf(const DeviceNodeSplits& splits) const {
   SplitChoice best;
-  for (std::uint32_t c = 0; c < splits.size(); ++c) {
-    if (!chosen_.empty() && chosen_[c] == 0) continue;
-    const DeviceColumnSplit& found = splits[c];
-    SplitChoice choice;
-    if (found.category != nullptr) {
-      choice = BestCategorySplit(found.category, columns_[c].bins(), found.total, rules_.scan,
-                                 rules_.smooth_hessian);
-    } else {
-      choice = ChoiceOfCut({found.score, found.bin, found.missing_left, found.left}, found.missing,
-                           found.total);
-    }
-    choice.column = c;
+  for (const DeviceColumnSplit& found : splits) {
+    SplitChoice choice = ChoiceOf(found);
+    choice.column = found.column;
     if (choice.score >= 0 && choice.BetterThan(best)) best = choice;
   }
   return best;
 }
 
 absl::Status DeviceBooster::SplitLeaf(std::size_t leaf) {
-  const SplitChoice choice = builder_.leaves()[leaf].best;
-  DeviceSplit split;
+  DeviceSplit split = DeviceSplitOf(builder_.leaves()[leaf].best);
   split.leaf = static_cast<std::uint32_t>(leaf);
-  split.column = choice.column;
-  for (unsigned bin = 0; bin < kBinsPerColumn; ++bin) {
-    if (GoesLeft(choice, static_cast<std::uint8_t>(bin)))
-      split.goes_left[bin / 32] |= 1u << (bin % 32);
-  }
   split.find_splits = !builder_.IsLastSplit() && builder_.ChildrenMayGrow(leaf);
-  split.left_is_small = TreeBuilder::LeftIsSmall(builder_.leaves()[leaf].total, choice.left);
   DeviceNodeSplits left, right;
   PS_RETURN_IF_ERROR(rows_->Split(split, &left, &right));
   builder_.SplitNext();
@@ -88,18 +73,13 @@ absl::StatusOr<Tree> DeviceBooster::GrowNext() {
     PS_ASSIGN_OR_RETURN(largest, rows_->LargestGradient());
   }
   const GradientScale scale = ScaleOf(params_.objective, sums_, largest);
-  const std::uint64_t key = TreeKey(params_.seed, trees_);
-  rules_ = RulesOf(params_.grow, scale, false);
-  chosen_ = SampleColumns(columns_.size(), params_.grow.column_sample, key);
-  DeviceGradients gradients;
-  gradients.logistic = params_.objective == Objective::kLogistic;
-  gradients.quantisation = QuantisationOf(scale, key);
-  gradients.first_global_row = params_.first_global_row;
-  gradients.row_sample = params_.row_sample;
-  gradients.sample_key = SampleKey(params_.seed, trees_);
+  rules_ = RulesOf(params_.grow, scale, sparse_);
+  const DeviceTreeRules rules{rules_.scan, SampleColumns(columns_.size(), params_.grow.column_sample,
+                                                         TreeKey(params_.seed, trees_))};
   DeviceNodeSplits root;
-  PS_RETURN_IF_ERROR(rows_->BeginTree(gradients, rules_.scan, &root));
-  builder_.Begin(scale, root[0].total);
+  PS_ASSIGN_OR_RETURN(const WideSum total,
+                      rows_->BeginTree(DeviceGradientsOf(params_, scale, trees_), rules, &root));
+  builder_.Begin(scale, total);
   builder_.SetBest(0, BestOf(root));
   for (std::size_t next = builder_.NextToSplit(); next != TreeBuilder::kNone;
        next = builder_.NextToSplit()) {

@@ -1,6 +1,6 @@
 // Boosting on rows in the memory of a device: the same trees, bit for bit, as Booster grows on the
 // processor. The device computes all that rows have a part in; which leaf is split by what is
-// decided here. Dense rows only. One caller at a time.
+// decided here. Rows are dense or sparse. One caller at a time.
 #pragma once
 
 #include <cstdint>
@@ -35,10 +35,12 @@ class DeviceBooster {
  private:
   DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn>* columns,
                 const BoostParams& params);
+  SplitChoice ChoiceOf(const DeviceColumnSplit& found) const;
   SplitChoice BestOf(const DeviceNodeSplits& splits) const;
   absl::Status SplitLeaf(std::size_t leaf);
 
   const std::vector<BinColumn>& columns_;
+  const bool sparse_;
   const BoostParams params_;
   const LabelSums sums_;
   const std::vector<double> base_scores_;
@@ -47,7 +49,6 @@ class DeviceBooster {
 
   // Of the current tree.
   SplitRules rules_;
-  std::vector<std::uint8_t> chosen_;  // columns; empty: all
   TreeBuilder builder_;
 };
 

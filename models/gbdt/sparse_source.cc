@@ -161,14 +161,7 @@ class SparseSource final : public HistogramSource {
     }
   }
 
-  // A row's gradient in two bytes: (h << 8) + g.
-  static_assert(kGradientSteps < 128 && kHessianSteps < 256);
-  static std::uint16_t Shorten(std::uint32_t packed) {
-    return static_cast<std::uint16_t>(NarrowHessian(packed) << 8 | (NarrowGradient(packed) & 0xff));
-  }
-  static WideSum WidenShort(std::uint16_t gradient) {
-    return (WideSum{gradient >> 8} << 32) + static_cast<std::int8_t>(gradient & 0xff);
-  }
+  static_assert(kGradientSteps < 128 && kHessianSteps < 256);  // for ShortenGradient
 
   // Of the pending node; 0 for rows that it lacks.
   void SpreadGradients() {
@@ -177,7 +170,7 @@ class SparseSource final : public HistogramSource {
       const NodeRows::Range range = (*pending_)[b];
       for (std::uint32_t i = range.begin; i < range.end; ++i) {
         const RowGradient entry = rows_.entries(b)[i];
-        gradient_of_row_[entry.row] = Shorten(entry.packed);
+        gradient_of_row_[entry.row] = ShortenGradient(entry.packed);
       }
     });
   }

@@ -28,9 +28,7 @@ SplitChoice BestCutAroundZero(const ColumnCells& numbers, const BinColumn& colum
   cells[zero_bin - 1] += numbers.missing;
   const ColumnSplit cut = BestCut({cells, numbers.bins, 0, numbers.total}, params, bounds,
                                   column.direction);
-  SplitChoice choice = ChoiceOfCut(cut, 0, numbers.total);
-  choice.missing_left = choice.bin >= zero_bin;
-  return choice;
+  return ChoiceOfCutAroundZero(cut, column, numbers.total);
 }
 
 }  // namespace
@@ -93,6 +91,12 @@ SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total) 
   // Where the node has nothing missing, what is met later goes with the heavier side.
   choice.missing_left = missing != 0 ? cut.missing_left
                                      : 2 * std::int64_t{WideHessian(cut.left)} > WideHessian(total);
+  return choice;
+}
+
+SplitChoice ChoiceOfCutAroundZero(const ColumnSplit& cut, const BinColumn& column, WideSum total) {
+  SplitChoice choice = ChoiceOfCut(cut, 0, total);
+  choice.missing_left = choice.bin >= BinOf(column, 0.0f);
   return choice;
 }
 

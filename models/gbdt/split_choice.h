@@ -53,6 +53,8 @@ void ImproveSplit(const ColumnHistogram& histogram, std::uint32_t number, const 
 
 // The choice that a cut of a column of numbers is. `missing` and `total` are sums of the node.
 SplitChoice ChoiceOfCut(const ColumnSplit& cut, WideSum missing, WideSum total);
+// The same where absent values are in the bin of 0, and nothing is missing.
+SplitChoice ChoiceOfCutAroundZero(const ColumnSplit& cut, const BinColumn& column, WideSum total);
 
 // Of a categorical column: categories in order of G/(H + smooth), many against many, rare ones (with
 // hessians of less than a quarter of `smooth_hessian`) side by side. `cells` begin with bin 0.

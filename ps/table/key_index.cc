@@ -57,7 +57,7 @@ std::uint32_t KeyIndex::Confirm(SlotIndex slot, const BucketArray::Found& found)
   return (found.version & 1) == 0 && now == found.version ? id : kUnknown;
 }
 
-std::uint32_t KeyIndex::FindOrAdd(Key key, const BucketArray::Found& found) {
+std::uint32_t KeyIndex::FindOrAdd(Key key, const BucketArray::Found& found, std::uint32_t id) {
   const SlotIndex slot = buckets_.SlotOf(key);
   SlotLock lock(locks_[slot]);
   // If nothing was rebuilt since the look-up, all buckets before the one where it ended are still full, and
@@ -68,7 +68,7 @@ std::uint32_t KeyIndex::FindOrAdd(Key key, const BucketArray::Found& found) {
       known ? buckets_.FindFrom(slot, found.free_bucket, key) : buckets_.Find(key);
   if (payload != nullptr) return IdAt(payload).load(std::memory_order_relaxed);
   payload = buckets_.Insert(key, known ? found.free_bucket : nullptr).payload;
-  const std::uint32_t id = next_id_.fetch_add(1, std::memory_order_acq_rel);
+  if (id == kUnknown) id = next_id_.fetch_add(1, std::memory_order_acq_rel);
   CHECK_LT(id, 0xffffffffu) << "more than 2^32 features in one process: use servers";
   IdAt(payload).store(id, std::memory_order_release);
   return id;
@@ -112,6 +112,23 @@ void KeyIndex::Resolve(absl::Span<const Key> keys, Recent* recent, std::uint32_t
   BucketArray::Lookahead<decltype(visit)> ahead(buckets_, visit);
   TakeRecent(keys, *recent, ids, [&](std::uint32_t i) { ahead.Push(keys[i], i); });
   ahead.Drain();
+}
+
+void KeyIndex::Add(absl::Span<const Key> keys, absl::Span<const std::uint32_t> ids) {
+  const auto visit = [&](std::uint32_t i, Key key, const BucketArray::Found& found) {
+    FindOrAdd(key, found, ids[i]);
+    return false;
+  };
+  BucketArray::Lookahead<decltype(visit)> ahead(buckets_, visit);
+  std::uint32_t end = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    ahead.Push(keys[i], static_cast<std::uint32_t>(i));
+    end = std::max(end, ids[i] + 1);
+  }
+  ahead.Drain();
+  std::uint32_t next = next_id_.load(std::memory_order_relaxed);
+  while (next < end && !next_id_.compare_exchange_weak(next, end, std::memory_order_acq_rel)) {
+  }
 }
 
 void KeyIndex::Find(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids) const {

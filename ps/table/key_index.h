@@ -47,6 +47,10 @@ class KeyIndex {
   // ids[i] = id of keys[i], kUnknown for a key not seen. Any thread, each with its own Recent.
   void Find(absl::Span<const Key> keys, Recent* recent, std::uint32_t* ids) const;
 
+  // Keys that are not there get the ids that they have elsewhere; new keys get ids beyond all of these. Any thread,
+  // while none is in Resolve.
+  void Add(absl::Span<const Key> keys, absl::Span<const std::uint32_t> ids);
+
   // One more than the largest id given so far. Any thread.
   std::uint32_t end_id() const { return next_id_.load(std::memory_order_acquire); }
 
@@ -69,8 +73,8 @@ class KeyIndex {
                          Missed missed);
   // Id by an optimistic read, kUnknown where that did not work out.
   std::uint32_t Confirm(SlotIndex slot, const BucketArray::Found& found) const;
-  // Under the slot's lock. `found`: what a look-up without it said.
-  std::uint32_t FindOrAdd(Key key, const BucketArray::Found& found);
+  // Under the slot's lock. `found`: what a look-up without it said. `id`: of the key if it is new; kUnknown: the next.
+  std::uint32_t FindOrAdd(Key key, const BucketArray::Found& found, std::uint32_t id = kUnknown);
   std::uint32_t FindLocked(Key key) const;
 
   class SlotLock;

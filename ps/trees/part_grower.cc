@@ -1,94 +1,93 @@
 #include "ps/trees/part_grower.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
+#include "models/gbdt/device_input.h"
+#include "ps/base/status_macros.h"
+#include "ps/trees/part_growers.h"
 #include "ps/trees/tree_codec.h"
 
 namespace ps {
+namespace {
 
-PartGrower::PartGrower(BinnedRows rows, std::vector<BinColumn> columns, const BoostParams& params,
-                       int threads)
-    : rows_(std::move(rows)),
-      columns_(std::move(columns)),
-      offset_(CellOffsets(columns_, rows_.sparse)),
-      crew_(threads),
-      node_rows_(rows_.rows),
-      gradients_(&rows_, params, &node_rows_, &crew_),
-      source_(rows_.sparse ? MakeSparseSource(&rows_, &columns_, &node_rows_, &crew_)
-                           : MakeDenseSource(&rows_, &columns_, &node_rows_, &crew_)),
-      histogram_(source_->cells()),
-      classes_(params.classes),
-      first_tree_(params.first_tree) {}
-
-void PartGrower::Start(std::vector<double> base_scores, std::uint64_t first_row) {
-  base_scores_ = std::move(base_scores);
-  gradients_.SetFirstRow(first_row);
-  if (rows_.margins.empty()) {
-    gradients_.Start(base_scores_);
-  } else {
-    gradients_.StartFrom(rows_.margins);
-  }
+struct OnDevice {
+  std::string name;
+  std::unique_ptr<DevicePartRows> rows;
+};
+absl::StatusOr<OnDevice> LoadOnDevice(const PartGrower::Part& part) {
+  PS_RETURN_IF_ERROR(CheckForDevice(part.rows, part.columns, part.params));
+  PS_ASSIGN_OR_RETURN(const DeviceInfo device, FindDevice());
+  const DeviceInput input = DeviceInputOf(part.rows, part.columns, part.params);
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<DevicePartRows> rows, DevicePartRows::Load(input.input));
+  return OnDevice{device.name, std::move(rows)};
 }
 
-void PartGrower::Rewind(std::size_t trees) {
-  const std::size_t rounds = trees / classes_ * classes_;
-  gradients_.StartFrom(MarginsWith(rounds));
+}  // namespace
+
+PartGrower::PartGrower(Part part)
+    : part_(std::move(part)),
+      offset_(CellOffsets(part_.columns, part_.rows.sparse)),
+      crew_(part_.threads) {}
+
+absl::StatusOr<std::unique_ptr<PartGrower>> PartGrower::Make(Part part, const std::string& device) {
+  std::string reason = "device: cpu";
+  if (part.rows.rows == 0) {
+    reason = "there are no rows";  // and nothing that a GPU could do
+  } else if (device != "cpu") {
+    absl::StatusOr<OnDevice> loaded = LoadOnDevice(part);
+    if (loaded.ok()) {
+      auto grower = MakeDevicePartGrower(std::move(part), std::move(loaded->rows));
+      grower->grows_on_ = loaded->name;
+      return grower;
+    }
+    if (device == "cuda") return NoDeviceError(loaded.status());
+    reason = std::string(loaded.status().message());
+  }
+  auto grower = MakeCpuPartGrower(std::move(part));
+  const int threads = grower->part_.threads;
+  grower->grows_on_ = absl::StrCat(threads, threads == 1 ? " thread" : " threads",
+                                   " of the processor: ", reason);
+  return grower;
+}
+
+std::vector<float> PartGrower::FirstMargins() const {
+  return part_.rows.margins.empty() ? StartMargins(base_scores_, part_.rows.rows)
+                                    : part_.rows.margins;
+}
+
+absl::Status PartGrower::Start(std::vector<double> base_scores, std::uint64_t first_row) {
+  base_scores_ = std::move(base_scores);
+  SetFirstRow(first_row);
+  return SetMargins(FirstMargins());
+}
+
+absl::Status PartGrower::AddTree(Tree tree, const std::vector<std::uint32_t>& leaves) {
+  PS_RETURN_IF_ERROR(AddToMargins(tree, leaves));
+  trees_.push_back(std::move(tree));
+  return absl::OkStatus();
+}
+
+absl::Status PartGrower::Rewind(std::size_t trees) {
+  const std::size_t classes = part_.params.classes, rounds = trees / classes * classes;
+  PS_ASSIGN_OR_RETURN(std::vector<float> margins, MarginsWith(rounds));
+  PS_RETURN_IF_ERROR(SetMargins(std::move(margins)));
   const std::vector<Tree> begun(trees_.begin() + static_cast<std::ptrdiff_t>(rounds),
                                 trees_.begin() + static_cast<std::ptrdiff_t>(trees));
   trees_.resize(rounds);
-  nodes_.clear();
-  for (const Tree& tree : begun) AddTree(tree, {});
+  ForgetNodes();
+  for (const Tree& tree : begun) PS_RETURN_IF_ERROR(AddTree(tree, {}));
+  return absl::OkStatus();
 }
 
-void PartGrower::AddTree(Tree tree, const std::vector<std::uint32_t>& leaves) {
-  gradients_.BeginRound((first_tree_ + trees_.size()) / classes_);
-  if (leaves.empty()) {
-    ps::AddTree(tree, rows_, &crew_, gradients_.MutableMargins(), trees_.size() % classes_);
-  } else {
-    last_leaves_.clear();
-    for (const std::uint32_t leaf : leaves) last_leaves_.push_back(nodes_.at(leaf));
-    gradients_.SetLeaves(trees_.size(), &last_leaves_, tree.leaf_value);
-  }
-  trees_.push_back(std::move(tree));
-}
-
-std::vector<float> PartGrower::MarginsWith(std::size_t trees) {
-  if (trees == trees_.size()) return gradients_.Margins();
-  std::vector<float> margins =
-      rows_.margins.empty() ? StartMargins(base_scores_, rows_.rows) : rows_.margins;
-  for (std::size_t t = 0; t < trees; ++t) ps::AddTree(trees_[t], rows_, &crew_, &margins, t % classes_);
+absl::StatusOr<std::vector<float>> PartGrower::MarginsWith(std::size_t trees) {
+  if (trees == trees_.size()) return Margins();
+  std::vector<float> margins = FirstMargins();
+  for (std::size_t t = 0; t < trees; ++t)
+    ps::AddTree(trees_[t], part_.rows, &crew_, &margins, t % part_.params.classes);
   return margins;
-}
-
-WideSum PartGrower::Begin(const GradientScale& scale) {
-  gradients_.Prepare(scale, first_tree_ + trees_.size(),
-                     [&](int thread, const RowGradient* rows, std::size_t count) {
-                       source_->AddRootRows(thread, rows, count);
-                     });
-  nodes_.clear();
-  nodes_[0] = node_rows_.Root();
-  source_->BeginTree(nodes_[0]);
-  return node_rows_.SumOfAll(&crew_);
-}
-
-void PartGrower::Split(std::uint32_t node, std::uint32_t left, const SplitChoice& choice, Sum sum) {
-  const NodeRows::Node parent = nodes_.at(node);
-  source_->Split(
-      {&choice, &parent, &nodes_[left], &nodes_[left + 1], sum == Sum::kLeft, sum == Sum::kRight});
-  // The node stays, with its rows in another order: perhaps nothing comes of the split.
-}
-
-const WideSum* PartGrower::Collect() {
-  source_->Collect(histogram_.data(), [](const ColumnStretch&) {});
-  return histogram_.data();
-}
-
-std::vector<LeafSums> PartGrower::SumLeaves(const std::vector<std::uint32_t>& leaves) {
-  std::vector<NodeRows::Node> rows;
-  for (const std::uint32_t leaf : leaves) rows.push_back(nodes_.at(leaf));
-  return node_rows_.SumLeaves(rows, &crew_);
 }
 
 }  // namespace ps

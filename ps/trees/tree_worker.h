@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "ps/trees/column_shares.h"
 #include "ps/trees/loaded_part.h"
@@ -34,18 +35,21 @@ class TreeWorker final : public TreeMember {
   void Work(MonotonicTime now, Outbox& outbox) override;
   void Beat(Outbox& outbox) override;
   void WelcomeAgain() override { told_ = false; }
-  void TakeRows(LoadedPart part);
-  bool OnTrees(const wire::GrownTrees& trees);
-  bool OnStep(const wire::TreeStep& step, Outbox& outbox);
-  bool Carry(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
-  bool Begin(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
-  bool Splits(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
-  bool SplitAll(const wire::TreeStep& step, bool collect);
-  bool Leaves(const wire::TreeStep& step);
-  bool Start(const wire::TreeStep& step);
+  // InvalidArgument: this node has no use for the message. Anything else: it cannot go on.
+  absl::Status TakeRows(LoadedPart part);
+  absl::Status OnTrees(const wire::GrownTrees& trees);
+  absl::Status OnStep(const wire::TreeStep& step, Outbox& outbox);
+  absl::Status Carry(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
+  absl::Status Judge(const wire::TreeStep& step);
+  absl::Status Begin(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
+  absl::Status Splits(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
+  absl::Status SplitAll(const wire::TreeStep& step, bool collect);
+  absl::Status Leaves(const wire::TreeStep& step);
+  absl::Status Start(const wire::TreeStep& step);
+  void SendAgain(const wire::TreeStep& step, Outbox& outbox) const;
   void GroupForServers();
   void NewPushes(const StepName& name, WideSum total);
-  void AppendToPushes();
+  absl::Status AppendToPushes();
   void SendPushes(Outbox& outbox);
 
   const wire::TreePlan plan_;

@@ -69,6 +69,9 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:2: model.gbdt.objective: softmax needs labels that csv, tsv and libsvm files have"},
         Case{std::string(kData) + kSoftmax + "device: cuda\n",
              "job.yaml:3: device: cuda does not learn softmax in this version; set auto or cpu"},
+        Case{std::string(kData) + "model: {type: gbdt, gbdt: {distribution: columns}}\ndevice: cuda\n",
+             "job.yaml:3: device: cuda grows trees where workers share the rows; set model.gbdt.distribution: rows or "
+             "auto, or device: auto"},
         Case{std::string(kData) + "device: cuda\ntrain: {staleness: 0}\n",
              "job.yaml:2: device: cuda learns in one process, and train.staleness: 0 is the cluster's way; remove one "
              "of the two"},

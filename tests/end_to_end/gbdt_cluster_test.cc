@@ -43,6 +43,31 @@ TEST_F(GbdtClusterTest, TheSameBytesOnAnyCluster) {
   }
 }
 
+TEST_F(GbdtClusterTest, WorkersSayWhatTreesGrowOn) {
+  const auto train = [&](const char* device) {
+    return RunProgram("ps_train", {"--config", "job.yaml", "--local", "1x2", "--set", "model.gbdt.trees=5", "--set", device},
+                      place_.path());
+  };
+  const Finished cpu = train("device=cpu");
+  ASSERT_EQ(cpu.exit_code, 0) << cpu.err;
+  EXPECT_NE(cpu.err.find("trees grow at 2 workers on "), std::string::npos) << cpu.err;
+  EXPECT_NE(cpu.err.find(" of the processor: device: cpu\n"), std::string::npos) << cpu.err;
+  const std::string trees = ReadText(place_ / "out/trees.pb");
+  const Finished choice = train("device=auto");
+  ASSERT_EQ(choice.exit_code, 0) << choice.err;
+  EXPECT_NE(choice.err.find("trees grow at 2 workers on "), std::string::npos) << choice.err;
+  EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees);
+  const Finished cuda = train("device=cuda");
+  if (cuda.exit_code != 0) {
+    EXPECT_EQ(cuda.exit_code, 5) << cuda.err;
+    EXPECT_NE(cuda.err.find("device: cuda cannot be had: "), std::string::npos) << cuda.err;
+    EXPECT_NE(cuda.err.find("ps_train: worker "), std::string::npos) << cuda.err;
+    return;
+  }
+  EXPECT_EQ(MetricsOf(place_ / "out").members.at("device").text, "cuda");
+  EXPECT_TRUE(ReadText(place_ / "out/trees.pb") == trees);
+}
+
 TEST_F(GbdtClusterTest, KilledNodesCostNoBit) {
   ASSERT_EQ(Train({"model.gbdt.trees=400"}).exit_code, 0);
   const std::string trees = ReadText(place_ / "out/trees.pb");

@@ -36,14 +36,18 @@ TEST_F(GbdtTest, SaysWhatTreesMakeOfColumns) {
 }
 
 TEST_F(GbdtTest, AGpuGrowsTheSameBytes) {
-  const Finished cuda = Train({"device=cuda", "model.gbdt.trees=5", "output.dir=cuda"});
-  if (cuda.err.find("device: cuda cannot be had") != std::string::npos) {
-    EXPECT_EQ(cuda.exit_code, 5);
-    GTEST_SKIP() << "no device: " << cuda.err;
+  Generate(place_.path(), "train.svm", "libsvm", 5000);
+  WriteText(place_ / "sparse.yaml", "data: {train: {files: [train.svm]}}\nmodel: {type: gbdt}\n");
+  for (const char* job : {"job.yaml", "sparse.yaml"}) {
+    const Finished cuda = Train({"device=cuda", "model.gbdt.trees=5", "output.dir=cuda"}, job);
+    if (cuda.err.find("device: cuda cannot be had") != std::string::npos) {
+      EXPECT_EQ(cuda.exit_code, 5);
+      GTEST_SKIP() << "no device: " << cuda.err;
+    }
+    ASSERT_EQ(cuda.exit_code, 0) << cuda.err;
+    ASSERT_EQ(Train({"device=cpu", "model.gbdt.trees=5", "output.dir=cpu"}, job).exit_code, 0);
+    EXPECT_EQ(ReadText(place_ / "cuda/trees.pb"), ReadText(place_ / "cpu/trees.pb")) << job;
   }
-  ASSERT_EQ(cuda.exit_code, 0) << cuda.err;
-  ASSERT_EQ(Train({"device=cpu", "model.gbdt.trees=5", "output.dir=cpu"}).exit_code, 0);
-  EXPECT_EQ(ReadText(place_ / "cuda/trees.pb"), ReadText(place_ / "cpu/trees.pb"));
 }
 
 TEST_F(GbdtTest, LearnsEvaluatesAndExplains) {

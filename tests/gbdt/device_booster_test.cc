@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "ps/base/crew.h"
@@ -80,11 +82,66 @@ TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
   ExpectSameTrees(sample, params, 3);
 }
 
+TEST_F(DeviceBoosterTest, GrowsThemOnSparseRows) {
+  for (const bool weights : {false, true}) {
+    for (const int columns : {1, 6, 300}) {
+      SampleShape shape;
+      shape.sparse = true;
+      shape.rows = columns == 300 ? 500 : 3000;
+      shape.columns = columns;
+      shape.bins = columns == 6 ? 255 : 12;
+      shape.missing = columns == 300 ? 0.9 : 0.4;
+      shape.weights = weights;
+      shape.seed = static_cast<unsigned>(columns);
+      BoostParams params;
+      params.grow.max_leaves = 12;
+      ExpectSameTrees(MakeSample(shape), params, 3);
+    }
+  }
+}
+
+TEST_F(DeviceBoosterTest, SparseRowsWithSamplesAndLimits) {
+  SampleShape shape;
+  shape.sparse = true;
+  shape.rows = 4000;
+  shape.columns = 25;
+  shape.missing = 0.6;
+  for (const bool absent_is_zero : {false, true}) {
+    BoostParams params;
+    params.row_sample = 0.7;
+    params.first_global_row = 12345;
+    params.grow.absent_is_zero = absent_is_zero;
+    params.grow.max_leaves = 9;
+    params.grow.max_depth = 3;
+    params.grow.column_sample = 0.6;
+    params.grow.l1 = 0.5;
+    params.grow.level_wise = true;
+    ExpectSameTrees(MakeSample(shape), params, 3);
+    params.objective = Objective::kSquared;
+    ExpectSameTrees(MakeSample(shape), params, 3);
+  }
+}
+
+TEST_F(DeviceBoosterTest, ManyLeavesOfSparseRows) {
+  SampleShape shape;
+  shape.sparse = true;
+  shape.rows = 2500;
+  shape.columns = 8;
+  shape.missing = 0.5;
+  BoostParams params;
+  params.grow.max_leaves = 60;
+  params.grow.min_hessian = 0.1;
+  ExpectSameTrees(MakeSample(shape), params, 2);
+}
+
 TEST_F(DeviceBoosterTest, OddShapes) {
   // One row; nothing but missing values; more rows than a block of the processor has; one class.
-  for (const std::size_t rows : {std::size_t{1}, std::size_t{31}, NodeRows::kBlockRows + 5}) {
+  const std::size_t most = NodeRows::kBlockRows + 5;
+  for (const auto& [rows, sparse] : {std::pair{std::size_t{1}, false}, {std::size_t{31}, false}, {most, false},
+                                     {std::size_t{1}, true}, {std::size_t{31}, true}, {most, true}}) {
     SampleShape shape;
     shape.rows = rows;
+    shape.sparse = sparse;
     shape.missing = rows == 31 ? 1.0 : 0.3;
     shape.columns = 3;
     shape.bins = 255;
@@ -95,6 +152,27 @@ TEST_F(DeviceBoosterTest, OddShapes) {
     sample.rows.labels.assign(rows, 1.0f);
     ExpectSameTrees(sample, params, 1);
   }
+}
+
+// Ten rows have a value of every column, the others none.
+TEST_F(DeviceBoosterTest, HugeRowsAndEmptyOnes) {
+  SampleShape shape;
+  shape.sparse = true;
+  shape.rows = 60;
+  shape.columns = 600;
+  shape.bins = 4;
+  shape.missing = 0;
+  BinnedSample sample = MakeSample(shape);
+  BinnedRows& rows = sample.rows;
+  rows.rows = 3000;
+  rows.row_begin.resize(11);
+  rows.row_begin.resize(rows.rows + 1, rows.row_begin.back());
+  rows.labels.resize(rows.rows);
+  for (std::size_t r = 0; r < rows.rows; ++r) rows.labels[r] = r % 7 == 0 || r < 6 ? 1.0f : 0.0f;
+  BoostParams params;
+  params.grow.max_leaves = 5;
+  params.grow.min_hessian = 0.1;
+  ExpectSameTrees(sample, params, 2);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Outcome {
   TreeCoordinator::Judged judged;
   std::uint32_t attempts = 0;
   std::uint64_t steps = 0;
+  PartCounts counts;
 };
 
 struct Cluster {
@@ -34,6 +36,7 @@ struct Cluster {
   bool lost_welcomes = false;  // every node loses its second one
   bool others_elsewhere = false;  // those in place of killed ones, on a machine of their own
   int judging_polls = 3;
+  std::string device;  // of workers by rows
   MonotonicTime stall_limit = std::chrono::minutes(10);
 };
 
@@ -54,6 +57,7 @@ inline Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const 
   plan.set_category_smooth(params.grow.category_smooth);
   plan.set_absent_is_zero(params.grow.absent_is_zero);
   plan.set_by_columns(cluster.by_columns);
+  plan.set_device(cluster.device);
   options.params = params;
   options.columns = sample.columns;
   options.servers = cluster.servers;
@@ -111,6 +115,7 @@ inline Outcome GrowOn(const Cluster& cluster, const BinnedSample& sample, const 
   run.judged = coordinator.judged();
   run.attempts = driver.attempts();
   run.steps = coordinator.steps();
+  run.counts = coordinator.counts();
   return run;
 }
 

@@ -85,6 +85,27 @@ TEST_F(DeviceLinearModelTest, WithEveryOptimiser) {
     ExpectSameModel({80, 50, 10, 16}, Settings(1, type), 7);
 }
 
+TEST_F(DeviceLinearModelTest, MarginsAloneLeaveTheModelAsItIs) {
+  const Rows rows = RandomRows(3, 90, 40, 9);
+  const ResolvedRows view = rows.View(true, false);
+  for (const int lanes : {1, 8}) {
+    const std::vector<OptimizerParams> settings = Settings(lanes, Optimizer::kFtrl);
+    std::vector<float> state(82 * static_cast<std::size_t>(lanes)), there(state.size());
+    std::vector<float> margins(view.rows * settings.size());
+    BatchLearner().Learn(settings, view, 8, state.data(), margins.data());
+    const auto device = DeviceLinearModel::Make();
+    ASSERT_TRUE(device.ok()) << device.status();
+    ASSERT_TRUE((*device)->Load(settings, state.data(), 41).ok());
+    ASSERT_TRUE((*device)->Begin({.rows = view, .learns = false}).ok());
+    const absl::StatusOr<DeviceAnswer> answer = (*device)->End();
+    ASSERT_TRUE(answer.ok());
+    RowLaneMargins(settings, view, state.data(), margins.data());
+    EXPECT_EQ(std::vector<float>(answer->margins.begin(), answer->margins.end()), margins);
+    ASSERT_TRUE((*device)->Copy(41, there.data()).ok());
+    EXPECT_EQ(there, state);
+  }
+}
+
 TEST_F(DeviceLinearModelTest, RowsFromTheMiddleOfABlock) {
   const Rows rows = RandomRows(4, 60, 30, 8);
   ResolvedRows part = rows.View(true, true);

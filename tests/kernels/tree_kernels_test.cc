@@ -64,9 +64,7 @@ std::vector<WideSum> HistogramOf(const Rows& rows, const RowGradient* entries, s
   std::vector<WideSum> groups(static_cast<std::size_t>(ColumnGroups(rows.columns)) * kGroupCells);
   for (int c = 0; c < rows.columns; ++c) {
     for (int b = 0; b < kBinsPerColumn; ++b) {
-      groups[static_cast<std::size_t>(c / kGroupColumns * kGroupCells + b * kGroupColumns +
-                                      c % kGroupColumns)] =
-          wide[static_cast<std::size_t>(c * kBinsPerColumn + b)];
+      groups[DenseCell(c, b)] = wide[static_cast<std::size_t>(c * kBinsPerColumn + b)];
     }
   }
   return groups;
@@ -117,7 +115,7 @@ TEST(TreeKernels, HistogramsAreThoseOfTheProcessor) {
       std::vector<WideSum> histogram(expected.size(), 5);  // adds
       for (WideSum& cell : expected) cell += 5;
       LaunchHistogram(
-          {rows.matrix(), rows.entries.data(), {0, rows.count()}, side, &sides, histogram.data()},
+          {rows.matrix(), {rows.entries.data(), {0, rows.count()}, side, &sides}, histogram.data()},
           2, nullptr);
       ASSERT_EQ(histogram, expected) << shape.rows << " x " << shape.columns;
     }
@@ -134,10 +132,6 @@ TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
     std::vector<std::int32_t> category;
     std::vector<WideSum> nodes[2] = {std::vector<WideSum>(cells), std::vector<WideSum>(cells)};
     int categories = 0;
-    const auto at = [](int c, int b) {
-      return static_cast<std::size_t>(c / kGroupColumns * kGroupCells + b * kGroupColumns +
-                                      c % kGroupColumns);
-    };
     for (int c = 0; c < columns; ++c) {
       bins.push_back(static_cast<std::uint8_t>(1 + random() % 255));
       category.push_back(random() % 5 == 0 ? categories++ : -1);
@@ -146,7 +140,7 @@ TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
         for (int b = random() % 2; b <= bins.back(); ++b) {
           if (random() % 3 == 0) continue;
           const auto h = static_cast<std::int64_t>(random() % large);
-          node[at(c, b)] = (h << 32) + static_cast<std::int64_t>(random() % (2 * large)) - large;
+          node[DenseCell(c, b)] = (h << 32) + static_cast<std::int64_t>(random() % (2 * large)) - large;
         }
       }
     }
@@ -172,7 +166,7 @@ TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
         std::vector<WideSum> of_column;
         WideSum total = 0;
         for (int b = 0; b < kBinsPerColumn; ++b) {
-          of_column.push_back(nodes[n][at(c, b)]);
+          of_column.push_back(nodes[n][DenseCell(c, b)]);
           total += of_column.back();
         }
         const ColumnFinding& finding = findings[static_cast<std::size_t>(n * columns + c)];
@@ -204,7 +198,7 @@ TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
 TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
   std::mt19937 random(3);
   std::normal_distribution<float> normal(0, 8);
-  for (const std::size_t rows : {0, 1, 255, 1003}) {
+  for (const std::size_t rows : {0, 1, 255, 1003, 4099}) {
     std::vector<float> margins, labels, weights;
     for (std::size_t i = 0; i < rows; ++i) {
       margins.push_back(i == 1 ? 200.0f : i == 2 ? -200.0f : normal(random));
@@ -232,7 +226,11 @@ TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
       work.sample_below = std::uint64_t{1} << 53;
       work.entries = entries.data();
       work.fixed = fixed.data();
+      WideSum total = 7, expected_total = 7;  // adds
+      work.total = &total;
       LaunchGradients(work, nullptr);
+      for (const RowGradient& entry : expected) expected_total += Widen(entry.packed);
+      EXPECT_EQ(total, expected_total);
       for (std::size_t i = 0; i < rows; ++i) {
         ASSERT_EQ(entries[i].row, i);
         ASSERT_EQ(entries[i].packed, expected[i].packed) << i;

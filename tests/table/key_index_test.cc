@@ -83,6 +83,39 @@ TEST(KeyIndex, ThreadsThatAddTheSameKeysAgree) {
   }
 }
 
+TEST(KeyIndex, TakesKeysThatHaveIdsElsewhere) {
+  KeyIndex index(8, 2);
+  KeyIndex::Recent recent;
+  const std::vector<Key> first = {IndexKey(1), IndexKey(2)};
+  std::vector<std::uint32_t> ids(2);
+  index.Resolve(first, &recent, ids.data());
+  ASSERT_EQ(index.end_id(), 4u);
+  // Ids 4 .. 30,003, mixed, by two threads.
+  constexpr std::uint32_t kKeys = 30'000;
+  std::vector<std::thread> threads;
+  for (std::uint32_t t = 0; t < 2; ++t) {
+    threads.emplace_back([&index, t] {
+      std::vector<Key> keys;
+      std::vector<std::uint32_t> given;
+      for (std::uint32_t i = t; i < kKeys; i += 2) {
+        keys.push_back(IndexKey(100 + i));
+        given.push_back(4 + (i * 7919) % kKeys);
+      }
+      index.Add(keys, given);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(index.end_id(), 4 + kKeys);
+  std::vector<Key> keys = {IndexKey(1), IndexKey(2), IndexKey(9'999'999)};
+  for (std::uint32_t i = 0; i < kKeys; ++i) keys.push_back(IndexKey(100 + i));
+  ids.resize(keys.size());
+  index.Resolve(keys, &recent, ids.data());
+  EXPECT_EQ(ids[0], 2u);
+  EXPECT_EQ(ids[1], 3u);
+  EXPECT_EQ(ids[2], 4 + kKeys);
+  for (std::uint32_t i = 0; i < kKeys; ++i) ASSERT_EQ(ids[3 + i], 4 + (i * 7919) % kKeys);
+}
+
 TEST(KeyIndex, FindNeverAdds) {
   KeyIndex index(12, 1);
   std::vector<Key> keys;

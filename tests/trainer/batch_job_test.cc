@@ -16,8 +16,8 @@ class BatchJobTest : public testing::Test {
   }
 };
 
-void ExpectSameBytes(Overrides how) {
-  const std::string yaml = Yaml(WriteRows(3'000));
+void ExpectSameBytes(Overrides how, int rows = 3'000) {
+  const std::string yaml = Yaml(WriteRows(rows));
   const std::atomic<bool> stop{false};
   how.push_back("train.batch_rows=48");
   const Trained processor = Train(yaml, how, stop);
@@ -27,6 +27,12 @@ void ExpectSameBytes(Overrides how) {
   EXPECT_EQ(device.result.device, "cuda");
   EXPECT_EQ(device.keys, processor.keys);
   EXPECT_EQ(device.weights, processor.weights);
+  EXPECT_EQ(device.result.features, processor.result.features);
+  EXPECT_EQ(device.result.rows_learnt, processor.result.rows_learnt);
+  EXPECT_EQ(device.result.test.has_value(), processor.result.test.has_value());
+  if (device.result.test) {
+    EXPECT_EQ(device.result.test->logloss, processor.result.test->logloss);
+  }
   EXPECT_EQ(device.result.valid->logloss, processor.result.valid->logloss);
   EXPECT_EQ(device.result.train.logloss, processor.result.train.logloss);
   EXPECT_GT(device.result.valid->auc, 0.75);
@@ -42,8 +48,24 @@ TEST_F(BatchJobTest, OtherOptimisersAndAdmission) {
   ExpectSameBytes({"model.optimizer={type: adagrad, alpha: 0.2}", "model.min_count=2"});
 }
 
+// Blocks that are learnt while others are logged and copied, whichever thread has parsed them.
+TEST_F(BatchJobTest, ManyBlocks) {
+  ExpectSameBytes({"train.threads=3", "data.split={by: ratio, valid: 0.1, test: 0.1}"}, 25'000);
+  ExpectSameBytes({"train.threads=2", "train.passes=2", "model.bias=false"}, 12'000);
+}
+
+TEST_F(BatchJobTest, HeldOutRowsFromFiles) {
+  const std::string other = WriteRows(1'000);
+  ExpectSameBytes({"data.split={}", "data.valid={files: [" + other + "]}", "data.test={files: [" + other + "]}"});
+}
+
 TEST_F(BatchJobTest, LanesOfTuning) {
   ExpectSameBytes({"model.optimizer={}", "model.tune=auto", "model.tune_all_rows=false"});
+}
+
+// The optimum over all rows may be tried in the end, so keys are found on the processor.
+TEST_F(BatchJobTest, LanesOfTuningOverPasses) {
+  ExpectSameBytes({"model.optimizer={}", "model.tune=auto", "model.tune_all_rows=false", "train.passes=2"}, 1'500);
 }
 
 TEST_F(BatchJobTest, AModelToStartFrom) {

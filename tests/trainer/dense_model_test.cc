@@ -121,14 +121,14 @@ TEST(DenseModel, AStateThatWasKeptComesBackAsTheOnlyLane) {
   std::vector<float> margins, before, after;
   model.Resolve(RandomBlock(1, 5'000, 1, 10'000), &scratch, &rows);
   ASSERT_TRUE(model.Learn(rows.View(), &margins).ok());
-  model.Score(rows, &before);
+  ASSERT_TRUE(model.Score(rows, &before).ok());
   const std::vector<float> kept = model.CopyLane(2);
   ResolvedBlock more;
   model.Resolve(RandomBlock(2, 5'000, 5'000, 10'000), &scratch, &more);
   ASSERT_TRUE(model.Learn(more.View(), &margins).ok());
   model.RestoreState(Settings(4)[2], kept);
   ASSERT_EQ(model.lanes().size(), 1u);
-  model.Score(rows, &after);
+  ASSERT_TRUE(model.Score(rows, &after).ok());
   EXPECT_EQ(after, Lane(before, 4, 2));
 }
 

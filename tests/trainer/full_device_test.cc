@@ -2,9 +2,7 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
-#include "tests/kernels/random_rows.h"
 #include "tests/trainer/trained_job.h"
-#include "trainer/embedded/batch_steps.h"
 
 namespace ps {
 namespace {
@@ -21,45 +19,63 @@ std::string WriteWideRows() {
   return path;
 }
 
-TEST(FullDevice, StepsGoFromTheDeviceToTheProcessor) {
-  auto& memory = device_executor::memory;
-  const std::size_t limit = memory.limit;
-  const std::vector<OptimizerParams> lanes(1);
-  const Rows rows = RandomRows(4, 60, 30, 8);
-  std::vector<float> state(2 * 4000), expected(2 * 4000), margins(60), expected_margins(60);
-  BatchSteps steps(16, *DeviceLinearModel::Make());
-  BatchLearner processor;
-  for (const std::size_t ids : {31, 31, 4000, 4000}) {
-    ASSERT_TRUE(steps.Learn(lanes, rows.View(true, true), ids, state.data(), margins.data()).ok());
-    EXPECT_EQ(steps.device(), std::string(ids == 31 ? "cuda" : "cpu"));
-    processor.Learn(lanes, rows.View(true, true), 16, expected.data(), expected_margins.data());
-    EXPECT_EQ(margins, expected_margins);
-    memory.limit = memory.used + 1000 * 32;
+class FullDevice : public testing::Test {
+ protected:
+  void TearDown() override {
+    memory_.limit = limit_;
+    memory_.pinned_is_full = false;
   }
-  memory.limit = limit;
-  ASSERT_TRUE(steps.Settle(state.data()).ok());
-  EXPECT_EQ(state, expected);
+  device_executor::Memory& memory_ = device_executor::memory;
+  const std::size_t limit_ = memory_.limit;
+  const std::atomic<bool> stop_{false};
+};
+
+// Wherever it ends: from the start, at the table of keys, at a block while others are under way.
+TEST_F(FullDevice, TheProcessorGoesOnToTheSameModel) {
+  const std::string yaml = Yaml(WriteWideRows());
+  for (const Overrides& more : {Overrides{"train.threads=1"}, {"train.threads=3", "train.passes=2"}}) {
+    Overrides how = more;
+    how.push_back("train.batch_rows=48");
+    const Trained processor = Train(yaml, how, stop_);
+    how.push_back("device=cuda");
+    int full = 0;
+    for (std::size_t room = 0;; room += 1280 << 10, ++full) {
+      SCOPED_TRACE(testing::Message() << (room >> 10) << " KiB, threads and passes " << how.size());
+      memory_.limit = memory_.used + room;
+      const Trained trained = Train(yaml, how, stop_);
+      EXPECT_EQ(trained.weights, processor.weights);
+      EXPECT_EQ(trained.keys, processor.keys);
+      EXPECT_EQ(trained.result.features, processor.result.features);
+      EXPECT_EQ(trained.result.train.logloss, processor.result.train.logloss);
+      EXPECT_EQ(trained.result.valid->logloss, processor.result.valid->logloss);
+      EXPECT_EQ(memory_.used, memory_.limit - room) << "memory of the device that is not given back";
+      if (trained.result.device == "cuda") break;
+      ASSERT_LT(full, 100);
+    }
+    EXPECT_GT(full, 5);
+  }
 }
 
-TEST(FullDevice, TheProcessorGoesOnToTheSameModel) {
+TEST_F(FullDevice, NoPinnedMemory) {
+  const std::string yaml = Yaml(WriteRows(3'000));
+  const Trained processor = Train(yaml, {"train.batch_rows=48"}, stop_);
+  memory_.pinned_is_full = true;
+  const Trained trained = Train(yaml, {"train.batch_rows=48", "device=cuda"}, stop_);
+  EXPECT_EQ(trained.result.device, "cpu");
+  EXPECT_EQ(trained.weights, processor.weights);
+}
+
+// Sixteen lanes of 65,536 features, and what they are moved in, take 60 MiB: in the middle of the rows there are more.
+TEST_F(FullDevice, InARaceOfLanes) {
   const std::string yaml = Yaml(WriteWideRows());
-  const std::atomic<bool> stop{false};
-  Overrides how = {"train.batch_rows=48", "train.threads=1"};
-  const Trained processor = Train(yaml, how, stop);
+  Overrides how = {"model.optimizer={}", "model.tune=auto", "model.tune_all_rows=false", "train.batch_rows=256"};
+  const Trained processor = Train(yaml, how, stop_);
   how.push_back("device=cuda");
-  auto& memory = device_executor::memory;
-  const std::size_t limit = memory.limit;
-  // Room for 65,536 entries, those that are there from the start, and what rows and states are moved in; not for more.
-  memory.limit = memory.used + (2 << 20) + (66'000 << 5) + (1 << 20);
-  const Trained full = Train(yaml, how, stop);
-  memory.limit = 1 << 20;  // too little from the start
-  const Trained none = Train(yaml, how, stop);
-  memory.limit = limit;
-  EXPECT_EQ(full.weights, processor.weights);
-  EXPECT_EQ(full.keys, processor.keys);
-  EXPECT_EQ(full.result.device, "cpu");
-  EXPECT_EQ(none.weights, processor.weights);
-  EXPECT_EQ(none.result.device, "cpu");
+  memory_.limit = memory_.used + (64 << 20);
+  const Trained trained = Train(yaml, how, stop_);
+  EXPECT_EQ(trained.result.device, "cpu");
+  EXPECT_EQ(trained.weights, processor.weights);
+  EXPECT_EQ(trained.result.tuning->trace_json, processor.result.tuning->trace_json);
 }
 
 }  // namespace

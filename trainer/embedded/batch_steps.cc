@@ -1,5 +1,6 @@
 #include "trainer/embedded/batch_steps.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -37,37 +38,69 @@ absl::StatusOr<std::unique_ptr<BatchSteps>> BatchSteps::For(const PreparedJob& j
 BatchSteps::BatchSteps(std::size_t batch_rows, std::unique_ptr<DeviceLinearModel> device)
     : batch_rows_(batch_rows), device_(std::move(device)) {}
 
-absl::Status BatchSteps::Learn(LaneSettings lanes, const ResolvedRows& rows, std::size_t ids,
-                               float* state, float* margins) {
-  if (device_ != nullptr) {
-    const absl::Status status = OnDevice(lanes, rows, ids, state, margins);
-    if (!absl::IsResourceExhausted(status)) return status;
-    // What does not fit is refused before the rows are learnt, so they are learnt here.
-    PS_RETURN_IF_ERROR(Settle(state));
-    device_.reset();
-    news_ = absl::StrCat(status.message(), "; from here on the processor learns, to the same model");
-  }
-  processor_.Learn(lanes, rows, batch_rows_, state, margins);
+absl::Status BatchSteps::StartKeys(absl::Span<const KeyBucket> known, std::uint32_t next_id) {
+  PS_RETURN_IF_ERROR(device_->StartKeys(known, next_id));
+  end_id_ = next_id;
   return absl::OkStatus();
 }
 
-absl::Status BatchSteps::OnDevice(LaneSettings lanes, const ResolvedRows& rows, std::size_t ids,
-                                  const float* state, float* margins) {
-  if (loaded_) {
-    PS_RETURN_IF_ERROR(device_->Reserve(ids));
-  } else {
-    PS_RETURN_IF_ERROR(device_->Load(lanes, state, ids));
+absl::Status BatchSteps::Begin(LaneSettings lanes, DeviceWork work, std::size_t ids, float* state) {
+  work.batch_rows = batch_rows_;
+  if (device_ == nullptr) {
+    Kept& kept = kept_.emplace_back();
+    kept.margins.resize(work.rows.rows * lanes.size());
+    processor_.Learn(lanes, work.rows, batch_rows_, state, kept.margins.data());
+    return absl::OkStatus();
   }
+  PS_RETURN_IF_ERROR(loaded_ ? device_->Reserve(ids) : device_->Load(lanes, state, ids));
   loaded_ = true;
   ids_ = ids;
-  PS_RETURN_IF_ERROR(device_->Learn(rows, batch_rows_, margins));
-  if (rows.rows > 0) settled_ = false;
+  PS_RETURN_IF_ERROR(device_->Begin(work));
+  if (work.learns && work.rows.rows > 0) settled_ = false;
   return absl::OkStatus();
+}
+
+absl::StatusOr<DeviceAnswer> BatchSteps::End() {
+  if (kept_.empty()) {
+    PS_ASSIGN_OR_RETURN(const DeviceAnswer answer, device_->End());
+    end_id_ = std::max(end_id_, answer.end_id);
+    return answer;
+  }
+  ended_ = std::move(kept_.front());
+  kept_.pop_front();
+  DeviceAnswer answer;
+  answer.margins = ended_.margins;
+  answer.ids = ended_.ids;
+  for (std::size_t i = 0; i < DeviceWork::kMoreKeys; ++i) answer.more_ids[i] = ended_.more_ids[i];
+  answer.end_id = end_id_;
+  return answer;
+}
+
+std::size_t BatchSteps::under_way() const {
+  return kept_.size() + (device_ != nullptr ? device_->under_way() : 0);
+}
+
+absl::Status BatchSteps::KeepAnswers() {
+  while (device_->under_way() > 0) {
+    PS_ASSIGN_OR_RETURN(const DeviceAnswer answer, device_->End());
+    end_id_ = std::max(end_id_, answer.end_id);
+    Kept& kept = kept_.emplace_back();
+    kept.margins.assign(answer.margins.begin(), answer.margins.end());
+    kept.ids.assign(answer.ids.begin(), answer.ids.end());
+    for (std::size_t i = 0; i < DeviceWork::kMoreKeys; ++i)
+      kept.more_ids[i].assign(answer.more_ids[i].begin(), answer.more_ids[i].end());
+  }
+  return absl::OkStatus();
+}
+
+void BatchSteps::LeaveDevice(const absl::Status& reason) {
+  device_.reset();
+  news_ = absl::StrCat(reason.message(), "; from here on the processor learns, to the same model");
 }
 
 absl::Status BatchSteps::Settle(float* state) {
   if (settled_) return absl::OkStatus();
-  PS_RETURN_IF_ERROR(device_->Copy(ids_, state));
+  PS_RETURN_IF_ERROR(device_->Copy(ids(), state));
   settled_ = true;
   return absl::OkStatus();
 }

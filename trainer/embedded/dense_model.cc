@@ -6,6 +6,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "ps/base/status_macros.h"
+
 namespace ps {
 namespace {
 
@@ -39,10 +41,16 @@ void DenseModel::ReserveState(std::uint32_t ids) {
 }
 
 void DenseModel::Resolve(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) {
+  if (keys_on_device()) {
+    Assemble(block, block.key, kEmptyKey, &out->keys, out);
+    out->ids.clear();
+    return;
+  }
   scratch->ids.resize(block.features());
   index_.Resolve(block.key, &scratch->recent, scratch->ids.data());
   ReserveState(index_.end_id());
-  Assemble(block, scratch->ids, out);
+  Assemble(block, scratch->ids, kBiasId, &out->ids, out);
+  out->keys.clear();
 }
 
 void DenseModel::ResolveAdmitted(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) {
@@ -58,24 +66,30 @@ void DenseModel::ResolveAdmitted(const RowBlock& block, Scratch* scratch, Resolv
     admitted_[id] = true;
   }
   ReserveState(index_.end_id());
-  Assemble(block, scratch->ids, out);
+  Assemble(block, scratch->ids, kBiasId, &out->ids, out);
+  out->keys.clear();
 }
 
 void DenseModel::Find(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) const {
+  DCHECK(!keys_on_device());
   scratch->ids.resize(block.features());
   index_.Find(block.key, &scratch->recent, scratch->ids.data());
-  Assemble(block, scratch->ids, out);
+  Assemble(block, scratch->ids, kBiasId, &out->ids, out);
+  out->keys.clear();
 }
 
-void DenseModel::Assemble(const RowBlock& block, const std::vector<std::uint32_t>& ids,
-                          ResolvedBlock* out) const {
+template <typename T>
+void DenseModel::Assemble(const RowBlock& block, const std::vector<T>& of_feature, T bias,
+                          std::vector<T>* places, ResolvedBlock* out) const {
+  constexpr T kNone = 0;
+  static_assert(kPaddingId == 0 && kEmptyKey == 0);
   out->labels.assign(block.label.begin(), block.label.end());
   out->weights.assign(block.weight.begin(), block.weight.end());
   const std::size_t rows = block.rows();
   const std::size_t most = block.features() + rows * kGroup;
   const bool with_values = !block.value.empty();
   // Sized to the upper bound first, so that the loop below only copies; old contents are overwritten.
-  if (out->ids.size() < most) out->ids.resize(most);
+  if (places->size() < most) places->resize(most);
   if (with_values && out->values.size() < most) out->values.resize(most);
   if (!with_values) out->values.clear();
   out->row_begin.resize(rows + 1);
@@ -84,47 +98,56 @@ void DenseModel::Assemble(const RowBlock& block, const std::vector<std::uint32_t
     out->row_begin[r] = at;
     const std::uint32_t begin = block.row_begin[r], count = block.row_begin[r + 1] - begin;
     if (options_.bias) {
-      out->ids[at] = kBiasId;
+      (*places)[at] = bias;
       if (with_values) out->values[at] = 1.0f;
       ++at;
     }
     if (count > 0) {
-      std::memcpy(&out->ids[at], &ids[begin], count * sizeof(std::uint32_t));
+      std::memcpy(&(*places)[at], &of_feature[begin], count * sizeof(T));
       if (with_values) {
         // A key without an id must weigh nothing, like padding.
         for (std::uint32_t i = 0; i < count; ++i) {
-          out->values[at + i] = ids[begin + i] == kPaddingId ? 0.0f : block.value[begin + i];
+          out->values[at + i] = of_feature[begin + i] == kNone ? 0.0f : block.value[begin + i];
         }
       }
       at += count;
     }
     for (; at % kGroup != 0; ++at) {
-      out->ids[at] = kPaddingId;
+      (*places)[at] = kNone;
       if (with_values) out->values[at] = 0.0f;
     }
   }
   out->row_begin[rows] = at;
-  out->ids.resize(at);
+  places->resize(at);
   if (with_values) out->values.resize(at);
 }
 
 absl::Status DenseModel::Learn(const ResolvedRows& rows, std::vector<float>* margins) {
   margins->resize(rows.rows * lanes_.size());
   if (steps_ != nullptr) {
-    return steps_->Learn(lanes_, rows, reserved_ids_.load(std::memory_order_acquire), dense_state(),
-                         margins->data());
+    if (const absl::Status begun = Begin(rows); !begun.ok()) return begun;
+    return End(nullptr, margins);
   }
   LearnRowLanes(lanes_, rows, state(), margins->data());
   return absl::OkStatus();
 }
 
 absl::Status DenseModel::Settle() {
-  return steps_ != nullptr ? steps_->Settle(dense_state()) : absl::OkStatus();
+  if (steps_ == nullptr) return absl::OkStatus();
+  ReserveState(static_cast<std::uint32_t>(steps_->ids()));
+  return steps_->Settle(dense_state());
 }
 
-void DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) const {
+absl::Status DenseModel::Score(const ResolvedBlock& block, std::vector<float>* margins) {
+  if (steps_ != nullptr && !steps_->settled()) {
+    const absl::Status begun =
+        steps_->Begin(lanes_, {.rows = block.View(), .learns = false}, known_ids(), dense_state());
+    if (begun.ok()) return End(nullptr, margins);
+    PS_RETURN_IF_ERROR(absl::IsResourceExhausted(begun) ? LeaveDevice(begun) : begun);
+  }
   margins->resize(block.rows() * lanes_.size());
   RowLaneMargins(lanes_, block.View(), state(), margins->data());
+  return absl::OkStatus();
 }
 
 void DenseModel::SetStates(std::uint32_t id, float weight) {
@@ -140,6 +163,7 @@ void DenseModel::SetStates(std::uint32_t id, float weight) {
 
 void DenseModel::SetWeights(absl::Span<const Key> keys, absl::Span<const float> weights,
                             Scratch* scratch) {
+  DCHECK(!keys_on_device());
   scratch->ids.resize(keys.size());
   index_.Resolve(keys, &scratch->recent, scratch->ids.data());
   ReserveState(index_.end_id());
@@ -168,7 +192,7 @@ void DenseModel::ChangeLanes(std::vector<OptimizerParams> lanes,
 
 std::vector<float> DenseModel::CopyLane(int lane) const {
   const int each = StateFloats(lanes_[lane].type);
-  const std::size_t ids = index_.end_id(), count = lanes_.size();
+  const std::size_t ids = this->ids(), count = lanes_.size();
   std::vector<float> saved(ids * each);
   for (std::size_t id = 0; id < ids; ++id) {
     for (int i = 0; i < each; ++i) saved[id * each + i] = state()[id * floats_ + i * count + lane];
@@ -187,7 +211,7 @@ void DenseModel::RestoreState(const OptimizerParams& setting, const std::vector<
     floats_ = floats;
     state_memory_.Truncate(std::uint64_t{reserved_ids_.load(std::memory_order_relaxed)} * floats_ * 4);
   }
-  const std::size_t all = std::size_t{index_.end_id()} * floats_;
+  const std::size_t all = ids() * floats_;
   CHECK_LE(saved.size(), all);
   std::memcpy(state(), saved.data(), saved.size() * sizeof(float));
   std::fill(state() + saved.size(), state() + all, 0.0f);
@@ -196,7 +220,7 @@ void DenseModel::RestoreState(const OptimizerParams& setting, const std::vector<
 std::uint64_t DenseModel::LearntFeatures() const {
   // What was learnt has a history; ids beyond the reserved ones were given after the last row
   // learnt.
-  const std::size_t ids = std::min(reserved_ids_.load(std::memory_order_acquire), index_.end_id());
+  const std::size_t ids = known_ids();
   const float* const roots = state() + lanes_.size();  // FTRL
   std::uint64_t features = 0;
   for (std::size_t id = kFirstKeyId; id < ids; ++id) features += roots[id * floats_] != 0;

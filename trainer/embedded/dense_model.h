@@ -2,12 +2,16 @@
 // is one dense array in order of first appearance, so that frequent features share cache lines. An entry of that array
 // holds one or several lanes (kernels/lane_learner.h).
 //
-// Threads: Resolve and Find may be called from any thread at any time. Learn, and what changes or reads the
-// whole state, is for one thread at a time; Score may run beside Resolve but not beside Learn.
+// Where a device learns, it can have the index, too, for as long as there are new keys: Resolve then leaves keys to it,
+// and they get ids in the order in which blocks are begun (dense_model_keys.cc).
+//
+// Threads: Resolve and Find may be called from any thread at any time. Learn, Begin and End, and what changes or reads
+// the whole state, are for one thread at a time; Score may run beside Resolve but not beside Learn.
 #pragma once
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -15,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/lane_learner.h"
 #include "kernels/optimizer.h"
@@ -33,6 +38,7 @@ class DenseModel {
     std::vector<OptimizerParams> lanes;  // one; or 2, 4, 8 or 16 of type kFtrl
     bool bias = true;
     int min_count = 1;               // a key is learnt from its min_count-th appearance on
+    int threads = 1;                 // that take keys back from a device
   };
   explicit DenseModel(const Options& options);
 
@@ -41,7 +47,7 @@ class DenseModel {
     KeyIndex::Recent recent;
     std::vector<std::uint32_t> ids;
   };
-  // Replaces *out by the block's rows with ids, giving ids to new keys.
+  // Replaces *out by the block's rows with ids, giving ids to new keys; or with the keys, while a device finds them.
   void Resolve(const RowBlock& block, Scratch* scratch, ResolvedBlock* out);
   // The same for rows to be learnt where min_count > 1: keys that have not appeared often enough weigh nothing.
   // Appearances count in the order of calls, so for one thread at a time.
@@ -57,10 +63,34 @@ class DenseModel {
   // Predicts, then learns row by row, or batch by batch. margins gets an element for every row and lane, a row's lanes
   // side by side. Internal: a device has failed.
   absl::Status Learn(const ResolvedRows& rows, std::vector<float>* margins);
+  // Learning on a device while the block before is under way there. What is begun is ended in order; Learn, and all
+  // that has to do with the state, waits until nothing is under way.
+  bool learns_ahead() const { return steps_ != nullptr && steps_->device() != nullptr && lanes_.size() == 1; }
+  static constexpr std::size_t kMostUnderWay = DeviceLinearModel::kMostUnderWay;
+  // Rows of a block of the data, which may have keys instead of ids.
+  struct Parts {
+    ResolvedBlock *train = nullptr, *valid = nullptr, *test = nullptr;
+    bool wants_ids = false;  // of train rows, too: they are kept
+  };
+  // The rows may change or go when it returns; the parts stay until End. Internal: a device has failed.
+  absl::Status Begin(const ResolvedRows& rows);
+  absl::Status Begin(const Parts& parts);
+  // What was predicted of the rows that were begun first. Parts that it was begun with: ids take the place of keys,
+  // in train rows where they are wanted.
+  absl::Status End(const Parts* parts, std::vector<float>* margins);
+  // Of parts that are not to be learnt ahead, all train rows included. Nothing is under way.
+  absl::Status GiveIds(const Parts& parts);
+
+  // Before threads resolve, and when they have ended: new keys are found by the device, if it has the room.
+  absl::Status StartKeys();
+  absl::Status EndKeys();
+  bool keys_on_device() const { return keys_on_device_.load(std::memory_order_acquire); }
+
   // After learning and before whatever else has to do with the state: where a device learns, fetches it from there.
   absl::Status Settle();
 
-  void Score(const ResolvedBlock& block, std::vector<float>* margins) const;
+  // Margins of rows with ids, as the model is: on the device where that has the newest state. Internal: it has failed.
+  absl::Status Score(const ResolvedBlock& block, std::vector<float>* margins);
 
   // Sets weights to start from in every lane, with no evidence behind them (n = 0).
   void SetWeights(absl::Span<const Key> keys, absl::Span<const float> weights, Scratch* scratch);
@@ -75,13 +105,14 @@ class DenseModel {
   std::vector<float> CopyLane(int lane) const;
   void RestoreState(const OptimizerParams& setting, const std::vector<float>& state);
 
-  std::uint64_t features() const { return index_.end_id() - kFirstKeyId; }
+  // While a device finds keys: as of the rows that have been ended.
+  std::uint64_t features() const { return ids() - kFirstKeyId; }
   // Features of the rows learnt so far, which threads that resolve ahead do not change. Reads all
   // of the state.
   std::uint64_t LearntFeatures() const;
   std::uint64_t memory_bytes() const;
   static constexpr std::uint32_t kBiasId = 1;
-  std::size_t ids() const { return index_.end_id(); }
+  std::size_t ids() const { return keys_on_device() ? steps_->end_id() : index_.end_id(); }
   float bias() const;
   std::uint32_t slots() const { return index_.slots(); }
   // Appends the slot's non-zero weights in ascending key order. One lane must be left. Any thread, while nobody learns
@@ -94,7 +125,22 @@ class DenseModel {
   static constexpr int kSlotBits = 8;
   static constexpr std::uint32_t kFirstKeyId = 2;
 
-  void Assemble(const RowBlock& block, const std::vector<std::uint32_t>& ids, ResolvedBlock* out) const;
+  // `of_feature`, ids or keys of the block's features, to the places of padded rows.
+  template <typename T>
+  void Assemble(const RowBlock& block, const std::vector<T>& of_feature, T bias, std::vector<T>* places,
+                ResolvedBlock* out) const;
+  // Of ids [0, known_ids()) there is a state, and rows that have come to their turn have no others: threads that resolve
+  // ahead give ids before they reserve them.
+  std::size_t known_ids() const {
+    return std::min<std::size_t>(reserved_ids_.load(std::memory_order_acquire), ids());
+  }
+  // On the device, or where that has no room on the processor, which then finds keys of `parts`.
+  absl::Status BeginWork(const DeviceWork& work, const Parts* parts);
+  absl::StatusOr<DeviceAnswer> EndWork();
+  absl::Status LeaveDevice(const absl::Status& reason);
+  absl::Status TakeKeys();  // from the device to the index
+  void ResolveKeys(ResolvedBlock* block);
+  void SetIds(absl::Span<const std::uint32_t> ids, ResolvedBlock* block) const;
   void ReserveState(std::uint32_t ids);
   void SetStates(std::uint32_t id, float weight);  // of all lanes
   float* state() const {
@@ -114,6 +160,7 @@ class DenseModel {
   std::vector<bool> admitted_;               // by id; held-out rows give ids to keys that were not
   HugeArena state_memory_;                 // zeroed: an id's first state is the optimiser's start
   std::unique_ptr<BatchSteps> steps_;
+  std::atomic<bool> keys_on_device_{false};
   std::mutex reserve_mutex_;
   std::atomic<std::uint32_t> reserved_ids_{0};
 };

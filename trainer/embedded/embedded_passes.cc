@@ -18,22 +18,23 @@ constexpr std::uint64_t kWideRows = 8'000'000;
 
 }  // namespace
 
-absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, double fraction_read,
-                                              double pass_rows) {
+absl::Status EmbeddedTrainer::Run::LearnBlock(const ResolvedBlock& block, const Progress& progress) {
   std::size_t done = 0;
   do {
     std::size_t count = block.rows() - done;
     if (model_.lanes().size() > 1) count = std::min(count, tuner_->RowsToLook());
-    PS_RETURN_IF_ERROR(LearnRows(block.View(done, count), fraction_read, pass_rows));
+    PS_RETURN_IF_ERROR(LearnRows(block.View(done, count), progress));
     done += count;
   } while (done < block.rows());
-  if (log_.IsDue()) return ReportLine();
   return absl::OkStatus();
 }
 
-absl::Status EmbeddedTrainer::Run::LearnRows(const ResolvedRows& rows, double fraction_read,
-                                             double pass_rows) {
+absl::Status EmbeddedTrainer::Run::LearnRows(const ResolvedRows& rows, const Progress& progress) {
   PS_RETURN_IF_ERROR(model_.Learn(rows, &margins_));
+  return LogRows(rows, progress);
+}
+
+absl::Status EmbeddedTrainer::Run::LogRows(const ResolvedRows& rows, const Progress& progress) {
   const absl::Span<const float> labels(rows.labels, rows.rows);
   const absl::Span<const float> weights(rows.weights, rows.weights == nullptr ? 0 : rows.rows);
   const bool race = model_.lanes().size() > 1;
@@ -41,7 +42,7 @@ absl::Status EmbeddedTrainer::Run::LearnRows(const ResolvedRows& rows, double fr
     tuner_->Observe(margins_, labels, weights);
     KeepLane(Leader(), model_.lanes().size(), &margins_);
   }
-  log_.Add(margins_, labels, weights, fraction_read);
+  log_.Add(margins_, labels, weights, progress.fraction_read);
   result_.rows_learnt += rows.rows;
   if (race ? tuner_->AllDiverged() : log_.diverged()) {
     return DivergedError(result_.rows_learnt, tuner_ != nullptr);
@@ -53,7 +54,7 @@ absl::Status EmbeddedTrainer::Run::LearnRows(const ResolvedRows& rows, double fr
     if (tuner_->IsDue() || (tuner_->deciding() && wide)) {
       ids_since_decision_ = 0;
       PS_RETURN_IF_ERROR(model_.Settle());
-      ChangeLanes(tuner_->Decide(pass_rows, model_.LearntFeatures()));
+      ChangeLanes(tuner_->Decide(progress.pass_rows, model_.LearntFeatures()));
     }
   }
   return absl::OkStatus();
@@ -66,6 +67,7 @@ void EmbeddedTrainer::Run::ChangeLanes(std::optional<Tuner::Change> change) {
 
 absl::Status EmbeddedTrainer::Run::JudgeLanes(int pass) {
   if (!tuner_) return absl::OkStatus();
+  PS_RETURN_IF_ERROR(model_.Settle());
   const bool last = pass == job_.config.train.passes || valid_.rows() == 0;
   if (valid_.rows() > 0 && job_.config.train.passes > 1) {
     LaneRecord record(tuner_->lanes(), LaneRecord::Rows::kAllAlike);
@@ -85,10 +87,10 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
   if (tuner_) {
     PS_ASSIGN_OR_RETURN(lines, EstimateLines(job_.train));
   }
-  const bool keep_rows = job_.config.train.passes > 1 && !solves();
   log_.BeginPass(1);
   // Which appearance of a key is its min_count-th depends on the order, so counting takes its turn.
   const bool admission = job_.config.model.min_count > 1;
+  PS_RETURN_IF_ERROR(StartKeys());
   absl::Status status = TextPass::Run(
       job_.train, *parser_, &split_, &bad_rows,
       {.threads = job_.threads, .resolve_in_order = admission, .stop = &stop_},
@@ -97,16 +99,14 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
         if (groups_ != nullptr) groups_->Note(rows, scratch->ids);
       },
       ResolveNew(),
-      [&](const PassBlock& block) -> absl::Status {
+      [&](PassBlock& block) -> absl::Status {
         result_.rows_read += block.train.rows();
         result_.rows_dropped += block.dropped_rows;
-        if (keep_rows) PS_RETURN_IF_ERROR(rows_.Append(block.train));
-        PS_RETURN_IF_ERROR(valid_.Append(block.valid));
-        PS_RETURN_IF_ERROR(test_.Append(block.test));
         lines_ += block.good_rows + block.bad_rows;
-        kept_ids_ += block.train.ids.size();
+        kept_ids_ += block.train.places();
         const double fraction_read = stored_bytes > 0 ? block.stored_bytes_read / stored_bytes : 1;
         if (solves()) {
+          PS_RETURN_IF_ERROR(KeepRows(block));
           PS_RETURN_IF_ERROR(fit_->Add(block.train.View()));
           result_.rows_learnt += block.train.rows();
           log_.Count(block.train.rows(), fraction_read);
@@ -114,9 +114,11 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
           return absl::OkStatus();
         }
         if (groups_ != nullptr && kept_ids_ > kMostSolvedIds) groups_->Forget();
-        return LearnBlock(block.train, fraction_read,
-                          lines * static_cast<double>(result_.rows_read) / static_cast<double>(lines_));
+        return LearnNew(&block, {fraction_read, lines * static_cast<double>(result_.rows_read) /
+                                                    static_cast<double>(lines_)});
       });
+  if (status.ok()) status = EndBlocks();
+  if (status.ok()) status = model_.EndKeys();
   result_.bad_rows = bad_rows.bad_rows();
   // Line numbers cost reading the data again up to them: not while somebody waits for the end.
   if (bad_rows.bad_rows() > 0 && status.ok() && !stop_.load()) log_.Say(bad_rows.Describe());
@@ -136,8 +138,9 @@ absl::Status EmbeddedTrainer::Run::LaterPass(int pass) {
   PS_RETURN_IF_ERROR(SpoolPass(rows_, stop_, [&](const ResolvedBlock& block) {
     result_.rows_read += block.rows();
     learnt += block.rows();
-    return LearnBlock(block, static_cast<double>(learnt) / all, all);
+    return LearnAgain(block, {static_cast<double>(learnt) / all, all});
   }));
+  PS_RETURN_IF_ERROR(EndBlocks());
   result_.last_pass_seconds = SecondsSince(start);
   result_.last_pass_rows = result_.rows_learnt - rows_before;
   return absl::OkStatus();

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,9 +51,35 @@ class EmbeddedTrainer::Run {
   absl::Status WarmStart();
   absl::Status FirstPass();
   absl::Status LaterPass(int pass);
-  // Learns a block and logs what was predicted before. `pass_rows`: rows of the pass, about.
-  absl::Status LearnBlock(const ResolvedBlock& block, double fraction_read, double pass_rows);
-  absl::Status LearnRows(const ResolvedRows& rows, double fraction_read, double pass_rows);
+  // Where the pass is with a block: fraction of its input read so far; rows of the pass, about.
+  struct Progress {
+    double fraction_read = 0, pass_rows = 0;
+  };
+  // Learns a block and logs what was predicted before: of the first pass, which keeps rows, and may take them from the
+  // block; or of a later one.
+  absl::Status LearnNew(PassBlock* block, const Progress& progress);
+  absl::Status LearnAgain(const ResolvedBlock& block, const Progress& progress);
+  absl::Status LearnBlock(const ResolvedBlock& block, const Progress& progress);
+  absl::Status LearnRows(const ResolvedRows& rows, const Progress& progress);
+  // Of rows that were learnt: margins_ is what was predicted.
+  absl::Status LogRows(const ResolvedRows& rows, const Progress& progress);
+  absl::Status KeepRows(const PassBlock& block);
+  bool keeps_rows() const { return job_.config.train.passes > 1 && !solves(); }
+  // A block that a device learns while others come, and later what it was learnt for (learning_ahead.cc).
+  struct UnderWay {
+    PassBlock block;  // of a later pass, labels and weights
+    Progress progress;
+    bool is_new = false;  // of the first pass
+    DenseModel::Parts Parts(bool wants_ids) { return {&block.train, &block.valid, &block.test, wants_ids}; }
+  };
+  UnderWay SpareBlock();
+  // `known_rows`: those of a later pass.
+  absl::Status BeginBlock(UnderWay block, const ResolvedRows& known_rows);
+  absl::Status EndBlock();  // the one that was begun first
+  absl::Status EndBlocks();
+  absl::Status ReportIfDue();
+  // Says where keys are found in the first pass, and begins that.
+  absl::Status StartKeys();
   void ChangeLanes(std::optional<Tuner::Change> change);
   // At the end of a pass: lanes are judged on validation rows where there are some and passes to come; else one is left.
   absl::Status JudgeLanes(int pass);
@@ -83,6 +110,8 @@ class EmbeddedTrainer::Run {
   HeldOutScores scores_;
   PassLog log_;
   RowSpool rows_, valid_, test_;
+  std::deque<UnderWay> under_way_;
+  std::vector<UnderWay> spare_;  // for their memory
   std::vector<float> margins_;
   JobResult result_;
 

@@ -44,7 +44,7 @@ EmbeddedTrainer::Run::Run(const PreparedJob* job, ProgressReporter* reporter, co
       parser_(job->extractor->MakeParser()),
       tuner_(MakeTuner(job->config)),
       model_({tuner_ ? tuner_->Settings() : std::vector{ParamsOf(job->config.model.optimizer)},
-              job->config.model.bias, job->config.model.min_count}),
+              job->config.model.bias, job->config.model.min_count, job->threads}),
       groups_(MakeGroups(*job)),
       fit_(tuner_ || !groups_ ? nullptr : std::make_unique<NewtonFit>(groups_.get(), job->threads, stop)),
       split_(job->config.train.seed, job->config.data.split, job->config.data.keep_negatives),
@@ -71,7 +71,6 @@ void EmbeddedTrainer::Run::SayNews() {
 absl::Status EmbeddedTrainer::Run::ReportLine() {
   SayNews();
   if (valid_.rows() > 0) {
-    PS_RETURN_IF_ERROR(model_.Settle());
     PS_ASSIGN_OR_RETURN(last_valid_, scores_.Evaluate(valid_, Leader()));
     log_.SetValid(*last_valid_);
   }
@@ -95,8 +94,7 @@ absl::StatusOr<Metrics> EmbeddedTrainer::Run::EvaluateFiles(const DataFiles& fil
                                         ResolvedBlock* out) { model_.Find(rows, scratch, out); };
   PS_RETURN_IF_ERROR(TextPass::Run(files, *parser_, nullptr, &bad_rows, {.threads = job_.threads},
                                    find, find, [&](const PassBlock& block) {
-                                     scores_.Add(block.train, Leader(), &metrics);
-                                     return absl::OkStatus();
+                                     return scores_.Add(block.train, Leader(), &metrics);
                                    }));
   if (bad_rows.bad_rows() > 0) log_.Say(bad_rows.Describe());
   return metrics.Finish();
@@ -110,6 +108,7 @@ absl::StatusOr<bool> EmbeddedTrainer::Run::EarlyStop(int pass) {
     best_logloss_ = last_valid_->logloss;
     passes_since_best_ = 0;
     result_.best_pass = pass;
+    PS_RETURN_IF_ERROR(model_.Settle());
     best_state_ = model_.CopyLane(Leader());
     if (tuner_) best_lane_ = tuner_->leader_number();
     return false;
@@ -162,7 +161,6 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
     }
     if (stop_.load()) break;
     result_.passes = pass;
-    PS_RETURN_IF_ERROR(model_.Settle());
     if (solves()) break;
     PS_RETURN_IF_ERROR(JudgeLanes(pass));
     PS_ASSIGN_OR_RETURN(const bool enough, EarlyStop(pass));
@@ -175,7 +173,7 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
   if (result_.rows_learnt == 0 && stop_.load()) return StoppedBeforeLearningError();
   PS_RETURN_IF_ERROR(model_.Settle());
   SayNews();
-  if (model_.steps() != nullptr) result_.device = model_.steps()->device();
+  if (model_.steps() != nullptr) result_.device = model_.steps()->device_name();
   model_.SetSteps(nullptr);  // a device's memory may be wanted by the next training of this job
   PS_RETURN_IF_ERROR(solves() ? Solve() : ChooseModel());
   result_.train_seconds = SecondsSince(start);

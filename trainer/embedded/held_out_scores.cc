@@ -12,29 +12,30 @@ void KeepLane(int lane, std::size_t lanes, std::vector<float>* margins) {
   margins->resize(rows);
 }
 
-void HeldOutScores::Score(const ResolvedBlock& block) {
-  model_.Score(block, &margins_);
+absl::Status HeldOutScores::Score(const ResolvedBlock& block) {
+  PS_RETURN_IF_ERROR(model_.Score(block, &margins_));
   for (float& margin : margins_) margin += offset_;
+  return absl::OkStatus();
 }
 
-void HeldOutScores::Add(const ResolvedBlock& block, int lane, MetricState* metrics) {
-  Score(block);
+absl::Status HeldOutScores::Add(const ResolvedBlock& block, int lane, MetricState* metrics) {
+  PS_RETURN_IF_ERROR(Score(block));
   KeepLane(lane, model_.lanes().size(), &margins_);
   metrics->AddRows(margins_, block.labels, block.weights);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Metrics> HeldOutScores::Evaluate(const RowSpool& spool, int lane) {
   MetricState metrics;
   PS_RETURN_IF_ERROR(spool.ForEach([&](const ResolvedBlock& block) {
-    Add(block, lane, &metrics);
-    return absl::OkStatus();
+    return Add(block, lane, &metrics);
   }));
   return metrics.Finish();
 }
 
 absl::Status HeldOutScores::Record(const RowSpool& spool, LaneRecord* record) {
   return spool.ForEach([&](const ResolvedBlock& block) {
-    Score(block);
+    PS_RETURN_IF_ERROR(Score(block));
     losses_.resize(margins_.size());
     LaneLosses(margins_.data(), block.labels.data(), block.rows(), record->lanes(), losses_.data());
     record->Add(losses_, block.weights);
@@ -45,7 +46,7 @@ absl::Status HeldOutScores::Record(const RowSpool& spool, LaneRecord* record) {
 absl::Status HeldOutScores::WriteLosses(const RowSpool& spool, int lane, const std::string& path) {
   PS_ASSIGN_OR_RETURN(RowLossFile losses, RowLossFile::Create(path));
   PS_RETURN_IF_ERROR(spool.ForEach([&](const ResolvedBlock& block) {
-    Score(block);
+    PS_RETURN_IF_ERROR(Score(block));
     KeepLane(lane, model_.lanes().size(), &margins_);
     losses.AddMargins(margins_, block.labels, block.weights);
     return absl::OkStatus();

@@ -21,19 +21,19 @@ void KeepLane(int lane, std::size_t lanes, std::vector<float>* margins);
 class HeldOutScores {
  public:
   // `offset` is added to every margin.
-  HeldOutScores(const DenseModel* model, double offset)
+  HeldOutScores(DenseModel* model, double offset)
       : model_(*model), offset_(static_cast<float>(offset)) {}
 
-  void Add(const ResolvedBlock& block, int lane, MetricState* metrics);
-  // An error is the spool's.
+  absl::Status Add(const ResolvedBlock& block, int lane, MetricState* metrics);
+  // Errors are the spool's, or a device's.
   absl::StatusOr<Metrics> Evaluate(const RowSpool& spool, int lane);
   absl::Status Record(const RowSpool& spool, LaneRecord* record);
   absl::Status WriteLosses(const RowSpool& spool, int lane, const std::string& path);
 
  private:
-  void Score(const ResolvedBlock& block);  // to margins_
+  absl::Status Score(const ResolvedBlock& block);  // to margins_
 
-  const DenseModel& model_;
+  DenseModel& model_;
   const float offset_;
   std::vector<float> margins_, losses_;
 };

@@ -42,8 +42,8 @@ class TextPass {
   // Rows to ids; scratch belongs to the calling thread.
   using Resolve = std::function<void(const RowBlock& rows, DenseModel::Scratch* scratch,
                                      ResolvedBlock* out)>;
-  // An error ends the pass.
-  using Consume = std::function<absl::Status(const PassBlock& block)>;
+  // It may take what the block has. An error ends the pass.
+  using Consume = std::function<absl::Status(PassBlock& block)>;
 
   // `bad_rows` gathers malformed rows and decides when they are too many; null split: all rows are train rows.
   static absl::Status Run(const DataFiles& files, const RowParser& parser, const RowSplit* split,

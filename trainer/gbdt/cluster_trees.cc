@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "glog/logging.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
@@ -34,6 +35,15 @@ std::string AbsolutePath(const std::string& path) {
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(path, error);
   return error ? path : absolute.string();
+}
+
+// What trees grow on at the workers, and at how many of them.
+std::string DescribeDevices(const PartCounts& counts) {
+  if (counts.grows_on.empty()) return "trees grow on the processors of the workers, by columns";
+  std::vector<std::string> kinds;
+  for (const auto& [kind, workers] : counts.grows_on)
+    kinds.push_back(absl::StrCat(workers, workers == 1 ? " worker on " : " workers on ", kind));
+  return absl::StrCat("trees grow at ", absl::StrJoin(kinds, "; at "));
 }
 
 // Drives the coordinator and looks after the processes, if they are ours.
@@ -146,6 +156,7 @@ TreeCoordinator::Options ClusterTrees::Plan() const {
   trees.set_absent_is_zero(job_.params.grow.absent_is_zero);
   trees.set_margin_offset(job_.offset);
   trees.set_by_columns(choice_.by_columns);
+  trees.set_device(config.device);
   trees.set_run(job_.session.run);
   trees.set_first_tree(job_.params.first_tree);
   if (job_.start != nullptr) {
@@ -277,6 +288,10 @@ absl::StatusOr<TrainRows> ClusterTrees::Load(LoadedRows* held_out) {
   TrainRows rows{coordinator_->sums(), coordinator_->base_scores(), counts.dropped,
                  counts.bad_rows, counts.bad_row_text};
   rows.distribution_text = choice_.text;
+  rows.device = counts.on_device == 0                      ? "cpu"
+                : counts.on_device == options_.shape.workers ? "cuda"
+                                                             : "cuda at some workers";
+  rows.device_text = DescribeDevices(counts);
   return rows;
 }
 

@@ -7,6 +7,7 @@
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "models/gbdt/device_booster.h"
+#include "models/gbdt/device_input.h"
 #include "models/gbdt/refit.h"
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/tree_maker.h"
@@ -156,11 +157,6 @@ std::vector<double> StartScores(const TreeJob& job) {
   if (job.start == nullptr) return std::vector<double>(job.options.base != nullptr ? 1 : 0, 0.0);
   if (job.params.objective == Objective::kSoftmax) return job.start->class_scores;
   return {job.start->base_score};
-}
-
-absl::Status NoDeviceError(const absl::Status& reason) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("device: cuda cannot be had: ", reason.message(), ". Set device: auto or cpu"));
 }
 
 std::unique_ptr<TreeMaker> MakeEmbeddedTrees(const TreeJob& job) {

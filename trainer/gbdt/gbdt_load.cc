@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
+#include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/curve.h"
 #include "trainer/gbdt/gbdt_trainer_run.h"
@@ -30,7 +31,7 @@ absl::Status GbdtTrainer::Run::LoadFiles(const char* part, const DataFiles& file
 }
 
 absl::Status GbdtTrainer::Run::CheckDevice() const {
-  if (job_.config.device != "cuda") return absl::OkStatus();
+  if (job_.config.device != "cuda" || cluster_) return absl::OkStatus();  // workers look for their own
   const absl::StatusOr<DeviceInfo> device = FindDevice();
   return device.ok() ? absl::OkStatus() : NoDeviceError(device.status());
 }

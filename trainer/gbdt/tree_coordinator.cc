@@ -101,6 +101,8 @@ PartCounts TreeCoordinator::counts() const {
     counts.good_rows += part->good_rows();
     counts.bad_rows += part->bad_rows();
     if (counts.bad_row_text.empty()) counts.bad_row_text = part->bad_row_text();
+    if (!part->grows_on().empty()) ++counts.grows_on[part->grows_on()];
+    counts.on_device += part->on_device() ? 1 : 0;
   }
   return counts;
 }

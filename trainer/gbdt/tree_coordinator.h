@@ -41,6 +41,8 @@ namespace ps {
 struct PartCounts {
   std::uint64_t dropped = 0, good_rows = 0, bad_rows = 0;
   std::string bad_row_text;
+  std::map<std::string, int> grows_on;  // by rows: how many workers grow trees on what, in words
+  int on_device = 0;                    // workers whose trees grow on a GPU
 };
 
 class TreeCoordinator final : public Machine {

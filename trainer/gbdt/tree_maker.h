@@ -84,8 +84,6 @@ struct TreeJob {
 };
 // Of the model that the job's trees begin with; empty: it begins with none, and they are the labels'.
 std::vector<double> StartScores(const TreeJob& job);
-// Of a job that asks for a device which is not there, or cannot take it.
-absl::Status NoDeviceError(const absl::Status& reason);
 std::unique_ptr<TreeMaker> MakeEmbeddedTrees(const TreeJob& job);
 
 }  // namespace ps

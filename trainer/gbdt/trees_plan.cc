@@ -107,6 +107,7 @@ DistributionShape ShapeOf(const PreparedJob& job, const TreesPlan& plan,
                           : !config.checkpoint.dir.empty()   ? "checkpoint"
                           : !config.model.warm_start.empty() ? "model.warm_start"
                           : !gbdt.base_model.empty()         ? "model.gbdt.base_model"
+                          : config.device == "cuda"          ? "device: cuda"
                                                              : nullptr;
   if (key != nullptr) shape.rows_only = absl::StrCat(key, " goes with rows only");
   return shape;

@@ -90,6 +90,10 @@ void MakeReady(unsigned first, unsigned count) {
 // Some threads go on; false when all have ended.
 bool Release() {
   if (All(0, block.threads, State::kDone)) return false;
+  if (std::any_of(block.fibers.begin(), block.fibers.begin() + block.threads,
+                  [](const Fiber& fiber) { return fiber.state == State::kReady; })) {
+    return true;
+  }
   if (All(0, block.threads, State::kAtBarrier)) {
     MakeReady(0, block.threads);
     return true;
@@ -133,6 +137,10 @@ void RunBlock(unsigned threads, const std::function<void(unsigned)>& enter,
 }
 
 void Barrier() { Leave(State::kAtBarrier); }
+
+void Yield() {
+  if (block.random() % 2 == 0) Leave(State::kReady);
+}
 
 const std::array<std::uint64_t, kLanes>& ExchangeInWarp(std::uint64_t mine) {
   block.fibers[block.running].brought = mine;

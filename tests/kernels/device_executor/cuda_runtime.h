@@ -1,5 +1,5 @@
 // Compiles kernels of a device as plain C++ and runs them in tests: the words of the language that
-// kernels are written in, and launches that return when the kernel has run. What it can and cannot
+// kernels are written in, and launches. What it can and cannot
 // show stands in block_executor.h.
 #pragma once
 
@@ -24,6 +24,15 @@ struct dim3 {
 };
 inline dim3 gridDim, blockDim, blockIdx, threadIdx;
 
+struct alignas(16) ulonglong2 {
+  unsigned long long x, y;
+};
+// Past the first level of cache, where another processor's writes are not seen.
+template <typename T>
+T __ldcg(const T* at) {
+  return *at;
+}
+
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   std::size_t dynamicSmemBytes = 0;
@@ -33,16 +42,18 @@ struct cudaLaunchConfig_t {
 template <typename... Parameters>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Parameters... arguments) {
-  gridDim = config->gridDim;
-  blockDim = config->blockDim;
-  for (unsigned y = 0; y < gridDim.y; ++y) {
-    for (unsigned x = 0; x < gridDim.x; ++x) {
-      blockIdx = dim3(x, y);
-      device_executor::RunBlock(
-          blockDim.x, [](unsigned thread) { threadIdx = dim3(thread); },
-          [&] { kernel(arguments...); });
+  device_executor::Give(config->stream, [=, grid = config->gridDim, block = config->blockDim] {
+    gridDim = grid;
+    blockDim = block;
+    for (unsigned y = 0; y < grid.y; ++y) {
+      for (unsigned x = 0; x < grid.x; ++x) {
+        blockIdx = dim3(x, y);
+        device_executor::RunBlock(
+            block.x, [](unsigned thread) { threadIdx = dim3(thread); },
+            [&] { kernel(arguments...); });
+      }
     }
-  }
+  });
   return cudaSuccess;
 }
 
@@ -79,6 +90,11 @@ inline unsigned __ballot_sync(unsigned, bool vote) {
   return ballot;
 }
 inline int __popc(unsigned bits) { return std::popcount(bits); }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<unsigned long long>(static_cast<Wide>(a) * b >> 64);
+}
+inline int __clz(int bits) { return std::countl_zero(static_cast<unsigned>(bits)); }
 inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
 
 template <typename T>
@@ -100,6 +116,7 @@ inline int atomicMax(int* at, int value) {
 }
 template <typename T>
 T atomicCAS(T* at, T expected, T value) {
+  device_executor::Yield();
   const T before = *at;
   if (before == expected) *at = value;
   return before;

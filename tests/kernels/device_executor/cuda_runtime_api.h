@@ -1,5 +1,5 @@
 // The part of CUDA's runtime that this project calls, on memory of the host: so that what manages a
-// device runs in tests without one. One thread. Streams do at once what they are told.
+// device runs in tests without one. One thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,8 @@
 #include <cstring>
 #include <map>
 
+#include "tests/kernels/device_executor/streams.h"
+
 enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
 enum cudaMemcpyKind {
   cudaMemcpyHostToDevice = 1,
@@ -15,6 +17,8 @@ enum cudaMemcpyKind {
   cudaMemcpyDeviceToDevice
 };
 using cudaStream_t = struct CUstream_st*;
+using cudaEvent_t = struct CUevent_st*;
+inline constexpr unsigned cudaEventDisableTiming = 2;
 
 struct cudaDeviceProp {
   char name[256];
@@ -25,6 +29,7 @@ namespace device_executor {
 
 struct Memory {
   bool has_device = true;
+  bool pinned_is_full = false;
   std::size_t limit = std::size_t{1} << 30, used = 0;
   std::map<void*, std::size_t> allocated;
 };
@@ -56,42 +61,78 @@ inline cudaError_t cudaMalloc(void** at, std::size_t bytes) {
   auto& memory = device_executor::memory;
   *at = nullptr;
   if (bytes > memory.limit - memory.used) return cudaErrorMemoryAllocation;
-  *at = std::malloc(bytes);
+  if (posix_memalign(at, 256, bytes) != 0) return cudaErrorMemoryAllocation;
   std::memset(*at, 0xa5, bytes);  // nothing relies on what it finds
   memory.used += memory.allocated[*at] = bytes;
+  device_executor::Know(*at, bytes);
   return cudaSuccess;
 }
 inline cudaError_t cudaFree(void* at) {
   auto& memory = device_executor::memory;
+  device_executor::FinishAll();
   const auto found = memory.allocated.find(at);
   if (found != memory.allocated.end()) {
     memory.used -= found->second;
     memory.allocated.erase(found);
   }
+  device_executor::Forget(at);
   std::free(at);
   return cudaSuccess;
 }
 inline cudaError_t cudaMallocHost(void** at, std::size_t bytes) {
-  *at = std::malloc(bytes);
+  *at = device_executor::memory.pinned_is_full ? nullptr : std::malloc(bytes);
+  if (*at == nullptr) return cudaErrorMemoryAllocation;
+  device_executor::Know(*at, bytes);
   return cudaSuccess;
 }
 inline cudaError_t cudaFreeHost(void* at) {
+  device_executor::FinishAll();
+  device_executor::Forget(at);
   std::free(at);
   return cudaSuccess;
 }
 
 inline cudaError_t cudaStreamCreate(cudaStream_t* stream) {
-  *stream = nullptr;
+  *stream = device_executor::NewStream();
   return cudaSuccess;
 }
-inline cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  device_executor::EndStream(stream);
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  device_executor::FinishStream(stream);
+  return cudaSuccess;
+}
+inline cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned = 0) {
+  device_executor::WaitFor(event, stream);
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  device_executor::Record(event, stream);
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  device_executor::FinishEvent(event);
+  return cudaSuccess;
+}
+inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  device_executor::FinishAll();
+  delete event;
+  return cudaSuccess;
+}
 inline cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                                   cudaStream_t) {
-  if (bytes > 0) std::memcpy(to, from, bytes);
+                                   cudaStream_t stream) {
+  device_executor::Copy(to, from, bytes, stream);
   return cudaSuccess;
 }
-inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
-  if (bytes > 0) std::memset(to, value, bytes);
+inline cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
+  device_executor::Give(stream, [=] {
+    if (bytes > 0) std::memset(to, value, bytes);
+  });
   return cudaSuccess;
 }

@@ -1,0 +1,157 @@
+#include "kernels/cuda/device_rows.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "ps/base/status_macros.h"
+
+namespace ps {
+
+absl::Status DeviceRows::Load(const DeviceTreeInput& input) {
+  rows_ = static_cast<std::uint32_t>(input.rows);
+  for (const absl::Status& status :
+       {labels_.Allocate(input.rows, "labels"),
+        weights_.Allocate(input.weights == nullptr ? 0 : input.rows, "weights"),
+        margins_.Allocate(input.rows, "margins"), fixed_.Allocate(input.rows, "gradients"),
+        entries_[0].Allocate(input.rows, "rows of nodes"),
+        entries_[1].Allocate(input.rows, "rows of nodes"), total_.Allocate(1, "a number"),
+        largest_.Allocate(1, "a number")}) {
+    PS_RETURN_IF_ERROR(status);
+  }
+  PS_RETURN_IF_ERROR(MakeRoom(static_cast<std::size_t>(input.max_leaves)));
+  PS_RETURN_IF_ERROR(TreeStatus(cudaStreamCreate(&stream_)));
+  PS_RETURN_IF_ERROR(TreeStatus(CopyToDevice(labels_.data(), input.labels, rows_, stream_)));
+  if (input.weights != nullptr)
+    PS_RETURN_IF_ERROR(TreeStatus(CopyToDevice(weights_.data(), input.weights, rows_, stream_)));
+  return DeviceStatus(cudaStreamSynchronize(stream_), "loading rows");
+}
+
+absl::Status DeviceRows::MakeRoom(std::size_t leaves) {
+  DeviceArray<LeafRange> ranges;
+  DeviceArray<std::int64_t> sums;
+  PS_RETURN_IF_ERROR(ranges.Allocate(leaves, "leaves"));
+  PS_RETURN_IF_ERROR(sums.Allocate(2 * leaves, "leaves"));
+  leaves_ = std::move(ranges);
+  sums_ = std::move(sums);
+  return absl::OkStatus();
+}
+
+std::uint64_t DeviceRows::memory_bytes() const {
+  return labels_.bytes() + weights_.bytes() + margins_.bytes() + fixed_.bytes() +
+         2 * entries_[0].bytes();
+}
+
+absl::Status DeviceRows::SetMargins(const std::vector<float>& margins) {
+  PS_RETURN_IF_ERROR(TreeStatus(CopyToDevice(margins_.data(), margins.data(), rows_, stream_)));
+  return Finish();
+}
+
+absl::StatusOr<std::vector<float>> DeviceRows::Margins() const {
+  std::vector<float> margins(rows_);
+  PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(margins.data(), margins_.data(), rows_, stream_)));
+  PS_RETURN_IF_ERROR(Finish());
+  return margins;
+}
+
+absl::StatusOr<float> DeviceRows::LargestGradient() {
+  PS_RETURN_IF_ERROR(TreeStatus(cudaMemsetAsync(largest_.data(), 0, sizeof(int), stream_)));
+  LaunchLargestGradient(MakeGradientWork(), largest_.data(), stream_);
+  int bits = 0;
+  PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(&bits, largest_.data(), 1, stream_)));
+  PS_RETURN_IF_ERROR(Finish());
+  float largest;
+  std::memcpy(&largest, &bits, sizeof largest);
+  return largest;
+}
+
+GradientWork DeviceRows::MakeGradientWork() {
+  GradientWork work;
+  work.rows = rows_;
+  work.margins = margins_.data();
+  work.labels = labels_.data();
+  work.weights = weights_.size() == 0 ? nullptr : weights_.data();
+  work.entries = entries_[0].data();
+  work.fixed = fixed_.data();
+  work.total = total_.data();
+  return work;
+}
+
+absl::StatusOr<WideSum> DeviceRows::MakeGradients(const DeviceGradients& gradients) {
+  GradientWork work = MakeGradientWork();
+  work.logistic = gradients.logistic;
+  work.quantisation = gradients.quantisation;
+  work.first_global_row = gradients.first_global_row;
+  work.sample_key = gradients.sample_key;
+  work.sample_below = static_cast<std::uint64_t>(gradients.row_sample * 0x1p53);
+  PS_RETURN_IF_ERROR(TreeStatus(cudaMemsetAsync(total_.data(), 0, sizeof(WideSum), stream_)));
+  LaunchGradients(work, stream_);
+  WideSum total = 0;
+  PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(&total, total_.data(), 1, stream_)));
+  PS_RETURN_IF_ERROR(Finish());
+  return total;
+}
+
+void DeviceRows::Part(PartitionWork work, const Place& from, SideCounts* sides) {
+  work.range = from.range;
+  work.from = entries_[from.buffer].data();
+  work.to = entries_[1 - from.buffer].data();
+  work.sides = sides;
+  LaunchPartition(work, stream_);
+}
+
+absl::Status DeviceRows::TakeBack(const Place& from) {
+  const std::uint32_t begin = from.range.begin;
+  return TreeStatus(cudaMemcpyAsync(entries_[0].data() + begin, entries_[1].data() + begin,
+                                    from.size() * sizeof(RowGradient), cudaMemcpyDeviceToDevice,
+                                    stream_));
+}
+
+absl::StatusOr<DeviceLeafSums> DeviceRows::SumLeaves(const std::vector<Place>& leaves) {
+  const std::size_t count = leaves.size();
+  PS_ASSIGN_OR_RETURN(const LeafWork work, UploadLeaves(leaves, {}));
+  PS_RETURN_IF_ERROR(TreeStatus(cudaMemsetAsync(sums_.data(), 0, sums_.bytes(), stream_)));
+  LaunchLeafSums(work, fixed_.data(), sums_.data(), sums_.data() + count, stream_);
+  std::vector<std::int64_t> sums(2 * count);
+  PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(sums.data(), sums_.data(), sums.size(), stream_)));
+  PS_RETURN_IF_ERROR(Finish());
+  DeviceLeafSums of_leaves{std::vector<std::int64_t>(count), std::vector<std::int64_t>(count)};
+  for (std::size_t i = 0; i < count; ++i) {
+    of_leaves.g[order_[i]] = sums[i];
+    of_leaves.h[order_[i]] = sums[count + i];
+  }
+  return of_leaves;
+}
+
+absl::Status DeviceRows::AddLeafValues(const std::vector<Place>& leaves,
+                                       const std::vector<float>& values) {
+  PS_ASSIGN_OR_RETURN(const LeafWork work, UploadLeaves(leaves, values));
+  LaunchLeafValues(work, margins_.data(), stream_);
+  return Finish();
+}
+
+// In order of their ranges; leaf i of those is leaf order_[i] of the caller.
+absl::StatusOr<LeafWork> DeviceRows::UploadLeaves(const std::vector<Place>& leaves,
+                                                  const std::vector<float>& values) {
+  if (leaves.size() > leaves_.size()) PS_RETURN_IF_ERROR(MakeRoom(2 * leaves.size()));
+  order_.resize(leaves.size());
+  for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = i;
+  std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+    // Empty ones first, so that the search for a place finds the one that has it.
+    const EntryRange &x = leaves[a].range, &y = leaves[b].range;
+    return x.begin != y.begin ? x.begin < y.begin : x.end < y.end;
+  });
+  leaf_ranges_.clear();
+  for (const std::size_t leaf : order_) {
+    leaf_ranges_.push_back(
+        {leaves[leaf].range, leaves[leaf].buffer, leaf < values.size() ? values[leaf] : 0.0f});
+  }
+  PS_RETURN_IF_ERROR(TreeStatus(
+      CopyToDevice(leaves_.data(), leaf_ranges_.data(), leaf_ranges_.size(), stream_)));
+  return LeafWork{leaves_.data(),
+                  static_cast<std::uint32_t>(leaf_ranges_.size()),
+                  rows_,
+                  {entries_[0].data(), entries_[1].data()}};
+}
+
+}  // namespace ps

@@ -1,0 +1,57 @@
+#include "kernels/cuda/entry_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/cuda/entry_segments.h"
+
+namespace ps {
+
+absl::Status DeviceEntries::Reset(LaneSettings lanes, std::size_t ids, cudaStream_t stream) {
+  segments_.clear();
+  ids_ = 0;
+  view_.lanes = static_cast<int>(lanes.size());
+  view_.stride = LinearModelView::StrideOf(view_.lanes);
+  std::copy(lanes.begin(), lanes.end(), view_.settings);
+  if (addresses_.data() == nullptr) {
+    const absl::Status status = addresses_.Allocate(EntrySegment::kMost, "addresses");
+    if (!status.ok()) return status;
+    view_.segments = addresses_.data();
+  }
+  return Reserve(ids, stream);
+}
+
+absl::Status DeviceEntries::Reserve(std::size_t ids, cudaStream_t stream) {
+  if (ids > std::size_t{1} << 32)
+    return absl::ResourceExhaustedError("device: more than 2^32 features have no ids");
+  while (ids_ < ids) {
+    const auto number = static_cast<std::uint32_t>(segments_.size());
+    const std::size_t end = EntrySegment::Begin(number + 1);
+    DeviceArray<unsigned char> segment;
+    if (const absl::Status status = segment.Allocate((end - ids_) * view_.stride, "features");
+        !status.ok()) {
+      return status;
+    }
+    unsigned char* const address = segment.data();
+    cudaError_t error = cudaMemsetAsync(address, 0, segment.bytes(), stream);
+    if (error == cudaSuccess) {
+      error = cudaMemcpyAsync(addresses_.data() + number, &address, sizeof(address),
+                              cudaMemcpyHostToDevice, stream);
+    }
+    if (error == cudaSuccess) error = cudaStreamSynchronize(stream);  // `address` ends here
+    if (error != cudaSuccess) return DeviceStatus(error, "making room for features");
+    segments_.push_back(std::move(segment));
+    ids_ = end;
+  }
+  return absl::OkStatus();
+}
+
+void DeviceEntries::ClearMarks(cudaStream_t stream) { LaunchClearMarks(view_, ids_, stream); }
+
+std::uint64_t DeviceEntries::bytes() const {
+  std::uint64_t bytes = addresses_.bytes();
+  for (const DeviceArray<unsigned char>& segment : segments_) bytes += segment.bytes();
+  return bytes;
+}
+
+}  // namespace ps

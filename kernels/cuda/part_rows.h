@@ -1,0 +1,51 @@
+// A part of a job's rows in the memory of a device: what a worker of a cluster does to rows and asks of
+// them. Nodes have numbers of whoever calls; a node that is split stays, since perhaps nothing comes of
+// the split. What is summed and where it is decided upon is the caller's. The results are the same bits
+// as those of the processor's kernels.
+//
+// One caller at a time. A call that fails leaves nothing to go on with, but for refused arguments.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "kernels/cuda/tree_rows.h"
+
+namespace ps {
+
+class DevicePartRows {
+ public:
+  // NotFound without a device; ResourceExhausted where its memory is too small.
+  static absl::StatusOr<std::unique_ptr<DevicePartRows>> Load(const DeviceTreeInput& input);
+  virtual ~DevicePartRows() = default;
+
+  virtual std::uint64_t memory_bytes() const = 0;
+  virtual absl::Status SetMargins(const std::vector<float>& margins) = 0;  // one a row
+  virtual absl::StatusOr<std::vector<float>> Margins() = 0;
+  // The largest magnitude of a gradient of squared errors.
+  virtual absl::StatusOr<float> LargestGradient() = 0;
+
+  // A new tree: all rows are node 0. Returns its sum.
+  virtual absl::StatusOr<WideSum> Begin(const DeviceGradients& gradients) = 0;
+  virtual void ForgetNodes() = 0;
+  virtual bool Has(std::uint32_t node) const = 0;
+  // Of a node that is there; `split.leaf` and `split.find_splits` count nothing. The right child is
+  // left + 1.
+  virtual absl::Status Split(std::uint32_t node, std::uint32_t left, const DeviceSplit& split) = 0;
+  // Of a node that is there. Dense rows have kBinsPerColumn cells a column, sparse ones those of their
+  // columns.
+  virtual absl::Status Sum(std::uint32_t node, WideSum* histogram) = 0;
+
+  // Whether these nodes have all rows, each once.
+  virtual bool AreLeaves(const std::vector<std::uint32_t>& nodes) const = 0;
+  // Of such nodes.
+  virtual absl::StatusOr<DeviceLeafSums> SumLeaves(const std::vector<std::uint32_t>& nodes) = 0;
+  // Adds each node's value to the margins of its rows.
+  virtual absl::Status AddLeafValues(const std::vector<std::uint32_t>& nodes,
+                                     const std::vector<float>& values) = 0;
+};
+
+}  // namespace ps

@@ -1,0 +1,74 @@
+#include "models/gbdt/device_input.h"
+
+#include "absl/strings/str_cat.h"
+#include "models/gbdt/histogram_source.h"
+
+namespace ps {
+
+// What sums of a thousand rows in 16 bits take (kernels/cuda/sparse_kernels.h, tree_kernels.cu).
+static_assert(kGradientSteps <= 31 && kHessianSteps < 63);
+
+absl::Status CheckForDevice(const BinnedRows& rows, const std::vector<BinColumn>& columns,
+                            const BoostParams& params) {
+  if (params.objective == Objective::kSoftmax)
+    return absl::UnimplementedError("several classes are not learnt on a device yet");
+  if (rows.rows == 0 || columns.empty())
+    return absl::UnimplementedError("there is nothing to split by");
+  for (const BinColumn& column : columns) {
+    if (rows.sparse && column.kind == ColumnKind::kCategory)
+      return absl::UnimplementedError("categories of sparse rows are not grown on a device yet");
+  }
+  return absl::OkStatus();
+}
+
+DeviceInput DeviceInputOf(const BinnedRows& rows, const std::vector<BinColumn>& columns,
+                          const BoostParams& params) {
+  DeviceInput made;
+  DeviceTreeInput& input = made.input;
+  input.rows = rows.rows;
+  input.labels = rows.labels.data();
+  input.weights = rows.weights.empty() ? nullptr : rows.weights.data();
+  for (const BinColumn& column : columns) {
+    input.bins.push_back(static_cast<std::uint8_t>(column.bins()));
+    input.is_category.push_back(column.kind == ColumnKind::kCategory);
+    if (params.grow.absent_is_zero) made.zero_bins.push_back(BinOf(column, 0.0f));
+  }
+  input.is_sparse = rows.sparse;
+  if (rows.sparse) {
+    input.sparse = {rows.row_begin.data(), rows.cells.data(), rows.first_cell.data(),
+                    params.grow.absent_is_zero ? made.zero_bins.data() : nullptr};
+  } else {
+    input.matrix = rows.dense();
+  }
+  input.max_leaves = params.grow.max_leaves;
+  return made;
+}
+
+DeviceGradients DeviceGradientsOf(const BoostParams& params, const GradientScale& scale,
+                                  std::uint64_t tree) {
+  DeviceGradients gradients;
+  gradients.logistic = params.objective == Objective::kLogistic;
+  gradients.quantisation = QuantisationOf(scale, TreeKey(params.seed, tree));
+  gradients.first_global_row = params.first_global_row;
+  gradients.row_sample = params.row_sample;
+  gradients.sample_key = SampleKey(params.seed, tree);
+  return gradients;
+}
+
+DeviceSplit DeviceSplitOf(const SplitChoice& choice) {
+  DeviceSplit split;
+  split.column = choice.column;
+  split.left = choice.left;
+  for (unsigned bin = 0; bin < kBinsPerColumn; ++bin) {
+    if (GoesLeft(choice, static_cast<std::uint8_t>(bin)))
+      split.goes_left[bin / 32] |= 1u << (bin % 32);
+  }
+  return split;
+}
+
+absl::Status NoDeviceError(const absl::Status& reason) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("device: cuda cannot be had: ", reason.message(), ". Set device: auto or cpu"));
+}
+
+}  // namespace ps

@@ -1,0 +1,38 @@
+// What a device is told of rows, settings and splits: the same for boosting in one process and for a
+// worker's part of the rows. Pure functions, any thread.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "kernels/cuda/tree_rows.h"
+#include "models/gbdt/binned_rows.h"
+#include "models/gbdt/gradient_rows.h"
+#include "models/gbdt/split_choice.h"
+
+namespace ps {
+
+// Unimplemented, with the reason, where a device cannot take such rows or such an objective.
+absl::Status CheckForDevice(const BinnedRows& rows, const std::vector<BinColumn>& columns,
+                            const BoostParams& params);
+
+// `input` points into the rows and into zero_bins.
+struct DeviceInput {
+  std::vector<std::uint8_t> zero_bins;
+  DeviceTreeInput input;
+};
+DeviceInput DeviceInputOf(const BinnedRows& rows, const std::vector<BinColumn>& columns,
+                          const BoostParams& params);
+
+// Of a tree, counted from 0.
+DeviceGradients DeviceGradientsOf(const BoostParams& params, const GradientScale& scale,
+                                  std::uint64_t tree);
+
+// Without whether splits are to be found.
+DeviceSplit DeviceSplitOf(const SplitChoice& choice);
+
+// Of a job that asks for a device which is not there, or cannot take it.
+absl::Status NoDeviceError(const absl::Status& reason);
+
+}  // namespace ps
