@@ -150,12 +150,14 @@ absl::Status PrintKeyedRows(const Rows& rows, std::size_t features, std::size_t 
   bool same = alone == ahead;
   for (std::size_t block = 0; block < std::min<std::size_t>(blocks.count, 20); ++block) {
     processor.Learn(lanes, blocks.View(block), blocks.batch_rows, state.data(), expected.data());
-    same = same && std::equal(expected.begin(), expected.end(), ahead.begin() + static_cast<std::ptrdiff_t>(block * kRowsOfBlock));
+    const auto first = static_cast<std::ptrdiff_t>(block * kRowsOfBlock);
+    same = same && std::equal(expected.begin(), expected.end(), ahead.begin() + first);
   }
-  const auto rate = [&](double seconds) { return static_cast<double>(blocks.count * kRowsOfBlock) / seconds / 1e6; };
-  std::printf("rows with keys, blocks of %zu in batches of %zu, a growing table: %.2f M rows/s one by one, %.2f with %zu under way; %s\n",
-              kRowsOfBlock, blocks.batch_rows, rate(alone_seconds), rate(ahead_seconds), DeviceLinearModel::kMostUnderWay,
-              same ? "the same margins" : "THE MARGINS DIFFER");
+  const double millions = static_cast<double>(blocks.count * kRowsOfBlock) / 1e6;
+  std::printf("rows with keys, blocks of %zu in batches of %zu, a growing table: %.2f M rows/s one by one, %.2f with %zu "
+              "under way; %s\n",
+              kRowsOfBlock, blocks.batch_rows, millions / alone_seconds, millions / ahead_seconds,
+              DeviceLinearModel::kMostUnderWay, same ? "the same margins" : "THE MARGINS DIFFER");
   return same ? absl::OkStatus() : absl::InternalError("margins differ");
 }
 

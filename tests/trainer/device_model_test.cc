@@ -35,7 +35,8 @@ RowBlock RandomBlock(unsigned seed, int rows, std::uint64_t features, bool with_
 // One model on a device, one on the processor, and the rows that both have.
 class Twins {
  public:
-  explicit Twins(bool bias) : of_device_({.lanes = Lanes(), .bias = bias, .threads = 3}), of_processor_({.lanes = Lanes(), .bias = bias}) {
+  explicit Twins(bool bias)
+      : of_device_({.lanes = Lanes(), .bias = bias, .threads = 3}), of_processor_({.lanes = Lanes(), .bias = bias}) {
     of_device_.SetSteps(std::make_unique<BatchSteps>(kBatchRows, *DeviceLinearModel::Make()));
     of_processor_.SetSteps(std::make_unique<BatchSteps>(kBatchRows, nullptr));
   }

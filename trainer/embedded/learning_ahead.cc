@@ -70,7 +70,7 @@ absl::Status EmbeddedTrainer::Run::BeginBlock(UnderWay block, const ResolvedRows
   under_way_.push_back(std::move(block));
   UnderWay& begun = under_way_.back();
   PS_RETURN_IF_ERROR(begun.is_new ? model_.Begin(begun.Parts(keeps_rows())) : model_.Begin(known_rows));
-  // The device's memory may have become full: on the processor it is done.
+  // Where the device had no room for it, it is done: by the processor.
   return model_.learns_ahead() ? absl::OkStatus() : EndBlocks();
 }
 
@@ -80,6 +80,7 @@ absl::Status EmbeddedTrainer::Run::EndBlocks() {
 }
 
 absl::Status EmbeddedTrainer::Run::ReportIfDue() {
+  SayNews();  // the device's memory may have become full
   if (!log_.IsDue()) return absl::OkStatus();
   PS_RETURN_IF_ERROR(EndBlocks());
   return ReportLine();
