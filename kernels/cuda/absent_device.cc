@@ -2,6 +2,7 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/linear_model.h"
 #include "kernels/cuda/part_rows.h"
+#include "kernels/cuda/tree_margins.h"
 #include "kernels/cuda/tree_rows.h"
 
 namespace ps {
@@ -21,6 +22,10 @@ absl::StatusOr<std::unique_ptr<DeviceTreeRows>> DeviceTreeRows::Load(const Devic
 }
 
 absl::StatusOr<std::unique_ptr<DevicePartRows>> DevicePartRows::Load(const DeviceTreeInput&) {
+  return Absent();
+}
+
+absl::StatusOr<std::unique_ptr<DeviceTreeMargins>> DeviceTreeMargins::Load(const DeviceBinRows&, const float*) {
   return Absent();
 }
 

@@ -45,11 +45,6 @@ Tree Booster::GrowNext() {
 
 namespace {
 
-bool GoesLeft(const Tree& tree, const TreeNode& node, std::uint8_t bin) {
-  if (node.kind == ColumnKind::kCategory) return Contains(tree.left_sets[node.left_set], bin);
-  return bin == 0 ? node.missing_left : bin <= node.bin;
-}
-
 std::uint8_t BinAt(const BinnedRows& rows, std::size_t row, std::uint32_t column) {
   if (!rows.sparse) return rows.bins[row * rows.stride + column];
   const std::uint32_t* const end = rows.cells.data() + rows.row_begin[row + 1];

@@ -41,4 +41,10 @@ struct Tree {
   std::vector<BinSet> left_sets;
 };
 
+// Whether rows with this bin of the node's column go left.
+inline bool GoesLeft(const Tree& tree, const TreeNode& node, std::uint8_t bin) {
+  if (node.kind == ColumnKind::kCategory) return Contains(tree.left_sets[node.left_set], bin);
+  return bin == 0 ? node.missing_left : bin <= node.bin;
+}
+
 }  // namespace ps

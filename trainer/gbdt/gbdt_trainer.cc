@@ -78,9 +78,32 @@ void GbdtTrainer::Run::StartHeldOut() {
   for (HeldOut* part : {&valid_, &test_}) part->margins = StartMargins(part->rows, train_.base_scores);
 }
 
-void GbdtTrainer::Run::AddTrees(std::size_t first, std::size_t end, HeldOut* part) {
-  for (std::size_t t = first; t < end && part->rows.rows > 0; ++t)
+absl::Status GbdtTrainer::Run::PlaceValid() {
+  if (train_.device != "cuda" || cluster_ || valid_.rows.rows == 0) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<DeviceMargins>> placed = DeviceMargins::Make(&valid_.rows, valid_.margins);
+  if (absl::IsResourceExhausted(placed.status())) {
+    say_(absl::StrCat("validation rows are predicted on the processor: ", placed.status().message()));
+    return absl::OkStatus();
+  }
+  PS_RETURN_IF_ERROR(placed.status());
+  valid_.on_device = *std::move(placed);
+  return absl::OkStatus();
+}
+
+absl::Status GbdtTrainer::Run::AddTrees(std::size_t first, std::size_t end, HeldOut* part) {
+  if (part->rows.rows == 0) return absl::OkStatus();
+  for (std::size_t t = first; t < end; ++t) {
+    if (part->on_device != nullptr) {
+      const absl::Status added = part->on_device->Add(trees_[t]);
+      if (added.ok()) continue;
+      if (!absl::IsResourceExhausted(added)) return added;
+      say_(absl::StrCat(added.message(), "; from here on validation rows are predicted on the processor"));
+      PS_RETURN_IF_ERROR(part->on_device->Copy(&part->margins));
+      part->on_device.reset();
+    }
     AddTree(trees_[t], part->rows, &crew_, &part->margins, t % params_.classes);
+  }
+  return part->on_device != nullptr ? part->on_device->Copy(&part->margins) : absl::OkStatus();
 }
 
 absl::Status GbdtTrainer::Run::Kept(absl::Status kept) {
@@ -103,7 +126,7 @@ absl::StatusOr<bool> GbdtTrainer::Run::GrowRound(int round) {
     tree_seconds_.push_back(SecondsSince(start));
     PS_RETURN_IF_ERROR(Kept(progress_->Keep(trees_, maker_->made().attempts)));
   }
-  AddTrees(first, end, &valid_);
+  PS_RETURN_IF_ERROR(AddTrees(first, end, &valid_));
   return true;
 }
 
@@ -118,6 +141,7 @@ absl::Status GbdtTrainer::Run::CheckFinished(std::size_t trees) const {
 absl::Status GbdtTrainer::Run::GrowTrees() {
   grow_start_ = Clock::now();
   StartHeldOut();
+  PS_RETURN_IF_ERROR(PlaceValid());
   best_rounds_ = 0;
   if ((start_ || base_ != nullptr) && valid_.rows.rows > 0) best_loss_ = ValidLoss();
   const std::size_t had = trees_.size();
@@ -151,7 +175,7 @@ absl::Status GbdtTrainer::Run::Tune() {
                                 .job_yaml = std::move(tuned.job_yaml),
                                 .setting_text = std::move(tuned.setting_text)};
   StartHeldOut();
-  AddAllTrees(&valid_);
+  PS_RETURN_IF_ERROR(AddAllTrees(&valid_));
   PS_RETURN_IF_ERROR(Finish());
   result_.trees->grown = static_cast<int>(tuned.grown * params_.classes);
   return absl::OkStatus();
@@ -164,9 +188,10 @@ absl::Status GbdtTrainer::Run::Finish() {
   if (job_.config.train.early_stopping && valid_.rows.rows > 0 && best < trees_.size()) {
     trees_.resize(best);
     valid_.margins = StartMargins(valid_.rows, train_.base_scores);
-    AddAllTrees(&valid_);
+    valid_.on_device.reset();
+    PS_RETURN_IF_ERROR(AddAllTrees(&valid_));
   }
-  AddAllTrees(&test_);
+  PS_RETURN_IF_ERROR(AddAllTrees(&test_));
   trees.trees = static_cast<int>(trees_.size() + (goes_on() ? start_->trees.size() : 0));
   trees.squared = squared_;
   std::vector<double> seconds = tree_seconds_;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/gbdt/device_margins.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/gbdt/mean_loss.h"
 #include "trainer/gbdt/row_loader.h"
@@ -45,6 +46,7 @@ class GbdtTrainer::Run {
   struct HeldOut {
     BinnedRows rows;
     std::vector<float> margins;
+    std::unique_ptr<DeviceMargins> on_device;  // null: the processor predicts
   };
 
   absl::Status Load();
@@ -59,9 +61,11 @@ class GbdtTrainer::Run {
   absl::Status LoadFiles(const char* part, const DataFiles& files, const LoadOptions& options, HeldOut* to);
   absl::Status CheckLabels() const;
   void StartHeldOut();
-  // Trees [first, end) enter the margins.
-  void AddTrees(std::size_t first, std::size_t end, HeldOut* part);
-  void AddAllTrees(HeldOut* part) { AddTrees(0, trees_.size(), part); }
+  // What trees are judged by after each of them is predicted where they grow.
+  absl::Status PlaceValid();
+  // Trees [first, end) enter the margins. Internal: a device has failed.
+  absl::Status AddTrees(std::size_t first, std::size_t end, HeldOut* part);
+  absl::Status AddAllTrees(HeldOut* part) { return AddTrees(0, trees_.size(), part); }
   absl::Status GrowTrees();
   absl::Status CheckFinished(std::size_t trees) const;  // by an earlier run: no more than there shall be
   absl::StatusOr<bool> GrowRound(int round);  // false: stopped

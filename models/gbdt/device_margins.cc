@@ -1,0 +1,45 @@
+#include "models/gbdt/device_margins.h"
+
+#include "ps/base/status_macros.h"
+
+namespace ps {
+
+absl::StatusOr<std::unique_ptr<DeviceMargins>> DeviceMargins::Make(const BinnedRows* rows,
+                                                                   const std::vector<float>& margins) {
+  DeviceBinRows on_device;
+  on_device.rows = rows->rows;
+  if (rows->sparse) {
+    on_device.cells = rows->cells.data();
+    on_device.row_begin = rows->row_begin.data();
+  } else {
+    on_device.matrix = rows->dense();
+  }
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<DeviceTreeMargins> device, DeviceTreeMargins::Load(on_device, margins.data()));
+  return std::unique_ptr<DeviceMargins>(new DeviceMargins(rows, std::move(device)));
+}
+
+absl::Status DeviceMargins::Add(const Tree& tree) {
+  nodes_.clear();
+  for (const TreeNode& node : tree.nodes) {
+    DeviceTreeNode walked;
+    walked.column = node.column;
+    if (rows_.sparse) {
+      walked.first_cell = rows_.first_cell[node.column];
+      walked.end_cell = rows_.first_cell[node.column + 1];
+    }
+    walked.left = node.left;
+    walked.right = node.right;
+    for (unsigned bin = 0; bin < kBinsPerColumn; ++bin) {
+      if (GoesLeft(tree, node, static_cast<std::uint8_t>(bin))) walked.goes_left[bin / 32] |= 1u << (bin % 32);
+    }
+    nodes_.push_back(walked);
+  }
+  return device_->Add(nodes_, tree.leaf_value);
+}
+
+absl::Status DeviceMargins::Copy(std::vector<float>* margins) {
+  margins->resize(rows_.rows);
+  return device_->Copy(margins->data());
+}
+
+}  // namespace ps
