@@ -1,6 +1,7 @@
 #include "models/config/model_keys.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -26,6 +27,21 @@ bool KeyAppliesTo(const std::string& model_type, const std::string& path) {
   if (model_type != "gbdt") return !below("model.gbdt") && !below("data.label.classes") && !below("data.cache") &&
            !below("tune");
   return !below("model.tune") && std::none_of(LinearModelKeys().begin(), LinearModelKeys().end(), below);
+}
+
+bool KeyAppliesToOptimizer(const std::string& optimizer_type, const std::string& path) {
+  using Keys = std::vector<std::string>;
+  static const std::map<std::string, Keys> idle = {
+      {"ftrl", {"model.optimizer.l2_evidence"}},
+      {"adagrad", {"model.optimizer.l2_evidence", "model.optimizer.l1", "model.optimizer.newton"}},
+      {"sgd", {"model.optimizer.l2_evidence", "model.optimizer.l1", "model.optimizer.newton", "model.optimizer.beta"}},
+      {"newton_cg",
+       {"model.optimizer.alpha", "model.optimizer.l1", "model.optimizer.newton", "model.optimizer.beta", "train.passes",
+        "train.early_stopping", "train.batch_rows"}}};
+  const auto found = idle.find(optimizer_type);
+  if (found == idle.end()) return true;  // no such type: somebody else says so
+  return std::none_of(found->second.begin(), found->second.end(),
+                      [&path](const std::string& key) { return IsOrIsBelow(path, key); });
 }
 
 }  // namespace ps

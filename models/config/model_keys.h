@@ -12,4 +12,7 @@ const std::vector<std::string>& LinearModelKeys();
 // False for a key, or one of a section, that jobs of that type ("lr" or "gbdt") refuse.
 bool KeyAppliesTo(const std::string& model_type, const std::string& path);
 
+// False for a key that changes nothing with that model.optimizer.type (docs/job_reference.md has its words).
+bool KeyAppliesToOptimizer(const std::string& optimizer_type, const std::string& path);
+
 }  // namespace ps

@@ -18,7 +18,7 @@
 namespace ps {
 namespace {
 
-constexpr char kTypeKey[] = "model.type";
+constexpr char kTypeKey[] = "model.type", kOptimizerKey[] = "model.optimizer.type";
 constexpr std::size_t kLongestShown = 40;  // of a value
 constexpr std::size_t kMostValues = 1000;  // of all keys together
 
@@ -80,6 +80,15 @@ absl::Status WithoutLines(const absl::Status& status, const std::string& name) {
   return absl::Status(status.code(), absl::StrReplaceAll(text + rest, {{"--set ", "tune.search.vary: "}}));
 }
 
+std::string OptimizerOfJob(const YamlNode& root) {
+  const YamlNode* node = &root;
+  for (const char* key : {"model", "optimizer", "type"}) {
+    node = node->Find(key);
+    if (node == nullptr) return "ftrl";
+  }
+  return node->text;
+}
+
 // Why trials could not be compared where that key varies, or nothing.
 std::string WhyFixed(const std::string& key) {
   static constexpr const char* kFixed[] = {"train.seed", "train.threads", "train.row_cache", "model.gbdt.objective"};
@@ -98,11 +107,17 @@ std::string WhyFixed(const std::string& key) {
 
 }  // namespace
 
+SearchSpace::SearchSpace(const JobConfig& job, YamlNode base)
+    : search_(*job.tune->search),
+      model_type_(job.model.type),
+      optimizer_(OptimizerOfJob(base)),
+      base_(std::move(base)) {}
+
 absl::StatusOr<SearchSpace> SearchSpace::Make(const LoadedJob& job) {
   PS_ASSIGN_OR_RETURN(YamlNode base, ParseYaml(job.effective_yaml, "job.yaml"));
   Remove("tune.search", &base);
   if (IsEmpty(base.Find("tune"))) Remove("tune", &base);
-  SearchSpace space(*job.config.tune->search, job.config.model.type, std::move(base));
+  SearchSpace space(job.config, std::move(base));
   const auto wrong = [](const char* what) { return absl::InvalidArgumentError(absl::StrCat("tune.search", what)); };
   if (space.keys() == 0) return wrong(".vary: required: keys, each with the list of its values");
   if (space.search_.trials == 0 && space.search_.budget_seconds == 0) {
@@ -154,16 +169,14 @@ absl::Status SearchSpace::CheckValues() const {
   const Point first(vary().size(), 0);
   if (const auto job = JobOf(Canonical(first)); !job.ok()) return job.status();
   std::vector<std::string> wrong;
-  const auto type = std::find_if(vary().begin(), vary().end(), [](const VariedKey& one) { return one.key == kTypeKey; });
   for (int key = 0; key < keys(); ++key) {
     for (int value = 0; value < values(key); ++value) {
       Point point = first;
       point[key] = value;
-      for (int i = 0; type != vary().end() && i < static_cast<int>(type->values.size()) && !Applies(key, point); ++i) {
-        point[type - vary().begin()] = i;
-      }
-      if (!Applies(key, point)) {
-        wrong.push_back(absl::StrCat("tune.search.vary: ", vary()[key].key, ": means nothing to model.type ", TypeOf(point)));
+      if (!MakeApply(key, true, &point)) {
+        const bool of_type = KeyAppliesTo(TypeOf(point), vary()[key].key);
+        wrong.push_back(absl::StrCat("tune.search.vary: ", vary()[key].key, ": means nothing to ",
+                                     of_type ? kOptimizerKey : kTypeKey, " ", of_type ? OptimizerOf(point) : TypeOf(point)));
         break;
       }
       if (const auto job = JobOf(point); !job.ok()) wrong.emplace_back(job.status().message());
@@ -174,11 +187,11 @@ absl::Status SearchSpace::CheckValues() const {
 }
 
 void SearchSpace::CompareJobs() {
-  const auto type = std::find_if(vary().begin(), vary().end(), [](const VariedKey& one) { return one.key == kTypeKey; });
-  const int types = type == vary().end() ? 1 : static_cast<int>(type->values.size());
+  const int type = NumberOf(kTypeKey);
+  const int types = type < 0 ? 1 : values(type);
   for (int i = 0; i < types; ++i) {
     Point first(vary().size(), 0);
-    if (type != vary().end()) first[type - vary().begin()] = i;
+    if (type >= 0) first[type] = i;
     std::vector<std::vector<int>>& same = same_[TypeOf(first)];
     if (!same.empty()) continue;  // one type, written in two ways
     for (int key = 0; key < keys(); ++key) {
@@ -187,6 +200,7 @@ void SearchSpace::CompareJobs() {
       for (int value = 0; value < values(key); ++value) {
         Point point = first;
         point[key] = value;
+        MakeApply(key, false, &point);
         absl::StatusOr<LoadedJob> job = JobOf(point);
         if (job.ok()) AddBundles(job->config, &bundles_);
         jobs.push_back(job.ok() ? std::optional(Meaning(std::move(job->config))) : std::nullopt);
@@ -212,7 +226,37 @@ std::string SearchSpace::TypeOf(const Point& point) const {
   return model_type_;
 }
 
-bool SearchSpace::Applies(int key, const Point& point) const { return KeyAppliesTo(TypeOf(point), vary()[key].key); }
+std::string SearchSpace::OptimizerOf(const Point& point) const {
+  if (NumberOf("model.optimizer") >= 0 || NumberOf("model.tune") >= 0) return "";  // not to be told: all keys apply
+  const int key = NumberOf(kOptimizerKey);
+  return key < 0 ? optimizer_ : absl::StrReplaceAll(vary()[key].values[point[key]], {{"\"", ""}});
+}
+
+bool SearchSpace::Applies(int key, const Point& point) const {
+  const std::string type = TypeOf(point), &path = vary()[key].key;
+  return KeyAppliesTo(type, path) && (type == "gbdt" || KeyAppliesToOptimizer(OptimizerOf(point), path));
+}
+
+int SearchSpace::NumberOf(const char* key) const {
+  const auto found = std::find_if(vary().begin(), vary().end(), [key](const VariedKey& one) { return one.key == key; });
+  return found == vary().end() ? -1 : static_cast<int>(found - vary().begin());
+}
+
+bool SearchSpace::MakeApply(int key, bool any_type, Point* point) const {
+  if (Applies(key, *point)) return true;
+  const int type = any_type ? NumberOf(kTypeKey) : -1, optimizer = NumberOf(kOptimizerKey);
+  Point tried = *point;
+  for (int t = 0; t < (type < 0 ? 1 : values(type)); ++t) {
+    for (int o = 0; o < (optimizer < 0 ? 1 : values(optimizer)); ++o) {
+      if (type >= 0 && type != key) tried[type] = t;
+      if (optimizer >= 0 && optimizer != key) tried[optimizer] = o;
+      if (!Applies(key, tried)) continue;
+      *point = tried;
+      return true;
+    }
+  }
+  return false;
+}
 
 SearchSpace::Point SearchSpace::Canonical(Point point) const {
   const std::vector<std::vector<int>>& same = same_.at(TypeOf(point));

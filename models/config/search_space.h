@@ -33,6 +33,7 @@ class SearchSpace {
   double points() const;  // canonical or not
 
   std::string TypeOf(const Point& point) const;  // of its model
+  // Whether the key changes anything there: trials that differ by other keys alone are one.
   bool Applies(int key, const Point& point) const;
   Point Canonical(Point point) const;
   // What says whether trials of two searches can be compared: all but how many there shall be.
@@ -46,14 +47,18 @@ class SearchSpace {
   absl::StatusOr<LoadedJob> JobOf(const Point& point, const Overrides& overrides = {}) const;
 
  private:
-  SearchSpace(const SearchConfig& search, std::string model_type, YamlNode base)
-      : search_(search), model_type_(std::move(model_type)), base_(std::move(base)) {}
+  SearchSpace(const JobConfig& job, YamlNode base);
   absl::Status CheckKeys() const;
   absl::Status CheckValues() const;
   void CompareJobs();
+  int NumberOf(const char* key) const;  // among those that vary; -1: it does not
+  std::string OptimizerOf(const Point& point) const;
+  // Changes the optimiser of the point, and with `any_type` its type of model, until the key applies, where it does with any.
+  bool MakeApply(int key, bool any_type, Point* point) const;
 
   SearchConfig search_;
   std::string model_type_;  // of the job without model.type varied
+  std::string optimizer_;   // likewise
   YamlNode base_;           // without the search
   // By type of model, for each value of each key: the first one with which the job is the same.
   std::map<std::string, std::vector<std::vector<int>>> same_;

@@ -47,6 +47,33 @@ TEST(SearchSpace, ACommandLineSetsAListByItsKey) {
   EXPECT_EQ(wrong.status().message(), "--set tune.search.vary.train.passes=3: tune.search.vary, train.passes: expected a list of at least one value, got 3");
 }
 
+// Settings that an optimiser does not have are not tried one by one with it.
+TEST(SearchSpace, AJobHasWhatItsOptimizerTakes) {
+  // Whichever comes first.
+  for (const std::string types : {"ftrl, newton_cg, \"sgd\"", "newton_cg, \"sgd\", ftrl"}) {
+    const auto space = Space("trials: 5, vary: {model.optimizer.type: [" + types +
+                             "], model.optimizer.alpha: [.1, .2], model.optimizer.l2: [1, 2], model.optimizer.l1: [0, 3], "
+                             "train.passes: [3, 4], model.type: [lr, gbdt], model.gbdt.max_leaves: [7, 8]}");
+    ASSERT_TRUE(space.ok()) << space.status();
+    const int ftrl = types[0] == 'f' ? 0 : 2, newton = types[0] == 'f' ? 1 : 0, sgd = types[0] == 'f' ? 2 : 1;
+    using Point = SearchSpace::Point;
+    EXPECT_EQ(space->Canonical({ftrl, 1, 1, 1, 1, 0, 1}), (Point{ftrl, 1, 1, 1, 1, 0, 0}));
+    EXPECT_EQ(space->Canonical({newton, 1, 1, 1, 1, 0, 1}), (Point{newton, 0, 1, 0, 0, 0, 0}));
+    EXPECT_EQ(space->Canonical({sgd, 1, 1, 1, 1, 0, 1}), (Point{sgd, 1, 1, 0, 1, 0, 0}));
+    EXPECT_EQ(space->Canonical({newton, 1, 1, 1, 1, 1, 1}), (Point{0, 0, 0, 0, 0, 1, 1}));
+    EXPECT_EQ(space->Describe({newton, 1, 1, 1, 1, 0, 1}),
+              "model.optimizer.type: newton_cg, model.optimizer.l2: 2, model.type: lr");
+    const auto job = space->JobOf({newton, 1, 1, 1, 1, 0, 1});
+    ASSERT_TRUE(job.ok()) << job.status();
+    EXPECT_EQ(job->config.model.optimizer.alpha, .3) << "the job's own";
+    EXPECT_EQ(job->config.model.optimizer.l2, 2);
+  }
+  const std::string solved = "data: {train: {files: [a.svm]}, split: {by: ratio, valid: 0.2}}\nmodel: {optimizer: {type: newton_cg}}\n";
+  EXPECT_THAT(Refused("trials: 5, vary: {model.optimizer.alpha: [.1, .2]}", solved),
+              HasSubstr("model.optimizer.alpha: means nothing to model.optimizer.type newton_cg"));
+  EXPECT_TRUE(Space("trials: 5, vary: {model.optimizer: [{type: ftrl}, {type: newton_cg}], train.passes: [1, 2]}", solved).ok());
+}
+
 TEST(SearchSpace, AJobHasWhatItsTypeOfModelTakes) {
   const auto space = Space(
       "trials: 5, vary: {model.type: [lr, gbdt], model.optimizer.alpha: [.1, .2], model.gbdt.max_leaves: [15, 31]}");
