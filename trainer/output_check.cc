@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -45,6 +46,14 @@ class NewDirectories {
 
 constexpr std::chrono::seconds kClaimWait{3};
 
+bool LiesIn(const std::string& path, const std::string& directory) {
+  std::error_code error;
+  const fs::path at = fs::weakly_canonical(path, error), root = fs::weakly_canonical(directory, error);
+  if (error) return false;  // whoever reads it says why not
+  const auto parted = std::mismatch(root.begin(), root.end(), at.begin(), at.end());
+  return parted.first == root.end();
+}
+
 bool IsUrl(const std::string& directory) { return absl::StrContains(directory, "://"); }
 
 bool IsClaimed(const JobConfig& job) {
@@ -83,6 +92,22 @@ ExitCode OutputExitCode(const absl::Status& status) {
     case absl::StatusCode::kUnavailable: return ExitCode::kTryAgain;
     default: return ExitCode::kConfiguration;
   }
+}
+
+absl::Status CheckInputsStay(const std::string& job_file, const PreparedJob& job) {
+  const std::string& output = job.config.output.dir;
+  const auto check = [&output](const char* what, const std::string& path) {
+    if (!LiesIn(path, output)) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(what, " ", path, " lies in output.dir (", output,
+                                                   "), which the job would replace, and the file with it: copy it "
+                                                   "elsewhere, or give --set output.dir=ANOTHER"));
+  };
+  PS_RETURN_IF_ERROR(check("the job file", job_file));
+  for (const DataFiles* files : {&job.train, job.valid ? &*job.valid : nullptr, job.test ? &*job.test : nullptr}) {
+    if (files == nullptr) continue;
+    for (const DataFile& file : files->files()) PS_RETURN_IF_ERROR(check("the data file", file.path));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TryOutput(const OutputConfig& output) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -9,11 +10,15 @@
 #include "models/config/job_config.h"
 #include "ps/base/file_lock.h"
 #include "trainer/exit_code.h"
+#include "trainer/prepared_job.h"
 
 namespace ps {
 
 // Of a directory that cannot be written to: what the job asks for, another job at work there, or the disk.
 ExitCode OutputExitCode(const absl::Status& status);
+
+// InvalidArgument: the job's file or one of its data files lies in output.dir, which is replaced as a whole in the end.
+absl::Status CheckInputsStay(const std::string& job_file, const PreparedJob& job);
 
 // Begins to write the bundle of output.dir as a job does. Errors as of BundleWriter::Create. Nothing is left, not even
 // directories that were made for it.

@@ -234,6 +234,7 @@ int Train(const std::vector<std::string>& overrides) {
   for (const std::string& line : job->warnings) reporter.Say(absl::StrCat("warning: ", line));
   absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job, Nodes());
   if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);
+  if (const absl::Status stay = CheckInputsStay(FLAGS_config, *job); !stay.ok()) return Fail(stay, ExitCode::kConfiguration);
   job->nodes = DescribeNodes(*job, *cluster);
   if (const std::optional<int> ended = EndsWithItsPlan(*job, *cluster)) return *ended;
   if (FLAGS_dry_run) return TryStart(*job, *cluster, &reporter);

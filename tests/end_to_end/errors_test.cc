@@ -49,6 +49,28 @@ TEST_F(ErrorsTest, WrongUsageIsTwoForEveryProgram) {
   }
 }
 
+// A model directory is replaced as a whole: no input may be lost with it.
+TEST_F(ErrorsTest, InputsInTheOutputAreNotReplaced) {
+  ASSERT_EQ(Train({}).exit_code, 0);
+  WriteText(place_ / "out/again.yaml", ReadText(place_ / "job.yaml"));
+  std::filesystem::create_directory_symlink("out", place_ / "link");
+  for (const char* path : {"out/again.yaml", "./out/../out/again.yaml", "link/again.yaml"}) {
+    for (const bool dry : {false, true}) {
+      std::vector<std::string> words = {"--config", path};
+      if (dry) words.push_back("--dry_run");
+      const Finished run = RunProgram("ps_train", words, place_.path());
+      EXPECT_EQ(run.exit_code, 2) << path;
+      EXPECT_THAT(run.err, HasSubstr(std::string("the job file ") + path + " lies in output.dir (out), which the job would replace"));
+    }
+  }
+  WriteText(place_ / "out/more.svm", ReadText(place_ / "train.svm"));
+  const Finished data = Train({"--set", "data.train.files=[train.svm, out/more.svm]"});
+  EXPECT_EQ(data.exit_code, 2);
+  EXPECT_THAT(data.err, HasSubstr("the data file out/more.svm lies in output.dir"));
+  EXPECT_EQ(RunProgram("ps_train", {"--config", "out/again.yaml", "--set", "output.dir=other"}, place_.path()).exit_code, 0);
+  EXPECT_EQ(ReadText(place_ / "out/again.yaml"), ReadText(place_ / "job.yaml"));
+}
+
 TEST_F(ErrorsTest, HelpIsGiven) {
   for (const char* program : {"ps_train", "ps_eval", "ps_model", "ps_ctl", "ps_server", "ps_worker", "ps_datagen", "gbdt_datagen"}) {
     const Finished help = RunProgram(program, {"--help"}, place_.path());

@@ -32,11 +32,6 @@ std::vector<Tree> Boost(const BinnedSample& sample, const BoostParams& params, i
   return grown;
 }
 
-bool GoesLeft(const Tree& tree, const TreeNode& node, std::uint8_t bin) {
-  if (node.kind == ColumnKind::kCategory) return Contains(tree.left_sets[node.left_set], bin);
-  return bin == 0 ? node.missing_left : bin <= node.bin;
-}
-
 std::size_t LeafOf(const Tree& tree, const std::vector<std::uint8_t>& bins) {
   std::int32_t at = tree.nodes.empty() ? ~0 : 0;
   while (at >= 0) {
