@@ -6,12 +6,6 @@
 #include "kernels/cuda/device_memory.h"
 #include "kernels/cuda/margin_kernels.h"
 
-#define PS_CUDA_OK(expression)                                        \
-  do {                                                                \
-    if (const cudaError_t error = (expression); error != cudaSuccess) \
-      return DeviceStatus(error, "predicting held-out rows");         \
-  } while (false)
-
 namespace ps {
 namespace {
 
@@ -22,7 +16,7 @@ class TreeMargins final : public DeviceTreeMargins {
   }
 
   absl::Status Load(const DeviceBinRows& rows, const float* margins) {
-    PS_CUDA_OK(cudaStreamCreate(&stream_));
+    PS_DEVICE_OK(cudaStreamCreate(&stream_));
     work_.rows = rows;
     const bool sparse = rows.cells != nullptr;
     for (const absl::Status& status :
@@ -48,21 +42,21 @@ class TreeMargins final : public DeviceTreeMargins {
          {Room(nodes.size(), &nodes_), Room(leaf_values.size(), &leaf_values_)}) {
       if (!status.ok()) return status;
     }
-    PS_CUDA_OK(CopyToDevice(nodes_.data(), nodes.data(), nodes.size(), stream_));
-    PS_CUDA_OK(CopyToDevice(leaf_values_.data(), leaf_values.data(), leaf_values.size(), stream_));
+    PS_DEVICE_OK(CopyToDevice(nodes_.data(), nodes.data(), nodes.size(), stream_));
+    PS_DEVICE_OK(CopyToDevice(leaf_values_.data(), leaf_values.data(), leaf_values.size(), stream_));
     work_.nodes = nodes_.data();
     work_.has_nodes = !nodes.empty();
     work_.leaf_values = leaf_values_.data();
     LaunchWalk(work_, stream_);
-    PS_CUDA_OK(cudaGetLastError());
+    PS_DEVICE_OK(cudaGetLastError());
     // What was copied belongs to the caller.
-    PS_CUDA_OK(cudaStreamSynchronize(stream_));
+    PS_DEVICE_OK(cudaStreamSynchronize(stream_));
     return absl::OkStatus();
   }
 
   absl::Status Copy(float* margins) override {
-    PS_CUDA_OK(CopyToHost(margins, margins_.data(), margins_.size(), stream_));
-    PS_CUDA_OK(cudaStreamSynchronize(stream_));
+    PS_DEVICE_OK(CopyToHost(margins, margins_.data(), margins_.size(), stream_));
+    PS_DEVICE_OK(cudaStreamSynchronize(stream_));
     return absl::OkStatus();
   }
 
