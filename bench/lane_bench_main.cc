@@ -78,7 +78,7 @@ Times Measure(const std::vector<RowBlock>& blocks, int tables, int lanes) {
         const double start = ThreadSeconds();
         models[t]->Resolve(block, &scratch[t], &resolved);
         const double between = ThreadSeconds();
-        models[t]->Learn(resolved.View(), &margins);
+        models[t]->Learn(resolved.View(), &margins).IgnoreError();  // only a device fails
         times.resolve += between - start;
         times.learn += ThreadSeconds() - between;
       }
