@@ -62,7 +62,7 @@ struct JobResult {
   std::uint64_t last_pass_rows = 0;
   std::int64_t peak_rss_bytes = 0;
   std::uint64_t table_bytes = 0;
-  std::string device = "cpu";          // or cuda: what learnt
+  std::string device = "cpu";          // or cuda, or "cuda at some workers": what learnt
   bool progressive = true;             // `train` is of rows before they were learnt; of trees it never is
   bool complete = true;                // false: ended by SIGTERM
   std::optional<TuningResult> tuning;

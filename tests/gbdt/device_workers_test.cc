@@ -65,6 +65,21 @@ TEST_F(DeviceWorkers, MixWithWorkersWithoutAGpu) {
   }
 }
 
+// The job may fail by it; nothing crashes, and the device gets its memory back.
+TEST_F(DeviceWorkers, TakeForgedMessages) {
+  for (const BinnedSample& sample : {Dense(), Sparse()}) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+      Cluster cluster{.servers = 2, .workers = 2, .seed = seed, .device = "cuda"};
+      cluster.faults = {.corrupt = 0.02, .forge = 0.05};
+      cluster.stall_limit = std::chrono::seconds(30);
+      const Outcome run = GrowOn(cluster, sample, Params(12), 3);
+      EXPECT_TRUE(run.network.ok()) << run.network;
+      if (run.status.ok()) EXPECT_EQ(run.trees.size(), 3u);
+      EXPECT_EQ(device_executor::memory.used, 0u);
+    }
+  }
+}
+
 TEST_F(DeviceWorkers, WithoutAGpuTheJobFailsWhereItInsists) {
   device_executor::memory.has_device = false;
   const Outcome run = GrowOn({.device = "cuda"}, Dense(), Params(8), 2);

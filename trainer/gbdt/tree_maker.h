@@ -25,7 +25,7 @@ struct TrainRows {
   std::vector<double> base_scores;
   std::uint64_t dropped = 0, bad_rows = 0;
   std::string bad_row_text;
-  std::string device = "cpu";  // or cuda: what trees will grow on
+  std::string device = "cpu";  // or cuda, or "cuda at some workers": what trees will grow on
   std::string device_text;     // the same for people, with the reason; empty: nothing to say
   std::string distribution_text;  // on a cluster: what workers share, and why, for people
 };
