@@ -3,7 +3,6 @@
 #include <glog/logging.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -14,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "models/bundle/bundle.h"
+#include "ps/base/file.h"
 #include "ps/base/status_macros.h"
 #include "ps/checkpoint/checkpoint_storage.h"
 
@@ -45,14 +45,6 @@ class NewDirectories {
 };
 
 constexpr std::chrono::seconds kClaimWait{3};
-
-bool LiesIn(const std::string& path, const std::string& directory) {
-  std::error_code error;
-  const fs::path at = fs::weakly_canonical(path, error), root = fs::weakly_canonical(directory, error);
-  if (error) return false;  // whoever reads it says why not
-  const auto parted = std::mismatch(root.begin(), root.end(), at.begin(), at.end());
-  return parted.first == root.end();
-}
 
 bool IsUrl(const std::string& directory) { return absl::StrContains(directory, "://"); }
 

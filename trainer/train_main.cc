@@ -54,6 +54,8 @@ DEFINE_double(train_part, 1, "a trial of a search: which part of the training ro
 namespace ps {
 namespace {
 
+static_assert(kWrongFlagsExit == static_cast<int>(ExitCode::kConfiguration));
+
 std::atomic<bool> stop_requested{false};
 
 void RequestStop(int) { stop_requested.store(true); }
@@ -151,7 +153,7 @@ std::optional<int> SearchOrFirstTrial(LoadedJob* loaded) {
   }
   const absl::StatusOr<SearchSpace> space = SearchSpace::Make(*loaded);
   if (!space.ok()) return Fail(space.status(), ExitCode::kConfiguration);
-  const TrialCheck trials = CheckTrials(*space, Nodes());
+  const TrialCheck trials = CheckTrials(FLAGS_config, *space, Nodes());
   if (!trials.failure.ok()) return Fail(trials.failure, trials.code);
   for (const std::string& line : trials.notes) std::cerr << "note: " << line << "\n";
   if (!FLAGS_dry_run) return Search(*loaded, *space);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "trainer/gbdt/gbdt_trainer.h"
+#include "trainer/output_check.h"
 #include "trainer/prepared_job.h"
 
 namespace ps {
@@ -15,7 +16,7 @@ struct Tried {
   ExitCode code = ExitCode::kData;
 };
 
-Tried Try(const SearchSpace& space, SearchSpace::Point point, const NodeFlags& flags) {
+Tried Try(const std::string& job_file, const SearchSpace& space, SearchSpace::Point point, const NodeFlags& flags) {
   Tried tried{std::move(point), absl::OkStatus()};
   absl::StatusOr<LoadedJob> loaded = space.JobOf(tried.point);
   if (!loaded.ok()) {
@@ -25,6 +26,9 @@ Tried Try(const SearchSpace& space, SearchSpace::Point point, const NodeFlags& f
   const absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) {
     tried.failure = job.status();
+  } else if (const absl::Status stay = CheckInputsStay(job_file, *job); !stay.ok()) {
+    tried.failure = stay;
+    tried.code = ExitCode::kConfiguration;
   } else if (const auto cluster = ClusterOf(*job, flags); !cluster.ok()) {
     tried.failure = cluster.status();
     tried.code = ExitCode::kConfiguration;
@@ -37,12 +41,11 @@ Tried Try(const SearchSpace& space, SearchSpace::Point point, const NodeFlags& f
 
 }  // namespace
 
-TrialCheck CheckTrials(const SearchSpace& space, const NodeFlags& flags) {
+TrialCheck CheckTrials(const std::string& job_file, const SearchSpace& space, const NodeFlags& flags) {
   SearchSpace::Point first(static_cast<std::size_t>(space.keys()), 0), last = first;
   for (int key = 0; key < space.keys(); ++key) last[static_cast<std::size_t>(key)] = space.values(key) - 1;
   last = space.Canonical(last);
-  if (first == last) return {};
-  const Tried all[] = {Try(space, first, flags), Try(space, last, flags)};
+  const Tried all[] = {Try(job_file, space, first, flags), Try(job_file, space, last, flags)};
   TrialCheck check;
   if (!all[0].failure.ok() && all[0].failure.message() == all[1].failure.message()) {
     check.failure = all[0].failure;

@@ -17,7 +17,7 @@ struct TrialCheck {
   std::vector<std::string> notes;  // what one of them alone fails by
 };
 
-// Prepares the first job of the space and the last one.
-TrialCheck CheckTrials(const SearchSpace& space, const NodeFlags& flags);
+// Prepares the first job of the space and the last one. `job_file`: the search's.
+TrialCheck CheckTrials(const std::string& job_file, const SearchSpace& space, const NodeFlags& flags);
 
 }  // namespace ps

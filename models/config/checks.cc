@@ -1,9 +1,7 @@
 #include "models/config/checks.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
-#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -12,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "models/config/job_checks.h"
 #include "models/config/model_keys.h"
+#include "ps/base/file.h"
 
 namespace ps {
 namespace {
@@ -106,15 +105,6 @@ class JobChecker : private JobChecks {
     if (data.weight.set() && data.weight == data.label.column) {
       Add("data.weight", "the same column as the label");
     }
-  }
-
-  static bool LiesIn(const std::string& place, const std::string& directory) {
-    if (place.empty() || absl::StrContains(place, "://")) return false;
-    std::error_code error;
-    const auto whole = [&](const std::string& path) {  // ends with a slash
-      return (std::filesystem::absolute(path, error) / "").lexically_normal().string();
-    };
-    return absl::StartsWith(whole(place), whole(directory));
   }
 
   void CheckTrain() {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "models/config/model_keys.h"
 
 namespace ps {
 namespace {
@@ -64,32 +65,29 @@ class Idle {
     Add(!train_.row_cache.empty() && !on_cluster_ && !keeps_rows, "train.row_cache",
         "it is for later passes (train.passes) and for rows that are held out");
     if (!model_.tune) OfOptimizer();
-    if (solves) return OfNewton();
+    if (solves) return;
     Add(train_.early_stopping.has_value() && train_.passes == 1, "train.early_stopping",
         "there is one pass (train.passes: 1)");
   }
 
   void OfOptimizer() {
-    const OptimizerConfig& optimizer = model_.optimizer;
-    const OptimizerConfig usual;
-    Add(optimizer.type != OptimizerType::kNewtonCg && optimizer.l2_evidence, "model.optimizer.l2_evidence",
-        "it is for model.optimizer.type: newton_cg");
-    if (optimizer.type == OptimizerType::kFtrl) return;
-    Add(optimizer.l1 != usual.l1, "model.optimizer.l1", "it is for model.optimizer.type: ftrl");
-    Add(optimizer.newton != usual.newton, "model.optimizer.newton", "it is for model.optimizer.type: ftrl");
-    const bool without_beta = optimizer.type == OptimizerType::kSgd || optimizer.type == OptimizerType::kNewtonCg;
-    Add(without_beta && optimizer.beta != usual.beta, "model.optimizer.beta",
-        "it is for model.optimizer.type: ftrl and adagrad");
-  }
-
-  void OfNewton() {
-    const auto add = [this](bool given, const char* key) {
-      Add(given, key, "newton_cg learns all rows at once, until it has converged");
+    const OptimizerConfig &optimizer = model_.optimizer, usual;
+    constexpr char kFtrl[] = "it is for model.optimizer.type: ftrl";
+    constexpr char kAtOnce[] = "newton_cg learns all rows at once, until it has converged";
+    const struct {
+      bool given;
+      const char *key, *why;
+    } keys[] = {
+        {optimizer.l2_evidence, "model.optimizer.l2_evidence", "it is for model.optimizer.type: newton_cg"},
+        {optimizer.l1 != usual.l1, "model.optimizer.l1", kFtrl},
+        {optimizer.newton != usual.newton, "model.optimizer.newton", kFtrl},
+        {optimizer.beta != usual.beta, "model.optimizer.beta", "it is for model.optimizer.type: ftrl and adagrad"},
+        {optimizer.alpha != usual.alpha, "model.optimizer.alpha", kAtOnce},
+        {train_.passes > 1, "train.passes", kAtOnce},
+        {train_.early_stopping.has_value(), "train.early_stopping", kAtOnce},
+        {train_.batch_rows > 0, "train.batch_rows", kAtOnce},
     };
-    add(model_.optimizer.alpha != OptimizerConfig().alpha, "model.optimizer.alpha");
-    add(train_.passes > 1, "train.passes");
-    add(train_.early_stopping.has_value(), "train.early_stopping");
-    add(train_.batch_rows > 0, "train.batch_rows");
+    for (const auto& [given, key, why] : keys) Add(given && !KeyAppliesToOptimizer(optimizer.type, key), key, why);
   }
 
   void OfTrees() {

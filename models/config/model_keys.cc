@@ -29,19 +29,17 @@ bool KeyAppliesTo(const std::string& model_type, const std::string& path) {
   return !below("model.tune") && std::none_of(LinearModelKeys().begin(), LinearModelKeys().end(), below);
 }
 
-bool KeyAppliesToOptimizer(const std::string& optimizer_type, const std::string& path) {
-  using Keys = std::vector<std::string>;
-  static const std::map<std::string, Keys> idle = {
-      {"ftrl", {"model.optimizer.l2_evidence"}},
-      {"adagrad", {"model.optimizer.l2_evidence", "model.optimizer.l1", "model.optimizer.newton"}},
-      {"sgd", {"model.optimizer.l2_evidence", "model.optimizer.l1", "model.optimizer.newton", "model.optimizer.beta"}},
-      {"newton_cg",
+bool KeyAppliesToOptimizer(OptimizerType type, const std::string& path) {
+  static const std::map<OptimizerType, std::vector<const char*>> idle = {
+      {OptimizerType::kFtrl, {"model.optimizer.l2_evidence"}},
+      {OptimizerType::kAdaGrad, {"model.optimizer.l2_evidence", "model.optimizer.l1", "model.optimizer.newton"}},
+      {OptimizerType::kSgd,
+       {"model.optimizer.l2_evidence", "model.optimizer.l1", "model.optimizer.newton", "model.optimizer.beta"}},
+      {OptimizerType::kNewtonCg,
        {"model.optimizer.alpha", "model.optimizer.l1", "model.optimizer.newton", "model.optimizer.beta", "train.passes",
         "train.early_stopping", "train.batch_rows"}}};
-  const auto found = idle.find(optimizer_type);
-  if (found == idle.end()) return true;  // no such type: somebody else says so
-  return std::none_of(found->second.begin(), found->second.end(),
-                      [&path](const std::string& key) { return IsOrIsBelow(path, key); });
+  const std::vector<const char*>& keys = idle.at(type);
+  return std::none_of(keys.begin(), keys.end(), [&path](const char* key) { return IsOrIsBelow(path, key); });
 }
 
 }  // namespace ps

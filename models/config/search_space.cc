@@ -80,13 +80,11 @@ absl::Status WithoutLines(const absl::Status& status, const std::string& name) {
   return absl::Status(status.code(), absl::StrReplaceAll(text + rest, {{"--set ", "tune.search.vary: "}}));
 }
 
-std::string OptimizerOfJob(const YamlNode& root) {
-  const YamlNode* node = &root;
-  for (const char* key : {"model", "optimizer", "type"}) {
-    node = node->Find(key);
-    if (node == nullptr) return "ftrl";
+std::optional<OptimizerType> OptimizerNamed(const std::string& word) {
+  for (const auto& [name, type] : FindSchemaRow(kOptimizerKey)->words) {
+    if (word == name) return static_cast<OptimizerType>(type);
   }
-  return node->text;
+  return std::nullopt;
 }
 
 // Why trials could not be compared where that key varies, or nothing.
@@ -110,7 +108,7 @@ std::string WhyFixed(const std::string& key) {
 SearchSpace::SearchSpace(const JobConfig& job, YamlNode base)
     : search_(*job.tune->search),
       model_type_(job.model.type),
-      optimizer_(OptimizerOfJob(base)),
+      optimizer_(job.model.optimizer.type),
       base_(std::move(base)) {}
 
 absl::StatusOr<SearchSpace> SearchSpace::Make(const LoadedJob& job) {
@@ -176,7 +174,7 @@ absl::Status SearchSpace::CheckValues() const {
       if (!MakeApply(key, true, &point)) {
         const bool of_type = KeyAppliesTo(TypeOf(point), vary()[key].key);
         wrong.push_back(absl::StrCat("tune.search.vary: ", vary()[key].key, ": means nothing to ",
-                                     of_type ? kOptimizerKey : kTypeKey, " ", of_type ? OptimizerOf(point) : TypeOf(point)));
+                                     of_type ? "the job's model.optimizer.type" : absl::StrCat(kTypeKey, " ", TypeOf(point))));
         break;
       }
       if (const auto job = JobOf(point); !job.ok()) wrong.emplace_back(job.status().message());
@@ -226,15 +224,17 @@ std::string SearchSpace::TypeOf(const Point& point) const {
   return model_type_;
 }
 
-std::string SearchSpace::OptimizerOf(const Point& point) const {
-  if (NumberOf("model.optimizer") >= 0 || NumberOf("model.tune") >= 0) return "";  // not to be told: all keys apply
+std::optional<OptimizerType> SearchSpace::OptimizerOf(const Point& point) const {
+  if (NumberOf("model.optimizer") >= 0 || NumberOf("model.tune") >= 0) return std::nullopt;
   const int key = NumberOf(kOptimizerKey);
-  return key < 0 ? optimizer_ : absl::StrReplaceAll(vary()[key].values[point[key]], {{"\"", ""}});
+  return key < 0 ? optimizer_ : OptimizerNamed(absl::StrReplaceAll(vary()[key].values[point[key]], {{"\"", ""}}));
 }
 
 bool SearchSpace::Applies(int key, const Point& point) const {
   const std::string type = TypeOf(point), &path = vary()[key].key;
-  return KeyAppliesTo(type, path) && (type == "gbdt" || KeyAppliesToOptimizer(OptimizerOf(point), path));
+  if (!KeyAppliesTo(type, path)) return false;
+  const std::optional<OptimizerType> optimizer = type == "gbdt" ? std::nullopt : OptimizerOf(point);
+  return !optimizer || KeyAppliesToOptimizer(*optimizer, path);
 }
 
 int SearchSpace::NumberOf(const char* key) const {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -52,13 +53,13 @@ class SearchSpace {
   absl::Status CheckValues() const;
   void CompareJobs();
   int NumberOf(const char* key) const;  // among those that vary; -1: it does not
-  std::string OptimizerOf(const Point& point) const;
+  std::optional<OptimizerType> OptimizerOf(const Point& point) const;  // nothing: it is not to be told
   // Changes the optimiser of the point, and with `any_type` its type of model, until the key applies, where it does with any.
   bool MakeApply(int key, bool any_type, Point* point) const;
 
   SearchConfig search_;
   std::string model_type_;  // of the job without model.type varied
-  std::string optimizer_;   // likewise
+  OptimizerType optimizer_;  // likewise
   YamlNode base_;           // without the search
   // By type of model, for each value of each key: the first one with which the job is the same.
   std::map<std::string, std::vector<std::vector<int>>> same_;

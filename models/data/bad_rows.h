@@ -57,8 +57,8 @@ class BadRows {
   std::string Describe() const;
 
   static constexpr std::uint64_t kMinRows = 1000;
-  // How many bad rows of the first `rows` are too many, of data that end with `fraction` of them: what is beyond it
-  // happens once in more than a million orders of the rows.
+  // How many bad rows of the first `rows` are too many, of data that end with `fraction` of them: at one place
+  // there are more in less than one of a million orders of the rows.
   static double MostByChance(double fraction, double rows);
 
  private:

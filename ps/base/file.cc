@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -187,6 +188,18 @@ MappedFile::~MappedFile() {
 
 void MappedFile::ExpectSequentialRead() const {
   if (data_ != nullptr) ::madvise(const_cast<char*>(data_), size_, MADV_SEQUENTIAL);
+}
+
+bool LiesIn(const std::string& path, const std::string& directory) {
+  if (path.empty() || path.find("://") != std::string::npos) return false;
+  // A last slash would be a last, empty part.
+  const auto whole = [](const std::string& name) {
+    std::error_code error;
+    std::filesystem::path at = std::filesystem::weakly_canonical(std::filesystem::absolute(name, error), error);
+    return at.has_filename() ? at : at.parent_path();
+  };
+  const std::filesystem::path at = whole(path), root = whole(directory);
+  return std::mismatch(root.begin(), root.end(), at.begin(), at.end()).first == root.end();
 }
 
 }  // namespace ps

@@ -28,6 +28,10 @@ absl::Status WriteFileAtomically(const std::string& path,
 absl::Status SyncDirectory(const std::string& directory);
 
 absl::Status MakeDirs(const std::string& directory);  // with its parents; fine when it exists
+// Whether what a path names, whether it is there or not, is in a directory or below it, or is that itself, links followed.
+// False of an empty path and of a URL.
+bool LiesIn(const std::string& path, const std::string& directory);
+
 absl::Status MakeParentDirs(const std::string& path);  // those that the file lies in
 absl::Status RemoveTree(const std::string& path);     // fine when it does not exist
 

@@ -63,6 +63,11 @@ TEST_F(ErrorsTest, InputsInTheOutputAreNotReplaced) {
       EXPECT_THAT(run.err, HasSubstr(std::string("the job file ") + path + " lies in output.dir (out), which the job would replace"));
     }
   }
+  const Finished search = RunProgram(
+      "ps_train", {"--config", "out/again.yaml", "--set", "data.split={by: ratio, valid: .3}", "--set",
+                   "tune.search={trials: 2, vary: {train.passes: [1, 2]}}"}, place_.path());
+  EXPECT_EQ(search.exit_code, 2);
+  EXPECT_THAT(search.err, HasSubstr("the job file out/again.yaml lies in output.dir (out)"));
   WriteText(place_ / "out/more.svm", ReadText(place_ / "train.svm"));
   const Finished data = Train({"--set", "data.train.files=[train.svm, out/more.svm]"});
   EXPECT_EQ(data.exit_code, 2);

@@ -21,7 +21,7 @@ double LossOf(const RowLoss& loss, const BinnedRows& rows, const std::vector<flo
   }
   const double margin = margins[row] + loss.offset;
   const double wrong = label > 0.5f ? -margin : margin;  // above 0 where it is wrong
-  return LogisticTable::Get().At(std::fabs(margin)).softplus + std::max(0.0, wrong);
+  return LogisticTable::Get().At(std::fabs(margin)).softplus + std::max(wrong, 0.0);  // NaN stays NaN
 }
 
 }  // namespace
