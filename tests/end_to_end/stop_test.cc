@@ -104,5 +104,33 @@ TEST(StopWhileSolving, KeepsTheLastStep) {
   EXPECT_LT(NumberAt(MetricsOf(place / "out"), "train.logloss"), 0.6);
 }
 
+// In the training on all rows with the setting that was found: the model of the tuning is better than a part of that one.
+TEST(StopWhileTuning, InTheLastTrainingKeepsTheModelBeforeIt) {
+  const Workplace place;
+  Generate(place.path(), "train.svm", "libsvm", 200000);
+  Generate(place.path(), "test.svm", "libsvm", 10000, 200000);
+  WriteText(place / "job.yaml",
+            "data: {train: {files: [train.svm]}, split: {by: ratio, valid: 0.3}}\n"
+            "model: {tune: auto}\ntrain: {passes: 3, threads: 1}\n");
+  Program run("ps_train", {"--config", "job.yaml"}, place.path());
+  ASSERT_TRUE(run.WaitForError("now on all rows, those of validation too")) << run.Wait().err;
+  run.Signal(SIGTERM);
+  const Finished stopped = run.Wait();
+  EXPECT_EQ(stopped.exit_code, 143) << stopped.err;
+  const JsonValue metrics = MetricsOf(place / "out");
+  EXPECT_FALSE(metrics.members.at("complete").flag);
+  EXPECT_LT(NumberAt(metrics, "valid.logloss"), 0.6);
+  EXPECT_GT(NumberAt(metrics, "rows_valid"), 50000);
+  EXPECT_LT(NumberAt(metrics, "rows_learnt"), 3 * 150000) << "of the training before: without the validation rows";
+  const Finished eval = RunProgram("ps_eval", {"--model", "out", "--data", "test.svm"}, place.path());
+  EXPECT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_THAT(eval.out, testing::HasSubstr("training was stopped early"));
+  // What the next run would do with what was found, all the same.
+  WriteText(place / "tuned.yaml", ReadText(place / "out/tuned_job.yaml"));
+  const Finished again = RunProgram("ps_train", {"--config", "tuned.yaml", "--set", "output.dir=again"}, place.path());
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_TRUE(MetricsOf(place / "again").members.at("complete").flag);
+}
+
 }  // namespace
 }  // namespace ps
