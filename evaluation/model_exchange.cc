@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "evaluation/output_file.h"
 #include "models/bundle/manifest.h"
 #include "models/config/job_config.h"
 #include "models/features/extractor.pb.h"
@@ -143,7 +144,7 @@ absl::Status ExportModel(const Bundle& bundle, ModelFormat format, const std::st
   if (model.features.empty()) model.features.push_back({});
   const auto write = format == ModelFormat::kLightGbm ? ToLightGbm : ToXgBoost;
   PS_ASSIGN_OR_RETURN(const std::string text, write(model, bundle.info().margin_offset));
-  return WriteFileAtomically(path, text);
+  return WriteOutputFile(path, text);
 }
 
 absl::Status ImportModel(const std::string& path, ModelFormat format, const ImportLayout& layout,

@@ -41,8 +41,22 @@ absl::Status OutputFile::Finish() {
   return status;
 }
 
-absl::Status CheckOutput(const char* flag, const std::string& path, const DataFiles& files) {
-  for (const DataFile& file : files.files()) {
+absl::Status WriteOutputFile(const std::string& path, std::string_view content) {
+  absl::StatusOr<std::unique_ptr<OutputFile>> output = OutputFile::Create(path);
+  if (!output.ok()) return output.status();
+  std::fwrite(content.data(), 1, content.size(), (*output)->file());
+  // What could not be written is an error of the stream, which closing may not repeat.
+  const bool failed = std::ferror((*output)->file()) != 0;
+  const absl::Status finished = failed ? FileError("write", path, errno) : (*output)->Finish();
+  return finished;
+}
+
+absl::Status CheckOutput(const char* flag, const std::string& path, const std::string& model, const DataFiles* files) {
+  if (LiesIn(path, model)) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, "=", path, " lies in the model ", model, ", which would be damaged"));
+  }
+  if (files == nullptr) return absl::OkStatus();
+  for (const DataFile& file : files->files()) {
     std::error_code error;
     if (std::filesystem::equivalent(path, file.path, error) && !error)
       return absl::InvalidArgumentError(absl::StrCat(flag, "=", path, " is a file of --data: it would be lost"));

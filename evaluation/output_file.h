@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -32,7 +33,11 @@ class OutputFile {
   std::FILE* file_;
 };
 
-// InvalidArgument: `path`, of the flag, is one of the files that are read.
-absl::Status CheckOutput(const char* flag, const std::string& path, const DataFiles& files);
+// A whole file of results.
+absl::Status WriteOutputFile(const std::string& path, std::string_view content);
+
+// InvalidArgument: `path`, of the flag, is one of the files that are read (null: there are none), or in the model's
+// directory.
+absl::Status CheckOutput(const char* flag, const std::string& path, const std::string& model, const DataFiles* files);
 
 }  // namespace ps

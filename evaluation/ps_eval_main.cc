@@ -135,7 +135,7 @@ void PrintErrors(const ps::SquaredErrors& errors, const ps::BadRows& bad_rows) {
 int PrintClasses(const Model& model, const ps::DataFiles& files, const ps::BadRows& bad_rows,
                  const ps::ClassMetrics& metrics) {
   if (!FLAGS_report.empty()) {
-    const absl::Status written = ps::WriteFileAtomically(
+    const absl::Status written = ps::WriteOutputFile(
         FLAGS_report, ps::HtmlClassReport(model.bundle->info(), FLAGS_data, metrics, model.classes));
     if (!written.ok()) return Fail(written, kUsageError);
   }
@@ -164,8 +164,11 @@ int Run() {
   options.threads = FLAGS_threads == 0 ? ps::EffectiveCpuCount() : FLAGS_threads;
   std::unique_ptr<ps::PredictionWriter> predictions;
   for (const auto& [flag, path] : {std::pair("--predictions", FLAGS_predictions), std::pair("--report", FLAGS_report)}) {
-    if (const absl::Status output = ps::CheckOutput(flag, path, *files); !output.ok()) return Fail(output, kUsageError);
+    if (const absl::Status output = ps::CheckOutput(flag, path, FLAGS_model, &*files); !output.ok()) return Fail(output, kUsageError);
   }
+  if (ps::LiesIn(FLAGS_report, FLAGS_predictions) && ps::LiesIn(FLAGS_predictions, FLAGS_report))
+    return Usage("--report and --predictions are one file");
+  if (!FLAGS_report.empty() && model->squared) return Usage("--report shows curves of classes: a model of numbers has none");
   if (!FLAGS_predictions.empty()) {
     auto created = ps::PredictionWriter::Create(FLAGS_predictions, model->classes, model->squared);
     if (!created.ok()) return Fail(created.status(), kUsageError);
@@ -195,7 +198,7 @@ int Run() {
   }
   if (!model->classes.empty()) return PrintClasses(*model, *files, bad_rows, classes.Finish());
   if (!FLAGS_report.empty()) {
-    const absl::Status written = ps::WriteFileAtomically(
+    const absl::Status written = ps::WriteOutputFile(
         FLAGS_report, ps::HtmlReport(model->bundle->info(), FLAGS_data, *state));
     if (!written.ok()) return Fail(written, kUsageError);
   }

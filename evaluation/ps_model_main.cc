@@ -98,6 +98,7 @@ int Exchange(const std::string& command) {
   if (writes) {
     const auto bundle = ps::Bundle::Open(FLAGS_model);
     if (!bundle.ok()) return Fail(bundle.status());
+    if (const absl::Status output = ps::CheckOutput("--out", FLAGS_out, FLAGS_model, nullptr); !output.ok()) return Fail(output);
     status = ps::ExportModel(**bundle, format, FLAGS_out);
   } else {
     status = ps::ImportModel(FLAGS_model, format, {FLAGS_data_format, FLAGS_label, FLAGS_like},
@@ -130,7 +131,7 @@ int Explain() {
   if (const absl::Status fit = ps::CheckHeadersOf(**bundle, *files); !fit.ok()) return fail(fit);
   std::unique_ptr<ps::OutputFile> out;  // null: standard output
   if (!FLAGS_out.empty()) {
-    if (const absl::Status output = ps::CheckOutput("--out", FLAGS_out, *files); !output.ok()) return Fail(output);
+    if (const absl::Status output = ps::CheckOutput("--out", FLAGS_out, FLAGS_model, &*files); !output.ok()) return Fail(output);
     absl::StatusOr<std::unique_ptr<ps::OutputFile>> created = ps::OutputFile::Create(FLAGS_out);
     if (!created.ok()) return Fail(created.status());
     out = *std::move(created);

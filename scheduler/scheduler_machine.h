@@ -230,7 +230,7 @@ class SchedulerMachine : public Machine {
   void ExportLane(std::uint32_t lane);
   void AfterExport();
   void CheckMembers(MonotonicTime now);
-  void CheckBadRows();
+  void CheckBadRows(bool at_end);
   void Stop(MonotonicTime now, Outbox& outbox);
   void Fail(absl::Status status);
   void Interrupt(MonotonicTime now, const std::string& why);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "models/data/bad_rows.h"
 #include "scheduler/scheduler_machine.h"
 
 namespace ps {
@@ -152,7 +153,7 @@ void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {
 }
 
 void SchedulerMachine::EndPass() {
-  CheckBadRows();
+  CheckBadRows(true);
   if (!status_.ok()) return;
   const std::uint32_t pass = ledger_.pass();
   if (pass < passes_done_ && passes_done_ < options_.passes) {  // one that a rollback had repeated
@@ -312,13 +313,16 @@ void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {
     counts.bad_examples.push_back({bad.file(), bad.offset(), bad.column(), bad.what(), bad.text()});
   }
   constexpr std::uint64_t kLinesForAVerdict = 10000;
-  if (counts.lines >= kLinesForAVerdict) CheckBadRows();
+  if (counts.lines >= kLinesForAVerdict) CheckBadRows(false);
 }
 
-void SchedulerMachine::CheckBadRows() {
+void SchedulerMachine::CheckBadRows(bool at_end) {
   const PassCounts& counts = books_.Of(ledger_.pass()).counts;
-  if (static_cast<double>(counts.bad) <= options_.max_bad_rows * static_cast<double>(counts.lines))
-    return;
+  const auto lines = static_cast<double>(counts.lines);
+  const bool none_allowed = options_.max_bad_rows <= 0;
+  const double most = at_end || none_allowed ? options_.max_bad_rows * lines
+                                             : BadRows::MostByChance(options_.max_bad_rows, lines);
+  if (static_cast<double>(counts.bad) <= most) return;
   std::string first;
   if (!counts.bad_examples.empty()) {
     const BadRow& bad = counts.bad_examples.front();
@@ -328,7 +332,7 @@ void SchedulerMachine::CheckBadRows() {
                      bad.offset, ", column ", bad.column, ": ", bad.what, " in \"", bad.text, "\"");
   }
   Fail(absl::DataLossError(absl::StrCat(counts.bad, " of ", counts.lines,
-                                        " lines are malformed, more than data.max_bad_rows allows",
+                                        at_end ? " lines are malformed," : " lines so far are malformed, more than data.max_bad_rows allows",
                                         first)));
 }
 

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/cuda/device.h"
+#include "models/gbdt/device_input.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/output_check.h"
 #include "trainer/prepared_job.h"
@@ -32,6 +34,9 @@ Tried Try(const std::string& job_file, const SearchSpace& space, SearchSpace::Po
   } else if (const auto cluster = ClusterOf(*job, flags); !cluster.ok()) {
     tried.failure = cluster.status();
     tried.code = ExitCode::kConfiguration;
+  } else if (const auto device = FindDevice(); job->config.device == "cuda" && !*cluster && !device.ok()) {
+    tried.failure = NoDeviceError(device.status());
+    tried.code = ExitCode::kImpossible;
   } else if (job->config.model.type == "gbdt") {
     tried.failure = CheckHeldOutOfTrees(*job);
     if (tried.failure.ok()) tried.failure = PlanTrees(*job, TreeNodesOf(*cluster)).status();

@@ -22,6 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Says that a directory is a writer's, so that what a crash left there may be removed.
+constexpr char kMarkName[] = ".unfinished_bundle";
+
 std::string WritingPath(const std::string& target) { return target + ".writing"; }
 std::string PreviousPath(const std::string& target) { return target + ".previous"; }
 
@@ -77,6 +80,20 @@ absl::Status CheckReplaceable(const std::string& target) {
   return absl::OkStatus();
 }
 
+// What is not a writer's own is not removed.
+absl::Status CheckLeftOver(const std::string& writing) {
+  if (!Exists(writing)) return absl::OkStatus();
+  std::error_code error;
+  if (fs::is_directory(writing, error)) {
+    PS_ASSIGN_OR_RETURN(const std::vector<std::string> names, EntriesOf(writing));
+    // Without its mark a bundle was whole, and about to be published.
+    if (names.empty() || Exists(absl::StrCat(writing, "/", kMarkName)) || CheckReplaceable(writing).ok())
+      return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      writing, " is where the model would be written, and holds what no writer left there; move it away, or choose another directory"));
+}
+
 absl::Status Rename(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
   return FileError(absl::StrCat("rename ", from, " to").c_str(), to, errno);
@@ -85,7 +102,7 @@ absl::Status Rename(const std::string& from, const std::string& to) {
 // Undoes or completes what a crash between two renames left.
 absl::Status Recover(const std::string& target) {
   const std::string previous = PreviousPath(target);
-  if (!Exists(previous)) return absl::OkStatus();
+  if (!Exists(previous) || !CheckReplaceable(previous).ok()) return absl::OkStatus();  // somebody's own
   return Exists(target) ? RemoveTree(previous) : Rename(previous, target);
 }
 
@@ -125,13 +142,14 @@ absl::Status ReplaceByTwoRenames(const std::string& staged, const std::string& t
 absl::StatusOr<std::unique_ptr<BundleStaging>> BundleStaging::Create(const std::string& directory) {
   PS_ASSIGN_OR_RETURN(const std::string target, BundlePath(directory));
   PS_RETURN_IF_ERROR(MakeDirs(ParentOf(target)));
+  PS_RETURN_IF_ERROR(CheckLeftOver(WritingPath(target)));
   std::unique_ptr<BundleStaging> staging(new BundleStaging(target, WritingPath(target)));
   PS_RETURN_IF_ERROR(staging->Lock());
   PS_RETURN_IF_ERROR(Recover(target));
   if (Exists(target)) PS_RETURN_IF_ERROR(CheckReplaceable(target));
   PS_ASSIGN_OR_RETURN(const std::vector<std::string> leftovers, EntriesOf(staging->path_));
   for (const std::string& name : leftovers) {
-    PS_RETURN_IF_ERROR(RemoveTree(absl::StrCat(staging->path_, "/", name)));
+    if (name != kMarkName) PS_RETURN_IF_ERROR(RemoveTree(absl::StrCat(staging->path_, "/", name)));
   }
   return staging;
 }
@@ -150,6 +168,9 @@ absl::Status BundleStaging::Lock() {
     return absl::UnavailableError(absl::StrCat("another process is writing ", path_));
   }
   lock_fd_ = fd;
+  const int mark = ::open(absl::StrCat(path_, "/", kMarkName).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (mark < 0) return FileError("create", absl::StrCat(path_, "/", kMarkName), errno);
+  ::close(mark);
   return absl::OkStatus();
 }
 
@@ -160,6 +181,7 @@ BundleStaging::~BundleStaging() {
 }
 
 absl::Status BundleStaging::Publish() {
+  PS_RETURN_IF_ERROR(RemoveTree(absl::StrCat(path_, "/", kMarkName)));
   PS_RETURN_IF_ERROR(SyncDirectory(path_));
   if (!Exists(target_)) {
     PS_RETURN_IF_ERROR(Rename(path_, target_));

@@ -89,7 +89,9 @@ absl::StatusOr<DataFiles> DataFiles::Open(const std::vector<std::string>& patter
   for (const std::string& pattern : patterns) {
     PS_ASSIGN_OR_RETURN(const std::vector<std::string> paths, Resolve(pattern));
     for (const std::string& path : paths) {
-      const auto [earlier, is_new] = pattern_of.emplace(path, pattern);
+      std::error_code error;
+      const std::string spelt_alike = std::filesystem::weakly_canonical(path, error).string();
+      const auto [earlier, is_new] = pattern_of.emplace(error ? path : spelt_alike, pattern);
       if (!is_new) {
         return absl::InvalidArgumentError(absl::StrCat(path, " is named twice, by '",
                                                        earlier->second, "' and by '", pattern,

@@ -76,6 +76,61 @@ TEST_F(ErrorsTest, InputsInTheOutputAreNotReplaced) {
   EXPECT_EQ(ReadText(place_ / "out/again.yaml"), ReadText(place_ / "job.yaml"));
 }
 
+// What stands where a job writes for a while, but is somebody's own, is neither read nor removed.
+TEST_F(ErrorsTest, DirectoriesBesideTheOutputAreNotRemoved) {
+  for (const char* beside : {"out.writing", "out.previous", "out.search"}) {
+    std::filesystem::create_directory(place_ / beside);
+    WriteText(place_ / beside + "/notes.txt", "mine");
+    std::vector<std::string> words = {"--config", "job.yaml"};
+    const bool search = std::string(beside) == "out.search";
+    if (search) {
+      words.insert(words.end(), {"--set", "data.split={by: ratio, valid: .3}", "--set",
+                                 "tune.search={trials: 2, vary: {train.passes: [1, 2]}}"});
+    }
+    const Finished run = RunProgram("ps_train", words, place_.path());
+    EXPECT_EQ(run.exit_code, std::string(beside) == "out.previous" ? 0 : 2) << beside << ": " << run.err;
+    EXPECT_EQ(ReadText(place_ / beside + "/notes.txt"), "mine") << beside;
+    if (run.exit_code != 0) {
+      EXPECT_THAT(run.err, AllOf(HasSubstr(beside), HasSubstr("move it away"))) << beside;
+    }
+    std::filesystem::remove_all(place_ / beside);
+  }
+}
+
+// Of programs that read a model.
+TEST_F(ErrorsTest, ModelsAreNotWrittenOver) {
+  ASSERT_EQ(Train({}).exit_code, 0);
+  const std::string weights = ReadText(place_ / "out/weights.bin");
+  for (const char* flag : {"--predictions", "--report"}) {
+    const Finished run =
+        RunProgram("ps_eval", {"--model", "out", "--data", "train.svm", flag, "./out/weights.bin"}, place_.path());
+    EXPECT_EQ(run.exit_code, 2);
+    EXPECT_THAT(run.err, HasSubstr("lies in the model out, which would be damaged"));
+  }
+  EXPECT_EQ(RunProgram("ps_model", {"explain", "--model", "out", "--data", "train.svm", "--out", "out/weights.bin"},
+                       place_.path()).exit_code, 2);
+  EXPECT_EQ(ReadText(place_ / "out/weights.bin"), weights);
+  const Finished one = RunProgram(
+      "ps_eval", {"--model", "out", "--data", "train.svm", "--predictions", "a", "--report", "./a"}, place_.path());
+  EXPECT_EQ(one.exit_code, 2);
+  EXPECT_THAT(one.err, HasSubstr("one file"));
+  // What is no regular file stays what it is.
+  const Finished full =
+      RunProgram("ps_eval", {"--model", "out", "--data", "train.svm", "--report", "/dev/full"}, place_.path());
+  EXPECT_EQ(full.exit_code, 2);
+  EXPECT_THAT(full.err, HasSubstr("No space left"));
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
+}
+
+TEST_F(ErrorsTest, AFileSpeltInTwoWaysIsNamedTwice) {
+  std::filesystem::create_symlink("train.svm", place_ / "link.svm");
+  for (const char* other : {"./train.svm", "link.svm"}) {
+    const Finished run = TrainWith(std::string("data.train.files=[train.svm, ") + other + "]");
+    EXPECT_EQ(run.exit_code, 3) << other;
+    EXPECT_THAT(run.err, HasSubstr("is named twice"));
+  }
+}
+
 TEST_F(ErrorsTest, HelpIsGiven) {
   for (const char* program : {"ps_train", "ps_eval", "ps_model", "ps_ctl", "ps_server", "ps_worker", "ps_datagen", "gbdt_datagen"}) {
     const Finished help = RunProgram(program, {"--help"}, place_.path());

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "models/bundle/bundle.h"
 #include "models/bundle/bundle_directory.h"
@@ -54,6 +55,17 @@ absl::Status SearchStore::Save(const search::Search& state) const {
   return WriteFileAtomically(StatePath(), state.SerializeAsString());
 }
 
+absl::Status SearchStore::CheckOwn() const {
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(dir_, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (absl::StartsWith(name, "trial-") || absl::StartsWith(name, "losses-") || absl::StartsWith(name, kStateName)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        dir_, " is where a search keeps its trials, and holds ", name, ", which is none of them and would be removed: move it away, or set another output.dir"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> SearchStore::Identity() const {
   std::string text = space_.Identity();
   const DataConfig& data = job_.config.data;
@@ -77,6 +89,7 @@ void SearchStore::BeginAnew(const std::string& identity, search::Search* state) 
 }
 
 absl::Status SearchStore::Load(search::Search* state) {
+  PS_RETURN_IF_ERROR(CheckOwn());
   PS_ASSIGN_OR_RETURN(const std::string identity, Identity());
   PS_RETURN_IF_ERROR(MakeDirs(dir_));
   const absl::StatusOr<std::string> bytes = ReadWholeFile(StatePath());

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "models/config/search_space.h"
 #include "trainer/progress/progress_reporter.h"
 #include "trainer/search/search_state.pb.h"
@@ -41,7 +42,9 @@ class SearchStore {
 
  private:
   std::string CheckpointsDir(const search::Search& state) const;
-  std::string StatePath() const { return dir_ + "/trials.pb"; }
+  static constexpr char kStateName[] = "trials.pb";
+  std::string StatePath() const { return absl::StrCat(dir_, "/", kStateName); }
+  absl::Status CheckOwn() const;  // FailedPrecondition: there is something else in dir_
   absl::StatusOr<std::string> Identity() const;
   absl::StatusOr<bool> LoadFinished(const std::string& identity, search::Search* state);
   bool Fits(const search::Search& state) const;
