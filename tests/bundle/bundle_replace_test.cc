@@ -111,13 +111,35 @@ TEST_F(BundleReplace, SecondWriterIsTurnedAway) {
 
 TEST_F(BundleReplace, LeftoversOfAKilledWriterAreRemoved) {
   WriteBundle(dir_, DrawWeights(10, 1));
-  fs::create_directories(dir_ + ".writing/sub");
-  Touch(dir_ + ".writing/weights.bin");
-  Touch(dir_ + ".writing/weights.bin.part");
+  const pid_t writer = ::fork();
+  if (writer == 0) {
+    const auto unfinished = BundleWriter::Create(dir_);
+    if (unfinished.ok() && (*unfinished)->AppendWeights({3}, {1}).ok()) Touch(dir_ + ".writing/more");
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(writer, &status, 0), writer);
+  EXPECT_TRUE(fs::exists(dir_ + ".writing/more"));
   EXPECT_EQ(FeaturesAt(dir_), 10);
   WriteBundle(dir_, DrawWeights(20, 2));
   EXPECT_EQ(FeaturesAt(dir_), 20);
   ExpectNoSiblings();
+}
+
+// A bundle that is whole was about to be published.
+TEST_F(BundleReplace, AWholeBundleThatWasLeftIsRemovedAndWhatIsSomebodysOwnIsNot) {
+  WriteBundle(dir_ + ".writing", DrawWeights(10, 1));
+  WriteBundle(dir_, DrawWeights(20, 2));
+  ExpectNoSiblings();
+  for (const char* beside : {".writing", ".previous"}) {
+    fs::create_directories(dir_ + beside);
+    Touch(dir_ + beside + "/notes.txt");
+    const absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(dir_);
+    EXPECT_EQ(writer.ok(), std::string(beside) == ".previous") << writer.status();
+    EXPECT_TRUE(fs::exists(dir_ + beside + "/notes.txt"));
+    EXPECT_EQ(FeaturesAt(dir_), 20);
+    fs::remove_all(dir_ + beside);
+  }
 }
 
 // The fallback of file systems without an exchange, and the two places where a crash can stop it.
