@@ -53,7 +53,8 @@ absl::StatusOr<double> Insert(std::size_t keys, const DeviceKeyTable& table) {
     cudaMemcpyAsync(on_device.data(), some.data(), count * sizeof(Key), cudaMemcpyHostToDevice,
                     nullptr);
     cudaEventRecord(start, nullptr);
-    table.FindOrInsert(on_device.data(), count, ids.data(), nullptr);
+    PS_RETURN_IF_ERROR(DeviceStatus(
+        table.FindOrInsert(on_device.data(), count, ids.data(), nullptr), "inserting keys"));
     cudaEventRecord(end, nullptr);
     PS_RETURN_IF_ERROR(DeviceStatus(cudaEventSynchronize(end), "inserting keys"));
     float ms = 0;
@@ -92,14 +93,20 @@ absl::Status PrintUpdates(std::size_t keys, std::size_t batch, double bytes_per_
   view.labels = labels.data();
   const SumScale scale = ScaleOfGradients(1, rows);
   std::uint32_t mark = 0;
+  const LinearModelView& entries = model.entries.view();
+  absl::Status launched;
   PS_ASSIGN_OR_RETURN(const double ms, MedianMs([] {}, [&] {
     for (std::size_t b = 0; b < kBatches; ++b) {
-      model.table.FindOrInsert(on_device.data() + b * places, places, ids.data(), nullptr);
-      LaunchGradientSums(model.entries.view(), view, scale, 0, static_cast<std::uint32_t>(rows),
-                         margins.data(), nullptr);
-      LaunchSteps(model.entries.view(), ids.data(), 0, places, scale, ++mark, nullptr);
+      for (const cudaError_t error :
+           {model.table.FindOrInsert(on_device.data() + b * places, places, ids.data(), nullptr),
+            LaunchGradientSums(entries, view, scale, 0, static_cast<std::uint32_t>(rows),
+                               margins.data(), nullptr),
+            LaunchSteps(entries, ids.data(), 0, places, scale, ++mark, nullptr)}) {
+        launched.Update(DeviceStatus(error, "launching"));
+      }
     }
   }));
+  PS_RETURN_IF_ERROR(launched);
   const double updates = static_cast<double>(places * kBatches);
   std::printf(
       "FTRL find-or-insert + update, %.3f G keys resident (%.1f GiB), uniform, batches of %zu: %.3f G updates/s; "

@@ -115,7 +115,7 @@ absl::StatusOr<double> LearnBlocks(const KeyedBlocks& blocks, std::size_t under_
   const std::vector<OptimizerParams> lanes(1);
   const std::vector<float> nothing(2 * kFirstKeyId);
   PS_RETURN_IF_ERROR(device->Load(lanes, nothing.data(), kFirstKeyId));
-  PS_RETURN_IF_ERROR(device->StartKeys({}, kFirstKeyId));
+  PS_RETURN_IF_ERROR(device->StartKeys(kFirstKeyId));
   margins->clear();
   absl::Status status;
   const auto end = [&] {

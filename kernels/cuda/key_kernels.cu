@@ -46,9 +46,8 @@ struct Place {
   bool is_new = false;  // inserted by this thread, which must write its id
 };
 
-// The keys of a bucket that are in its first sector, past the first level of cache, which would not
-// show what other processors have inserted. A key that is read has been written whole; what reads
-// as free is not taken without a compare-and-swap.
+// The keys of a bucket that are in its first sector. A key that is read has been written whole;
+// what reads as free is not taken without a compare-and-swap.
 struct FirstKeys {
   static constexpr unsigned kCount = 4;
   unsigned long long keys[kCount];
@@ -133,17 +132,23 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void LaunchFindOrInsert(const KeyTableView& table, const unsigned long long* keys,
-                        std::uint64_t count, std::uint32_t* ids, cudaStream_t stream) {
-  const Grid grid{BlocksFor(count, kThreads)};
-  Launch(FindOrInsertKernel, grid, kThreads, stream, table, keys, count, ids);
-  Launch(PendingIdsKernel, grid, kThreads, stream, table, keys, count, ids);
+cudaError_t LoadKeyKernels() {
+  return LoadKernels(FindOrInsertKernel, PendingIdsKernel, InsertBucketsKernel);
 }
 
-void LaunchInsertBuckets(const KeyTableView& table, const KeyBucket* from, std::uint64_t count,
-                         cudaStream_t stream) {
-  Launch(InsertBucketsKernel, {BlocksFor(count * KeyBucket::kCells, kThreads)}, kThreads, stream,
-         table, from, count);
+cudaError_t LaunchFindOrInsert(const KeyTableView& table, const unsigned long long* keys,
+                               std::uint64_t count, std::uint32_t* ids, cudaStream_t stream) {
+  const Grid grid{BlocksFor(count, kThreads)};
+  const cudaError_t error =
+      Launch(FindOrInsertKernel, grid, kThreads, stream, table, keys, count, ids);
+  if (error != cudaSuccess) return error;
+  return Launch(PendingIdsKernel, grid, kThreads, stream, table, keys, count, ids);
+}
+
+cudaError_t LaunchInsertBuckets(const KeyTableView& table, const KeyBucket* from,
+                                std::uint64_t count, cudaStream_t stream) {
+  return Launch(InsertBucketsKernel, {BlocksFor(count * KeyBucket::kCells, kThreads)}, kThreads,
+                stream, table, from, count);
 }
 
 }  // namespace ps

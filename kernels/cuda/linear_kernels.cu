@@ -10,7 +10,7 @@ namespace ps {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr unsigned kPartialSums = 8;  // of a row, as kernels/row_learner.h has them
+constexpr unsigned kPartialSums = 8;     // of a row, as kernels/row_learner.h has them
 constexpr std::uint32_t kNoFeature = 0;  // its kPaddingId
 
 __device__ float* StateOf(const LinearModelView& model, std::uint32_t id) {
@@ -37,8 +37,8 @@ __device__ void ReadLane(const LinearModelView& model, std::uint32_t id, unsigne
 // thread has 8 / Q of the row's partial sums.
 template <int K, int Q, bool kWithGradients>
 __global__ void __launch_bounds__(kThreads)
-    MarginsKernel(LinearModelView model, LinearRowsView rows, SumScale scale,
-                       std::uint32_t first, std::uint32_t end, float* margins) {
+    MarginsKernel(LinearModelView model, LinearRowsView rows, SumScale scale, std::uint32_t first,
+                  std::uint32_t end, float* margins) {
   constexpr unsigned kOfRow = K * Q, kOwn = kPartialSums / Q;
   const unsigned member = threadIdx.x % kOfRow, lane = member % K, part = member / K;
   const std::uint32_t row = first + (blockIdx.x * kThreads + threadIdx.x) / kOfRow;
@@ -142,26 +142,26 @@ __global__ void ClearMarksKernel(LinearModelView model, std::uint64_t count) {
 }
 
 template <int K>
-void LaunchStepsOf(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,
-                   std::uint64_t end, const SumScale& scale, std::uint32_t batch,
-                   cudaStream_t stream) {
-  Launch(StepsKernel<K>, {BlocksFor((end - begin) * K, kThreads)}, kThreads, stream, model, ids,
-         begin, end, scale, batch);
+cudaError_t LaunchStepsOf(const LinearModelView& model, const std::uint32_t* ids,
+                          std::uint64_t begin, std::uint64_t end, const SumScale& scale,
+                          std::uint32_t batch, cudaStream_t stream) {
+  return Launch(StepsKernel<K>, {BlocksFor((end - begin) * K, kThreads)}, kThreads, stream, model,
+                ids, begin, end, scale, batch);
 }
 
 template <int K, int Q, bool kWithGradients>
-void LaunchMarginsOf(const LinearModelView& model, const LinearRowsView& rows,
-                     const SumScale& scale, std::uint32_t first, std::uint32_t end, float* margins,
-                     cudaStream_t stream) {
-  Launch(MarginsKernel<K, Q, kWithGradients>,
-         {BlocksFor(std::uint64_t{end - first} * K * Q, kThreads)}, kThreads, stream, model, rows,
-         scale, first, end, margins);
+cudaError_t LaunchMarginsOf(const LinearModelView& model, const LinearRowsView& rows,
+                            const SumScale& scale, std::uint32_t first, std::uint32_t end,
+                            float* margins, cudaStream_t stream) {
+  return Launch(MarginsKernel<K, Q, kWithGradients>,
+                {BlocksFor(std::uint64_t{end - first} * K * Q, kThreads)}, kThreads, stream, model,
+                rows, scale, first, end, margins);
 }
 
 template <bool kWithGradients>
-void LaunchForLanes(const LinearModelView& model, const LinearRowsView& rows,
-                    const SumScale& scale, std::uint32_t first, std::uint32_t end, float* margins,
-                    cudaStream_t stream) {
+cudaError_t LaunchForLanes(const LinearModelView& model, const LinearRowsView& rows,
+                           const SumScale& scale, std::uint32_t first, std::uint32_t end,
+                           float* margins, cudaStream_t stream) {
   constexpr bool kWith = kWithGradients;
   switch (model.lanes) {
     case 1:
@@ -177,28 +177,44 @@ void LaunchForLanes(const LinearModelView& model, const LinearRowsView& rows,
   }
 }
 
+template <int K, int Q>
+cudaError_t LoadForLanes() {
+  return LoadKernels(MarginsKernel<K, Q, false>, MarginsKernel<K, Q, true>, StepsKernel<K>);
+}
+
 }  // namespace
 
-void LaunchSetBias(const std::uint32_t* row_begin, std::uint32_t base, std::uint32_t rows,
-                   std::uint32_t id, std::uint32_t* ids, cudaStream_t stream) {
-  Launch(SetBiasKernel, {BlocksFor(rows, kThreads)}, kThreads, stream, row_begin, base, rows, id,
-         ids);
+cudaError_t LoadLinearKernels() {
+  for (const cudaError_t error :
+       {LoadForLanes<1, 8>(), LoadForLanes<2, 8>(), LoadForLanes<4, 8>(), LoadForLanes<8, 4>(),
+        LoadForLanes<16, 2>(),
+        LoadKernels(SetBiasKernel, StoreStatesKernel, FetchStatesKernel, ClearMarksKernel)}) {
+    if (error != cudaSuccess) return error;
+  }
+  return cudaSuccess;
 }
 
-void LaunchMargins(const LinearModelView& model, const LinearRowsView& rows, std::uint32_t first,
-                   std::uint32_t end, float* margins, cudaStream_t stream) {
-  LaunchForLanes<false>(model, rows, {}, first, end, margins, stream);
+cudaError_t LaunchSetBias(const std::uint32_t* row_begin, std::uint32_t base, std::uint32_t rows,
+                          std::uint32_t id, std::uint32_t* ids, cudaStream_t stream) {
+  return Launch(SetBiasKernel, {BlocksFor(rows, kThreads)}, kThreads, stream, row_begin, base, rows,
+                id, ids);
 }
 
-void LaunchGradientSums(const LinearModelView& model, const LinearRowsView& rows,
-                        const SumScale& scale, std::uint32_t first, std::uint32_t end,
-                        float* margins, cudaStream_t stream) {
-  LaunchForLanes<true>(model, rows, scale, first, end, margins, stream);
+cudaError_t LaunchMargins(const LinearModelView& model, const LinearRowsView& rows,
+                          std::uint32_t first, std::uint32_t end, float* margins,
+                          cudaStream_t stream) {
+  return LaunchForLanes<false>(model, rows, {}, first, end, margins, stream);
 }
 
-void LaunchSteps(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,
-                 std::uint64_t end, const SumScale& scale, std::uint32_t batch,
-                 cudaStream_t stream) {
+cudaError_t LaunchGradientSums(const LinearModelView& model, const LinearRowsView& rows,
+                               const SumScale& scale, std::uint32_t first, std::uint32_t end,
+                               float* margins, cudaStream_t stream) {
+  return LaunchForLanes<true>(model, rows, scale, first, end, margins, stream);
+}
+
+cudaError_t LaunchSteps(const LinearModelView& model, const std::uint32_t* ids, std::uint64_t begin,
+                        std::uint64_t end, const SumScale& scale, std::uint32_t batch,
+                        cudaStream_t stream) {
   switch (model.lanes) {
     case 1:
       return LaunchStepsOf<1>(model, ids, begin, end, scale, batch, stream);
@@ -213,22 +229,23 @@ void LaunchSteps(const LinearModelView& model, const std::uint32_t* ids, std::ui
   }
 }
 
-void LaunchStoreStates(const LinearModelView& model, int floats, std::uint64_t first,
-                       std::uint64_t count, const float* states, cudaStream_t stream) {
+cudaError_t LaunchStoreStates(const LinearModelView& model, int floats, std::uint64_t first,
+                              std::uint64_t count, const float* states, cudaStream_t stream) {
   const auto each = static_cast<std::uint64_t>(floats) * model.lanes;
-  Launch(StoreStatesKernel, {BlocksFor(count * each, kThreads)}, kThreads, stream, model, floats,
-         first, count, states);
+  return Launch(StoreStatesKernel, {BlocksFor(count * each, kThreads)}, kThreads, stream, model,
+                floats, first, count, states);
 }
 
-void LaunchFetchStates(const LinearModelView& model, int floats, std::uint64_t first,
-                       std::uint64_t count, float* states, cudaStream_t stream) {
+cudaError_t LaunchFetchStates(const LinearModelView& model, int floats, std::uint64_t first,
+                              std::uint64_t count, float* states, cudaStream_t stream) {
   const auto each = static_cast<std::uint64_t>(floats) * model.lanes;
-  Launch(FetchStatesKernel, {BlocksFor(count * each, kThreads)}, kThreads, stream, model, floats,
-         first, count, states);
+  return Launch(FetchStatesKernel, {BlocksFor(count * each, kThreads)}, kThreads, stream, model,
+                floats, first, count, states);
 }
 
-void LaunchClearMarks(const LinearModelView& model, std::uint64_t count, cudaStream_t stream) {
-  Launch(ClearMarksKernel, {BlocksFor(count, kThreads)}, kThreads, stream, model, count);
+cudaError_t LaunchClearMarks(const LinearModelView& model, std::uint64_t count,
+                             cudaStream_t stream) {
+  return Launch(ClearMarksKernel, {BlocksFor(count, kThreads)}, kThreads, stream, model, count);
 }
 
 }  // namespace ps

@@ -106,6 +106,37 @@ TEST_F(DeviceLinearModelTest, MarginsAloneLeaveTheModelAsItIs) {
   }
 }
 
+TEST_F(DeviceLinearModelTest, IdsHave32BitsButForTheLast) {
+  const auto device = DeviceLinearModel::Make();
+  ASSERT_TRUE(device.ok()) << device.status();
+  const std::vector<float> state(2);
+  ASSERT_TRUE((*device)->Load(Settings(1, Optimizer::kFtrl), state.data(), 1).ok());
+  const std::uint64_t before = (*device)->memory_bytes();
+  const absl::Status status = (*device)->Reserve(std::size_t{1} << 32);
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_EQ((*device)->memory_bytes(), before);
+}
+
+TEST_F(DeviceLinearModelTest, RefusesMoreWorkThanMayBeUnderWay) {
+  const Rows rows = RandomRows(5, 20, 30, 8);
+  const ResolvedRows view = rows.View(true, true);
+  const std::vector<OptimizerParams> lanes = Settings(1, Optimizer::kFtrl);
+  std::vector<float> state(62), margins(20);
+  const auto device = DeviceLinearModel::Make();
+  ASSERT_TRUE(device.ok()) << device.status();
+  ASSERT_TRUE((*device)->Load(lanes, state.data(), 31).ok());
+  for (std::size_t i = 0; i < DeviceLinearModel::kMostUnderWay; ++i)
+    ASSERT_TRUE((*device)->Begin({.rows = view, .batch_rows = 8}).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition((*device)->Begin({.rows = view, .batch_rows = 8})));
+  for (std::size_t i = 0; i < DeviceLinearModel::kMostUnderWay; ++i) {
+    BatchLearner().Learn(lanes, view, 8, state.data(), margins.data());
+    const absl::StatusOr<DeviceAnswer> answer = (*device)->End();
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(std::vector<float>(answer->margins.begin(), answer->margins.end()), margins);
+  }
+  EXPECT_EQ((*device)->under_way(), 0u);
+}
+
 TEST_F(DeviceLinearModelTest, RowsFromTheMiddleOfABlock) {
   const Rows rows = RandomRows(4, 60, 30, 8);
   ResolvedRows part = rows.View(true, true);

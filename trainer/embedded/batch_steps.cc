@@ -39,7 +39,8 @@ BatchSteps::BatchSteps(std::size_t batch_rows, std::unique_ptr<DeviceLinearModel
     : batch_rows_(batch_rows), device_(std::move(device)) {}
 
 absl::Status BatchSteps::StartKeys(absl::Span<const KeyBucket> known, std::uint32_t next_id) {
-  PS_RETURN_IF_ERROR(device_->StartKeys(known, next_id));
+  PS_RETURN_IF_ERROR(device_->StartKeys(next_id));
+  PS_RETURN_IF_ERROR(device_->AddKeys(known));
   end_id_ = next_id;
   return absl::OkStatus();
 }
