@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/key_kernels.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/relaxed.h"
 #include "ps/base/key.h"
 
 namespace ps {
@@ -53,7 +54,7 @@ struct FirstKeys {
   unsigned long long keys[kCount];
   __device__ explicit FirstKeys(const KeyBucket* bucket) {
     const auto* const pairs = reinterpret_cast<const ulonglong2*>(bucket->keys);
-    const ulonglong2 first = __ldcg(pairs), second = __ldcg(pairs + 1);
+    const ulonglong2 first = LoadRelaxed(pairs), second = LoadRelaxed(pairs + 1);
     keys[0] = first.x;
     keys[1] = first.y;
     keys[2] = second.x;
@@ -70,7 +71,7 @@ __device__ Place FindOrClaim(const KeyTableView& table, unsigned long long key) 
 #pragma unroll
     for (unsigned cell = 0; cell < KeyBucket::kCells; ++cell) {
       unsigned long long there =
-          cell < FirstKeys::kCount ? first.keys[cell] : __ldcg(&bucket->keys[cell]);
+          cell < FirstKeys::kCount ? first.keys[cell] : LoadRelaxed(&bucket->keys[cell]);
       if (there == kEmptyKey) {
         there = atomicCAS(&bucket->keys[cell], static_cast<unsigned long long>(kEmptyKey), key);
         if (there == kEmptyKey) return {bucket, cell, true};
@@ -101,9 +102,9 @@ __global__ void __launch_bounds__(kThreads)
   if (place.is_new) {
     const unsigned before = is_new & ((1u << threadIdx.x % kWarp) - 1);
     id = first_id + static_cast<std::uint32_t>(__popc(before));
-    place.bucket->ids[place.cell] = id;
+    StoreRelaxed(&place.bucket->ids[place.cell], id);
   } else if (place.bucket != nullptr) {
-    id = __ldcg(&place.bucket->ids[place.cell]);
+    id = LoadRelaxed(&place.bucket->ids[place.cell]);
     if (id == kUnknownId) id = kPending;
   }
   ids[at] = id;

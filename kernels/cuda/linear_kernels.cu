@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/entry_segments.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/relaxed.h"
 #include "kernels/logistic.h"
 
 namespace ps {
@@ -31,6 +32,43 @@ __device__ void ReadLane(const LinearModelView& model, std::uint32_t id, unsigne
   const float* const from = StateOf(model, id);
   state[0] = from[lane];
   state[1] = from[K + lane];
+}
+
+__device__ GradientSum PartsAt(const LinearRowsView& rows, std::uint32_t at, float error,
+                               const SumScale& scale) {
+  return PartsOfGradient(error * (rows.values != nullptr ? rows.values[at] : 1.0f), scale);
+}
+template <int K>
+__device__ void AddToSums(const LinearModelView& model, std::uint32_t id, unsigned lane,
+                          const GradientSum& parts) {
+  unsigned long long* const sums = SumsOf(model, id);
+  if (parts.high != 0) atomicAdd(sums + lane, static_cast<unsigned long long>(parts.high));
+  if (parts.low != 0) atomicAdd(sums + K + lane, static_cast<unsigned long long>(parts.low));
+}
+
+// Adds the gradients at the first places of a warp's rows, of which each row's part 0 has its own;
+// all threads of the warp come. Where that is one feature, as the bias is, their sum goes to memory
+// instead of each: all rows of a batch meet there.
+template <int K, int Q>
+__device__ void AddFirstPlaces(const LinearModelView& model, std::uint32_t id, GradientSum parts) {
+  constexpr unsigned kOfRow = K * Q;
+  const unsigned of_warp = threadIdx.x % kWarp, lane = of_warp % K;
+  const bool has_own = of_warp % kOfRow < K;
+  bool adds = has_own && id != kNoFeature;
+  if constexpr (kOfRow < kWarp) {
+    // Rows that are not there come last and bring nothing.
+    const std::uint32_t of_first = __shfl_sync(kAllLanes, id, lane);
+    const bool is_same = !has_own || id == of_first || id == kNoFeature;
+    if (__ballot_sync(kAllLanes, is_same) == kAllLanes) {
+#pragma unroll
+      for (unsigned half = kWarp / 2; half >= kOfRow; half /= 2) {
+        parts.high += __shfl_down_sync(kAllLanes, parts.high, half);
+        parts.low += __shfl_down_sync(kAllLanes, parts.low, half);
+      }
+      adds = adds && of_warp < kOfRow;
+    }
+  }
+  if (adds) AddToSums<K>(model, id, lane, parts);
 }
 
 // K lanes x Q threads for a row, so that lanes of a feature are read and summed side by side; each
@@ -70,19 +108,21 @@ __global__ void __launch_bounds__(kThreads)
     margin += __shfl_down_sync(kAllLanes, margin, half * K);
   const unsigned of_warp = threadIdx.x % kWarp;
   margin = __shfl_sync(kAllLanes, margin, of_warp - part * K);
-  if (!there) return;
-  if (part == 0) margins[std::uint64_t{row} * K + lane] = margin;
+  if (there && part == 0) margins[std::uint64_t{row} * K + lane] = margin;
   if constexpr (!kWithGradients) return;
-  const float weight = rows.weights != nullptr ? rows.weights[row] : 1.0f;
-  const float error = (Logistic(margin) - rows.labels[row]) * weight;
-  for (std::uint32_t at = from + part; at < to; at += Q) {
+  float error = 0;
+  if (there) {
+    const float weight = rows.weights != nullptr ? rows.weights[row] : 1.0f;
+    error = (Logistic(margin) - rows.labels[row]) * weight;
+  }
+  std::uint32_t first_id = kNoFeature;
+  GradientSum of_first;
+  if (part == 0 && from < to) first_id = rows.ids[from];
+  if (first_id != kNoFeature) of_first = PartsAt(rows, from, error, scale);
+  AddFirstPlaces<K, Q>(model, first_id, of_first);
+  for (std::uint32_t at = from + (part == 0 ? Q : part); at < to; at += Q) {
     const std::uint32_t id = rows.ids[at];
-    if (id == kNoFeature) continue;
-    const float value = rows.values != nullptr ? rows.values[at] : 1.0f;
-    const GradientSum parts = PartsOfGradient(error * value, scale);
-    unsigned long long* const sums = SumsOf(model, id);
-    if (parts.high != 0) atomicAdd(sums + lane, static_cast<unsigned long long>(parts.high));
-    if (parts.low != 0) atomicAdd(sums + K + lane, static_cast<unsigned long long>(parts.low));
+    if (id != kNoFeature) AddToSums<K>(model, id, lane, PartsAt(rows, at, error, scale));
   }
 }
 
@@ -96,7 +136,11 @@ __global__ void __launch_bounds__(kThreads)
   const std::uint64_t at = begin + thread / K;
   const std::uint32_t id = at < end ? ids[at] : kNoFeature;
   int is_first = 0;
-  if (lane == 0 && id != kNoFeature) is_first = atomicExch(MarkOf(model, id), batch) != batch;
+  if (lane == 0 && id != kNoFeature) {
+    // Looked at before it is taken: of a feature that many rows have, almost all find it marked.
+    std::uint32_t* const mark = MarkOf(model, id);
+    is_first = LoadRelaxed(mark) != batch && atomicExch(mark, batch) != batch;
+  }
   is_first = __shfl_sync(kAllLanes, is_first, threadIdx.x % kWarp - lane);
   if (is_first == 0) return;
   float state[2];

@@ -137,6 +137,33 @@ TEST_F(DeviceLinearModelTest, RefusesMoreWorkThanMayBeUnderWay) {
   EXPECT_EQ((*device)->under_way(), 0u);
 }
 
+// As the bias is: at the first place of all rows, of some that are side by side, or of none.
+TEST_F(DeviceLinearModelTest, RowsThatBeginWithTheSameFeature) {
+  for (const unsigned every : {1u, 2u, 5u, 64u}) {
+    Rows rows = RandomRows(every, 90, 40, 9);
+    for (std::size_t row = 0; row < rows.labels.size(); ++row) {
+      const std::uint32_t first = rows.row_begin[row];
+      if (row / 8 % every == 0 && first < rows.row_begin[row + 1]) rows.ids[first] = 41;
+    }
+    for (const int lanes : {1, 2, 4}) {
+      const std::vector<OptimizerParams> settings = Settings(lanes, Optimizer::kFtrl);
+      std::vector<float> state(84 * settings.size()), there(state.size());
+      const ResolvedRows view = rows.View(every % 2 == 0, false);
+      std::vector<float> margins(view.rows * settings.size()), on_device(margins.size());
+      const auto device = DeviceLinearModel::Make();
+      ASSERT_TRUE(device.ok()) << device.status();
+      ASSERT_TRUE((*device)->Load(settings, state.data(), 42).ok());
+      for (const std::size_t batch_rows : {89, 8}) {
+        BatchLearner().Learn(settings, view, batch_rows, state.data(), margins.data());
+        ASSERT_TRUE((*device)->Learn(view, batch_rows, on_device.data()).ok());
+        EXPECT_EQ(on_device, margins);
+      }
+      ASSERT_TRUE((*device)->Copy(42, there.data()).ok());
+      EXPECT_EQ(there, state);
+    }
+  }
+}
+
 TEST_F(DeviceLinearModelTest, RowsFromTheMiddleOfABlock) {
   const Rows rows = RandomRows(4, 60, 30, 8);
   ResolvedRows part = rows.View(true, true);

@@ -28,12 +28,6 @@ struct alignas(16) ulonglong2 {
   unsigned long long x, y;
 };
 
-// Past the first level of cache, where another processor's writes are not seen.
-template <typename T>
-T __ldcg(const T* at) {
-  return *at;
-}
-
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   std::size_t dynamicSmemBytes = 0;
