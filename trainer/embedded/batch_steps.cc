@@ -38,11 +38,21 @@ absl::StatusOr<std::unique_ptr<BatchSteps>> BatchSteps::For(const PreparedJob& j
 BatchSteps::BatchSteps(std::size_t batch_rows, std::unique_ptr<DeviceLinearModel> device)
     : batch_rows_(batch_rows), device_(std::move(device)) {}
 
-absl::Status BatchSteps::StartKeys(absl::Span<const KeyBucket> known, std::uint32_t next_id) {
+absl::Status BatchSteps::Load(LaneSettings lanes, std::size_t ids, const float* state) {
+  PS_RETURN_IF_ERROR(loaded_ ? device_->Reserve(ids) : device_->Load(lanes, state, ids));
+  loaded_ = true;
+  ids_ = ids;
+  return absl::OkStatus();
+}
+
+absl::Status BatchSteps::StartKeys(std::uint32_t next_id) {
   PS_RETURN_IF_ERROR(device_->StartKeys(next_id));
-  PS_RETURN_IF_ERROR(device_->AddKeys(known));
   end_id_ = next_id;
   return absl::OkStatus();
+}
+
+void BatchSteps::KeepKeysHere(const absl::Status& reason) {
+  news_ = absl::StrCat(reason.message(), "; keys are found on the processor");
 }
 
 absl::Status BatchSteps::Begin(LaneSettings lanes, DeviceWork work, std::size_t ids, float* state) {
@@ -50,12 +60,14 @@ absl::Status BatchSteps::Begin(LaneSettings lanes, DeviceWork work, std::size_t 
   if (device_ == nullptr) {
     Kept& kept = kept_.emplace_back();
     kept.margins.resize(work.rows.rows * lanes.size());
-    processor_.Learn(lanes, work.rows, batch_rows_, state, kept.margins.data());
+    if (work.learns) {
+      processor_.Learn(lanes, work.rows, batch_rows_, state, kept.margins.data());
+    } else {
+      RowLaneMargins(lanes, work.rows, state, kept.margins.data());
+    }
     return absl::OkStatus();
   }
-  PS_RETURN_IF_ERROR(loaded_ ? device_->Reserve(ids) : device_->Load(lanes, state, ids));
-  loaded_ = true;
-  ids_ = ids;
+  PS_RETURN_IF_ERROR(Load(lanes, ids, state));
   PS_RETURN_IF_ERROR(device_->Begin(work));
   if (work.learns && work.rows.rows > 0) settled_ = false;
   return absl::OkStatus();

@@ -81,7 +81,8 @@ class DenseModel {
   // Of parts that are not to be learnt ahead, all train rows included. Nothing is under way.
   absl::Status GiveIds(const Parts& parts);
 
-  // Before threads resolve, and when they have ended: new keys are found by the device, if it has the room.
+  // Before threads resolve, and when they have ended: new keys are found by the device, if it has the room. If it has
+  // none for keys, it learns all the same.
   absl::Status StartKeys();
   absl::Status EndKeys();
   bool keys_on_device() const { return keys_on_device_.load(std::memory_order_acquire); }
@@ -140,7 +141,9 @@ class DenseModel {
   absl::Status LeaveDevice(const absl::Status& reason);
   absl::Status TakeKeys();  // from the device to the index
   void ResolveKeys(ResolvedBlock* block);
-  void SetIds(absl::Span<const std::uint32_t> ids, ResolvedBlock* block) const;
+  // In place of the keys; none: they are not wanted. Where the key of the bias was, ids have it, or get it.
+  static void SetIds(absl::Span<const std::uint32_t> ids, ResolvedBlock* block);
+  void SetIdsAndBias(absl::Span<const std::uint32_t> ids, ResolvedBlock* block) const;
   void ReserveState(std::uint32_t ids);
   void SetStates(std::uint32_t id, float weight);  // of all lanes
   float* state() const {
