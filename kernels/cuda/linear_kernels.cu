@@ -12,6 +12,7 @@ namespace {
 
 constexpr unsigned kThreads = 256;
 constexpr unsigned kPartialSums = 8;     // of a row, as kernels/row_learner.h has them
+constexpr unsigned kPlacesAhead = 4;     // of a row, which a thread fetches at once
 constexpr std::uint32_t kNoFeature = 0;  // its kPaddingId
 
 __device__ float* StateOf(const LinearModelView& model, std::uint32_t id) {
@@ -84,17 +85,26 @@ __global__ void __launch_bounds__(kThreads)
   const std::uint32_t from = there ? rows.row_begin[row] - rows.base : 0;
   const std::uint32_t to = there ? rows.row_begin[row + 1] - rows.base : 0;
   const OptimizerParams setting = model.settings[lane];
+  // Several places are fetched before the first is summed, which else would wait for each in turn.
+  constexpr unsigned kFetched = kOwn < kPlacesAhead ? kPlacesAhead : kOwn;
   float partial[kOwn] = {};
-  for (std::uint32_t group = from; group < to; group += kPartialSums) {
+  for (std::uint32_t begin = from + part; begin < to; begin += kFetched * Q) {
+    std::uint32_t id[kFetched];
+    float value[kFetched], state[kFetched][2];
 #pragma unroll
-    for (unsigned own = 0; own < kOwn; ++own) {
-      const std::uint32_t at = group + part + own * Q;
-      const std::uint32_t id = rows.ids[at];
-      const float value =
-          rows.values != nullptr ? rows.values[at] : (id == kNoFeature ? 0.0f : 1.0f);
-      float state[2];
-      ReadLane<K>(model, id, lane, state);
-      partial[own] = fmaf(WeightOf(setting, state), value, partial[own]);
+    for (unsigned i = 0; i < kFetched; ++i) {
+      const std::uint32_t at = begin + i * Q;
+      id[i] = at < to ? rows.ids[at] : kNoFeature;
+      value[i] = id[i] == kNoFeature ? 0.0f : 1.0f;
+      if (rows.values != nullptr && at < to) value[i] = rows.values[at];
+    }
+#pragma unroll
+    for (unsigned i = 0; i < kFetched; ++i) ReadLane<K>(model, id[i], lane, state[i]);
+#pragma unroll
+    for (unsigned i = 0; i < kFetched; ++i) {
+      // Nothing is added behind the row: zeros would change the sign of a zero.
+      if (begin + i * Q < to)
+        partial[i % kOwn] = fmaf(WeightOf(setting, state[i]), value[i], partial[i % kOwn]);
     }
   }
   // Folded in halves: first those that the thread has itself.
