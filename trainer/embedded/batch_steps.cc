@@ -19,12 +19,15 @@ absl::StatusOr<std::unique_ptr<BatchSteps>> BatchSteps::For(const PreparedJob& j
   std::string where = "on the processor";
   if (on_device) {
     absl::StatusOr<std::unique_ptr<DeviceLinearModel>> made = DeviceLinearModel::Make();
-    if (!made.ok()) {
+    if (made.ok()) {
+      device = *std::move(made);
+      where = absl::StrCat("on ", FindDevice()->name);
+    } else if (absl::IsResourceExhausted(made.status())) {  // as where it is full later
+      where = absl::StrCat("on the processor (", made.status().message(), ")");
+    } else {
       return absl::ResourceExhaustedError(absl::StrCat(
           "device: cuda cannot be had: ", made.status().message(), ". Set device: auto or cpu"));
     }
-    device = *std::move(made);
-    where = absl::StrCat("on ", FindDevice()->name);
   }
   if (batch_rows == 0) {
     PS_ASSIGN_OR_RETURN(const double rows, EstimateLines(job.train));

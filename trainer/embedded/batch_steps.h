@@ -24,8 +24,8 @@ namespace ps {
 
 class BatchSteps {
  public:
-  // What the job asks for; null: it learns row by row. ResourceExhausted: `device: cuda`, and there is
-  // none to be had.
+  // What the job asks for; null: it learns row by row. A device without any memory left: the processor.
+  // ResourceExhausted: `device: cuda`, and there is none to be had.
   static absl::StatusOr<std::unique_ptr<BatchSteps>> For(const PreparedJob& job);
   // `device`: null for the processor.
   BatchSteps(std::size_t batch_rows, std::unique_ptr<DeviceLinearModel> device);
