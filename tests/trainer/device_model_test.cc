@@ -196,6 +196,28 @@ TEST_P(DeviceModelTest, StartsWithAsMuchAsThereIsRoomFor) {
   for (const int times : met) EXPECT_GT(times, 0);
 }
 
+TEST(DenseModel, SaysWhenIdsRunOutWhoeverGivesThem) {
+  for (const bool on_device : {false, true}) {
+    DenseModel model({.lanes = std::vector<OptimizerParams>(1), .most_ids = 300});
+    model.SetSteps(std::make_unique<BatchSteps>(
+        kBatchRows, on_device ? *DeviceLinearModel::Make() : nullptr));
+    if (on_device) {
+      ASSERT_TRUE(model.StartKeys().ok());
+    }
+    DenseModel::Scratch scratch;
+    ResolvedBlock parts[3];
+    std::vector<float> margins;
+    for (const std::uint64_t features : {200, 2000}) {
+      model.Resolve(RandomBlock(1, 300, features, false), &scratch, &parts[0]);
+      const DenseModel::Parts all = {&parts[0], &parts[1], &parts[2], false};
+      ASSERT_TRUE(model.Begin(all).ok());
+      ASSERT_TRUE(model.End(&all, &margins).ok());
+      const absl::Status status = model.CheckIds();
+      EXPECT_EQ(absl::IsResourceExhausted(status), features == 2000) << status;
+    }
+  }
+}
+
 TEST(BatchSteps, OnTheProcessorMarginsAloneLeaveTheModelAsItIs) {
   const std::vector<OptimizerParams> lanes(1);
   const std::vector<std::uint32_t> ids = {1, 2, 0, 0, 0, 0, 0, 0}, row_begin = {0, 8};

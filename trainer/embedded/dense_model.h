@@ -39,6 +39,8 @@ class DenseModel {
     bool bias = true;
     int min_count = 1;               // a key is learnt from its min_count-th appearance on
     int threads = 1;                 // that take keys back from a device
+    // Ids have 32 bits, and blocks are resolved ahead of the one whose turn it is.
+    std::size_t most_ids = (std::size_t{1} << 32) - (std::size_t{1} << 26);
   };
   explicit DenseModel(const Options& options);
 
@@ -113,6 +115,8 @@ class DenseModel {
   std::uint64_t LearntFeatures() const;
   std::uint64_t memory_bytes() const;
   static constexpr std::uint32_t kBiasId = 1;
+  // ResourceExhausted: further blocks may find no ids. Like Learn.
+  absl::Status CheckIds() const;
   std::size_t ids() const { return keys_on_device() ? steps_->end_id() : index_.end_id(); }
   float bias() const;
   std::uint32_t slots() const { return index_.slots(); }
