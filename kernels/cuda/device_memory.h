@@ -4,6 +4,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@ namespace ps {
 
 inline absl::Status DeviceStatus(cudaError_t error, const char* doing) {
   if (error == cudaSuccess) return absl::OkStatus();
+  cudaGetLastError();  // told here, not again by the next call of this thread
   const std::string text = absl::StrCat("device: ", doing, ": ", cudaGetErrorString(error));
   if (error == cudaErrorMemoryAllocation) return absl::ResourceExhaustedError(text);
   return absl::InternalError(text);
@@ -24,7 +26,7 @@ inline absl::Status DeviceStatus(cudaError_t error, const char* doing) {
 #define PS_DEVICE_OK(call)                                                    \
   do {                                                                        \
     if (const cudaError_t device_error = (call); device_error != cudaSuccess) \
-      return ::ps::DeviceStatus(device_error, "it has failed");               \
+      return ::ps::DeviceStatus(device_error, #call);                         \
   } while (false)
 
 template <typename T>
@@ -39,13 +41,20 @@ class DeviceArray {
   }
   ~DeviceArray() { cudaFree(data_); }
 
-  // Its contents are undefined. ResourceExhausted names what did not fit.
+  // Replaces what it has by memory whose contents are undefined. ResourceExhausted names what did
+  // not fit; then it has none.
   absl::Status Allocate(std::size_t size, const char* what) {
+    cudaFree(std::exchange(data_, nullptr));
+    size_ = 0;
+    // None would have no address. Not a byte more than asked for: the device gives whole pieces of
+    // 2 MiB.
+    const std::size_t bytes = std::max<std::size_t>(size * sizeof(T), 1);
+    void* memory = nullptr;
+    if (const cudaError_t error = cudaMalloc(&memory, bytes); error != cudaSuccess)
+      return DeviceStatus(error, absl::StrCat("no ", bytes >> 20, " MiB for ", what).c_str());
+    data_ = static_cast<T*>(memory);
     size_ = size;
-    const cudaError_t error = cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T) + 1);
-    if (error != cudaSuccess) cudaGetLastError();  // told here, not again by the next call
-    return DeviceStatus(error,
-                        absl::StrCat("no ", (size * sizeof(T)) >> 20, " MiB for ", what).c_str());
+    return absl::OkStatus();
   }
 
   T* data() const { return data_; }
@@ -81,10 +90,7 @@ class PinnedBytes {
     cudaFreeHost(std::exchange(data_, nullptr));
     size_ = 0;
     const cudaError_t error = cudaMallocHost(reinterpret_cast<void**>(&data_), size);
-    if (error != cudaSuccess) {
-      cudaGetLastError();
-      return DeviceStatus(error, "no memory that it can copy from");
-    }
+    if (error != cudaSuccess) return DeviceStatus(error, "no memory that it can copy from");
     size_ = size;
     return absl::OkStatus();
   }

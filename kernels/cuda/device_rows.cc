@@ -10,6 +10,8 @@ namespace ps {
 
 absl::Status DeviceRows::Load(const DeviceTreeInput& input) {
   rows_ = static_cast<std::uint32_t>(input.rows);
+  PS_RETURN_IF_ERROR(TreeStatus(LoadTreeKernels()));
+  PS_RETURN_IF_ERROR(TreeStatus(LoadLeafKernels()));
   for (const absl::Status& status :
        {labels_.Allocate(input.rows, "labels"),
         weights_.Allocate(input.weights == nullptr ? 0 : input.rows, "weights"),

@@ -22,8 +22,9 @@ absl::Status DeviceEntries::Reset(LaneSettings lanes, std::size_t ids, cudaStrea
 }
 
 absl::Status DeviceEntries::Reserve(std::size_t ids, cudaStream_t stream) {
-  if (ids > std::size_t{1} << 32)
-    return absl::ResourceExhaustedError("device: more than 2^32 features have no ids");
+  // The last number of 32 bits is no id: the kernels of keys mean something else by it.
+  if (ids > 0xffffffff)
+    return absl::ResourceExhaustedError("device: 2^32 features and more have no ids");
   while (ids_ < ids) {
     const auto number = static_cast<std::uint32_t>(segments_.size());
     const std::size_t end = EntrySegment::Begin(number + 1);
@@ -33,20 +34,14 @@ absl::Status DeviceEntries::Reserve(std::size_t ids, cudaStream_t stream) {
       return status;
     }
     unsigned char* const address = segment.data();
-    cudaError_t error = cudaMemsetAsync(address, 0, segment.bytes(), stream);
-    if (error == cudaSuccess) {
-      error = cudaMemcpyAsync(addresses_.data() + number, &address, sizeof(address),
-                              cudaMemcpyHostToDevice, stream);
-    }
-    if (error == cudaSuccess) error = cudaStreamSynchronize(stream);  // `address` ends here
-    if (error != cudaSuccess) return DeviceStatus(error, "making room for features");
+    PS_DEVICE_OK(cudaMemsetAsync(address, 0, segment.bytes(), stream));
+    PS_DEVICE_OK(CopyToDevice(addresses_.data() + number, &address, 1, stream));
+    PS_DEVICE_OK(cudaStreamSynchronize(stream));  // `address` ends here
     segments_.push_back(std::move(segment));
     ids_ = end;
   }
   return absl::OkStatus();
 }
-
-void DeviceEntries::ClearMarks(cudaStream_t stream) { LaunchClearMarks(view_, ids_, stream); }
 
 std::uint64_t DeviceEntries::bytes() const {
   std::uint64_t bytes = addresses_.bytes();

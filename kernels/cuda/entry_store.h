@@ -24,7 +24,9 @@ class DeviceEntries {
   // and the entries are what they were.
   absl::Status Reserve(std::size_t ids, cudaStream_t stream);
   // Entries of all reserved ids become unmarked.
-  void ClearMarks(cudaStream_t stream);
+  [[nodiscard]] cudaError_t ClearMarks(cudaStream_t stream) const {
+    return LaunchClearMarks(view_, ids_, stream);
+  }
 
   const LinearModelView& view() const { return view_; }
   std::size_t ids() const { return ids_; }  // that have room

@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/key_kernels.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/relaxed.h"
 #include "ps/base/key.h"
 
 namespace ps {
@@ -46,15 +47,14 @@ struct Place {
   bool is_new = false;  // inserted by this thread, which must write its id
 };
 
-// The keys of a bucket that are in its first sector, past the first level of cache, which would not
-// show what other processors have inserted. A key that is read has been written whole; what reads
-// as free is not taken without a compare-and-swap.
+// The keys of a bucket that are in its first sector. A key that is read has been written whole;
+// what reads as free is not taken without a compare-and-swap.
 struct FirstKeys {
   static constexpr unsigned kCount = 4;
   unsigned long long keys[kCount];
   __device__ explicit FirstKeys(const KeyBucket* bucket) {
     const auto* const pairs = reinterpret_cast<const ulonglong2*>(bucket->keys);
-    const ulonglong2 first = __ldcg(pairs), second = __ldcg(pairs + 1);
+    const ulonglong2 first = LoadRelaxed(pairs), second = LoadRelaxed(pairs + 1);
     keys[0] = first.x;
     keys[1] = first.y;
     keys[2] = second.x;
@@ -71,7 +71,7 @@ __device__ Place FindOrClaim(const KeyTableView& table, unsigned long long key) 
 #pragma unroll
     for (unsigned cell = 0; cell < KeyBucket::kCells; ++cell) {
       unsigned long long there =
-          cell < FirstKeys::kCount ? first.keys[cell] : __ldcg(&bucket->keys[cell]);
+          cell < FirstKeys::kCount ? first.keys[cell] : LoadRelaxed(&bucket->keys[cell]);
       if (there == kEmptyKey) {
         there = atomicCAS(&bucket->keys[cell], static_cast<unsigned long long>(kEmptyKey), key);
         if (there == kEmptyKey) return {bucket, cell, true};
@@ -102,9 +102,9 @@ __global__ void __launch_bounds__(kThreads)
   if (place.is_new) {
     const unsigned before = is_new & ((1u << threadIdx.x % kWarp) - 1);
     id = first_id + static_cast<std::uint32_t>(__popc(before));
-    place.bucket->ids[place.cell] = id;
+    StoreRelaxed(&place.bucket->ids[place.cell], id);
   } else if (place.bucket != nullptr) {
-    id = __ldcg(&place.bucket->ids[place.cell]);
+    id = LoadRelaxed(&place.bucket->ids[place.cell]);
     if (id == kUnknownId) id = kPending;
   }
   ids[at] = id;
@@ -133,17 +133,23 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void LaunchFindOrInsert(const KeyTableView& table, const unsigned long long* keys,
-                        std::uint64_t count, std::uint32_t* ids, cudaStream_t stream) {
-  const Grid grid{BlocksFor(count, kThreads)};
-  Launch(FindOrInsertKernel, grid, kThreads, stream, table, keys, count, ids);
-  Launch(PendingIdsKernel, grid, kThreads, stream, table, keys, count, ids);
+cudaError_t LoadKeyKernels() {
+  return LoadKernels(FindOrInsertKernel, PendingIdsKernel, InsertBucketsKernel);
 }
 
-void LaunchInsertBuckets(const KeyTableView& table, const KeyBucket* from, std::uint64_t count,
-                         cudaStream_t stream) {
-  Launch(InsertBucketsKernel, {BlocksFor(count * KeyBucket::kCells, kThreads)}, kThreads, stream,
-         table, from, count);
+cudaError_t LaunchFindOrInsert(const KeyTableView& table, const unsigned long long* keys,
+                               std::uint64_t count, std::uint32_t* ids, cudaStream_t stream) {
+  const Grid grid{BlocksFor(count, kThreads)};
+  const cudaError_t error =
+      Launch(FindOrInsertKernel, grid, kThreads, stream, table, keys, count, ids);
+  if (error != cudaSuccess) return error;
+  return Launch(PendingIdsKernel, grid, kThreads, stream, table, keys, count, ids);
+}
+
+cudaError_t LaunchInsertBuckets(const KeyTableView& table, const KeyBucket* from,
+                                std::uint64_t count, cudaStream_t stream) {
+  return Launch(InsertBucketsKernel, {BlocksFor(count * KeyBucket::kCells, kThreads)}, kThreads,
+                stream, table, from, count);
 }
 
 }  // namespace ps

@@ -24,7 +24,9 @@ absl::Status DeviceKeyTable::Start(std::uint32_t first_id, cudaStream_t stream) 
     if (!status.ok()) return status;
   }
   view_.next_id = next_id_.data();
-  return Insert(nullptr, 0, first_id, stream);
+  PS_DEVICE_OK(CopyToDevice(next_id_.data(), &first_id, 1, stream));
+  PS_DEVICE_OK(cudaStreamSynchronize(stream));
+  return absl::OkStatus();
 }
 
 absl::Status DeviceKeyTable::Reserve(std::uint64_t keys, cudaStream_t stream) {
@@ -48,33 +50,26 @@ absl::Status DeviceKeyTable::Rehash(std::uint64_t buckets, cudaStream_t stream) 
   KeyTableView view = view_;
   view.buckets = larger.data();
   view.count = buckets;
-  LaunchInsertBuckets(view, view_.buckets, view_.count, stream);
+  PS_DEVICE_OK(LaunchInsertBuckets(view, view_.buckets, view_.count, stream));
   PS_DEVICE_OK(cudaStreamSynchronize(stream));  // before the smaller table ends
-  PS_DEVICE_OK(cudaGetLastError());
   view_ = view;
   buckets_ = std::move(larger);
   return absl::OkStatus();
 }
 
-absl::Status DeviceKeyTable::Insert(const KeyBucket* from, std::size_t count, std::uint32_t next_id,
-                                    cudaStream_t stream) {
+absl::Status DeviceKeyTable::Insert(const KeyBucket* from, std::size_t count, cudaStream_t stream) {
   for (std::size_t first = 0; first < count; first += kStagedBuckets) {
     const std::size_t part = std::min(kStagedBuckets, count - first);
-    PS_DEVICE_OK(cudaMemcpyAsync(staged_.data(), from + first, part * sizeof(KeyBucket),
-                                 cudaMemcpyHostToDevice, stream));
-    LaunchInsertBuckets(view_, staged_.data(), part, stream);
+    PS_DEVICE_OK(CopyToDevice(staged_.data(), from + first, part, stream));
+    PS_DEVICE_OK(LaunchInsertBuckets(view_, staged_.data(), part, stream));
   }
-  PS_DEVICE_OK(
-      cudaMemcpyAsync(next_id_.data(), &next_id, sizeof(next_id), cudaMemcpyHostToDevice, stream));
   PS_DEVICE_OK(cudaStreamSynchronize(stream));
-  PS_DEVICE_OK(cudaGetLastError());
   return absl::OkStatus();
 }
 
 absl::Status DeviceKeyTable::Read(std::uint64_t first, std::size_t count, KeyBucket* to,
                                   cudaStream_t stream) const {
-  PS_DEVICE_OK(cudaMemcpyAsync(to, buckets_.data() + first, count * sizeof(KeyBucket),
-                               cudaMemcpyDeviceToHost, stream));
+  PS_DEVICE_OK(CopyToHost(to, buckets_.data() + first, count, stream));
   PS_DEVICE_OK(cudaStreamSynchronize(stream));
   return absl::OkStatus();
 }

@@ -31,15 +31,14 @@ class DeviceKeyTable {
   absl::Status Reserve(std::uint64_t keys, cudaStream_t stream);
 
   // ids[i] = id of keys[i], all in the memory of the device; of new keys the next ones, of key 0 0.
-  // There is room for all keys that may be new.
-  void FindOrInsert(const unsigned long long* keys, std::size_t count, std::uint32_t* ids,
-                    cudaStream_t stream) const {
-    LaunchFindOrInsert(view_, keys, count, ids, stream);
+  // There is room for all keys that may be new. An error: they were not all looked for.
+  [[nodiscard]] cudaError_t FindOrInsert(const unsigned long long* keys, std::size_t count,
+                                         std::uint32_t* ids, cudaStream_t stream) const {
+    return LaunchFindOrInsert(view_, keys, count, ids, stream);
   }
-  // Inserts pairs that buckets in the memory of the host hold; keys are not there yet, and there is
-  // room. Other keys get ids from `next_id` on. Waits for the stream.
-  absl::Status Insert(const KeyBucket* from, std::size_t count, std::uint32_t next_id,
-                      cudaStream_t stream);
+  // Inserts pairs that buckets in the memory of the host hold; keys are not there yet, their ids are
+  // below the first one of Start, and there is room. Waits for the stream.
+  absl::Status Insert(const KeyBucket* from, std::size_t count, cudaStream_t stream);
 
   std::uint64_t buckets() const { return view_.count; }
   // Copies buckets [first, first + count) to the memory of the host. Waits for the stream.

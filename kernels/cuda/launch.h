@@ -1,5 +1,9 @@
-// Starting kernels on a stream, and what several of them have: shapes of blocks, atomic sums. Errors stay with the
-// runtime, which tells them when the stream is asked next.
+// Starting kernels on a stream, and what several of them have: shapes of blocks, atomic sums.
+//
+// A launch that fails is told by what Launch returns. The runtime keeps it, too, but for the thread
+// that launched and no other, until that asks: whoever drops what is returned, as trees do, asks
+// cudaGetLastError before the thread can be another one. What fails while it runs is told by the
+// stream, whoever asks.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -27,14 +31,24 @@ struct Grid {
 };
 
 template <typename... Parameters, typename... Arguments>
-void Launch(void (*kernel)(Parameters...), Grid grid, unsigned threads, cudaStream_t stream,
-            const Arguments&... arguments) {
-  if (grid.x == 0 || grid.y == 0) return;  // nothing to do
+cudaError_t Launch(void (*kernel)(Parameters...), Grid grid, unsigned threads, cudaStream_t stream,
+                   const Arguments&... arguments) {
+  if (grid.x == 0 || grid.y == 0) return cudaSuccess;  // nothing to do
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(grid.x, grid.y);
   config.blockDim = dim3(threads);
   config.stream = stream;
-  cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
+  return cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
+}
+
+// Loads kernels, which their first launch would do: that takes memory of the device, and a model must
+// be able to leave a device that is full.
+template <typename... Kernels>
+cudaError_t LoadKernels(Kernels*... kernels) {
+  cudaFuncAttributes attributes;
+  cudaError_t error = cudaSuccess;
+  ((error = error != cudaSuccess ? error : cudaFuncGetAttributes(&attributes, kernels)), ...);
+  return error;
 }
 
 }  // namespace ps

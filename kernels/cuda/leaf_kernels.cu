@@ -68,6 +68,10 @@ __global__ void LeafValuesKernel(LeafWork work, float* margins) {
 
 }  // namespace
 
+cudaError_t LoadLeafKernels() {
+  return LoadKernels(LeafSumsKernel, LeafValuesKernel);
+}
+
 void LaunchLeafSums(const LeafWork& work, const FixedGradient* fixed, std::int64_t* g,
                     std::int64_t* h, cudaStream_t stream) {
   Launch(LeafSumsKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work, fixed, g, h);

@@ -33,6 +33,11 @@ class LinearModel final : public DeviceLinearModel {
   }
 
   absl::Status Start() {
+    PS_DEVICE_OK(LoadLinearKernels());
+    PS_DEVICE_OK(LoadKeyKernels());
+    // Entries and buckets lie anywhere: what the device fetches beside their sectors is for
+    // nothing. A device that does not listen is as right.
+    if (cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, 32) != cudaSuccess) cudaGetLastError();
     for (cudaStream_t* const stream : {&streams_.up, &streams_.compute, &streams_.down})
       PS_DEVICE_OK(cudaStreamCreate(stream));
     for (WorkSlot& slot : slots_)
@@ -54,24 +59,24 @@ class LinearModel final : public DeviceLinearModel {
     if (!status.ok()) return status;
     return MoveStates(ids, [&](std::size_t first, std::size_t count, std::size_t floats) {
       const cudaError_t error =
-          cudaMemcpyAsync(staged_.data(), state + first * floats, count * floats * sizeof(float),
-                          cudaMemcpyHostToDevice, streams_.compute);
-      if (error == cudaSuccess)
-        LaunchStoreStates(view(), floats_, first, count, staged_.data(), streams_.compute);
-      return error;
+          CopyToDevice(staged_.data(), state + first * floats, count * floats, streams_.compute);
+      if (error != cudaSuccess) return error;
+      return LaunchStoreStates(view(), floats_, first, count, staged_.data(), streams_.compute);
     });
   }
 
   absl::Status Reserve(std::size_t ids) override { return entries_.Reserve(ids, streams_.compute); }
 
-  absl::Status StartKeys(absl::Span<const KeyBucket> known, std::uint32_t next_id) override {
+  absl::Status StartKeys(std::uint32_t next_id) override {
     keys_.emplace();
     absl::Status status = keys_->Start(next_id, streams_.compute);
     if (status.ok()) status = keys_->Reserve(next_id, streams_.compute);
-    if (status.ok()) status = keys_->Insert(known.data(), known.size(), next_id, streams_.compute);
     if (!status.ok()) keys_.reset();
     end_id_ = next_id;
     return status;
+  }
+  absl::Status AddKeys(absl::Span<const KeyBucket> known) override {
+    return keys_->Insert(known.data(), known.size(), streams_.compute);
   }
   std::uint64_t key_buckets() const override { return keys_ ? keys_->buckets() : 0; }
   absl::Status ReadKeys(std::uint64_t first, absl::Span<KeyBucket> to) override {
@@ -82,13 +87,16 @@ class LinearModel final : public DeviceLinearModel {
   std::size_t under_way() const override { return begun_ - ended_; }
 
   absl::Status Begin(const DeviceWork& work) override {
+    // One more would take the slot whose answer is not read yet.
+    if (under_way() >= kMostUnderWay)
+      return absl::FailedPreconditionError("device: work is begun before other work is ended");
     WorkSlot& slot = slots_[begun_ % slots_.size()];
     if (const absl::Status status = slot.Fit(work, view().lanes); !status.ok()) return status;
     // Each key may be new; what work before this has inserted is known exactly once it has ended.
     if (slot.key_count() > 0) {
       const std::size_t ids = end_id_ + maybe_new_ + slot.most_new();
-      absl::Status status = keys_->Reserve(ids, streams_.compute);
-      if (status.ok()) status = Reserve(ids);
+      absl::Status status = Reserve(ids);  // the first to say that there are no such ids
+      if (status.ok()) status = keys_->Reserve(ids, streams_.compute);
       if (!status.ok()) return status;
     }
     absl::Status status = slot.Upload(work, streams_);
@@ -112,9 +120,10 @@ class LinearModel final : public DeviceLinearModel {
 
   absl::Status Copy(std::size_t ids, float* state) override {
     return MoveStates(ids, [&](std::size_t first, std::size_t count, std::size_t floats) {
-      LaunchFetchStates(view(), floats_, first, count, staged_.data(), streams_.compute);
-      return cudaMemcpyAsync(state + first * floats, staged_.data(), count * floats * sizeof(float),
-                             cudaMemcpyDeviceToHost, streams_.compute);
+      const cudaError_t error =
+          LaunchFetchStates(view(), floats_, first, count, staged_.data(), streams_.compute);
+      if (error != cudaSuccess) return error;
+      return CopyToHost(state + first * floats, staged_.data(), count * floats, streams_.compute);
     });
   }
 
@@ -133,32 +142,33 @@ class LinearModel final : public DeviceLinearModel {
     const LinearRowsView& on_device = slot.rows();
     const cudaStream_t stream = streams_.compute;
     if (slot.key_count() > 0) {
-      keys_->FindOrInsert(slot.keys(), slot.key_count(), slot.ids(), stream);
+      PS_DEVICE_OK(keys_->FindOrInsert(slot.keys(), slot.key_count(), slot.ids(), stream));
       PS_DEVICE_OK(cudaMemcpyAsync(slot.end_id(), keys_->next_id(), sizeof(std::uint32_t),
                                    cudaMemcpyDeviceToDevice, stream));
       if (work.bias_id != kPaddingId) {
-        LaunchSetBias(on_device.row_begin, on_device.base, static_cast<std::uint32_t>(rows.rows),
-                      work.bias_id, slot.ids(), stream);
+        PS_DEVICE_OK(LaunchSetBias(on_device.row_begin, on_device.base,
+                                   static_cast<std::uint32_t>(rows.rows), work.bias_id, slot.ids(),
+                                   stream));
       }
     }
     if (rows.rows == 0) return absl::OkStatus();
     if (!work.learns) {
-      LaunchMargins(view(), on_device, 0, static_cast<std::uint32_t>(rows.rows), slot.margins(),
-                    stream);
+      PS_DEVICE_OK(LaunchMargins(view(), on_device, 0, static_cast<std::uint32_t>(rows.rows),
+                                 slot.margins(), stream));
       return absl::OkStatus();
     }
     const SumScale scale = ScaleOfGradients(GradientBound(rows), work.batch_rows);
     for (std::size_t first = 0; first < rows.rows; first += work.batch_rows) {
       const std::size_t end = std::min(rows.rows, first + work.batch_rows);
       if (batch_ == std::numeric_limits<std::uint32_t>::max()) {
-        entries_.ClearMarks(stream);
+        PS_DEVICE_OK(entries_.ClearMarks(stream));
         batch_ = 0;
       }
       ++batch_;
-      LaunchGradientSums(view(), on_device, scale, static_cast<std::uint32_t>(first),
-                         static_cast<std::uint32_t>(end), slot.margins(), stream);
-      LaunchSteps(view(), on_device.ids, rows.row_begin[first] - on_device.base,
-                  rows.row_begin[end] - on_device.base, scale, batch_, stream);
+      PS_DEVICE_OK(LaunchGradientSums(view(), on_device, scale, static_cast<std::uint32_t>(first),
+                                      static_cast<std::uint32_t>(end), slot.margins(), stream));
+      PS_DEVICE_OK(LaunchSteps(view(), on_device.ids, rows.row_begin[first] - on_device.base,
+                               rows.row_begin[end] - on_device.base, scale, batch_, stream));
     }
     return absl::OkStatus();
   }
@@ -171,7 +181,6 @@ class LinearModel final : public DeviceLinearModel {
     for (std::size_t first = 0; first < ids; first += kStagedStates)
       PS_DEVICE_OK(move(first, std::min(kStagedStates, ids - first), floats));
     PS_DEVICE_OK(cudaStreamSynchronize(streams_.compute));
-    PS_DEVICE_OK(cudaGetLastError());
     return absl::OkStatus();
   }
 

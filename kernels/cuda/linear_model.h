@@ -37,7 +37,7 @@ struct DeviceWork {
   // Rows that are not learnt: their keys get ids all the same. Only beside rows with keys, or none.
   static constexpr std::size_t kMoreKeys = 3;
   absl::Span<const std::uint64_t> more_keys[kMoreKeys];
-  bool wants_ids = false;  // of the rows' places, too
+  bool wants_ids = false;  // with keys: of the rows' places, too
   bool learns = true;      // false: margins only, and the model stays as it is
 };
 
@@ -45,8 +45,9 @@ struct DeviceWork {
 struct DeviceAnswer {
   absl::Span<const float>
       margins;  // rows x lanes, a row's lanes side by side, from before its batch
-  absl::Span<const std::uint32_t>
-      ids;  // of the rows' places, where they are wanted (0 for the bias)
+  // Of the rows' places, where they are wanted: with the bias, if there is one.
+  absl::Span<const std::uint32_t> ids;
+  // Of other rows: kPaddingId wherever the key is 0, be it the bias or padding.
   absl::Span<const std::uint32_t> more_ids[DeviceWork::kMoreKeys];
   std::size_t end_id = 0;  // with keys: one more than the largest id so far
 };
@@ -61,12 +62,14 @@ class DeviceLinearModel {
   // ResourceExhausted: it does not fit, and there is no model any more.
   virtual absl::Status Load(LaneSettings lanes, const float* state, std::size_t ids) = 0;
   // Ids [0, ids) are there from now on; new ones have a state of zeros. ResourceExhausted: they do
-  // not fit, and the model is what it was.
+  // not fit, or are 2^32 or more; the model is what it was.
   virtual absl::Status Reserve(std::size_t ids) = 0;
 
-  // The device finds keys from now on; it knows those of `known`, and gives ids from `next_id` on.
-  // Nothing is under way. ResourceExhausted: it does not.
-  virtual absl::Status StartKeys(absl::Span<const KeyBucket> known, std::uint32_t next_id) = 0;
+  // The device finds keys from now on, and gives ids from `next_id` on; there is room for as many
+  // keys. Nothing is under way. ResourceExhausted: it does not.
+  virtual absl::Status StartKeys(std::uint32_t next_id) = 0;
+  // Those of `known` have ids already, below that one. Before any work; each key once.
+  virtual absl::Status AddKeys(absl::Span<const KeyBucket> known) = 0;
   // Copies buckets of its keys, which is how they leave it; nothing is under way.
   virtual std::uint64_t key_buckets() const = 0;
   virtual absl::Status ReadKeys(std::uint64_t first, absl::Span<KeyBucket> to) = 0;
@@ -77,7 +80,8 @@ class DeviceLinearModel {
   static constexpr std::size_t kMostUnderWay = 2;
   virtual std::size_t under_way() const = 0;
   // Ids that the rows have are reserved. ResourceExhausted: it does not fit, and nothing is
-  // changed. Internal: the device has failed, and with it the model.
+  // changed. Internal: the device has failed, and with it the model. FailedPrecondition: so much
+  // is under way already.
   virtual absl::Status Begin(const DeviceWork& work) = 0;
   // Waits for the work that was begun first. The answer is there until the next Begin. An error:
   // the device has failed.

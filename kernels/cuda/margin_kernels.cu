@@ -43,6 +43,10 @@ __global__ void __launch_bounds__(kRowThreads) WalkKernel(WalkWork work) {
 
 }  // namespace
 
+cudaError_t LoadMarginKernels() {
+  return LoadKernels(WalkKernel);
+}
+
 void LaunchWalk(const WalkWork& work, cudaStream_t stream) {
   Launch(WalkKernel, {BlocksFor(work.rows.rows, kRowThreads)}, kRowThreads, stream, work);
 }

@@ -9,6 +9,9 @@
 
 namespace ps {
 
+// Loads all of them (launch.h says why).
+cudaError_t LoadMarginKernels();
+
 struct WalkWork {
   DeviceBinRows rows;
   const DeviceTreeNode* nodes = nullptr;

@@ -20,6 +20,8 @@ class SparseHistograms final : public DeviceHistogramSource {
       : processors_(processors), stream_(stream) {}
 
   absl::Status Load(const DeviceTreeInput& input, std::size_t slots) {
+    PS_RETURN_IF_ERROR(TreeStatus(LoadSparseKernels()));
+    PS_RETURN_IF_ERROR(TreeStatus(LoadSparseScanKernels()));
     const DeviceSparseRows& from = input.sparse;
     const std::size_t columns = input.bins.size();
     rows_ = static_cast<std::uint32_t>(input.rows);

@@ -153,6 +153,11 @@ unsigned AtMostResident(unsigned blocks, int processors) {
 
 }  // namespace
 
+cudaError_t LoadSparseKernels() {
+  return LoadKernels(CellCountsKernel, CellFillKernel, RowSumsKernel, SpreadGradientsKernel, CellSumsKernel,
+                     MarkRowsKernel);
+}
+
 void LaunchCellCounts(const RowCells& from, std::uint64_t* counts, cudaStream_t stream) {
   Launch(CellCountsKernel, {BlocksFor(from.rows, kRowThreads / kRowLanes)}, kRowThreads, stream,
          from, counts);

@@ -19,6 +19,9 @@
 
 namespace ps {
 
+// Loads all kernels but those of cuts (launch.h says why).
+cudaError_t LoadSparseKernels();
+
 // Values by row, as BinnedRows has them.
 struct RowCells {
   const std::uint64_t* row_begin = nullptr;  // rows + 1, into cells
@@ -58,6 +61,9 @@ void LaunchCellSums(const CellRows& values, const std::uint16_t* of_row, WideSum
 // marks[row] = mark, for the rows of cells [first, end).
 void LaunchMarkRows(const CellRows& values, std::uint32_t first, std::uint32_t end,
                     std::uint8_t mark, int processors, std::uint8_t* marks, cudaStream_t stream);
+
+// Loads those of cuts.
+cudaError_t LoadSparseScanKernels();
 
 // The best cut of a node by any column: the highest score, then the lowest column, then as
 // kernels/split_scan.h says.

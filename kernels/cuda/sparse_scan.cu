@@ -137,6 +137,10 @@ __global__ void BestFindingKernel(SparseScanWork work, unsigned blocks) {
 
 }  // namespace
 
+cudaError_t LoadSparseScanKernels() {
+  return LoadKernels(SparseScanKernel, BestFindingKernel);
+}
+
 unsigned SparseScanBlocks(std::uint32_t columns, int processors) {
   const unsigned resident = kScanBlocksOfProcessor * static_cast<unsigned>(processors);
   const unsigned useful = BlocksFor(columns, kWarpsOfBlock);

@@ -246,6 +246,10 @@ __global__ void ScanKernel(ScanWork work) {
 
 }  // namespace
 
+cudaError_t LoadTreeKernels() {
+  return LoadKernels(GradientKernel, LargestGradientKernel, HistogramKernel, PartitionKernel, ScanKernel);
+}
+
 void LaunchGradients(const GradientWork& work, cudaStream_t stream) {
   Launch(GradientKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work);
 }

@@ -37,6 +37,9 @@ struct SideCounts {
   std::uint32_t left = 0, right = 0;
 };
 
+// Loads all kernels but those of leaves (launch.h says why).
+cudaError_t LoadTreeKernels();
+
 struct GradientWork {
   std::uint32_t rows = 0;
   const float* margins = nullptr;
@@ -129,6 +132,9 @@ struct LeafWork {
   std::uint32_t rows = 0;
   const RowGradient* entries[2] = {};
 };
+// Loads those of leaves.
+cudaError_t LoadLeafKernels();
+
 // sums[leaf] += the fixed-point gradients of its rows.
 void LaunchLeafSums(const LeafWork& work, const FixedGradient* fixed, std::int64_t* g,
                     std::int64_t* h, cudaStream_t stream);

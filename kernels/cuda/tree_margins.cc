@@ -16,6 +16,7 @@ class TreeMargins final : public DeviceTreeMargins {
   }
 
   absl::Status Load(const DeviceBinRows& rows, const float* margins) {
+    PS_DEVICE_OK(LoadMarginKernels());
     PS_DEVICE_OK(cudaStreamCreate(&stream_));
     work_.rows = rows;
     const bool sparse = rows.cells != nullptr;

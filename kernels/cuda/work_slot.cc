@@ -103,8 +103,7 @@ absl::Status WorkSlot::Upload(const DeviceWork& work, const WorkStreams& streams
   rows_.row_begin = put(rows.row_begin, 0, rows.rows + 1, in_layout_.row_begin);
   rows_.labels = put(rows.labels, 0, rows.rows, in_layout_.labels);
   rows_.weights = put(rows.weights, 0, rows.rows, in_layout_.weights);
-  PS_DEVICE_OK(
-      cudaMemcpyAsync(in_.data(), up_.data(), in_layout_.end, cudaMemcpyHostToDevice, streams.up));
+  PS_DEVICE_OK(CopyToDevice(in_.data(), up_.data(), in_layout_.end, streams.up));
   PS_DEVICE_OK(cudaEventRecord(uploaded_, streams.up));
   PS_DEVICE_OK(cudaStreamWaitEvent(streams.compute, uploaded_));
   return absl::OkStatus();
@@ -114,15 +113,14 @@ absl::Status WorkSlot::Download(const WorkStreams& streams) {
   PS_DEVICE_OK(cudaEventRecord(learnt_, streams.compute));
   PS_DEVICE_OK(cudaStreamWaitEvent(streams.down, learnt_));
   const std::size_t from = out_layout_.wanted;
-  PS_DEVICE_OK(cudaMemcpyAsync(down_.data() + from, out_.data() + from, out_layout_.end - from,
-                               cudaMemcpyDeviceToHost, streams.down));
+  PS_DEVICE_OK(CopyToHost(down_.data() + from, out_.data() + from, out_layout_.end - from,
+                          streams.down));
   PS_DEVICE_OK(cudaEventRecord(downloaded_, streams.down));
   return absl::OkStatus();
 }
 
 absl::StatusOr<DeviceAnswer> WorkSlot::Wait() {
   PS_DEVICE_OK(cudaEventSynchronize(downloaded_));
-  PS_DEVICE_OK(cudaGetLastError());
   const auto* ids = reinterpret_cast<const std::uint32_t*>(down_.data() + out_layout_.ids);
   DeviceAnswer answer;
   answer.margins = {reinterpret_cast<const float*>(down_.data() + out_layout_.margins),

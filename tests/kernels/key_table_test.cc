@@ -33,11 +33,11 @@ class DeviceKeyTableTest : public testing::Test {
     std::vector<std::uint32_t> ids(keys.size());
     EXPECT_TRUE(on_device.Allocate(keys.size(), "keys").ok());
     EXPECT_TRUE(found.Allocate(keys.size(), "ids").ok());
-    cudaMemcpyAsync(on_device.data(), keys.data(), keys.size() * sizeof(Key),
-                    cudaMemcpyHostToDevice, nullptr);
-    table_.FindOrInsert(on_device.data(), keys.size(), found.data(), nullptr);
-    cudaMemcpyAsync(ids.data(), found.data(), ids.size() * sizeof(std::uint32_t),
-                    cudaMemcpyDeviceToHost, nullptr);
+    const std::vector<unsigned long long> wide(keys.begin(), keys.end());
+    EXPECT_EQ(CopyToDevice(on_device.data(), wide.data(), wide.size(), nullptr), cudaSuccess);
+    EXPECT_EQ(table_.FindOrInsert(on_device.data(), keys.size(), found.data(), nullptr),
+              cudaSuccess);
+    EXPECT_EQ(CopyToHost(ids.data(), found.data(), ids.size(), nullptr), cudaSuccess);
     EXPECT_EQ(cudaStreamSynchronize(nullptr), cudaSuccess);
     return ids;
   }
@@ -63,8 +63,8 @@ class DeviceKeyTableTest : public testing::Test {
   }
   void ExpectDense() {
     std::uint32_t next = 0;
-    cudaMemcpyAsync(&next, table_.next_id(), sizeof(next), cudaMemcpyDeviceToHost, nullptr);
-    cudaStreamSynchronize(nullptr);
+    EXPECT_EQ(CopyToHost(&next, table_.next_id(), 1, nullptr), cudaSuccess);
+    EXPECT_EQ(cudaStreamSynchronize(nullptr), cudaSuccess);
     ASSERT_EQ(next, kFirstId + known_.size());
     if (known_.empty()) return;
     EXPECT_EQ(*given_.begin(), kFirstId);
@@ -151,7 +151,10 @@ TEST_F(DeviceKeyTableTest, TakesKeysThatHaveIds) {
     known_.emplace(IndexKey(1000 + i), 12 - i);
     given_.insert(12 - i);
   }
-  ASSERT_TRUE(table_.Insert(buckets.data(), buckets.size(), 13, nullptr).ok());
+  table_ = {};
+  ASSERT_TRUE(table_.Start(13, nullptr).ok());
+  ASSERT_TRUE(table_.Insert(buckets.data(), 2, nullptr).ok());
+  ASSERT_TRUE(table_.Insert(buckets.data() + 2, 1, nullptr).ok());
   Check(RandomKeys(3, 8'000, 20'000));
   EXPECT_EQ(Pairs(), known_);
 }

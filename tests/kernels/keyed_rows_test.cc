@@ -114,7 +114,12 @@ void ExpectAnswer(const DeviceAnswer& answer, const Piece& piece,
     if (key == kEmptyKey) return;
     ASSERT_EQ(seen->emplace(key, id).first->second, id);
   };
-  for (std::size_t at = 0; at < answer.ids.size(); ++at) same(piece.keys[at], answer.ids[at]);
+  for (std::size_t at = 0; at < answer.ids.size(); ++at) {
+    same(piece.keys[at], answer.ids[at]);
+    if (piece.keys[at] == kEmptyKey) {
+      ASSERT_EQ(answer.ids[at], piece.ids[at]) << "padding, or the bias";
+    }
+  }
   for (int i = 0; i < 2; ++i) {
     ASSERT_EQ(answer.more_ids[i].size(), piece.more[i].size());
     for (std::size_t at = 0; at < piece.more[i].size(); ++at)
@@ -130,7 +135,7 @@ void ExpectSameModel(const Shape& shape, const std::vector<OptimizerParams>& lan
   const auto device = DeviceLinearModel::Make();
   ASSERT_TRUE(device.ok()) << device.status();
   ASSERT_TRUE((*device)->Load(lanes, state.data(), kFirstId).ok());
-  ASSERT_TRUE((*device)->StartKeys({}, kFirstId).ok());
+  ASSERT_TRUE((*device)->StartKeys(kFirstId).ok());
   std::deque<Piece> under_way;
   std::unordered_map<Key, std::uint32_t> seen;
   const auto end = [&] {
@@ -195,7 +200,8 @@ TEST_F(DeviceKeyedRowsTest, KnowsKeysThatWereThereBefore) {
   KeyBucket known = {};
   known.keys[0] = IndexKey(50), known.ids[0] = 3;
   known.keys[1] = IndexKey(60), known.ids[1] = 2;
-  ASSERT_TRUE((*device)->StartKeys({&known, 1}, 4).ok());
+  ASSERT_TRUE((*device)->StartKeys(4).ok());
+  ASSERT_TRUE((*device)->AddKeys({&known, 1}).ok());
   const std::vector<Key> keys = {IndexKey(60), IndexKey(70), IndexKey(50)};
   DeviceWork work;
   work.more_keys[1] = keys;

@@ -77,7 +77,7 @@ TEST_F(FullLinearModel, RowsThatDoNotFitAreNotLearnt) {
   for (int i = 0; i < 2; ++i) {
     devices.push_back(*DeviceLinearModel::Make());
     ASSERT_TRUE(devices[i]->Load(lanes_, nothing.data(), 2).ok());
-    ASSERT_TRUE(devices[i]->StartKeys({}, 2).ok());
+    ASSERT_TRUE(devices[i]->StartKeys(2).ok());
   }
   ASSERT_TRUE(devices[1]->Begin(few.Work()).ok());
   ASSERT_TRUE(devices[1]->Begin(many.Work()).ok());

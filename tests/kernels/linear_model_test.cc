@@ -106,6 +106,64 @@ TEST_F(DeviceLinearModelTest, MarginsAloneLeaveTheModelAsItIs) {
   }
 }
 
+TEST_F(DeviceLinearModelTest, IdsHave32BitsButForTheLast) {
+  const auto device = DeviceLinearModel::Make();
+  ASSERT_TRUE(device.ok()) << device.status();
+  const std::vector<float> state(2);
+  ASSERT_TRUE((*device)->Load(Settings(1, Optimizer::kFtrl), state.data(), 1).ok());
+  const std::uint64_t before = (*device)->memory_bytes();
+  const absl::Status status = (*device)->Reserve(std::size_t{1} << 32);
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_EQ((*device)->memory_bytes(), before);
+}
+
+TEST_F(DeviceLinearModelTest, RefusesMoreWorkThanMayBeUnderWay) {
+  const Rows rows = RandomRows(5, 20, 30, 8);
+  const ResolvedRows view = rows.View(true, true);
+  const std::vector<OptimizerParams> lanes = Settings(1, Optimizer::kFtrl);
+  std::vector<float> state(62), margins(20);
+  const auto device = DeviceLinearModel::Make();
+  ASSERT_TRUE(device.ok()) << device.status();
+  ASSERT_TRUE((*device)->Load(lanes, state.data(), 31).ok());
+  for (std::size_t i = 0; i < DeviceLinearModel::kMostUnderWay; ++i)
+    ASSERT_TRUE((*device)->Begin({.rows = view, .batch_rows = 8}).ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition((*device)->Begin({.rows = view, .batch_rows = 8})));
+  for (std::size_t i = 0; i < DeviceLinearModel::kMostUnderWay; ++i) {
+    BatchLearner().Learn(lanes, view, 8, state.data(), margins.data());
+    const absl::StatusOr<DeviceAnswer> answer = (*device)->End();
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(std::vector<float>(answer->margins.begin(), answer->margins.end()), margins);
+  }
+  EXPECT_EQ((*device)->under_way(), 0u);
+}
+
+// As the bias is: at the first place of all rows, of some that are side by side, or of none.
+TEST_F(DeviceLinearModelTest, RowsThatBeginWithTheSameFeature) {
+  for (const unsigned every : {1u, 2u, 5u, 64u}) {
+    Rows rows = RandomRows(every, 90, 40, 9);
+    for (std::size_t row = 0; row < rows.labels.size(); ++row) {
+      const std::uint32_t first = rows.row_begin[row];
+      if (row / 8 % every == 0 && first < rows.row_begin[row + 1]) rows.ids[first] = 41;
+    }
+    for (const int lanes : {1, 2, 4}) {
+      const std::vector<OptimizerParams> settings = Settings(lanes, Optimizer::kFtrl);
+      std::vector<float> state(84 * settings.size()), there(state.size());
+      const ResolvedRows view = rows.View(every % 2 == 0, false);
+      std::vector<float> margins(view.rows * settings.size()), on_device(margins.size());
+      const auto device = DeviceLinearModel::Make();
+      ASSERT_TRUE(device.ok()) << device.status();
+      ASSERT_TRUE((*device)->Load(settings, state.data(), 42).ok());
+      for (const std::size_t batch_rows : {89, 8}) {
+        BatchLearner().Learn(settings, view, batch_rows, state.data(), margins.data());
+        ASSERT_TRUE((*device)->Learn(view, batch_rows, on_device.data()).ok());
+        EXPECT_EQ(on_device, margins);
+      }
+      ASSERT_TRUE((*device)->Copy(42, there.data()).ok());
+      EXPECT_EQ(there, state);
+    }
+  }
+}
+
 TEST_F(DeviceLinearModelTest, RowsFromTheMiddleOfABlock) {
   const Rows rows = RandomRows(4, 60, 30, 8);
   ResolvedRows part = rows.View(true, true);

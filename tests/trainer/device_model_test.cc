@@ -168,6 +168,76 @@ TEST_P(DeviceModelTest, LeavesADeviceThatHasNoRoomForScores) {
   twins.ExpectSameWeights();
 }
 
+// Where there is room for the state alone, or for nothing, before the first row.
+TEST_P(DeviceModelTest, StartsWithAsMuchAsThereIsRoomFor) {
+  std::vector<Key> keys;
+  for (std::uint64_t i = 0; i < 60'000; ++i) keys.push_back(IndexKey(3 * i));
+  std::vector<float> weights(keys.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = i % 10 == 0 ? 0.25f : 0.0f;
+  enum { kNothing, kState, kStateAndKeys, kWays };
+  int met[kWays] = {};
+  const std::size_t used = device_executor::memory.used;
+  for (std::size_t room = 0; met[kStateAndKeys] == 0; room += 1 << 20) {
+    ASSERT_LT(room, std::size_t{32} << 20);
+    device_executor::memory.limit = limit_;
+    Twins twins(GetParam());
+    device_executor::memory.limit = used + room;
+    ASSERT_NO_FATAL_FAILURE(twins.Start(keys, weights));
+    const bool on_device = twins.device().steps()->device() != nullptr;
+    ++met[!on_device ? kNothing : !twins.device().keys_on_device() ? kState : kStateAndKeys];
+    EXPECT_EQ(twins.device().steps()->TakeNews().empty(), twins.device().keys_on_device());
+    device_executor::memory.limit = limit_;
+    for (unsigned seed = 1; seed <= 3; ++seed) twins.Learn(seed, 40, 400);
+    twins.EndAll();
+    EXPECT_STREQ(twins.device().steps()->device_name(), on_device ? "cuda" : "cpu");
+    ASSERT_TRUE(twins.device().EndKeys().ok());
+    twins.ExpectSameWeights();
+  }
+  for (const int times : met) EXPECT_GT(times, 0);
+}
+
+TEST(DenseModel, SaysWhenIdsRunOutWhoeverGivesThem) {
+  for (const bool on_device : {false, true}) {
+    DenseModel model({.lanes = std::vector<OptimizerParams>(1), .most_ids = 300});
+    model.SetSteps(std::make_unique<BatchSteps>(
+        kBatchRows, on_device ? *DeviceLinearModel::Make() : nullptr));
+    if (on_device) {
+      ASSERT_TRUE(model.StartKeys().ok());
+    }
+    DenseModel::Scratch scratch;
+    ResolvedBlock parts[3];
+    std::vector<float> margins;
+    for (const std::uint64_t features : {200, 2000}) {
+      model.Resolve(RandomBlock(1, 300, features, false), &scratch, &parts[0]);
+      const DenseModel::Parts all = {&parts[0], &parts[1], &parts[2], false};
+      ASSERT_TRUE(model.Begin(all).ok());
+      ASSERT_TRUE(model.End(&all, &margins).ok());
+      const absl::Status status = model.CheckIds();
+      EXPECT_EQ(absl::IsResourceExhausted(status), features == 2000) << status;
+    }
+  }
+}
+
+TEST(BatchSteps, OnTheProcessorMarginsAloneLeaveTheModelAsItIs) {
+  const std::vector<OptimizerParams> lanes(1);
+  const std::vector<std::uint32_t> ids = {1, 2, 0, 0, 0, 0, 0, 0}, row_begin = {0, 8};
+  const float label = 1;
+  const ResolvedRows rows = {ids.data(), nullptr, row_begin.data(), &label, nullptr, 1};
+  std::vector<float> state = {0, 0, -3, 1, -2, 1};
+  const std::vector<float> before = state;
+  BatchSteps steps(kBatchRows, nullptr);
+  std::vector<float> margin(1);
+  RowLaneMargins(lanes, rows, state.data(), margin.data());
+  ASSERT_NE(margin[0], 0.0f);
+  for (const bool learns : {false, true}) {
+    ASSERT_TRUE(steps.Begin(lanes, {.rows = rows, .learns = learns}, 3, state.data()).ok());
+    const absl::StatusOr<DeviceAnswer> answer = steps.End();
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(std::vector<float>(answer->margins.begin(), answer->margins.end()), margin);
+    EXPECT_EQ(state == before, !learns);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Bias, DeviceModelTest, testing::Bool());
 
 }  // namespace

@@ -19,12 +19,15 @@ absl::StatusOr<std::unique_ptr<BatchSteps>> BatchSteps::For(const PreparedJob& j
   std::string where = "on the processor";
   if (on_device) {
     absl::StatusOr<std::unique_ptr<DeviceLinearModel>> made = DeviceLinearModel::Make();
-    if (!made.ok()) {
+    if (made.ok()) {
+      device = *std::move(made);
+      where = absl::StrCat("on ", FindDevice()->name);
+    } else if (absl::IsResourceExhausted(made.status())) {  // as where it is full later
+      where = absl::StrCat("on the processor (", made.status().message(), ")");
+    } else {
       return absl::ResourceExhaustedError(absl::StrCat(
           "device: cuda cannot be had: ", made.status().message(), ". Set device: auto or cpu"));
     }
-    device = *std::move(made);
-    where = absl::StrCat("on ", FindDevice()->name);
   }
   if (batch_rows == 0) {
     PS_ASSIGN_OR_RETURN(const double rows, EstimateLines(job.train));
@@ -38,10 +41,21 @@ absl::StatusOr<std::unique_ptr<BatchSteps>> BatchSteps::For(const PreparedJob& j
 BatchSteps::BatchSteps(std::size_t batch_rows, std::unique_ptr<DeviceLinearModel> device)
     : batch_rows_(batch_rows), device_(std::move(device)) {}
 
-absl::Status BatchSteps::StartKeys(absl::Span<const KeyBucket> known, std::uint32_t next_id) {
-  PS_RETURN_IF_ERROR(device_->StartKeys(known, next_id));
+absl::Status BatchSteps::Load(LaneSettings lanes, std::size_t ids, const float* state) {
+  PS_RETURN_IF_ERROR(loaded_ ? device_->Reserve(ids) : device_->Load(lanes, state, ids));
+  loaded_ = true;
+  ids_ = ids;
+  return absl::OkStatus();
+}
+
+absl::Status BatchSteps::StartKeys(std::uint32_t next_id) {
+  PS_RETURN_IF_ERROR(device_->StartKeys(next_id));
   end_id_ = next_id;
   return absl::OkStatus();
+}
+
+void BatchSteps::KeepKeysHere(const absl::Status& reason) {
+  news_ = absl::StrCat(reason.message(), "; keys are found on the processor");
 }
 
 absl::Status BatchSteps::Begin(LaneSettings lanes, DeviceWork work, std::size_t ids, float* state) {
@@ -49,12 +63,14 @@ absl::Status BatchSteps::Begin(LaneSettings lanes, DeviceWork work, std::size_t 
   if (device_ == nullptr) {
     Kept& kept = kept_.emplace_back();
     kept.margins.resize(work.rows.rows * lanes.size());
-    processor_.Learn(lanes, work.rows, batch_rows_, state, kept.margins.data());
+    if (work.learns) {
+      processor_.Learn(lanes, work.rows, batch_rows_, state, kept.margins.data());
+    } else {
+      RowLaneMargins(lanes, work.rows, state, kept.margins.data());
+    }
     return absl::OkStatus();
   }
-  PS_RETURN_IF_ERROR(loaded_ ? device_->Reserve(ids) : device_->Load(lanes, state, ids));
-  loaded_ = true;
-  ids_ = ids;
+  PS_RETURN_IF_ERROR(Load(lanes, ids, state));
   PS_RETURN_IF_ERROR(device_->Begin(work));
   if (work.learns && work.rows.rows > 0) settled_ = false;
   return absl::OkStatus();

@@ -24,8 +24,8 @@ namespace ps {
 
 class BatchSteps {
  public:
-  // What the job asks for; null: it learns row by row. ResourceExhausted: `device: cuda`, and there is
-  // none to be had.
+  // What the job asks for; null: it learns row by row. A device without any memory left: the processor.
+  // ResourceExhausted: `device: cuda`, and there is none to be had.
   static absl::StatusOr<std::unique_ptr<BatchSteps>> For(const PreparedJob& job);
   // `device`: null for the processor.
   BatchSteps(std::size_t batch_rows, std::unique_ptr<DeviceLinearModel> device);
@@ -35,12 +35,17 @@ class BatchSteps {
   // "cuda" or "cpu": where the last batch was learnt.
   const char* device_name() const { return device_ != nullptr ? "cuda" : "cpu"; }
 
-  // The device finds keys from now on, too. ResourceExhausted: it does not.
-  absl::Status StartKeys(absl::Span<const KeyBucket> known, std::uint32_t next_id);
+  // Brings the state of ids [0, ids), which only grows, to the device, unless it is there. ResourceExhausted: it has no
+  // room.
+  absl::Status Load(LaneSettings lanes, std::size_t ids, const float* state);
+  // The device finds keys from now on, too, and gives ids from `next_id` on. ResourceExhausted: it does not.
+  absl::Status StartKeys(std::uint32_t next_id);
+  // Keys stay with the processor, for that reason.
+  void KeepKeysHere(const absl::Status& reason);
   // One more than the largest id of a key, while the device gives them.
   std::size_t end_id() const { return end_id_; }
 
-  // Begins to learn rows on the state of ids [0, ids), which only grows, in batches of the job's size. At most
+  // Begins to learn rows on the state of ids [0, ids), as Load has it, in batches of the job's size. At most
   // DeviceLinearModel::kMostUnderWay at once. ResourceExhausted: the device has no room, and nothing was done;
   // LeaveDevice, and again. Internal: it has failed.
   absl::Status Begin(LaneSettings lanes, DeviceWork work, std::size_t ids, float* state);

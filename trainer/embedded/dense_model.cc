@@ -6,6 +6,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "absl/strings/str_cat.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -38,6 +39,14 @@ void DenseModel::ReserveState(std::uint32_t ids) {
     reserved += kReserveStep;
   }
   reserved_ids_.store(reserved, std::memory_order_release);
+}
+
+absl::Status DenseModel::CheckIds() const {
+  if (ids() <= options_.most_ids) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the data have more than ", options_.most_ids,
+                   " features, and one process has no ids for 2^32 of them: train on servers (--local, cluster), or set "
+                   "model.min_count"));
 }
 
 void DenseModel::Resolve(const RowBlock& block, Scratch* scratch, ResolvedBlock* out) {

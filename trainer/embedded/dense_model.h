@@ -39,6 +39,8 @@ class DenseModel {
     bool bias = true;
     int min_count = 1;               // a key is learnt from its min_count-th appearance on
     int threads = 1;                 // that take keys back from a device
+    // Ids have 32 bits, and blocks are resolved ahead of the one whose turn it is.
+    std::size_t most_ids = (std::size_t{1} << 32) - (std::size_t{1} << 26);
   };
   explicit DenseModel(const Options& options);
 
@@ -81,7 +83,8 @@ class DenseModel {
   // Of parts that are not to be learnt ahead, all train rows included. Nothing is under way.
   absl::Status GiveIds(const Parts& parts);
 
-  // Before threads resolve, and when they have ended: new keys are found by the device, if it has the room.
+  // Before threads resolve, and when they have ended: new keys are found by the device, if it has the room. If it has
+  // none for keys, it learns all the same.
   absl::Status StartKeys();
   absl::Status EndKeys();
   bool keys_on_device() const { return keys_on_device_.load(std::memory_order_acquire); }
@@ -112,6 +115,8 @@ class DenseModel {
   std::uint64_t LearntFeatures() const;
   std::uint64_t memory_bytes() const;
   static constexpr std::uint32_t kBiasId = 1;
+  // ResourceExhausted: further blocks may find no ids. Like Learn.
+  absl::Status CheckIds() const;
   std::size_t ids() const { return keys_on_device() ? steps_->end_id() : index_.end_id(); }
   float bias() const;
   std::uint32_t slots() const { return index_.slots(); }
@@ -140,7 +145,9 @@ class DenseModel {
   absl::Status LeaveDevice(const absl::Status& reason);
   absl::Status TakeKeys();  // from the device to the index
   void ResolveKeys(ResolvedBlock* block);
-  void SetIds(absl::Span<const std::uint32_t> ids, ResolvedBlock* block) const;
+  // In place of the keys; none: they are not wanted. Where the key of the bias was, ids have it, or get it.
+  static void SetIds(absl::Span<const std::uint32_t> ids, ResolvedBlock* block);
+  void SetIdsAndBias(absl::Span<const std::uint32_t> ids, ResolvedBlock* block) const;
   void ReserveState(std::uint32_t ids);
   void SetStates(std::uint32_t id, float weight);  // of all lanes
   float* state() const {

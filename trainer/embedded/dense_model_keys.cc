@@ -19,9 +19,19 @@
 namespace ps {
 
 absl::Status DenseModel::StartKeys() {
-  std::vector<KeyBucket> known;
-  unsigned cell = KeyBucket::kCells;
+  // The state first: where there is room for one of the two, it is better there.
+  if (const absl::Status loaded = steps_->Load(lanes_, known_ids(), dense_state()); !loaded.ok())
+    return absl::IsResourceExhausted(loaded) ? LeaveDevice(loaded) : loaded;
+  const absl::Status started = steps_->StartKeys(index_.end_id());
+  if (absl::IsResourceExhausted(started)) {
+    steps_->KeepKeysHere(started);
+    return absl::OkStatus();
+  }
+  PS_RETURN_IF_ERROR(started);
+  std::vector<KeyBucket> known;  // of a slot
   for (SlotIndex slot = 0; slot < index_.slots(); ++slot) {
+    known.clear();
+    unsigned cell = KeyBucket::kCells;
     index_.ForEachInSlot(slot, [&](Key key, std::uint32_t id) {
       if (cell == KeyBucket::kCells) {
         known.emplace_back(KeyBucket{});
@@ -30,10 +40,8 @@ absl::Status DenseModel::StartKeys() {
       known.back().keys[cell] = key;
       known.back().ids[cell++] = id;
     });
+    PS_RETURN_IF_ERROR(steps_->device()->AddKeys(known));
   }
-  const absl::Status status = steps_->StartKeys(known, index_.end_id());
-  if (absl::IsResourceExhausted(status)) return LeaveDevice(status);
-  PS_RETURN_IF_ERROR(status);
   keys_on_device_.store(true, std::memory_order_release);
   return absl::OkStatus();
 }
@@ -46,21 +54,26 @@ absl::Status DenseModel::TakeKeys() {
   const std::uint64_t buckets = device->key_buckets();
   const std::uint32_t known = index_.end_id();
   std::mutex mutex;  // the device is for one thread at a time
-  std::uint64_t next = 0;
   FirstError error;
-  const auto work = [&] {
+  // Buckets that lie side by side hold keys of one slot of the index, which has one lock: so threads begin far from
+  // each other.
+  const auto work = [&](int thread) {
+    const auto begin_of = [&](int part) {
+      return buckets * static_cast<std::uint64_t>(part) / static_cast<std::uint64_t>(options_.threads);
+    };
+    std::uint64_t next = begin_of(thread);
+    const std::uint64_t end = begin_of(thread + 1);
     std::vector<KeyBucket> some;
     std::vector<Key> keys;
     std::vector<std::uint32_t> ids;
-    while (!error.failed()) {
+    while (next < end && !error.failed()) {
+      some.resize(std::min(kBucketsAtOnce, end - next));
       {
         const std::lock_guard<std::mutex> lock(mutex);
-        some.resize(std::min(kBucketsAtOnce, buckets - next));
-        if (some.empty()) return;
         if (absl::Status read = device->ReadKeys(next, absl::MakeSpan(some)); !read.ok())
           return error.Set(std::move(read));
-        next += some.size();
       }
+      next += some.size();
       keys.clear();
       ids.clear();
       for (const KeyBucket& bucket : some) {
@@ -74,8 +87,8 @@ absl::Status DenseModel::TakeKeys() {
     }
   };
   std::vector<std::thread> threads;
-  for (int t = 1; t < options_.threads; ++t) threads.emplace_back(work);
-  work();
+  for (int t = 1; t < options_.threads; ++t) threads.emplace_back(work, t);
+  work(0);
   for (std::thread& thread : threads) thread.join();
   PS_RETURN_IF_ERROR(error.Get());
   CHECK_EQ(index_.end_id(), steps_->end_id());
@@ -134,9 +147,9 @@ absl::Status DenseModel::End(const Parts* parts, std::vector<float>* margins) {
   PS_ASSIGN_OR_RETURN(const DeviceAnswer answer, EndWork());
   margins->assign(answer.margins.begin(), answer.margins.end());
   if (parts == nullptr) return absl::OkStatus();
-  SetIds(answer.ids, parts->train);
-  SetIds(answer.more_ids[0], parts->valid);
-  SetIds(answer.more_ids[1], parts->test);
+  SetIds(answer.ids, parts->train);  // with the bias
+  SetIdsAndBias(answer.more_ids[0], parts->valid);
+  SetIdsAndBias(answer.more_ids[1], parts->test);
   return absl::OkStatus();
 }
 
@@ -151,7 +164,7 @@ absl::Status DenseModel::GiveIds(const Parts& parts) {
   for (std::size_t i = 0; i < std::size(all); ++i) work.more_keys[i] = all[i]->keys;
   PS_RETURN_IF_ERROR(BeginWork(work, &parts));
   PS_ASSIGN_OR_RETURN(const DeviceAnswer answer, EndWork());
-  for (std::size_t i = 0; i < std::size(all); ++i) SetIds(answer.more_ids[i], all[i]);
+  for (std::size_t i = 0; i < std::size(all); ++i) SetIdsAndBias(answer.more_ids[i], all[i]);
   return absl::OkStatus();
 }
 
@@ -168,13 +181,18 @@ void DenseModel::ResolveKeys(ResolvedBlock* block) {
   std::size_t found = 0;
   for (std::size_t at = 0; at < ids.size(); ++at)
     if (block->keys[at] != kEmptyKey) ids[at] = scratch.ids[found++];
-  SetIds(ids, block);
+  SetIdsAndBias(ids, block);
 }
 
-void DenseModel::SetIds(absl::Span<const std::uint32_t> ids, ResolvedBlock* block) const {
+void DenseModel::SetIds(absl::Span<const std::uint32_t> ids, ResolvedBlock* block) {
   if (ids.empty()) return;
   block->ids.assign(ids.begin(), ids.end());
   block->keys.clear();
+}
+
+void DenseModel::SetIdsAndBias(absl::Span<const std::uint32_t> ids, ResolvedBlock* block) const {
+  if (ids.empty()) return;
+  SetIds(ids, block);
   if (!options_.bias) return;
   for (std::size_t row = 0; row < block->rows(); ++row) block->ids[block->row_begin[row]] = kBiasId;
 }

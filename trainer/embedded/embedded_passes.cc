@@ -100,6 +100,7 @@ absl::Status EmbeddedTrainer::Run::FirstPass() {
       },
       ResolveNew(),
       [&](PassBlock& block) -> absl::Status {
+        PS_RETURN_IF_ERROR(model_.CheckIds());
         result_.rows_read += block.train.rows();
         result_.rows_dropped += block.dropped_rows;
         lines_ += block.good_rows + block.bad_rows;

@@ -82,7 +82,10 @@ absl::Status EmbeddedTrainer::Run::SpoolFiles(const DataFiles& files, RowSpool* 
   BadRows bad_rows(&files, job_.config.data.max_bad_rows);
   PS_RETURN_IF_ERROR(TextPass::Run(
       files, *parser_, nullptr, &bad_rows, {.threads = job_.threads, .stop = &stop_}, ResolveNew(),
-      ResolveNew(), [&](const PassBlock& block) { return spool->Append(block.train); }));
+      ResolveNew(), [&](const PassBlock& block) {
+        const absl::Status ids = model_.CheckIds();
+        return ids.ok() ? spool->Append(block.train) : ids;
+      }));
   if (bad_rows.bad_rows() > 0) log_.Say(bad_rows.Describe());
   return absl::OkStatus();
 }

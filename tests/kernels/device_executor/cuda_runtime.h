@@ -27,11 +27,6 @@ inline dim3 gridDim, blockDim, blockIdx, threadIdx;
 struct alignas(16) ulonglong2 {
   unsigned long long x, y;
 };
-// Past the first level of cache, where another processor's writes are not seen.
-template <typename T>
-T __ldcg(const T* at) {
-  return *at;
-}
 
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
@@ -39,9 +34,27 @@ struct cudaLaunchConfig_t {
   cudaStream_t stream = nullptr;
 };
 
+// What a device refuses; of blocks only those whose warps are whole run here.
+inline cudaError_t StartLaunch(const cudaLaunchConfig_t& config, const void* kernel) {
+  const dim3 &grid = config.gridDim, &block = config.blockDim;
+  if (grid.x == 0 || grid.x > 0x7fffffff || grid.y == 0 || grid.y > 65535 || grid.z != 1 ||
+      block.x == 0 || block.x > 1024 || block.x % device_executor::kLanes != 0 || block.y != 1 ||
+      block.z != 1) {
+    return device_executor::Keep(cudaErrorInvalidConfiguration);
+  }
+  int& until_failure = device_executor::launches.until_failure;
+  if (until_failure >= 0 && until_failure-- == 0)
+    return device_executor::Keep(cudaErrorLaunchOutOfResources);
+  return device_executor::LoadKernel(kernel);
+}
+
 template <typename... Parameters>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Parameters... arguments) {
+  if (const cudaError_t error = StartLaunch(*config, reinterpret_cast<const void*>(kernel));
+      error != cudaSuccess) {
+    return error;
+  }
   device_executor::Give(config->stream, [=, grid = config->gridDim, block = config->blockDim] {
     gridDim = grid;
     blockDim = block;

@@ -7,10 +7,18 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "tests/kernels/device_executor/streams.h"
 
-enum cudaError_t { cudaSuccess = 0, cudaErrorMemoryAllocation = 2, cudaErrorNoDevice = 100 };
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorNoDevice = 100,
+  cudaErrorLaunchOutOfResources = 701
+};
 enum cudaMemcpyKind {
   cudaMemcpyHostToDevice = 1,
   cudaMemcpyDeviceToHost,
@@ -35,16 +43,56 @@ struct Memory {
 };
 inline Memory memory;
 
+// A kernel that is not loaded is loaded by its first launch, which takes memory.
+struct Launches {
+  static constexpr std::size_t kBytesToLoad = 4096;
+  int until_failure = -1;  // so many more succeed, then one fails; negative: none does
+  std::set<const void*> loaded;
+};
+inline Launches launches;
+
+// The runtime keeps an error for the thread that met it, until that thread asks.
+inline thread_local cudaError_t last_error = cudaSuccess;
+inline cudaError_t Keep(cudaError_t error) {
+  if (error != cudaSuccess) last_error = error;
+  return error;
+}
+inline cudaError_t LoadKernel(const void* kernel) {
+  if (launches.loaded.count(kernel) == 0 && memory.limit - memory.used < Launches::kBytesToLoad)
+    return Keep(cudaErrorMemoryAllocation);
+  launches.loaded.insert(kernel);
+  return cudaSuccess;
+}
+
 }  // namespace device_executor
 
 inline const char* cudaGetErrorString(cudaError_t error) {
-  if (error == cudaErrorMemoryAllocation) return "out of memory";
-  return error == cudaSuccess ? "no error" : "no CUDA-capable device is detected";
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorInvalidConfiguration:
+      return "invalid configuration argument";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    default:
+      return "too many resources requested for launch";
+  }
 }
-inline cudaError_t cudaGetLastError() { return cudaSuccess; }
+inline cudaError_t cudaGetLastError() {
+  return std::exchange(device_executor::last_error, cudaSuccess);
+}
 inline cudaError_t cudaGetDeviceCount(int* count) {
   *count = device_executor::memory.has_device ? 1 : 0;
-  return *count == 0 ? cudaErrorNoDevice : cudaSuccess;
+  return device_executor::Keep(*count == 0 ? cudaErrorNoDevice : cudaSuccess);
+}
+enum cudaLimit { cudaLimitMaxL2FetchGranularity = 5 };
+inline cudaError_t cudaDeviceSetLimit(cudaLimit, std::size_t) { return cudaSuccess; }
+struct cudaFuncAttributes {};
+template <typename Kernel>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, Kernel* kernel) {
+  return device_executor::LoadKernel(reinterpret_cast<const void*>(kernel));
 }
 inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
@@ -60,14 +108,15 @@ inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* all) {
 inline cudaError_t cudaMalloc(void** at, std::size_t bytes) {
   auto& memory = device_executor::memory;
   *at = nullptr;
-  if (bytes > memory.limit - memory.used) return cudaErrorMemoryAllocation;
-  if (posix_memalign(at, 256, bytes) != 0) return cudaErrorMemoryAllocation;
+  if (bytes > memory.limit - memory.used || posix_memalign(at, 256, bytes) != 0)
+    return device_executor::Keep(cudaErrorMemoryAllocation);
   std::memset(*at, 0xa5, bytes);  // nothing relies on what it finds
   memory.used += memory.allocated[*at] = bytes;
   device_executor::Know(*at, bytes);
   return cudaSuccess;
 }
 inline cudaError_t cudaFree(void* at) {
+  if (at == nullptr) return cudaSuccess;
   auto& memory = device_executor::memory;
   device_executor::FinishAll();
   const auto found = memory.allocated.find(at);
@@ -81,11 +130,12 @@ inline cudaError_t cudaFree(void* at) {
 }
 inline cudaError_t cudaMallocHost(void** at, std::size_t bytes) {
   *at = device_executor::memory.pinned_is_full ? nullptr : std::malloc(bytes);
-  if (*at == nullptr) return cudaErrorMemoryAllocation;
+  if (*at == nullptr) return device_executor::Keep(cudaErrorMemoryAllocation);
   device_executor::Know(*at, bytes);
   return cudaSuccess;
 }
 inline cudaError_t cudaFreeHost(void* at) {
+  if (at == nullptr) return cudaSuccess;
   device_executor::FinishAll();
   device_executor::Forget(at);
   std::free(at);
