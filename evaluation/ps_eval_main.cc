@@ -42,7 +42,8 @@ constexpr char kUsage[] =
     "beside those of\n"
     "the constant prediction. FILE may be a glob; gzip and zstd are recognised by content.\n"
     "Rows without labels need a place for one all the same, with any label (0, or a class): predictions do\n"
-    "not depend on it, metrics mean nothing then.\n"
+    "not depend on it, metrics mean nothing then. Predictions are numbered from 0 over all files, malformed\n"
+    "rows, which are quoted, left out.\n"
     "\n"
     "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 missing or bad data, a damaged "
     "bundle\n";
