@@ -101,7 +101,7 @@ class SparseHistograms final : public DeviceHistogramSource {
     PS_RETURN_IF_ERROR(
         TreeStatus(cudaMemsetAsync(Slot(slot), 0, cells_ * sizeof(WideSum), stream_)));
     if (kByCells * expected_rows <= rows_) {
-      LaunchRowSums(by_row_, node, expected_rows, processors_, Slot(slot), stream_);
+      LaunchRowSums(by_row_, node, processors_, Slot(slot), stream_);
       return absl::OkStatus();
     }
     PS_RETURN_IF_ERROR(TreeStatus(

@@ -164,9 +164,11 @@ void LaunchCellFill(const RowCells& from, std::uint64_t* next, std::uint32_t* ro
          next, rows);
 }
 
-void LaunchRowSums(const RowCells& values, const NodeEntries& node, std::uint64_t expected_rows,
-                   int processors, WideSum* histogram, cudaStream_t stream) {
-  const unsigned blocks = BlocksFor(expected_rows + 1, kRowThreads / kRowLanes);
+// How many rows one side of a split has is not known here: blocks for which there are none end at once.
+void LaunchRowSums(const RowCells& values, const NodeEntries& node, int processors,
+                   WideSum* histogram, cudaStream_t stream) {
+  const unsigned blocks =
+      BlocksFor(node.range.end - node.range.begin, kRowThreads / kRowLanes);
   Launch(RowSumsKernel, {AtMostResident(blocks, processors)}, kRowThreads, stream, values, node,
          histogram);
 }

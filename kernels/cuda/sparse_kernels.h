@@ -43,9 +43,9 @@ void LaunchCellCounts(const RowCells& from, std::uint64_t* counts, cudaStream_t 
 void LaunchCellFill(const RowCells& from, std::uint64_t* next, std::uint32_t* rows,
                     cudaStream_t stream);
 
-// histogram[cell] += sums of a node's entries, by rows. `expected_rows` sets the size of the launch.
-void LaunchRowSums(const RowCells& values, const NodeEntries& node, std::uint64_t expected_rows,
-                   int processors, WideSum* histogram, cudaStream_t stream);
+// histogram[cell] += sums of a node's entries, by rows.
+void LaunchRowSums(const RowCells& values, const NodeEntries& node, int processors,
+                   WideSum* histogram, cudaStream_t stream);
 
 // of_row[row] = ShortenGradient of a node's entries; others keep what they have.
 void LaunchSpreadGradients(const NodeEntries& node, int processors, std::uint16_t* of_row,
