@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "models/gbdt/device_booster.h"
 #include "models/gbdt/device_input.h"
@@ -68,6 +67,7 @@ class EmbeddedTrees final : public TreeMaker {
   }
 
   const BinnedRows* rows() const override { return &rows_; }
+  std::string device() const override { return device_ != nullptr ? "cuda" : "cpu"; }
 
  private:
   // The device where the job wants it and it can; says which of the two it is, and why.
@@ -91,9 +91,8 @@ class EmbeddedTrees final : public TreeMaker {
           DeviceBooster::Make(&rows_, &job_.bins->columns, job_.params);
       if (device.ok()) {
         device_ = *std::move(device);
-        train->device = "cuda";
         train->device_text = absl::StrFormat("trees grow on %s: %d MiB of its memory",
-                                             FindDevice()->name, device_->memory_bytes() >> 20);
+                                             device_->device_name(), device_->memory_bytes() >> 20);
         return absl::OkStatus();
       }
       refused = device.status();
