@@ -88,12 +88,9 @@ class SparseHistograms final : public DeviceHistogramSource {
     while (begin <= bins && GoesLeft(split, begin) == missing_left) ++begin;
     std::uint32_t end = begin;
     while (end <= bins && GoesLeft(split, end) != missing_left) ++end;
-    if (begin < end) {
-      LaunchMarkRows(by_cell_, first + begin - 1, first + end - 1, mark_, processors_,
-                     marks_.data(), stream_);
-    }
-    const std::uint64_t marked =
-        values_before_[first + end - 1] - values_before_[first + begin - 1];
+    const std::uint64_t before = values_before_[first + begin - 1],
+                        marked = values_before_[first + end - 1] - before;
+    LaunchMarkRows(cell_rows_.data() + before, marked, mark_, processors_, marks_.data(), stream_);
     left_share_ = static_cast<double>(missing_left ? rows_ - marked : marked) / rows_;
     // Marks are a matrix of one column.
     work->matrix = {marks_.data(), 1, 1};

@@ -55,9 +55,9 @@ void LaunchSpreadGradients(const NodeEntries& node, int processors, std::uint16_
 void LaunchCellSums(const CellRows& values, const std::uint16_t* of_row, WideSum* histogram,
                     cudaStream_t stream);
 
-// marks[row] = mark, for the rows of cells [first, end).
-void LaunchMarkRows(const CellRows& values, std::uint32_t first, std::uint32_t end,
-                    std::uint8_t mark, int processors, std::uint8_t* marks, cudaStream_t stream);
+// marks[row] = mark, for `count` rows.
+void LaunchMarkRows(const std::uint32_t* rows, std::uint64_t count, std::uint8_t mark,
+                    int processors, std::uint8_t* marks, cudaStream_t stream);
 
 // The best cut of a node by any column: the highest score, then the lowest column, then as
 // kernels/split_scan.h says.

@@ -134,7 +134,8 @@ TEST(SparseKernels, MarksTheRowsOfCells) {
           if (rows.cells[v] >= first && rows.cells[v] < end) expected[r] = 200;
         }
       }
-      LaunchMarkRows(rows.by_cell(), first, end, 200, kProcessors, marks.data(), nullptr);
+      LaunchMarkRows(rows.cell_rows.data() + rows.cell_begin[first], rows.cell_begin[end] - rows.cell_begin[first],
+                     200, kProcessors, marks.data(), nullptr);
       ASSERT_EQ(marks, expected);
     }
   }
