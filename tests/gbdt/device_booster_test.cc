@@ -43,7 +43,7 @@ TEST_F(DeviceBoosterTest, GrowsTheTreesOfTheProcessor) {
   for (const bool weights : {false, true}) {
     for (const int columns : {1, 5, 33}) {
       SampleShape shape;
-      shape.rows = 3000;
+      shape.rows = 2100;
       shape.columns = columns;
       shape.weights = weights;
       shape.seed = static_cast<unsigned>(columns);
@@ -67,7 +67,7 @@ TEST_F(DeviceBoosterTest, WithCategoriesSamplesAndLimits) {
   params.grow.column_sample = 0.6;
   params.grow.l1 = 0.5;
   params.grow.level_wise = true;
-  ExpectSameTrees(MakeSample(shape), params, 4);
+  ExpectSameTrees(MakeSample(shape), params, 3);
 }
 
 TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
@@ -79,7 +79,7 @@ TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
   BoostParams params;
   params.objective = Objective::kSquared;
   params.grow.max_leaves = 8;
-  ExpectSameTrees(sample, params, 3);
+  ExpectSameTrees(sample, params, 2);
 }
 
 TEST_F(DeviceBoosterTest, GrowsThemOnSparseRows) {
@@ -87,7 +87,7 @@ TEST_F(DeviceBoosterTest, GrowsThemOnSparseRows) {
     for (const int columns : {1, 6, 300}) {
       SampleShape shape;
       shape.sparse = true;
-      shape.rows = columns == 300 ? 500 : 2500;
+      shape.rows = columns == 300 ? 500 : 2100;
       shape.columns = columns;
       shape.bins = columns == 6 ? 255 : 12;
       shape.missing = columns == 300 ? 0.9 : 0.4;
@@ -103,7 +103,7 @@ TEST_F(DeviceBoosterTest, GrowsThemOnSparseRows) {
 TEST_F(DeviceBoosterTest, SparseRowsWithSamplesAndLimits) {
   SampleShape shape;
   shape.sparse = true;
-  shape.rows = 2500;
+  shape.rows = 2100;
   shape.columns = 25;
   shape.missing = 0.6;
   for (const bool absent_is_zero : {false, true}) {
@@ -126,7 +126,7 @@ TEST_F(DeviceBoosterTest, SparseRowsWithSamplesAndLimits) {
 TEST_F(DeviceBoosterTest, ManyLeavesOfSparseRows) {
   SampleShape shape;
   shape.sparse = true;
-  shape.rows = 2500;
+  shape.rows = 2100;
   shape.columns = 8;
   shape.missing = 0.5;
   BoostParams params;
