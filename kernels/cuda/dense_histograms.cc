@@ -45,6 +45,10 @@ class DenseHistograms final : public DeviceHistogramSource {
     return bins_.bytes() + slots_.bytes() + found_.bytes();
   }
 
+  DeviceBinRows rows() const override {
+    return {bins_.size() / matrix_.stride, matrix_, nullptr, nullptr};
+  }
+
   absl::Status BeginTree(const DeviceTreeRules& rules) override {
     rules_ = rules;
     is_zero_.assign(is_zero_.size(), true);
@@ -58,6 +62,8 @@ class DenseHistograms final : public DeviceHistogramSource {
     return absl::OkStatus();
   }
 
+  double left_share() const override { return 0.5; }  // sums do not ask for it
+
   absl::Status Sum(const NodeEntries& node, std::uint64_t, std::size_t slot) override {
     if (!is_zero_[slot]) {
       PS_RETURN_IF_ERROR(TreeStatus(
@@ -68,14 +74,17 @@ class DenseHistograms final : public DeviceHistogramSource {
     return absl::OkStatus();
   }
 
-  absl::Status Download(std::size_t slot, WideSum* histogram) override {
-    std::vector<WideSum> groups(slot_cells_);
-    PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(groups.data(), Slot(slot), slot_cells_, stream_)));
-    PS_RETURN_IF_ERROR(FinishTrees(stream_));
+  std::size_t slot_cells() const override { return slot_cells_; }
+  absl::Status Download(std::size_t slot, WideSum* cells) override {
+    return TreeStatus(CopyToHost(cells, Slot(slot), slot_cells_, stream_));
+  }
+  const WideSum* ByColumn(const WideSum* cells) override {
+    by_column_.resize(static_cast<std::size_t>(columns_) * kBinsPerColumn);
+    WideSum* to = by_column_.data();
     for (int c = 0; c < columns_; ++c) {
-      for (int bin = 0; bin < kBinsPerColumn; ++bin) *histogram++ = groups[DenseCell(c, bin)];
+      for (int bin = 0; bin < kBinsPerColumn; ++bin) *to++ = cells[DenseCell(c, bin)];
     }
-    return absl::OkStatus();
+    return by_column_.data();
   }
 
   absl::Status FindSplits(const Nodes& nodes) override {
@@ -132,6 +141,7 @@ class DenseHistograms final : public DeviceHistogramSource {
   DeviceArray<std::uint8_t> bins_, column_bins_;
   DeviceArray<WideSum> slots_;
   std::vector<bool> is_zero_;  // slots
+  std::vector<WideSum> by_column_;
   DeviceArray<std::int32_t> category_;
   DeviceArray<std::uint8_t> found_;
   PinnedArray<std::uint8_t> answer_;

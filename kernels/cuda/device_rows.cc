@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/cuda/margin_kernels.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -12,6 +13,7 @@ absl::Status DeviceRows::Load(const DeviceTreeInput& input) {
   rows_ = static_cast<std::uint32_t>(input.rows);
   PS_RETURN_IF_ERROR(TreeStatus(LoadTreeKernels()));
   PS_RETURN_IF_ERROR(TreeStatus(LoadLeafKernels()));
+  PS_RETURN_IF_ERROR(TreeStatus(LoadMarginKernels()));
   for (const absl::Status& status :
        {labels_.Allocate(input.rows, "labels"),
         weights_.Allocate(input.weights == nullptr ? 0 : input.rows, "weights"),

@@ -49,6 +49,7 @@ class DeviceRows {
 
   absl::Status SetMargins(const std::vector<float>& margins);  // one a row
   absl::StatusOr<std::vector<float>> Margins() const;
+  float* margins_on_device() const { return margins_.data(); }
   absl::StatusOr<float> LargestGradient();
 
   // All rows become entries of buffer 0. Returns the sum of their quantised gradients.

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/cuda/tree_kernels.h"
+#include "kernels/cuda/tree_margins.h"
 #include "kernels/cuda/tree_rows.h"
 
 namespace ps {
@@ -25,16 +26,24 @@ class DeviceHistogramSource {
   // All slots are free again. Before FindSplits, whose rules these are.
   virtual absl::Status BeginTree(const DeviceTreeRules& rules) = 0;
 
+  // The rows' bins as they lie on the device.
+  virtual DeviceBinRows rows() const = 0;
+
   // Fills in how the rows of a split's two sides are told apart; holds until the next call.
   virtual absl::Status PlaceSplit(const DeviceSplit& split, PartitionWork* work) = 0;
+  // Of that split: the share of rows that goes left, a guess by the values of all rows.
+  virtual double left_share() const = 0;
 
   // Sums a node into a slot, whatever was in it. `expected_rows`: a guess, which time alone depends on.
   virtual absl::Status Sum(const NodeEntries& node, std::uint64_t expected_rows,
                           std::size_t slot) = 0;
 
-  // Waits for the histogram of a slot: dense rows have kBinsPerColumn cells a column, sparse ones those
-  // of BinnedRows.
-  virtual absl::Status Download(std::size_t slot, WideSum* histogram) = 0;
+  virtual std::size_t slot_cells() const = 0;
+  // Copies a slot to slot_cells() cells of pinned memory.
+  virtual absl::Status Download(std::size_t slot, WideSum* cells) = 0;
+  // Of what was copied, when the stream is done: dense rows have kBinsPerColumn cells a column, sparse
+  // ones those of BinnedRows. Holds until the next call, and as long as `cells` do.
+  virtual const WideSum* ByColumn(const WideSum* cells) = 0;
 
   // Finds the splits of the node in `slot`; with a parent those of the other child too, whose histogram
   // takes the place of the parent's.

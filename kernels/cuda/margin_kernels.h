@@ -1,4 +1,4 @@
-// The kernel of DeviceTreeMargins. Pointers are of the device; the launch returns at once.
+// The kernel that walks trees. Pointers are of the device; the launch returns at once.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -8,6 +8,7 @@
 #include "kernels/cuda/device_rows.h"
 #include "kernels/cuda/histogram_source.h"
 #include "kernels/cuda/pinned_array.h"
+#include "kernels/cuda/tree_walk.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -15,18 +16,21 @@ namespace {
 
 class PartRows final : public DevicePartRows {
  public:
-  absl::Status Load(const DeviceTreeInput& input, int processors) {
+  absl::Status Load(const DeviceTreeInput& input, const DeviceInfo& device) {
+    device_name_ = device.name;
     PS_RETURN_IF_ERROR(rows_.Load(input));
     PS_RETURN_IF_ERROR(sides_.Allocate(1, "a split"));
     PS_RETURN_IF_ERROR(sides_of_split_.Allocate(1));
     constexpr std::size_t kSlots = 1;  // others keep the histograms
     PS_ASSIGN_OR_RETURN(source_, (input.is_sparse ? MakeSparseHistograms : MakeDenseHistograms)(
-                                     input, kSlots, processors, rows_.stream()));
-    return absl::OkStatus();
+                                     input, kSlots, device.processors, rows_.stream()));
+    PS_RETURN_IF_ERROR(histogram_.Allocate(source_->slot_cells()));
+    return walk_.Reserve(static_cast<std::size_t>(input.max_leaves));
   }
 
+  const std::string& device_name() const override { return device_name_; }
   std::uint64_t memory_bytes() const override {
-    return rows_.memory_bytes() + source_->memory_bytes();
+    return rows_.memory_bytes() + source_->memory_bytes() + walk_.memory_bytes();
   }
   absl::Status SetMargins(const std::vector<float>& margins) override {
     return rows_.SetMargins(margins);
@@ -35,8 +39,12 @@ class PartRows final : public DevicePartRows {
   absl::StatusOr<float> LargestGradient() override { return rows_.LargestGradient(); }
 
   absl::StatusOr<WideSum> Begin(const DeviceGradients& gradients) override {
-    nodes_ = {{0, rows_.Root()}};
-    return rows_.MakeGradients(gradients);
+    const DeviceRows::Place root = rows_.Root();
+    nodes_ = {{0, root}};
+    PS_ASSIGN_OR_RETURN(const WideSum total, rows_.MakeGradients(gradients));
+    PS_RETURN_IF_ERROR(Sum({rows_.entries(0), root.range}, root.size()));
+    PS_RETURN_IF_ERROR(rows_.Finish());
+    return total;
   }
 
   void ForgetNodes() override { nodes_.clear(); }
@@ -44,7 +52,8 @@ class PartRows final : public DevicePartRows {
 
   // All nodes are ranges of one buffer: parting a node changes the order of rows inside of its range
   // only, so that the ranges of the nodes above it hold as well.
-  absl::Status Split(std::uint32_t node, std::uint32_t left, const DeviceSplit& split) override {
+  absl::Status Split(std::uint32_t node, std::uint32_t left, const DeviceSplit& split,
+                     Summed summed) override {
     const DeviceRows::Place place = nodes_.at(node);
     PartitionWork part;
     PS_RETURN_IF_ERROR(source_->PlaceSplit(split, &part));
@@ -52,6 +61,13 @@ class PartRows final : public DevicePartRows {
         TreeStatus(cudaMemsetAsync(sides_.data(), 0, sizeof(SideCounts), rows_.stream())));
     rows_.Part(part, place, sides_.data());
     PS_RETURN_IF_ERROR(rows_.TakeBack(place));
+    if (summed != Summed::kNone) {
+      const bool is_left = summed == Summed::kLeft;
+      const double share = is_left ? source_->left_share() : 1 - source_->left_share();
+      PS_RETURN_IF_ERROR(Sum({rows_.entries(0), place.range, is_left ? Side::kLeft : Side::kRight,
+                              sides_.data()},
+                             static_cast<std::uint64_t>(share * place.size())));
+    }
     PS_RETURN_IF_ERROR(
         TreeStatus(CopyToHost(sides_of_split_.data(), sides_.data(), 1, rows_.stream())));
     PS_RETURN_IF_ERROR(rows_.Finish());
@@ -61,11 +77,7 @@ class PartRows final : public DevicePartRows {
     return absl::OkStatus();
   }
 
-  absl::Status Sum(std::uint32_t node, WideSum* histogram) override {
-    const DeviceRows::Place place = nodes_.at(node);
-    PS_RETURN_IF_ERROR(source_->Sum({rows_.entries(0), place.range}, place.size(), 0));
-    return source_->Download(0, histogram);
-  }
+  const WideSum* Histogram() override { return source_->ByColumn(histogram_.data()); }
 
   bool AreLeaves(const std::vector<std::uint32_t>& nodes) const override {
     std::vector<EntryRange> ranges;
@@ -89,17 +101,31 @@ class PartRows final : public DevicePartRows {
     return rows_.AddLeafValues(PlacesOf(nodes), values);
   }
 
+  absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
+                       const std::vector<float>& leaf_values) override {
+    return walk_.Add(source_->rows(), nodes, leaf_values, rows_.margins_on_device(),
+                     rows_.stream());
+  }
+
  private:
+  // Both the sum and its copy are there once the stream is done.
+  absl::Status Sum(const NodeEntries& node, std::uint64_t expected_rows) {
+    PS_RETURN_IF_ERROR(source_->Sum(node, expected_rows, 0));
+    return source_->Download(0, histogram_.data());
+  }
   std::vector<DeviceRows::Place> PlacesOf(const std::vector<std::uint32_t>& nodes) const {
     std::vector<DeviceRows::Place> places;
     for (const std::uint32_t node : nodes) places.push_back(nodes_.at(node));
     return places;
   }
 
+  std::string device_name_;
   DeviceRows rows_;
   DeviceArray<SideCounts> sides_;
   PinnedArray<SideCounts> sides_of_split_;
   std::unique_ptr<DeviceHistogramSource> source_;
+  PinnedArray<WideSum> histogram_;  // that was summed last, as the source has it
+  DeviceTreeWalk walk_;
   std::map<std::uint32_t, DeviceRows::Place> nodes_;
 };
 
@@ -109,7 +135,7 @@ absl::StatusOr<std::unique_ptr<DevicePartRows>> DevicePartRows::Load(const Devic
   const absl::StatusOr<DeviceInfo> device = FindDevice();
   if (!device.ok()) return device.status();
   auto rows = std::make_unique<PartRows>();
-  PS_RETURN_IF_ERROR(rows->Load(input, device->processors));
+  PS_RETURN_IF_ERROR(rows->Load(input, *device));
   return rows;
 }
 

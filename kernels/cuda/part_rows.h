@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/cuda/tree_margins.h"
 #include "kernels/cuda/tree_rows.h"
 
 namespace ps {
@@ -22,22 +24,25 @@ class DevicePartRows {
   static absl::StatusOr<std::unique_ptr<DevicePartRows>> Load(const DeviceTreeInput& input);
   virtual ~DevicePartRows() = default;
 
+  virtual const std::string& device_name() const = 0;
   virtual std::uint64_t memory_bytes() const = 0;
   virtual absl::Status SetMargins(const std::vector<float>& margins) = 0;  // one a row
   virtual absl::StatusOr<std::vector<float>> Margins() = 0;
   // The largest magnitude of a gradient of squared errors.
   virtual absl::StatusOr<float> LargestGradient() = 0;
 
-  // A new tree: all rows are node 0. Returns its sum.
+  // A new tree: all rows are node 0, whose histogram is summed, too. Returns its sum.
   virtual absl::StatusOr<WideSum> Begin(const DeviceGradients& gradients) = 0;
   virtual void ForgetNodes() = 0;
   virtual bool Has(std::uint32_t node) const = 0;
-  // Of a node that is there; `split.leaf` and `split.find_splits` count nothing. The right child is
-  // left + 1.
-  virtual absl::Status Split(std::uint32_t node, std::uint32_t left, const DeviceSplit& split) = 0;
-  // Of a node that is there. Dense rows have kBinsPerColumn cells a column, sparse ones those of their
-  // columns.
-  virtual absl::Status Sum(std::uint32_t node, WideSum* histogram) = 0;
+  // Of a node that is there; only the column and the bins of `split` count. The right child is left + 1.
+  // One of the two is summed where it is wanted.
+  enum class Summed { kNone, kLeft, kRight };
+  virtual absl::Status Split(std::uint32_t node, std::uint32_t left, const DeviceSplit& split,
+                             Summed summed) = 0;
+  // Of the root, or of the child that was summed since: dense rows have kBinsPerColumn cells a column,
+  // sparse ones those of their columns. Holds until the next call that sums.
+  virtual const WideSum* Histogram() = 0;
 
   // Whether these nodes have all rows, each once.
   virtual bool AreLeaves(const std::vector<std::uint32_t>& nodes) const = 0;
@@ -46,6 +51,9 @@ class DevicePartRows {
   // Adds each node's value to the margins of its rows.
   virtual absl::Status AddLeafValues(const std::vector<std::uint32_t>& nodes,
                                      const std::vector<float>& values) = 0;
+  // A tree that was grown elsewhere: adds each row's leaf to its margin. As DeviceTreeMargins::Add.
+  virtual absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
+                               const std::vector<float>& leaf_values) = 0;
 };
 
 }  // namespace ps

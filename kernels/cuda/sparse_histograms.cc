@@ -64,6 +64,10 @@ class SparseHistograms final : public DeviceHistogramSource {
            slots_.bytes() + gradient_of_row_.bytes() + marks_.bytes();
   }
 
+  DeviceBinRows rows() const override {
+    return {rows_, DenseBins(), row_cells_.data(), row_begin_.data()};
+  }
+
   absl::Status BeginTree(const DeviceTreeRules& rules) override {
     rules_ = rules;
     if (rules_.chosen.empty()) return absl::OkStatus();
@@ -86,10 +90,10 @@ class SparseHistograms final : public DeviceHistogramSource {
     while (begin <= bins && GoesLeft(split, begin) == missing_left) ++begin;
     std::uint32_t end = begin;
     while (end <= bins && GoesLeft(split, end) != missing_left) ++end;
-    if (begin < end) {
-      LaunchMarkRows(by_cell_, first + begin - 1, first + end - 1, mark_, processors_,
-                     marks_.data(), stream_);
-    }
+    const std::uint64_t before = values_before_[first + begin - 1],
+                        marked = values_before_[first + end - 1] - before;
+    LaunchMarkRows(cell_rows_.data() + before, marked, mark_, processors_, marks_.data(), stream_);
+    left_share_ = static_cast<double>(missing_left ? rows_ - marked : marked) / rows_;
     // Marks are a matrix of one column.
     work->matrix = {marks_.data(), 1, 1};
     work->column = 0;
@@ -98,12 +102,14 @@ class SparseHistograms final : public DeviceHistogramSource {
     return absl::OkStatus();
   }
 
+  double left_share() const override { return left_share_; }
+
   absl::Status Sum(const NodeEntries& node, std::uint64_t expected_rows,
                    std::size_t slot) override {
     PS_RETURN_IF_ERROR(
         TreeStatus(cudaMemsetAsync(Slot(slot), 0, cells_ * sizeof(WideSum), stream_)));
     if (kByCells * expected_rows <= rows_) {
-      LaunchRowSums(by_row_, node, expected_rows, processors_, Slot(slot), stream_);
+      LaunchRowSums(by_row_, node, processors_, Slot(slot), stream_);
       return absl::OkStatus();
     }
     PS_RETURN_IF_ERROR(TreeStatus(
@@ -113,10 +119,11 @@ class SparseHistograms final : public DeviceHistogramSource {
     return absl::OkStatus();
   }
 
-  absl::Status Download(std::size_t slot, WideSum* histogram) override {
-    PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(histogram, Slot(slot), cells_, stream_)));
-    return FinishTrees(stream_);
+  std::size_t slot_cells() const override { return cells_; }
+  absl::Status Download(std::size_t slot, WideSum* cells) override {
+    return TreeStatus(CopyToHost(cells, Slot(slot), cells_, stream_));
   }
+  const WideSum* ByColumn(const WideSum* cells) override { return cells; }
 
   absl::Status FindSplits(const Nodes& nodes) override {
     SparseScanWork scan;
@@ -153,7 +160,8 @@ class SparseHistograms final : public DeviceHistogramSource {
     auto* const counts = reinterpret_cast<std::uint64_t*>(Slot(0));
     PS_RETURN_IF_ERROR(TreeStatus(cudaMemsetAsync(counts, 0, cells_ * sizeof(WideSum), stream_)));
     LaunchCellCounts(by_row_, counts, stream_);
-    std::vector<std::uint64_t> begin(std::size_t{cells_} + 1);
+    std::vector<std::uint64_t>& begin = values_before_;
+    begin.assign(std::size_t{cells_} + 1, 0);
     PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(begin.data() + 1, counts, cells_, stream_)));
     PS_RETURN_IF_ERROR(FinishTrees(stream_));
     std::vector<std::uint32_t> stretch_cell;
@@ -179,6 +187,8 @@ class SparseHistograms final : public DeviceHistogramSource {
   std::uint64_t values_ = 0;
   std::uint32_t cells_ = 0;
   std::vector<std::uint32_t> first_cell_of_;  // of columns
+  std::vector<std::uint64_t> values_before_;  // of cells and the end, in their order
+  double left_share_ = 0.5;                   // of the last split
   DeviceArray<std::uint64_t> row_begin_, cell_begin_;
   DeviceArray<std::uint32_t> row_cells_, cell_rows_, stretch_cell_, first_cell_;
   DeviceArray<std::uint8_t> zero_bin_, chosen_;

@@ -136,14 +136,11 @@ __global__ void __launch_bounds__(kRowThreads)
 
 // ---- Sides
 
-__global__ void MarkRowsKernel(CellRows values, std::uint32_t first, std::uint32_t end,
-                               std::uint8_t mark, std::uint8_t* marks) {
-  const std::uint64_t last = values.cell_begin[end], step = std::uint64_t{gridDim.x} * blockDim.x;
-  for (std::uint64_t i = values.cell_begin[first] + std::uint64_t{blockIdx.x} * blockDim.x +
-                         threadIdx.x;
-       i < last; i += step) {
-    marks[values.rows[i]] = mark;
-  }
+__global__ void MarkRowsKernel(const std::uint32_t* rows, std::uint64_t count, std::uint8_t mark,
+                               std::uint8_t* marks) {
+  const std::uint64_t step = std::uint64_t{gridDim.x} * blockDim.x;
+  for (std::uint64_t i = std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step)
+    marks[rows[i]] = mark;
 }
 
 unsigned AtMostResident(unsigned blocks, int processors) {
@@ -169,9 +166,11 @@ void LaunchCellFill(const RowCells& from, std::uint64_t* next, std::uint32_t* ro
          next, rows);
 }
 
-void LaunchRowSums(const RowCells& values, const NodeEntries& node, std::uint64_t expected_rows,
-                   int processors, WideSum* histogram, cudaStream_t stream) {
-  const unsigned blocks = BlocksFor(expected_rows + 1, kRowThreads / kRowLanes);
+// How many rows one side of a split has is not known here: blocks for which there are none end at once.
+void LaunchRowSums(const RowCells& values, const NodeEntries& node, int processors,
+                   WideSum* histogram, cudaStream_t stream) {
+  const unsigned blocks =
+      BlocksFor(node.range.end - node.range.begin, kRowThreads / kRowLanes);
   Launch(RowSumsKernel, {AtMostResident(blocks, processors)}, kRowThreads, stream, values, node,
          histogram);
 }
@@ -189,10 +188,10 @@ void LaunchCellSums(const CellRows& values, const std::uint16_t* of_row, WideSum
          of_row, histogram);
 }
 
-void LaunchMarkRows(const CellRows& values, std::uint32_t first, std::uint32_t end,
-                    std::uint8_t mark, int processors, std::uint8_t* marks, cudaStream_t stream) {
-  Launch(MarkRowsKernel, {AtMostResident(BlocksFor(values.values, kRowThreads), processors)},
-         kRowThreads, stream, values, first, end, mark, marks);
+void LaunchMarkRows(const std::uint32_t* rows, std::uint64_t count, std::uint8_t mark,
+                    int processors, std::uint8_t* marks, cudaStream_t stream) {
+  Launch(MarkRowsKernel, {AtMostResident(BlocksFor(count, kRowThreads), processors)}, kRowThreads,
+         stream, rows, count, mark, marks);
 }
 
 }  // namespace ps

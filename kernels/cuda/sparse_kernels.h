@@ -46,9 +46,9 @@ void LaunchCellCounts(const RowCells& from, std::uint64_t* counts, cudaStream_t 
 void LaunchCellFill(const RowCells& from, std::uint64_t* next, std::uint32_t* rows,
                     cudaStream_t stream);
 
-// histogram[cell] += sums of a node's entries, by rows. `expected_rows` sets the size of the launch.
-void LaunchRowSums(const RowCells& values, const NodeEntries& node, std::uint64_t expected_rows,
-                   int processors, WideSum* histogram, cudaStream_t stream);
+// histogram[cell] += sums of a node's entries, by rows.
+void LaunchRowSums(const RowCells& values, const NodeEntries& node, int processors,
+                   WideSum* histogram, cudaStream_t stream);
 
 // of_row[row] = ShortenGradient of a node's entries; others keep what they have.
 void LaunchSpreadGradients(const NodeEntries& node, int processors, std::uint16_t* of_row,
@@ -58,9 +58,9 @@ void LaunchSpreadGradients(const NodeEntries& node, int processors, std::uint16_
 void LaunchCellSums(const CellRows& values, const std::uint16_t* of_row, WideSum* histogram,
                     cudaStream_t stream);
 
-// marks[row] = mark, for the rows of cells [first, end).
-void LaunchMarkRows(const CellRows& values, std::uint32_t first, std::uint32_t end,
-                    std::uint8_t mark, int processors, std::uint8_t* marks, cudaStream_t stream);
+// marks[row] = mark, for `count` rows.
+void LaunchMarkRows(const std::uint32_t* rows, std::uint64_t count, std::uint8_t mark,
+                    int processors, std::uint8_t* marks, cudaStream_t stream);
 
 // Loads those of cuts.
 cudaError_t LoadSparseScanKernels();

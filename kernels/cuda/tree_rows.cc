@@ -14,16 +14,18 @@ namespace {
 
 class TreeRows final : public DeviceTreeRows {
  public:
-  absl::Status Load(const DeviceTreeInput& input, int processors) {
+  absl::Status Load(const DeviceTreeInput& input, const DeviceInfo& device) {
+    device_name_ = device.name;
     PS_RETURN_IF_ERROR(rows_.Load(input));
     const auto leaves = static_cast<std::size_t>(input.max_leaves);
     PS_RETURN_IF_ERROR(sides_.Allocate(leaves, "splits"));
     PS_RETURN_IF_ERROR(sides_of_split_.Allocate(1));
     PS_ASSIGN_OR_RETURN(source_, (input.is_sparse ? MakeSparseHistograms : MakeDenseHistograms)(
-                                     input, leaves, processors, rows_.stream()));
+                                     input, leaves, device.processors, rows_.stream()));
     return absl::OkStatus();
   }
 
+  const std::string& device_name() const override { return device_name_; }
   std::uint64_t memory_bytes() const override {
     return rows_.memory_bytes() + source_->memory_bytes();
   }
@@ -102,6 +104,7 @@ class TreeRows final : public DeviceTreeRows {
     return static_cast<std::uint64_t>(share * parent.size());
   }
 
+  std::string device_name_;
   DeviceRows rows_;
   DeviceArray<SideCounts> sides_;
   PinnedArray<SideCounts> sides_of_split_;  // of the last one
@@ -118,7 +121,7 @@ absl::StatusOr<std::unique_ptr<DeviceTreeRows>> DeviceTreeRows::Load(const Devic
   const absl::StatusOr<DeviceInfo> device = FindDevice();
   if (!device.ok()) return device.status();
   auto rows = std::make_unique<TreeRows>();
-  PS_RETURN_IF_ERROR(rows->Load(input, device->processors));
+  PS_RETURN_IF_ERROR(rows->Load(input, *device));
   return rows;
 }
 

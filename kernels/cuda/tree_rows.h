@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -90,6 +91,7 @@ class DeviceTreeRows {
   static absl::StatusOr<std::unique_ptr<DeviceTreeRows>> Load(const DeviceTreeInput& input);
   virtual ~DeviceTreeRows() = default;
 
+  virtual const std::string& device_name() const = 0;
   virtual std::uint64_t memory_bytes() const = 0;
   virtual absl::Status SetMargins(float margin) = 0;  // of all rows
   virtual absl::StatusOr<std::vector<float>> Margins() = 0;

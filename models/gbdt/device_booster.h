@@ -27,6 +27,7 @@ class DeviceBooster {
                                                              const BoostParams& params);
 
   double base_score() const { return base_scores_[0]; }
+  const std::string& device_name() const { return rows_->device_name(); }
   std::uint64_t memory_bytes() const { return rows_->memory_bytes(); }  // of the device
   absl::StatusOr<Tree> GrowNext();
   // With all trees so far.

@@ -66,6 +66,24 @@ DeviceSplit DeviceSplitOf(const SplitChoice& choice) {
   return split;
 }
 
+void DeviceNodesOf(const Tree& tree, const BinnedRows& rows, std::vector<DeviceTreeNode>* nodes) {
+  nodes->clear();
+  for (const TreeNode& node : tree.nodes) {
+    DeviceTreeNode walked;
+    walked.column = node.column;
+    if (rows.sparse) {
+      walked.first_cell = rows.first_cell[node.column];
+      walked.end_cell = rows.first_cell[node.column + 1];
+    }
+    walked.left = node.left;
+    walked.right = node.right;
+    for (unsigned bin = 0; bin < kBinsPerColumn; ++bin) {
+      if (GoesLeft(tree, node, static_cast<std::uint8_t>(bin))) walked.goes_left[bin / 32] |= 1u << (bin % 32);
+    }
+    nodes->push_back(walked);
+  }
+}
+
 absl::Status NoDeviceError(const absl::Status& reason) {
   return absl::ResourceExhaustedError(
       absl::StrCat("device: cuda cannot be had: ", reason.message(), ". Set device: auto or cpu"));

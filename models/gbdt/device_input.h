@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "kernels/cuda/tree_margins.h"
 #include "kernels/cuda/tree_rows.h"
 #include "models/gbdt/binned_rows.h"
 #include "models/gbdt/gradient_rows.h"
 #include "models/gbdt/split_choice.h"
+#include "models/gbdt/tree.h"
 
 namespace ps {
 
@@ -31,6 +33,9 @@ DeviceGradients DeviceGradientsOf(const BoostParams& params, const GradientScale
 
 // Without whether splits are to be found.
 DeviceSplit DeviceSplitOf(const SplitChoice& choice);
+
+// The nodes of a tree for rows of such a layout. Replaces what is in `nodes`.
+void DeviceNodesOf(const Tree& tree, const BinnedRows& rows, std::vector<DeviceTreeNode>* nodes);
 
 // Of a job that asks for a device which is not there, or cannot take it.
 absl::Status NoDeviceError(const absl::Status& reason);

@@ -1,5 +1,6 @@
 #include "models/gbdt/device_margins.h"
 
+#include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -19,21 +20,7 @@ absl::StatusOr<std::unique_ptr<DeviceMargins>> DeviceMargins::Make(const BinnedR
 }
 
 absl::Status DeviceMargins::Add(const Tree& tree) {
-  nodes_.clear();
-  for (const TreeNode& node : tree.nodes) {
-    DeviceTreeNode walked;
-    walked.column = node.column;
-    if (rows_.sparse) {
-      walked.first_cell = rows_.first_cell[node.column];
-      walked.end_cell = rows_.first_cell[node.column + 1];
-    }
-    walked.left = node.left;
-    walked.right = node.right;
-    for (unsigned bin = 0; bin < kBinsPerColumn; ++bin) {
-      if (GoesLeft(tree, node, static_cast<std::uint8_t>(bin))) walked.goes_left[bin / 32] |= 1u << (bin % 32);
-    }
-    nodes_.push_back(walked);
-  }
+  DeviceNodesOf(tree, rows_, &nodes_);
   return device_->Add(nodes_, tree.leaf_value);
 }
 

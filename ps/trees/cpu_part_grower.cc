@@ -62,6 +62,11 @@ class CpuPartGrower final : public PartGrower {
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<float>> Margins() override { return gradients_.Margins(); }
+  absl::Status Walk(std::size_t trees, std::vector<float>* margins) override {
+    for (std::size_t t = 0; t < trees; ++t)
+      ps::AddTree(grown()[t], rows(), &crew(), margins, t % part().params.classes);
+    return absl::OkStatus();
+  }
   void ForgetNodes() override { nodes_.clear(); }
 
   absl::Status AddToMargins(const Tree& tree, const std::vector<std::uint32_t>& leaves) override {

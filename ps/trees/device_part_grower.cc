@@ -1,9 +1,7 @@
-// On a GPU. Trees that were grown elsewhere are added to the margins by the processor: there are few.
+// On a GPU.
 #include <utility>
 
-#include "models/gbdt/booster.h"
 #include "models/gbdt/device_input.h"
-#include "models/gbdt/huge_array.h"
 #include "ps/base/status_macros.h"
 #include "ps/trees/part_growers.h"
 
@@ -15,14 +13,12 @@ class DevicePartGrower final : public PartGrower {
   DevicePartGrower(Part of, std::unique_ptr<DevicePartRows> device)
       : PartGrower(std::move(of)),
         device_(std::move(device)),
-        params_(part().params),
-        histogram_(rows().sparse ? rows().first_cell.back() : columns().size() * kBinsPerColumn) {}
+        params_(part().params) {}
 
   std::uint64_t device_bytes() const override { return device_->memory_bytes(); }
   absl::StatusOr<float> LargestGradient() override { return device_->LargestGradient(); }
 
   absl::StatusOr<WideSum> Begin(const GradientScale& scale) override {
-    pending_ = 0;
     return device_->Begin(DeviceGradientsOf(params_, scale, next_tree()));
   }
 
@@ -30,14 +26,14 @@ class DevicePartGrower final : public PartGrower {
 
   absl::Status Split(std::uint32_t node, std::uint32_t left, const SplitChoice& choice,
                      Sum sum) override {
-    if (sum != Sum::kNone) pending_ = sum == Sum::kLeft ? left : left + 1;
-    return device_->Split(node, left, DeviceSplitOf(choice));
+    using Summed = DevicePartRows::Summed;
+    return device_->Split(node, left, DeviceSplitOf(choice),
+                          sum == Sum::kNone   ? Summed::kNone
+                          : sum == Sum::kLeft ? Summed::kLeft
+                                              : Summed::kRight);
   }
 
-  absl::StatusOr<const WideSum*> Collect() override {
-    PS_RETURN_IF_ERROR(device_->Sum(pending_, histogram_.data()));
-    return histogram_.data();
-  }
+  absl::StatusOr<const WideSum*> Collect() override { return device_->Histogram(); }
 
   absl::StatusOr<std::vector<LeafSums>> SumLeaves(
       const std::vector<std::uint32_t>& leaves) override {
@@ -55,20 +51,29 @@ class DevicePartGrower final : public PartGrower {
     return device_->SetMargins(margins);
   }
   absl::StatusOr<std::vector<float>> Margins() override { return device_->Margins(); }
+  // In the place of the rows' own margins, which wait in the host's memory.
+  absl::Status Walk(std::size_t trees, std::vector<float>* margins) override {
+    PS_ASSIGN_OR_RETURN(const std::vector<float> own, device_->Margins());
+    PS_RETURN_IF_ERROR(device_->SetMargins(*margins));
+    for (std::size_t t = 0; t < trees; ++t) PS_RETURN_IF_ERROR(AddGrownElsewhere(grown()[t]));
+    PS_ASSIGN_OR_RETURN(*margins, device_->Margins());
+    return device_->SetMargins(own);
+  }
   void ForgetNodes() override { device_->ForgetNodes(); }
 
   absl::Status AddToMargins(const Tree& tree, const std::vector<std::uint32_t>& leaves) override {
     if (!leaves.empty() && device_->AreLeaves(leaves))
       return device_->AddLeafValues(leaves, tree.leaf_value);
-    PS_ASSIGN_OR_RETURN(std::vector<float> margins, device_->Margins());
-    ps::AddTree(tree, rows(), &crew(), &margins);
-    return device_->SetMargins(margins);
+    return AddGrownElsewhere(tree);
+  }
+  absl::Status AddGrownElsewhere(const Tree& tree) {
+    DeviceNodesOf(tree, rows(), &nodes_);
+    return device_->AddTree(nodes_, tree.leaf_value);
   }
 
   const std::unique_ptr<DevicePartRows> device_;
   BoostParams params_;
-  HugeArray<WideSum> histogram_;
-  std::uint32_t pending_ = 0;  // the node that Collect sums
+  std::vector<DeviceTreeNode> nodes_;  // kept for their memory
 };
 
 }  // namespace

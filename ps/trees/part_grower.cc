@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
@@ -13,16 +12,9 @@
 namespace ps {
 namespace {
 
-struct OnDevice {
-  std::string name;
-  std::unique_ptr<DevicePartRows> rows;
-};
-absl::StatusOr<OnDevice> LoadOnDevice(const PartGrower::Part& part) {
+absl::StatusOr<std::unique_ptr<DevicePartRows>> LoadOnDevice(const PartGrower::Part& part) {
   PS_RETURN_IF_ERROR(CheckForDevice(part.rows, part.columns, part.params));
-  PS_ASSIGN_OR_RETURN(const DeviceInfo device, FindDevice());
-  const DeviceInput input = DeviceInputOf(part.rows, part.columns, part.params);
-  PS_ASSIGN_OR_RETURN(std::unique_ptr<DevicePartRows> rows, DevicePartRows::Load(input.input));
-  return OnDevice{device.name, std::move(rows)};
+  return DevicePartRows::Load(DeviceInputOf(part.rows, part.columns, part.params).input);
 }
 
 }  // namespace
@@ -37,10 +29,11 @@ absl::StatusOr<std::unique_ptr<PartGrower>> PartGrower::Make(Part part, const st
   if (part.rows.rows == 0) {
     reason = "there are no rows";  // and nothing that a GPU could do
   } else if (device != "cpu") {
-    absl::StatusOr<OnDevice> loaded = LoadOnDevice(part);
+    absl::StatusOr<std::unique_ptr<DevicePartRows>> loaded = LoadOnDevice(part);
     if (loaded.ok()) {
-      auto grower = MakeDevicePartGrower(std::move(part), std::move(loaded->rows));
-      grower->grows_on_ = loaded->name;
+      const std::string name = (*loaded)->device_name();
+      auto grower = MakeDevicePartGrower(std::move(part), *std::move(loaded));
+      grower->grows_on_ = name;
       return grower;
     }
     if (device == "cuda") return NoDeviceError(loaded.status());
@@ -85,8 +78,7 @@ absl::Status PartGrower::Rewind(std::size_t trees) {
 absl::StatusOr<std::vector<float>> PartGrower::MarginsWith(std::size_t trees) {
   if (trees == trees_.size()) return Margins();
   std::vector<float> margins = FirstMargins();
-  for (std::size_t t = 0; t < trees; ++t)
-    ps::AddTree(trees_[t], part_.rows, &crew_, &margins, t % part_.params.classes);
+  PS_RETURN_IF_ERROR(Walk(trees, &margins));
   return margins;
 }
 

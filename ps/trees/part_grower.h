@@ -77,10 +77,13 @@ class PartGrower {
   // Counted from the first of the job.
   std::uint64_t next_tree() const { return part_.params.first_tree + trees_.size(); }
   std::size_t output_of_next() const { return trees_.size() % part_.params.classes; }
+  const std::vector<Tree>& grown() const { return trees_; }
 
   virtual void SetFirstRow(std::uint64_t first_row) = 0;
   virtual absl::Status SetMargins(std::vector<float> margins) = 0;  // as StartMargins lays them out
   virtual absl::StatusOr<std::vector<float>> Margins() = 0;         // with all trees
+  // Adds the first `trees` trees to `margins`, whatever those of the rows are.
+  virtual absl::Status Walk(std::size_t trees, std::vector<float>* margins) = 0;
   virtual void ForgetNodes() = 0;
   virtual absl::Status AddToMargins(const Tree& tree, const std::vector<std::uint32_t>& leaves) = 0;
 

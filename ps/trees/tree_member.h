@@ -54,4 +54,17 @@ class TreeMember : public Machine {
   absl::Status status_;
 };
 
+// Cannot do what it was welcomed for: says so until it is told to stop.
+class FailedMember final : public TreeMember {
+ public:
+  FailedMember(Options options, const wire::Welcome& welcome, absl::Status why, MonotonicTime now,
+               Outbox& outbox)
+      : TreeMember(std::move(options), welcome, now) {
+    Fail(std::move(why), outbox);
+  }
+
+ private:
+  bool Handle(const Address&, Message&, MonotonicTime, Outbox&) override { return false; }
+};
+
 }  // namespace ps

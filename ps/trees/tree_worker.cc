@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "kernels/cuda/device.h"
+#include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
 #include "ps/trees/histogram_codec.h"
 #include "ps/trees/row_reports.h"
@@ -30,19 +32,28 @@ absl::StatusOr<std::unique_ptr<TreeWorker>> TreeWorker::Make(Options options,
   if (!columns || plan.part() >= plan.parts() || !HasValidClasses(plan) || !IsDevice(plan.device()) ||
       plan.first_tree() % static_cast<unsigned>(std::max(1, plan.classes_size())) != 0)
     return absl::InvalidArgumentError("the scheduler's plan of trees is none");
-  absl::StatusOr<std::unique_ptr<PartLoader>> loader = open(welcome.plan(), {plan.part(), plan.parts()});
-  if (!loader.ok()) return loader.status();
-  return std::unique_ptr<TreeWorker>(new TreeWorker(
-      std::move(options), welcome, *std::move(columns), *std::move(loader), threads, now));
+  if (plan.device() == "cuda") {  // else it is told after all rows were read
+    if (const absl::Status device = FindDevice().status(); !device.ok()) return NoDeviceError(device);
+  }
+  auto made = std::make_shared<Made>();
+  PartWanted wanted{plan.part(), plan.parts()};
+  const std::string device = plan.device().empty() ? "cpu" : plan.device();
+  wanted.prepare = [made, device, threads, params = ParamsOf(plan),
+                    columns = *std::move(columns)](LoadedPart* part) mutable {
+    ReportLoaded(*part, part->rows, {0, part->rows.rows}, params.classes, &made->loaded);
+    return made->Make({std::move(part->rows), std::move(columns), params, threads}, device);
+  };
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<PartLoader> loader, open(welcome.plan(), std::move(wanted)));
+  return std::unique_ptr<TreeWorker>(
+      new TreeWorker(std::move(options), welcome, std::move(made), std::move(loader), now));
 }
 
 TreeWorker::TreeWorker(Options options, const wire::Welcome& welcome,
-                       std::vector<BinColumn> columns, std::unique_ptr<PartLoader> loader,
-                       int threads, MonotonicTime now)
+                       std::shared_ptr<Made> made, std::unique_ptr<PartLoader> loader,
+                       MonotonicTime now)
     : TreeMember(std::move(options), welcome, now),
       plan_(welcome.plan().trees()),
-      columns_(std::move(columns)),
-      threads_(threads),
+      made_(std::move(made)),
       loader_(std::move(loader)) {}
 
 void TreeWorker::Work(MonotonicTime, Outbox& outbox) {
@@ -51,22 +62,16 @@ void TreeWorker::Work(MonotonicTime, Outbox& outbox) {
   if (!part) return;
   loader_.reset();
   if (!part->ok()) return Fail(part->status(), outbox);
-  if (const absl::Status taken = TakeRows(**std::move(part)); !taken.ok()) return Fail(taken, outbox);
+  grower_ = std::move(made_->grower);
   Beat(outbox);
 }
 
-absl::Status TreeWorker::TakeRows(LoadedPart part) {
-  const BoostParams params = ParamsOf(plan_);
-  ReportLoaded(part, part.rows, {0, part.rows.rows}, params.classes, &loaded_);
-  absl::StatusOr<std::unique_ptr<PartGrower>> grower =
-      PartGrower::Make({std::move(part.rows), std::move(columns_), params, threads_},
-                       plan_.device().empty() ? "cpu" : plan_.device());
-  if (!grower.ok()) return grower.status();
-  grower_ = *std::move(grower);
-  const std::uint64_t bytes = grower_->device_bytes();
-  loaded_.set_on_device(bytes > 0);
-  loaded_.set_grows_on(grower_->grows_on());
-  LOG(INFO) << "trees grow on " << grower_->grows_on()
+absl::Status TreeWorker::Made::Make(PartGrower::Part part, const std::string& device) {
+  PS_ASSIGN_OR_RETURN(grower, PartGrower::Make(std::move(part), device));
+  const std::uint64_t bytes = grower->device_bytes();
+  loaded.set_on_device(bytes > 0);
+  loaded.set_grows_on(grower->grows_on());
+  LOG(INFO) << "trees grow on " << grower->grows_on()
             << (bytes > 0 ? absl::StrCat(", ", bytes >> 20, " MiB of its memory") : "");
   return absl::OkStatus();
 }
@@ -75,7 +80,7 @@ void TreeWorker::Beat(Outbox& outbox) {
   if (grower_ == nullptr || told_) return;
   Message message;
   message.body.mutable_tree_report()->set_part(plan_.part());
-  *message.body.mutable_tree_report()->mutable_loaded() = loaded_;
+  *message.body.mutable_tree_report()->mutable_loaded() = made_->loaded;
   outbox.Send(scheduler(), std::move(message));
 }
 

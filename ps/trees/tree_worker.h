@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -21,22 +22,29 @@ namespace ps {
 
 class TreeWorker final : public TreeMember {
  public:
-  // InvalidArgument: the plan is none; as `open` where the data cannot be opened.
+  // InvalidArgument: the plan is none; ResourceExhausted: it insists on a GPU, and there is none; as
+  // `open` where the data cannot be opened.
   static absl::StatusOr<std::unique_ptr<TreeWorker>> Make(Options options,
                                                           const wire::Welcome& welcome,
                                                           const OpenPart& open, int threads,
                                                           MonotonicTime now);
 
  private:
-  TreeWorker(Options options, const wire::Welcome& welcome, std::vector<BinColumn> columns,
-             std::unique_ptr<PartLoader> loader, int threads, MonotonicTime now);
+  // Of the rows, on the loader's thread: putting them on a GPU takes long, too. Whole once the loader is
+  // done without an error.
+  struct Made {
+    wire::TreeReport::Loaded loaded;
+    std::unique_ptr<PartGrower> grower;
+    absl::Status Make(PartGrower::Part part, const std::string& device);
+  };
+  TreeWorker(Options options, const wire::Welcome& welcome, std::shared_ptr<Made> made,
+             std::unique_ptr<PartLoader> loader, MonotonicTime now);
 
   bool Handle(const Address& from, Message& message, MonotonicTime now, Outbox& outbox) override;
   void Work(MonotonicTime now, Outbox& outbox) override;
   void Beat(Outbox& outbox) override;
   void WelcomeAgain() override { told_ = false; }
   // InvalidArgument: this node has no use for the message. Anything else: it cannot go on.
-  absl::Status TakeRows(LoadedPart part);
   absl::Status OnTrees(const wire::GrownTrees& trees);
   absl::Status OnStep(const wire::TreeStep& step, Outbox& outbox);
   absl::Status Carry(const wire::TreeStep& step, const StepName& name, Outbox& outbox);
@@ -53,11 +61,9 @@ class TreeWorker final : public TreeMember {
   void SendPushes(Outbox& outbox);
 
   const wire::TreePlan plan_;
-  std::vector<BinColumn> columns_;
-  const int threads_;
-  std::unique_ptr<PartLoader> loader_;
+  const std::shared_ptr<Made> made_;
+  std::unique_ptr<PartLoader> loader_;  // null once it is done
   std::unique_ptr<PartGrower> grower_;
-  wire::TreeReport::Loaded loaded_;
   bool started_ = false;
   bool told_ = false;  // the scheduler knows of the rows
 

@@ -335,8 +335,10 @@ TEST_F(ErrorsTest, ADryRunIsRefusedAsTheJobWouldBe) {
     EXPECT_THAT(run.err, testing::Not(HasSubstr("valid loss"))) << "it trained first";
     EXPECT_FALSE(HasModel());
   }
-  for (const char* type : {"model.type=lr", "model.type=gbdt"}) {
-    const Finished planned = Train({"--dry_run", "--set", "device=cuda", "--set", type});
+  for (const Settings& job : {Settings{"model.type=lr"}, {"model.type=gbdt"}, {"model.type=gbdt", "--local", "1x2"}}) {
+    Settings settings = {"--dry_run", "--set", "device=cuda", "--set"};
+    settings.insert(settings.end(), job.begin(), job.end());
+    const Finished planned = Train(settings);
     if (planned.exit_code == 0) continue;  // there is one
     EXPECT_EQ(planned.exit_code, 5) << planned.err;
     EXPECT_THAT(planned.err, HasSubstr("device: cuda cannot be had"));

@@ -43,13 +43,13 @@ TEST_F(DeviceBoosterTest, GrowsTheTreesOfTheProcessor) {
   for (const bool weights : {false, true}) {
     for (const int columns : {1, 5, 33}) {
       SampleShape shape;
-      shape.rows = 3000;
+      shape.rows = 2100;
       shape.columns = columns;
       shape.weights = weights;
       shape.seed = static_cast<unsigned>(columns);
       BoostParams params;
-      params.grow.max_leaves = 12;
-      ExpectSameTrees(MakeSample(shape), params, 3);
+      params.grow.max_leaves = 8;
+      ExpectSameTrees(MakeSample(shape), params, 2);
     }
   }
 }
@@ -67,7 +67,7 @@ TEST_F(DeviceBoosterTest, WithCategoriesSamplesAndLimits) {
   params.grow.column_sample = 0.6;
   params.grow.l1 = 0.5;
   params.grow.level_wise = true;
-  ExpectSameTrees(MakeSample(shape), params, 4);
+  ExpectSameTrees(MakeSample(shape), params, 3);
 }
 
 TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
@@ -79,7 +79,7 @@ TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
   BoostParams params;
   params.objective = Objective::kSquared;
   params.grow.max_leaves = 8;
-  ExpectSameTrees(sample, params, 3);
+  ExpectSameTrees(sample, params, 2);
 }
 
 TEST_F(DeviceBoosterTest, GrowsThemOnSparseRows) {
@@ -87,15 +87,15 @@ TEST_F(DeviceBoosterTest, GrowsThemOnSparseRows) {
     for (const int columns : {1, 6, 300}) {
       SampleShape shape;
       shape.sparse = true;
-      shape.rows = columns == 300 ? 500 : 3000;
+      shape.rows = columns == 300 ? 500 : 2100;
       shape.columns = columns;
       shape.bins = columns == 6 ? 255 : 12;
       shape.missing = columns == 300 ? 0.9 : 0.4;
       shape.weights = weights;
       shape.seed = static_cast<unsigned>(columns);
       BoostParams params;
-      params.grow.max_leaves = 12;
-      ExpectSameTrees(MakeSample(shape), params, 3);
+      params.grow.max_leaves = 8;
+      ExpectSameTrees(MakeSample(shape), params, 2);
     }
   }
 }
@@ -103,7 +103,7 @@ TEST_F(DeviceBoosterTest, GrowsThemOnSparseRows) {
 TEST_F(DeviceBoosterTest, SparseRowsWithSamplesAndLimits) {
   SampleShape shape;
   shape.sparse = true;
-  shape.rows = 4000;
+  shape.rows = 2100;
   shape.columns = 25;
   shape.missing = 0.6;
   for (const bool absent_is_zero : {false, true}) {
@@ -111,27 +111,28 @@ TEST_F(DeviceBoosterTest, SparseRowsWithSamplesAndLimits) {
     params.row_sample = 0.7;
     params.first_global_row = 12345;
     params.grow.absent_is_zero = absent_is_zero;
-    params.grow.max_leaves = 9;
+    params.grow.max_leaves = 7;
     params.grow.max_depth = 3;
     params.grow.column_sample = 0.6;
     params.grow.l1 = 0.5;
     params.grow.level_wise = true;
-    ExpectSameTrees(MakeSample(shape), params, 3);
+    ExpectSameTrees(MakeSample(shape), params, 2);
     params.objective = Objective::kSquared;
-    ExpectSameTrees(MakeSample(shape), params, 3);
+    params.grow.max_leaves = 4;
+    ExpectSameTrees(MakeSample(shape), params, 2);
   }
 }
 
 TEST_F(DeviceBoosterTest, ManyLeavesOfSparseRows) {
   SampleShape shape;
   shape.sparse = true;
-  shape.rows = 2500;
+  shape.rows = 2100;
   shape.columns = 8;
   shape.missing = 0.5;
   BoostParams params;
-  params.grow.max_leaves = 60;
+  params.grow.max_leaves = 36;
   params.grow.min_hessian = 0.1;
-  ExpectSameTrees(MakeSample(shape), params, 2);
+  ExpectSameTrees(MakeSample(shape), params, 1);
 }
 
 TEST_F(DeviceBoosterTest, OddShapes) {
@@ -164,15 +165,15 @@ TEST_F(DeviceBoosterTest, HugeRowsAndEmptyOnes) {
   shape.missing = 0;
   BinnedSample sample = MakeSample(shape);
   BinnedRows& rows = sample.rows;
-  rows.rows = 3000;
+  rows.rows = 1500;
   rows.row_begin.resize(11);
   rows.row_begin.resize(rows.rows + 1, rows.row_begin.back());
   rows.labels.resize(rows.rows);
   for (std::size_t r = 0; r < rows.rows; ++r) rows.labels[r] = r % 7 == 0 || r < 6 ? 1.0f : 0.0f;
   BoostParams params;
-  params.grow.max_leaves = 5;
+  params.grow.max_leaves = 4;
   params.grow.min_hessian = 0.1;
-  ExpectSameTrees(sample, params, 2);
+  ExpectSameTrees(sample, params, 1);
 }
 
 }  // namespace

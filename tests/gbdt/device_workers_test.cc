@@ -30,9 +30,9 @@ class DeviceWorkers : public testing::Test {
 TEST_F(DeviceWorkers, GrowTheTreesOfOneProcess) {
   for (const BinnedSample& sample : {Dense(), Sparse()}) {
     const ps::Outcome run =
-        ExpectSame({.servers = 2, .workers = 3, .device = "cuda"}, sample, Params(20), 3);
+        ExpectSame({.servers = 2, .workers = 3, .device = "cuda"}, sample, Params(12), 3);
     EXPECT_EQ(run.counts.on_device, 3);
-    BoostParams params = Params(12);
+    BoostParams params = Params(8);
     params.objective = Objective::kSquared;
     params.row_sample = 0.7;
     params.grow.column_sample = 0.6;
@@ -47,19 +47,20 @@ TEST_F(DeviceWorkers, MixWithWorkersWithoutAGpu) {
     device_executor::memory.limit = std::size_t{1} << 30;
     device_executor::memory.limit = BytesOfWorker(sample, 2) * 3 / 2;
     Cluster cluster{.servers = 2, .workers = 2, .device = "auto"};
-    const Outcome run = ExpectSame(cluster, sample, Params(20), 4);
+    const Outcome run = ExpectSame(cluster, sample, Params(10), 4);
     EXPECT_EQ(run.counts.on_device, 1);
+    EXPECT_EQ(run.counts.device(), "cuda at some workers");
     ASSERT_EQ(run.counts.grows_on.size(), 2u);
     bool told = false;
     for (const auto& [kind, workers] : run.counts.grows_on)
       told = told || kind.find(" of the processor: device: no ") != std::string::npos;
     EXPECT_TRUE(told);
-    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 4; ++seed) {
       cluster.seed = seed;
       cluster.kills = 1;
       cluster.restarts = 1;
       cluster.faults = {.drop = 0.02, .duplicate = 0.02};
-      ExpectSame(cluster, sample, Params(20), 4);
+      ExpectSame(cluster, sample, Params(10), 4);
     }
     EXPECT_EQ(device_executor::memory.used, 0u);
   }
@@ -68,13 +69,15 @@ TEST_F(DeviceWorkers, MixWithWorkersWithoutAGpu) {
 // The job may fail by it; nothing crashes, and the device gets its memory back.
 TEST_F(DeviceWorkers, TakeForgedMessages) {
   for (const BinnedSample& sample : {Dense(), Sparse()}) {
-    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 4; ++seed) {
       Cluster cluster{.servers = 2, .workers = 2, .seed = seed, .device = "cuda"};
       cluster.faults = {.corrupt = 0.02, .forge = 0.05};
       cluster.stall_limit = std::chrono::seconds(30);
-      const Outcome run = GrowOn(cluster, sample, Params(12), 3);
+      const Outcome run = GrowOn(cluster, sample, Params(8), 3);
       EXPECT_TRUE(run.network.ok()) << run.network;
-      if (run.status.ok()) EXPECT_EQ(run.trees.size(), 3u);
+      if (run.status.ok()) {
+        EXPECT_EQ(run.trees.size(), 3u);
+      }
       EXPECT_EQ(device_executor::memory.used, 0u);
     }
   }
@@ -88,7 +91,64 @@ TEST_F(DeviceWorkers, WithoutAGpuTheJobFailsWhereItInsists) {
             std::string::npos)
       << run.status;
   const Outcome without = ExpectSame({.device = "auto"}, Dense(), Params(8), 2);
-  EXPECT_EQ(without.counts.on_device, 0);
+  EXPECT_EQ(without.counts.device(), "cpu");
+}
+
+TEST_F(DeviceWorkers, WithoutAGpuNothingIsReadWhereTheJobInsists) {
+  device_executor::memory.has_device = false;
+  wire::Welcome welcome;
+  wire::TreePlan& plan = *welcome.mutable_plan()->mutable_trees();
+  SetColumns(Dense().columns, &plan);
+  plan.set_parts(1);
+  bool opened = false;
+  const OpenPart open = [&](const wire::Plan&, PartWanted) -> absl::StatusOr<std::unique_ptr<PartLoader>> {
+    opened = true;
+    return absl::CancelledError();
+  };
+  const auto make = [&](const char* device) {
+    plan.set_device(device);
+    return TreeWorker::Make({}, welcome, open, 1, MonotonicTime::zero()).status();
+  };
+  EXPECT_EQ(make("cuda").code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_FALSE(opened);
+  EXPECT_EQ(make("auto").code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(opened);
+}
+
+TEST_F(DeviceWorkers, ThoseWithoutRowsDoNotCount) {
+  const Outcome run = GrowOn({.device = "cuda"}, MakeSample({.rows = 1}), Params(4), 1);
+  EXPECT_TRUE(run.status.ok()) << run.status;
+  EXPECT_EQ(run.counts.on_device, 1);
+  EXPECT_EQ(run.counts.device(), "cuda");
+  EXPECT_EQ(run.counts.grows_on.size(), 2u);
+}
+
+// Of more leaves than the job's trees may have: the device makes room, or says that there is none.
+TEST_F(DeviceWorkers, TakeALargeTreeOfOthersOrSayWhyNot) {
+  constexpr std::int32_t kNodes = 20'000;
+  Tree tree;
+  for (std::int32_t n = 0; n < kNodes; ++n) {
+    TreeNode node;
+    node.bin = 1;
+    node.left = ~n;
+    node.right = n + 1 < kNodes ? n + 1 : ~kNodes;
+    tree.nodes.push_back(node);
+  }
+  for (std::int32_t n = 0; n <= kNodes; ++n) tree.leaf_value.push_back(static_cast<float>(n));
+  const std::size_t limit = device_executor::memory.limit;
+  for (const bool fits : {true, false}) {
+    device_executor::memory.limit = limit;
+    const auto grower = Make(SampleShape(), BoostParams(), "cuda"), processor = Make(SampleShape(), BoostParams(), "cpu");
+    ASSERT_TRUE(grower.ok()) << grower.status();
+    for (const auto* one : {&grower, &processor}) ASSERT_TRUE((**one)->Start({0.5}, 0).ok());
+    if (!fits) device_executor::memory.limit = device_executor::memory.used + (100 << 10);
+    const absl::Status added = (*grower)->AddTree(tree, {});
+    EXPECT_EQ(added.code(), fits ? absl::StatusCode::kOk : absl::StatusCode::kResourceExhausted) << added;
+    if (!fits) continue;
+    ASSERT_TRUE((*processor)->AddTree(tree, {}).ok());
+    EXPECT_EQ(*(*grower)->MarginsWith(1), *(*processor)->MarginsWith(1));
+  }
+  device_executor::memory.limit = limit;
 }
 
 TEST_F(DeviceWorkers, WhatAGpuCannotDoIsSaidOrRefused) {
@@ -115,6 +175,10 @@ TEST_F(DeviceWorkers, WhatAGpuCannotDoIsSaidOrRefused) {
             "2 threads of the processor: there are no rows");
   EXPECT_EQ((*Make(SampleShape(), BoostParams(), "cpu"))->grows_on(),
             "2 threads of the processor: device: cpu");
+  device_executor::memory.pinned_is_full = true;
+  EXPECT_EQ(Make(SampleShape(), BoostParams(), "cuda").status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ((*Make(SampleShape(), BoostParams(), "auto"))->device_bytes(), 0u);
+  device_executor::memory.pinned_is_full = false;
   // Whatever of its memory is the first that is not there.
   const std::size_t needed = BytesOfWorker(MakeSample(SampleShape()), 1);
   for (std::size_t limit = 0; limit < needed; limit += 1 + needed / 53) {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/gbdt/booster.h"
+#include "ps/base/status_macros.h"
 #include "ps/trees/column_worker.h"
 #include "ps/trees/tree_server.h"
 #include "ps/trees/tree_worker.h"
@@ -100,6 +101,7 @@ class SampleLoader final : public PartLoader {
     }
     if (wanted_.columns) part.rows = ColumnsOf(part.rows, *wanted_.columns);
     part.rows.margins = std::move(margins);
+    if (wanted_.prepare) PS_RETURN_IF_ERROR(wanted_.prepare(&part));
     return part;
   }
 
@@ -148,7 +150,12 @@ class SimulatedNode final : public Machine {
       if (welcome.plan().trees().by_columns()) {
         inner_ = *ColumnWorker::Make(options, welcome, open, 1, now);
       } else {
-        inner_ = *TreeWorker::Make(options, welcome, open, 1, now);
+        absl::StatusOr<std::unique_ptr<TreeWorker>> made = TreeWorker::Make(options, welcome, open, 1, now);
+        if (made.ok()) {
+          inner_ = *std::move(made);
+        } else {
+          inner_ = std::make_unique<FailedMember>(options, welcome, made.status(), now, outbox);
+        }
       }
     }
   }

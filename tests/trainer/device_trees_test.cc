@@ -79,6 +79,14 @@ TEST(DeviceTrees, OfAWholeJobAreThoseOfTheProcessor) {
   EXPECT_EQ(device.result.trees->grown, processor.result.trees->grown);
   EXPECT_EQ(device.result.valid->logloss, processor.result.valid->logloss);
   EXPECT_EQ(device_executor::memory.used, 0u);
+  // What was kept of the best tree is what all trees up to it make.
+  const std::string best = "model.gbdt.trees=" + std::to_string(processor.result.trees->trees);
+  for (const char* on : {"device=cpu", "device=cuda"}) {
+    const TrainedTrees at_once = TrainTrees(data, {on, best});
+    EXPECT_EQ(at_once.trees, processor.trees);
+    EXPECT_EQ(at_once.result.valid->logloss, processor.result.valid->logloss);
+    EXPECT_EQ(at_once.result.valid->auc, processor.result.valid->auc);
+  }
 }
 
 TEST(DeviceTrees, ValidationRowsThatDoNotFitAreTheProcessors) {

@@ -60,19 +60,6 @@ wire::Hello HelloOf(wire::Role role, std::uint64_t incarnation, const std::strin
   return hello;
 }
 
-// Cannot do what it was welcomed for: says so until it is told to stop.
-class FailedNode final : public TreeMember {
- public:
-  FailedNode(Options options, const wire::Welcome& welcome, absl::Status why, MonotonicTime now,
-             Outbox& outbox)
-      : TreeMember(std::move(options), welcome, now) {
-    Fail(std::move(why), outbox);
-  }
-
- private:
-  bool Handle(const Address&, Message&, MonotonicTime, Outbox&) override { return false; }
-};
-
 // A node of either kind of job: says who it is as one of linear models, and becomes one of trees
 // when the plan in its Welcome says so. Asks to leave once a flag is set.
 template <typename Node>
@@ -97,7 +84,7 @@ class NodeByPlan : public Machine {
     if (made.ok()) {
       trees_ = *std::move(made);
     } else {
-      trees_ = std::make_unique<FailedNode>(options_, welcome, made.status(), now, outbox);
+      trees_ = std::make_unique<FailedMember>(options_, welcome, made.status(), now, outbox);
     }
   }
   void OnTick(MonotonicTime now, Outbox& outbox) override {

@@ -93,6 +93,8 @@ class ClusterTrees final : public TreeMaker {
   absl::StatusOr<TrainRows> Load(LoadedRows* held_out) override;
   absl::StatusOr<Tree> GrowNext() override;
   absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) override;
+  // Nodes that take the places of others may have what those had not.
+  std::string device() const override { return coordinator_->counts().device(); }
   MadeOnCluster made() const override {
     return {wire_bytes_ + coordinator_->pushed_bytes(), coordinator_->steps(),
             coordinator_->attempts(), choice_.by_columns ? "columns" : "rows",
@@ -288,9 +290,6 @@ absl::StatusOr<TrainRows> ClusterTrees::Load(LoadedRows* held_out) {
   TrainRows rows{coordinator_->sums(), coordinator_->base_scores(), counts.dropped,
                  counts.bad_rows, counts.bad_row_text};
   rows.distribution_text = choice_.text;
-  rows.device = counts.on_device == 0                      ? "cpu"
-                : counts.on_device == options_.shape.workers ? "cuda"
-                                                             : "cuda at some workers";
   rows.device_text = DescribeDevices(counts);
   return rows;
 }

@@ -4,12 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "models/gbdt/device_booster.h"
 #include "models/gbdt/device_input.h"
 #include "models/gbdt/refit.h"
 #include "ps/base/status_macros.h"
+#include "trainer/gbdt/mean_loss.h"
 #include "trainer/gbdt/tree_maker.h"
 
 namespace ps {
@@ -68,6 +68,7 @@ class EmbeddedTrees final : public TreeMaker {
   }
 
   const BinnedRows* rows() const override { return &rows_; }
+  std::string device() const override { return device_ != nullptr ? "cuda" : "cpu"; }
 
  private:
   // The device where the job wants it and it can; says which of the two it is, and why.
@@ -91,9 +92,8 @@ class EmbeddedTrees final : public TreeMaker {
           DeviceBooster::Make(&rows_, &job_.bins->columns, job_.params);
       if (device.ok()) {
         device_ = *std::move(device);
-        train->device = "cuda";
         train->device_text = absl::StrFormat("trees grow on %s: %d MiB of its memory",
-                                             FindDevice()->name, device_->memory_bytes() >> 20);
+                                             device_->device_name(), device_->memory_bytes() >> 20);
         return absl::OkStatus();
       }
       refused = device.status();
@@ -107,7 +107,7 @@ class EmbeddedTrees final : public TreeMaker {
 
   TrainMetrics JudgeMargins(const std::vector<float>& margins) const {
     if (job_.params.objective == Objective::kSquared)
-      return {.rmse = RootMeanSquare(margins, rows_)};
+      return {.rmse = RootMeanSquare(rows_, margins, job_.crew)};
     if (job_.params.objective == Objective::kSoftmax)
       return {.classes = ClassMetricsOfRows(rows_, margins, job_.params.classes)};
     return {.metrics = MetricsOfRows(rows_, margins, job_.offset)};
@@ -140,17 +140,6 @@ ClassMetrics ClassMetricsOfRows(const BinnedRows& rows, const std::vector<float>
 
 std::vector<float> StartMargins(const BinnedRows& rows, const std::vector<double>& base_scores) {
   return rows.margins.empty() ? StartMargins(base_scores, rows.rows) : rows.margins;
-}
-
-double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows) {
-  double sum = 0, weights = 0;
-  for (std::size_t i = 0; i < rows.rows; ++i) {
-    const double weight = rows.weights.empty() ? 1 : rows.weights[i],
-                 error = margins[i] - rows.labels[i];
-    sum += weight * error * error;
-    weights += weight;
-  }
-  return weights > 0 ? std::sqrt(sum / weights) : 0;
 }
 
 std::vector<double> StartScores(const TreeJob& job) {

@@ -31,7 +31,8 @@ absl::Status GbdtTrainer::Run::LoadFiles(const char* part, const DataFiles& file
 }
 
 absl::Status GbdtTrainer::Run::CheckDevice() const {
-  if (job_.config.device != "cuda" || cluster_) return absl::OkStatus();  // workers look for their own
+  const bool here = !cluster_ || cluster_->listen.empty();  // workers elsewhere look for their own
+  if (job_.config.device != "cuda" || !here) return absl::OkStatus();
   const absl::StatusOr<DeviceInfo> device = FindDevice();
   return device.ok() ? absl::OkStatus() : NoDeviceError(device.status());
 }

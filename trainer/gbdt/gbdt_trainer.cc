@@ -18,26 +18,35 @@
 #include "trainer/row_losses.h"
 
 namespace ps {
-double GbdtTrainer::Run::ValidLoss() {
-  const double loss = MeanLoss(judged_by(), valid_.rows, valid_.margins, &crew_);
-  return squared_ ? std::sqrt(loss) : loss;
+absl::Status GbdtTrainer::Run::HeldOut::Fetch() {
+  if (!fetched) PS_RETURN_IF_ERROR(on_device->Copy(&margins));
+  fetched = true;
+  return absl::OkStatus();
 }
 
-bool GbdtTrainer::Run::EarlyStop(int round) {
-  const auto& early = job_.config.train.early_stopping;
-  if (!early || valid_.rows.rows == 0) return false;
-  const double loss = ValidLoss();
-  if (loss < best_loss_ - early->min_delta) {
+absl::StatusOr<double> GbdtTrainer::Run::ValidLoss() {
+  PS_RETURN_IF_ERROR(valid_.Fetch());
+  return squared_ ? RootMeanSquare(valid_.rows, valid_.margins, &crew_)
+                  : MeanLoss(judged_by(), valid_.rows, valid_.margins, &crew_);
+}
+
+absl::StatusOr<bool> GbdtTrainer::Run::EarlyStop(int round) {
+  if (!IsJudged()) return false;
+  PS_ASSIGN_OR_RETURN(const double loss, ValidLoss());
+  const auto& early = *job_.config.train.early_stopping;
+  if (loss < best_loss_ - early.min_delta) {
     best_loss_ = loss;
     best_rounds_ = round;
+    best_margins_ = valid_.margins;
     return false;
   }
-  return round - best_rounds_ >= early->patience;
+  return round - best_rounds_ >= early.patience;
 }
 
-void GbdtTrainer::Run::SetValid(ProgressLine* line) {
+absl::Status GbdtTrainer::Run::SetValid(ProgressLine* line) {
+  PS_RETURN_IF_ERROR(valid_.Fetch());
   if (squared_) {
-    line->valid_rmse = ValidLoss();
+    PS_ASSIGN_OR_RETURN(line->valid_rmse, ValidLoss());
   } else if (softmax_) {
     const ClassMetrics valid = ClassMetricsOf(valid_);
     line->valid_logloss = valid.logloss;
@@ -48,6 +57,7 @@ void GbdtTrainer::Run::SetValid(ProgressLine* line) {
     line->valid_logloss = valid.logloss;
     line->valid_auc = valid.auc;
   }
+  return absl::OkStatus();
 }
 
 // Lines at 1, 2, 4, ... rounds, and at the end.
@@ -69,7 +79,7 @@ absl::Status GbdtTrainer::Run::Report(int round, bool last) {
   } else {
     line.logloss = softmax_ ? train.classes.logloss : train.metrics.logloss;
   }
-  if (valid_.rows.rows > 0) SetValid(&line);
+  if (valid_.rows.rows > 0) PS_RETURN_IF_ERROR(SetValid(&line));
   last ? reporter_.Final(line) : reporter_.Report(line);
   return absl::OkStatus();
 }
@@ -79,7 +89,7 @@ void GbdtTrainer::Run::StartHeldOut() {
 }
 
 absl::Status GbdtTrainer::Run::PlaceValid() {
-  if (train_.device != "cuda" || cluster_ || valid_.rows.rows == 0) return absl::OkStatus();
+  if (maker_->device() != "cuda" || cluster_ || valid_.rows.rows == 0) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<DeviceMargins>> placed = DeviceMargins::Make(&valid_.rows, valid_.margins);
   if (absl::IsResourceExhausted(placed.status())) {
     say_(absl::StrCat("validation rows are predicted on the processor: ", placed.status().message()));
@@ -95,15 +105,16 @@ absl::Status GbdtTrainer::Run::AddTrees(std::size_t first, std::size_t end, Held
   for (std::size_t t = first; t < end; ++t) {
     if (part->on_device != nullptr) {
       const absl::Status added = part->on_device->Add(trees_[t]);
+      if (added.ok()) part->fetched = false;
       if (added.ok()) continue;
       if (!absl::IsResourceExhausted(added)) return added;
       say_(absl::StrCat(added.message(), "; from here on validation rows are predicted on the processor"));
-      PS_RETURN_IF_ERROR(part->on_device->Copy(&part->margins));
+      PS_RETURN_IF_ERROR(part->Fetch());
       part->on_device.reset();
     }
     AddTree(trees_[t], part->rows, &crew_, &part->margins, t % params_.classes);
   }
-  return part->on_device != nullptr ? part->on_device->Copy(&part->margins) : absl::OkStatus();
+  return absl::OkStatus();
 }
 
 absl::Status GbdtTrainer::Run::Kept(absl::Status kept) {
@@ -143,13 +154,16 @@ absl::Status GbdtTrainer::Run::GrowTrees() {
   StartHeldOut();
   PS_RETURN_IF_ERROR(PlaceValid());
   best_rounds_ = 0;
-  if ((start_ || base_ != nullptr) && valid_.rows.rows > 0) best_loss_ = ValidLoss();
+  if ((start_ || base_ != nullptr) && valid_.rows.rows > 0) {
+    PS_ASSIGN_OR_RETURN(best_loss_, ValidLoss());
+  }
+  if (IsJudged()) best_margins_ = valid_.margins;
   const std::size_t had = trees_.size();
   PS_RETURN_IF_ERROR(CheckFinished(had));
   for (int round = 1; round <= wanted(); ++round) {
     PS_ASSIGN_OR_RETURN(const bool grown, GrowRound(round));
     if (!grown) break;
-    const bool enough = EarlyStop(round);
+    PS_ASSIGN_OR_RETURN(const bool enough, EarlyStop(round));
     if (trees_.size() > had || enough || round == wanted())
       PS_RETURN_IF_ERROR(Report(round, enough || round == wanted()));
     if (!enough) continue;
@@ -185,12 +199,13 @@ absl::Status GbdtTrainer::Run::Finish() {
   TreesResult trees;
   trees.grown = static_cast<int>(trees_.size());
   const std::size_t best = static_cast<std::size_t>(std::max(best_rounds_, 0)) * params_.classes;
-  if (job_.config.train.early_stopping && valid_.rows.rows > 0 && best < trees_.size()) {
+  if (IsJudged() && best < trees_.size()) {
     trees_.resize(best);
-    valid_.margins = StartMargins(valid_.rows, train_.base_scores);
+    valid_.margins = std::move(best_margins_);
+    valid_.fetched = true;
     valid_.on_device.reset();
-    PS_RETURN_IF_ERROR(AddAllTrees(&valid_));
   }
+  PS_RETURN_IF_ERROR(valid_.Fetch());
   PS_RETURN_IF_ERROR(AddAllTrees(&test_));
   trees.trees = static_cast<int>(trees_.size() + (goes_on() ? start_->trees.size() : 0));
   trees.squared = squared_;
@@ -201,7 +216,7 @@ absl::Status GbdtTrainer::Run::Finish() {
   if (!seconds.empty()) trees.median_tree_ms = 1e3 * seconds[seconds.size() / 2];
   const auto judge = [&](const BinnedRows& rows, const std::vector<float>& of_rows, double* rmse) {
     if (!squared_) return MetricsOf(rows, of_rows);
-    *rmse = RootMeanSquare(of_rows, rows);
+    *rmse = RootMeanSquare(rows, of_rows, &crew_);
     return Metrics();
   };
   PS_ASSIGN_OR_RETURN(const TrainMetrics train, maker_->Judge(trees_));
@@ -217,7 +232,7 @@ absl::Status GbdtTrainer::Run::Finish() {
   }
   const MadeOnCluster made = maker_->made();
   trees.wire_bytes = made.wire_bytes;
-  result_.device = train_.device;
+  result_.device = maker_->device();
   trees.steps = made.steps;
   trees.attempts = made.attempts > 0 ? progress_->attempts_before() + made.attempts : 0;
   trees.distribution = made.distribution;

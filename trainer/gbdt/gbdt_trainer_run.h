@@ -45,8 +45,10 @@ class GbdtTrainer::Run {
  private:
   struct HeldOut {
     BinnedRows rows;
-    std::vector<float> margins;
+    std::vector<float> margins;                // once they are fetched
     std::unique_ptr<DeviceMargins> on_device;  // null: the processor predicts
+    bool fetched = true;                       // else the device has newer ones
+    absl::Status Fetch();
   };
 
   absl::Status Load();
@@ -73,10 +75,11 @@ class GbdtTrainer::Run {
   absl::Status Kept(absl::Status kept);
   absl::Status Tune();
   absl::Status Report(int round, bool last);
-  void SetValid(ProgressLine* line);  // there are validation rows
+  absl::Status SetValid(ProgressLine* line);  // there are validation rows
   RowLoss judged_by() const { return {squared_, params_.classes, offset_}; }
-  double ValidLoss();  // there are validation rows; of squared errors the root of the mean
-  bool EarlyStop(int round);
+  absl::StatusOr<double> ValidLoss();  // there are validation rows; of squared errors the root of the mean
+  bool IsJudged() const { return job_.config.train.early_stopping.has_value() && valid_.rows.rows > 0; }
+  absl::StatusOr<bool> EarlyStop(int round);
   Metrics MetricsOf(const BinnedRows& rows, const std::vector<float>& margins) const {
     return MetricsOfRows(rows, margins, offset_);
   }
@@ -110,6 +113,7 @@ class GbdtTrainer::Run {
   std::vector<double> tree_seconds_;
   double best_loss_ = INFINITY;
   int best_rounds_ = 0;  // of a tree, or one a class
+  std::vector<float> best_margins_;  // of validation rows, with those; where early stopping judges
   Clock::time_point grow_start_;
   JobResult result_;
 };

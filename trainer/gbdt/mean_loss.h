@@ -1,6 +1,7 @@
 // How wrong predictions of held-out rows are: what trees are stopped by, and settings chosen.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -19,5 +20,10 @@ struct RowLoss {
 // lays them out. `of_rows`: null, or gets the loss of each row, unweighted.
 double MeanLoss(const RowLoss& loss, const BinnedRows& rows, const std::vector<float>& margins, Crew* crew,
                 std::vector<float>* of_rows = nullptr);
+
+// Of squared errors.
+inline double RootMeanSquare(const BinnedRows& rows, const std::vector<float>& margins, Crew* crew) {
+  return std::sqrt(MeanLoss({.squared = true}, rows, margins, crew));
+}
 
 }  // namespace ps

@@ -78,19 +78,24 @@ class ThreadedLoader final : public PartLoader {
 
   std::optional<absl::StatusOr<LoadedPart>> Poll() override {
     if (!done_.load(std::memory_order_acquire)) return std::nullopt;
-    if (!loaded_.ok()) return loaded_.status();
-    LoadedPart part;
-    part.rows = std::move(loaded_->train);
-    part.round_margins = std::move(loaded_->round_margins);
-    part.dropped = loaded_->dropped;
-    part.good_rows = loaded_->good_rows;
-    part.bad_rows = loaded_->bad_rows;
-    part.bad_row_text = loaded_->bad_row_text;
-    return part;
+    return std::move(loaded_);
   }
 
  private:
-  absl::StatusOr<LoadedRows> Load(const wire::TreePlan& plan) {
+  absl::StatusOr<LoadedPart> Load(const wire::TreePlan& plan) {
+    PS_ASSIGN_OR_RETURN(LoadedRows loaded, Read(plan));
+    LoadedPart part;
+    part.rows = std::move(loaded.train);
+    part.round_margins = std::move(loaded.round_margins);
+    part.dropped = loaded.dropped;
+    part.good_rows = loaded.good_rows;
+    part.bad_rows = loaded.bad_rows;
+    part.bad_row_text = std::move(loaded.bad_row_text);
+    if (wanted_.prepare) PS_RETURN_IF_ERROR(wanted_.prepare(&part));
+    return part;
+  }
+
+  absl::StatusOr<LoadedRows> Read(const wire::TreePlan& plan) {
     PS_ASSIGN_OR_RETURN(const std::unique_ptr<TreePredictor> trees, StartTreesOf(plan, *bins_));
     PS_ASSIGN_OR_RETURN(const std::unique_ptr<BaseModel> base, BaseOf(plan));
     LoadOptions options = options_;
@@ -111,7 +116,7 @@ class ThreadedLoader final : public PartLoader {
   LoadOptions options_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> done_{false};
-  absl::StatusOr<LoadedRows> loaded_ = absl::UnknownError("");  // the thread's, until done_
+  absl::StatusOr<LoadedPart> loaded_ = absl::UnknownError("");  // the thread's, until done_
   std::thread thread_;
 };
 

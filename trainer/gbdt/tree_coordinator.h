@@ -42,7 +42,9 @@ struct PartCounts {
   std::uint64_t dropped = 0, good_rows = 0, bad_rows = 0;
   std::string bad_row_text;
   std::map<std::string, int> grows_on;  // by rows: how many workers grow trees on what, in words
+  int with_rows = 0;                    // workers that have some
   int on_device = 0;                    // workers whose trees grow on a GPU
+  std::string device() const;           // of those with rows: cpu, cuda, or "cuda at some workers"
 };
 
 class TreeCoordinator final : public Machine {

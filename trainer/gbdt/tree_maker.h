@@ -25,8 +25,7 @@ struct TrainRows {
   std::vector<double> base_scores;
   std::uint64_t dropped = 0, bad_rows = 0;
   std::string bad_row_text;
-  std::string device = "cpu";  // or cuda, or "cuda at some workers": what trees will grow on
-  std::string device_text;     // the same for people, with the reason; empty: nothing to say
+  std::string device_text;  // what trees will grow on and why, for people; empty: nothing to say
   std::string distribution_text;  // on a cluster: what workers share, and why, for people
 };
 
@@ -55,6 +54,8 @@ class TreeMaker {
   virtual absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) = 0;
   // The training rows, where they are in this process; else null.
   virtual const BinnedRows* rows() const { return nullptr; }
+  // What the rows are on now: cpu, cuda, or "cuda at some workers".
+  virtual std::string device() const = 0;
   virtual MadeOnCluster made() const { return {}; }
   // Another scheduler has the job: its nodes are told nothing.
   virtual void LeaveNodes() {}
@@ -67,7 +68,6 @@ Metrics MetricsOfRows(const BinnedRows& rows, std::vector<float> margins, double
 ClassMetrics ClassMetricsOfRows(const BinnedRows& rows, const std::vector<float>& margins, std::uint32_t classes);
 // Before the job's first tree.
 std::vector<float> StartMargins(const BinnedRows& rows, const std::vector<double>& base_scores);
-double RootMeanSquare(const std::vector<float>& margins, const BinnedRows& rows);
 
 struct TreeJob {
   const PreparedJob* job = nullptr;
