@@ -46,9 +46,7 @@ absl::Status WriteOutputFile(const std::string& path, std::string_view content) 
   if (!output.ok()) return output.status();
   std::fwrite(content.data(), 1, content.size(), (*output)->file());
   // What could not be written is an error of the stream, which closing may not repeat.
-  const bool failed = std::ferror((*output)->file()) != 0;
-  const absl::Status finished = failed ? FileError("write", path, errno) : (*output)->Finish();
-  return finished;
+  return std::ferror((*output)->file()) != 0 ? FileError("write", path, errno) : (*output)->Finish();
 }
 
 absl::Status CheckOutput(const char* flag, const std::string& path, const std::string& model, const DataFiles* files) {

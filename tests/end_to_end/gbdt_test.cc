@@ -155,6 +155,10 @@ TEST_F(GbdtTest, Numbers) {
   ASSERT_EQ(eval.exit_code, 0) << eval.err;
   EXPECT_NEAR(NumberAt(*JsonReader::Read(eval.out), "model.rmse"), NumberAt(metrics, "test.rmse"),
               1e-3);
+  const Finished report =
+      RunProgram("ps_eval", {"--model", "out", "--data", "test.csv", "--report", "r.html"}, place_.path());
+  EXPECT_EQ(report.exit_code, 2);
+  EXPECT_NE(report.err.find("a model of numbers has none"), std::string::npos) << report.err;
 }
 
 TEST_F(GbdtTest, PredictionsFollowTheDirectionsOfColumns) {
