@@ -221,8 +221,10 @@ TEST_F(SearchTest, WhatEveryTrialWouldFailByIsSaidAtOnce) {
     EXPECT_EQ(kept.exit_code, 2);
     EXPECT_THAT(kept.err, AllOf(HasSubstr("checkpoint is for a cluster"), Not(HasSubstr("begins:"))));
     WriteText(place_ / "job.yaml", job);
-    // Where there is a device, the job that asks for it is planned.
-    const Finished here = RunProgram("ps_train", {"--config", "job.yaml", "--set", "tune={}", "--set", "device=cuda", "--dry_run"}, place_.path());
+    // Where there is a device, a job that asks for it is planned.
+    Generate(place_.path(), "few.svm", "libsvm", 100);
+    WriteText(place_ / "few.yaml", "data: {train: {files: [few.svm]}}\ndevice: cuda\noutput: {dir: few}\n");
+    const Finished here = RunProgram("ps_train", {"--config", "few.yaml", "--dry_run"}, place_.path());
     if (here.exit_code == 0) continue;
     ASSERT_EQ(here.exit_code, 5) << here.err;
     const Finished device = Train({"device=cuda"}, dry);
