@@ -49,9 +49,7 @@ absl::StatusOr<MetricState> Evaluate(const ScoreText& score, const DataFiles& fi
     scored->rows.Clear();
     score(block.text, TextOrigin{block.file, block.offset}, &scored->rows, &scored->margins);
   };
-  const auto take = [&](const ScoredRows& scored) {
-    bad_rows->Add(scored.rows);
-    PS_RETURN_IF_ERROR(bad_rows->Check(/*at_end=*/false));
+  const auto measure = [&](const ScoredRows& scored) {
     if (options.errors != nullptr) {
       AddErrors(scored, options.errors);
     } else if (options.classes != nullptr) {
@@ -59,6 +57,11 @@ absl::StatusOr<MetricState> Evaluate(const ScoreText& score, const DataFiles& fi
     } else {
       metrics.AddRows(scored.margins, scored.rows.label, scored.rows.weight);
     }
+  };
+  const auto take = [&](const ScoredRows& scored) {
+    bad_rows->Add(scored.rows);
+    PS_RETURN_IF_ERROR(bad_rows->Check(/*at_end=*/false));
+    if (options.labels) measure(scored);
     return options.predictions == nullptr ? absl::OkStatus()
                                           : options.predictions->Append(scored.rows.label, scored.margins);
   };

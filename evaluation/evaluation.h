@@ -31,6 +31,7 @@ struct SquaredErrors {
 struct EvaluationOptions {
   int threads = 1;
   std::uint64_t block_bytes = 1 << 20;
+  bool labels = true;  // rows have them; else there are no metrics
   PredictionWriter* predictions = nullptr;  // not owned; may be null
   SquaredErrors* errors = nullptr;          // set: errors are added up there, instead of metrics of two classes
   ClassMetricState* classes = nullptr;      // set: of several classes, there

@@ -29,14 +29,15 @@ std::string CsvField(const std::string& text) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PredictionWriter>> PredictionWriter::Create(const std::string& path,
-                                                                          const std::vector<std::string>& classes,
-                                                                          bool numbers) {
+                                                                          const PredictionColumns& columns) {
   PS_ASSIGN_OR_RETURN(std::unique_ptr<OutputFile> file, OutputFile::Create(path));
   std::unique_ptr<PredictionWriter> writer(new PredictionWriter(std::move(file)));
-  writer->numbers_ = numbers;
-  for (const std::string& name : classes) writer->classes_.push_back(CsvField(name));
-  writer->text_ = classes.empty() && !numbers ? "row,label,margin,probability" : "row,label,predicted";
-  for (const std::string& name : classes) absl::StrAppend(&writer->text_, ",", CsvField("probability_" + name));
+  writer->numbers_ = columns.numbers;
+  writer->labels_ = columns.labels;
+  for (const std::string& name : columns.classes) writer->classes_.push_back(CsvField(name));
+  writer->text_ = columns.labels ? "row,label" : "row";
+  writer->text_ += columns.classes.empty() && !columns.numbers ? ",margin,probability" : ",predicted";
+  for (const std::string& name : columns.classes) absl::StrAppend(&writer->text_, ",", CsvField("probability_" + name));
   writer->text_ += "\n";
   PS_RETURN_IF_ERROR(writer->Append({}, {}));
   return writer;
@@ -51,20 +52,28 @@ void PredictionWriter::AppendClasses(absl::Span<const float> labels, absl::Span<
     const auto likeliest = static_cast<std::size_t>(
         std::max_element(first, first + static_cast<std::ptrdiff_t>(classes)) - first);
     AppendNumber(rows_++, ',', &text_);
-    absl::StrAppend(&text_, classes_[static_cast<std::size_t>(labels[i])], ",", classes_[likeliest], ",");
+    if (labels_) absl::StrAppend(&text_, classes_[static_cast<std::size_t>(labels[i])], ",");
+    absl::StrAppend(&text_, classes_[likeliest], ",");
     for (std::size_t c = 0; c < classes; ++c)
       AppendNumber(probabilities[i * classes + c], c + 1 < classes ? ',' : '\n', &text_);
   }
 }
 
-absl::Status PredictionWriter::Append(absl::Span<const float> labels,
-                                      absl::Span<const float> margins) {
-  if (!classes_.empty()) AppendClasses(labels, margins);
-  for (std::size_t i = 0; i < margins.size() && classes_.empty(); ++i) {
+void PredictionWriter::AppendNumbers(absl::Span<const float> labels, absl::Span<const float> margins) {
+  for (std::size_t i = 0; i < margins.size(); ++i) {
     AppendNumber(rows_++, ',', &text_);
-    AppendNumber(labels[i], ',', &text_);
+    if (labels_) AppendNumber(labels[i], ',', &text_);
     AppendNumber(margins[i], numbers_ ? '\n' : ',', &text_);
     if (!numbers_) AppendNumber(static_cast<float>(Sigmoid(margins[i])), '\n', &text_);
+  }
+}
+
+absl::Status PredictionWriter::Append(absl::Span<const float> labels,
+                                      absl::Span<const float> margins) {
+  if (classes_.empty()) {
+    AppendNumbers(labels, margins);
+  } else {
+    AppendClasses(labels, margins);
   }
   const bool written = std::fwrite(text_.data(), 1, text_.size(), file_->file()) == text_.size();
   text_.clear();

@@ -28,10 +28,7 @@ class TableParser final : public RowParser {
   TableParser(const features::Plan& plan, std::unique_ptr<const FurtherKeys> further)
       : plan_(plan), program_(plan), further_(std::move(further)) {
     max_keys_ = program_.max_keys() + (further_ != nullptr ? further_->max_keys() : 0);
-    const DataFormat format = FormatOfName(plan.format()).value();
-    layout_.delimiter = DelimiterOf(format);
-    layout_.trim = format == DataFormat::kCsv;
-    if (!plan.quote().empty()) layout_.quote = plan.quote()[0];
+    layout_ = LayoutOf(plan);
     columns_ = static_cast<std::uint32_t>(plan.column_size());
   }
 

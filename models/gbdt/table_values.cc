@@ -27,10 +27,7 @@ class TableValues final : public ValueParser {
  public:
   TableValues(const features::Plan& plan, std::vector<ValueColumn> columns, LabelReading labels)
       : plan_(plan), fields_(plan, std::move(columns)), labels_(labels) {
-    const DataFormat format = FormatOfName(plan.format()).value();
-    layout_.delimiter = DelimiterOf(format);
-    layout_.trim = format == DataFormat::kCsv;
-    if (!plan.quote().empty()) layout_.quote = plan.quote()[0];
+    layout_ = LayoutOf(plan);
     field_count_ = static_cast<std::uint32_t>(plan.column_size());
   }
 
