@@ -6,16 +6,9 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include "models/data/short_float.h"
-
-// Of all functions here, so that they become one.
-#define PS_WIDE                                                                                  \
-  [[gnu::target(                                                                                 \
-      "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx512vbmi,avx512vbmi2,avx2,bmi,bmi2,popcnt," \
-      "lzcnt")]]
-#define PS_WIDE_INLINE PS_WIDE [[gnu::always_inline]] inline
+#include "models/data/wide_functions.h"
 
 namespace ps {
 namespace {
@@ -31,11 +24,6 @@ alignas(64) constexpr auto kSpread = [] {
   std::array<std::uint8_t, 64> from{};
   for (int i = 0; i < 64; ++i) from[i] = static_cast<std::uint8_t>(i / 16 * 4);
   return from;
-}();
-alignas(64) constexpr auto kIdentity = [] {
-  std::array<std::uint8_t, 64> numbers{};
-  for (int i = 0; i < 64; ++i) numbers[i] = static_cast<std::uint8_t>(i);
-  return numbers;
 }();
 alignas(64) constexpr std::int64_t kEvenThenOdd[8] = {0, 2, 4, 6, 1, 3, 5, 7};
 
@@ -187,53 +175,7 @@ bool AnyHasExponent(const char* begin, RowPlaces places, std::size_t first, std:
   return false;
 }
 
-// The places of 64 bytes.
-PS_WIDE_INLINE std::uint32_t* WritePlaces(__mmask64 marks, __m512i base, std::uint32_t* out) {
-  std::uint32_t* const end = out + std::popcount(marks);
-  while (true) {
-    const __m512i packed = _mm512_maskz_compress_epi8(marks, _mm512_load_si512(kIdentity.data()));
-    _mm512_storeu_si512(
-        out, _mm512_add_epi32(_mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed)), base));
-    out += 16;
-    if (out >= end) [[likely]]
-      return end;
-    marks &= ~_pdep_u64(0xffff, marks);
-  }
-}
-
 }  // namespace
-
-bool WideRow::Supported() {
-  static const bool supported =
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi") &&
-      __builtin_cpu_supports("avx512vbmi2");
-  return supported;
-}
-
-PS_WIDE void WideRow::FindPlaces(const char* begin, const char* end, std::size_t most,
-                                 RowPlaces places, std::size_t* colons, std::size_t* stops) {
-  std::uint32_t* colon = places.colon;
-  std::uint32_t* stop = places.stop;
-  const std::uint32_t* const last_colon = colon + most;
-  const std::uint32_t* const last_stop = stop + most;
-  __m512i base = _mm512_setzero_si512();
-  for (const char* at = begin; end - at >= 64 && stop <= last_stop && colon <= last_colon;
-       at += 64) {
-    const __m512i piece = _mm512_loadu_si512(at);
-    const __mmask64 newline = _mm512_cmpeq_epi8_mask(piece, _mm512_set1_epi8('\n'));
-    const __mmask64 in_row = newline ^ (newline - 1);  // up to the newline; all when there is none
-    const __mmask64 stop_marks = _mm512_cmpeq_epi8_mask(piece, _mm512_set1_epi8(' ')) | newline;
-    const __mmask64 colon_marks = _mm512_cmpeq_epi8_mask(piece, _mm512_set1_epi8(':'));
-    colon = WritePlaces(colon_marks & in_row, base, colon);
-    stop = WritePlaces(stop_marks & in_row, base, stop);
-    if (newline != 0) break;
-    base = _mm512_add_epi32(base, _mm512_set1_epi32(64));
-  }
-  *colons = static_cast<std::size_t>(colon - places.colon);
-  *stops = static_cast<std::size_t>(stop - places.stop);
-}
 
 // Indices to `keys`, mantissas and masks of values to the members.
 template <bool kExponents>
