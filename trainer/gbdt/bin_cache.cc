@@ -15,6 +15,7 @@
 #include "ps/base/status_macros.h"
 #include "trainer/gbdt/bin_cache.pb.h"
 #include "trainer/gbdt/part_loader.h"
+#include "trainer/gbdt/row_binner.h"
 #include "trainer/gbdt/row_check.h"
 
 namespace ps {

@@ -1,8 +1,6 @@
 // The second reading: every row to its bins, in the order of the data.
 #include "trainer/gbdt/row_loader.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -15,6 +13,7 @@
 #include "trainer/first_error.h"
 #include "trainer/gbdt/binned_block.h"
 #include "trainer/gbdt/part_stream.h"
+#include "trainer/gbdt/row_binner.h"
 #include "trainer/in_order.h"
 
 namespace ps {
@@ -28,7 +27,7 @@ class Loader {
         bins_(bins),
         split_(split != nullptr && split->splits() ? split : nullptr),
         options_(options),
-        stride_(DenseStride(static_cast<int>(bins.columns.size()))),
+        binner_(bins, options.absent_is_zero),
         outputs_(options.start_margins == nullptr
                      ? 1
                      : static_cast<std::ptrdiff_t>(options.start_margins->outputs())),
@@ -36,8 +35,7 @@ class Loader {
     const LabelReading labels{options.labels, &bins.class_numbers};
     parser_ = bins.libsvm ? MakeLibsvmValues(plan.index_base(), labels)
                           : MakeTableValues(plan, bins.sources, labels);
-    whole_ = EmptyRows(bins);
-    if (options.columns != nullptr) cut_.emplace(whole_, *options.columns);
+    if (options.columns != nullptr) cut_.emplace(binner_.none(), *options.columns);
     for (BinnedRows* part : {&loaded_.train, &loaded_.valid, &loaded_.test})
       *part = cut_ ? cut_->Empty() : EmptyRows(bins);
     if (options.grown.trees != nullptr) {
@@ -45,14 +43,6 @@ class Loader {
     }
     for (std::size_t c = 0; c < bins.sources.size(); ++c) {
       if (bins.sources[c].by_target) targets_.push_back(c);
-    }
-    for (const BinColumn& column : bins.columns) {
-      if (bins.sparse) {
-        flat_cuts_.insert(flat_cuts_.end(), column.cuts.begin(), column.cuts.end());
-        continue;
-      }
-      cut_tables_.emplace_back(column.cuts);
-      absent_bin_.push_back(options.absent_is_zero ? BinOf(column, 0.0f) : 0);
     }
   }
 
@@ -95,7 +85,7 @@ class Loader {
         block.bad_rows = rows.rows.bad_rows;
         std::swap(block.bad, rows.rows.bad);
         Bin(rows, &block);
-        if (margins_) margins_->Score(whole_, &block);
+        if (margins_) margins_->Score(binner_.none(), &block);
         if (cut_) cut_->Cut(&block);
         in_order.Offer(text.sequence, std::move(block));
       }
@@ -148,29 +138,7 @@ class Loader {
     }
     if (options_.start_margins != nullptr) ScoreRows(rows, block);
     if (!targets_.empty() && !options_.held_out) HideOwnLabels(block->parts, &rows);
-    if (bins_.sparse) {
-      BinSparse(rows, block);
-      return;
-    }
-    block->bins.assign(count * stride_, 0);
-    if (bins_.libsvm) {
-      BinIntoMatrix(rows, block);
-      return;
-    }
-    const std::size_t columns = bins_.columns.size();
-    for (std::size_t c = 0; c < columns; ++c) {
-      const float* value = rows.values.data() + c;
-      std::uint8_t* out = block->bins.data() + c;
-      if (bins_.columns[c].kind == ColumnKind::kCategory) {
-        for (std::size_t r = 0; r < count; ++r, value += columns, out += stride_) {
-          *out = *value == *value ? static_cast<std::uint8_t>(*value) : 0;
-        }
-      } else {
-        const CutTable& cuts = cut_tables_[c];
-        for (std::size_t r = 0; r < count; ++r, value += columns, out += stride_)
-          *out = cuts.BinOf(*value);
-      }
-    }
+    binner_.Bin(rows, block);
   }
 
   // A training row's target statistics are those of the other folds.
@@ -209,62 +177,15 @@ class Loader {
     for (std::size_t r = 0; r < count; ++r) {
       const std::uint32_t begin = rows.rows.row_begin[r], end = rows.rows.row_begin[r + 1];
       for (std::uint32_t i = begin; i < end; ++i) {
-        if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
+        if (const std::uint32_t c = binner_.ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
           row[c] = rows.values[i];
       }
       trees.MarginsAsGrown(row.data(), &block->margins[r * outputs]);
       for (std::uint32_t i = begin; i < end; ++i) {
-        if (const std::uint32_t c = ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
+        if (const std::uint32_t c = binner_.ColumnOf(rows.index[i]); c != BinPlan::kNoColumn)
           row[c] = absent;
       }
     }
-  }
-
-  void BinIntoMatrix(const ValueRows& rows, BinnedBlock* block) const {
-    for (std::size_t r = 0; r < rows.rows.rows(); ++r) {
-      std::uint8_t* const out = block->bins.data() + r * stride_;
-      std::copy(absent_bin_.begin(), absent_bin_.end(), out);
-      for (std::uint32_t i = rows.rows.row_begin[r]; i < rows.rows.row_begin[r + 1]; ++i) {
-        const std::uint32_t c = ColumnOf(rows.index[i]);
-        if (c != BinPlan::kNoColumn) out[c] = cut_tables_[c].BinOf(rows.values[i]);
-      }
-    }
-  }
-
-  std::uint32_t ColumnOf(std::uint32_t index) const {
-    return index < bins_.column_of_index.size() ? bins_.column_of_index[index] : BinPlan::kNoColumn;
-  }
-
-  // Columns of 100,000s: their cuts lie behind one another, as their cells do, for fewer misses of
-  // the cache.
-  void BinSparse(const ValueRows& rows, BinnedBlock* block) const {
-    constexpr std::uint32_t kAhead = 16;
-    const std::vector<std::uint32_t>& first_cell = whole_.first_cell;
-    const auto values = static_cast<std::uint32_t>(rows.index.size());
-    block->cells.resize(values);
-    block->row_begin.assign(1, 0);
-    std::uint32_t made = 0;
-    for (std::size_t r = 0; r < rows.rows.rows(); ++r) {
-      for (std::uint32_t i = rows.rows.row_begin[r]; i < rows.rows.row_begin[r + 1]; ++i) {
-        if (i + kAhead < values) {
-          if (const std::uint32_t next = ColumnOf(rows.index[i + kAhead]);
-              next != BinPlan::kNoColumn) {
-            const float* const cuts = flat_cuts_.data() + (first_cell[next] - next);
-            _mm_prefetch(
-                reinterpret_cast<const char*>(cuts + (first_cell[next + 1] - first_cell[next]) / 2),
-                _MM_HINT_T0);
-          }
-        }
-        const std::uint32_t c = ColumnOf(rows.index[i]);
-        if (c == BinPlan::kNoColumn) continue;
-        const float* const cuts = flat_cuts_.data() + (first_cell[c] - c);
-        const std::uint32_t bins = first_cell[c + 1] - first_cell[c];
-        block->cells[made++] =
-            first_cell[c] + static_cast<std::uint32_t>(CutsUpTo(cuts, bins - 1, rows.values[i]));
-      }
-      block->row_begin.push_back(made);
-    }
-    block->cells.resize(made);
   }
 
   void Append(const BinnedBlock& block) {
@@ -333,35 +254,17 @@ class Loader {
   const BinPlan& bins_;
   const RowSplit* const split_;
   const LoadOptions& options_;
-  const std::size_t stride_;
+  const RowBinner binner_;
   const std::ptrdiff_t outputs_;  // margins of a row, where it has some
   std::unique_ptr<ValueParser> parser_;
   BadRows bad_rows_;
   std::vector<std::size_t> targets_;      // columns with target statistics
-  std::vector<std::uint8_t> absent_bin_;  // by column: of libsvm rows in a matrix
-  std::vector<CutTable> cut_tables_;      // by column: of a matrix
-  std::vector<float> flat_cuts_;          // of sparse columns
-  BinnedRows whole_;                      // of all columns, none
   std::optional<ColumnCut> cut_;          // where not all columns are kept
   std::optional<BlockMargins> margins_;   // of grown trees
   LoadedRows loaded_;                     // appended to by one thread at a time
 };
 
 }  // namespace
-
-BinnedRows EmptyRows(const BinPlan& bins) {
-  BinnedRows rows;
-  rows.columns = static_cast<int>(bins.columns.size());
-  rows.sparse = bins.sparse;
-  rows.stride = DenseStride(rows.columns);
-  if (!bins.sparse) return rows;
-  rows.row_begin = {0};
-  rows.first_cell = {0};
-  for (const BinColumn& column : bins.columns) {
-    rows.first_cell.push_back(rows.first_cell.back() + static_cast<std::uint32_t>(column.bins()));
-  }
-  return rows;
-}
 
 absl::StatusOr<LoadedRows> LoadRows(const DataFiles& files, const features::Plan& plan,
                                     const BinPlan& bins, const RowSplit* split,

@@ -112,9 +112,6 @@ struct LoadedRows {
   std::string bad_row_text;    // of the first ones
 };
 
-// Rows of these bins, none so far.
-BinnedRows EmptyRows(const BinPlan& bins);
-
 // `split` may be null: all rows are train rows. Cancelled: `stop` was set.
 absl::StatusOr<LoadedRows> LoadRows(const DataFiles& files, const features::Plan& plan,
                                     const BinPlan& bins, const RowSplit* split,
