@@ -21,7 +21,9 @@ TableLayout::TableLayout(const ModelScorer& model)
     std::string& label = filler_[part->label_column()];
     label.clear();
     Quoted(PlaceholderLabel(model), &label);  // it came from such a file: it can be written
-    if (part->weighted()) filler_[part->weight_column()] = "1";
+    if (!part->weighted()) continue;
+    filler_[part->weight_column()].clear();
+    filler_[part->weight_column()].push_back('1');
   }
   for (const std::uint32_t column : read_) filler_[column].clear();
 
