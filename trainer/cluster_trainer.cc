@@ -242,8 +242,9 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   if (best_valid_) result_.valid = best_valid_;
   if (const absl::Status kept = WriteValidLosses(); !kept.ok()) log_.Say(LossesNotKept(kept));
   if (job_.test || job_.config.data.split.test > 0) {
-    PS_ASSIGN_OR_RETURN(result_.test, Evaluate(job_.test, Part::kTest, *final_));
-    result_.rows_test = static_cast<std::uint64_t>(result_.test->rows);
+    std::string malformed;
+    SetTest(Evaluate(job_.test, Part::kTest, *final_, job_.test ? &malformed : nullptr), &result_);
+    if (!malformed.empty()) log_.Say(malformed);
   }
   if (result_.valid) result_.rows_valid = static_cast<std::uint64_t>(result_.valid->rows);
   return result_;

@@ -24,7 +24,8 @@ std::vector<SchemaRow> DataRows() {
        "Validation files; metrics are reported for them and early stopping watches them.",
        [](JobConfig* c, const V& v) { c->data.valid.files = v.texts; }},
       {"data.test.files", ValueType::kTextList, nullptr,
-       "Test files, evaluated once when training has ended.",
+       "Test files, evaluated once when training has ended. What cannot be read then costs the metrics, not the model: "
+       "exit code 6.",
        [](JobConfig* c, const V& v) { c->data.test.files = v.texts; }},
       {"data.format",
        ValueType::kWord,

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "tests/data/compressed_text.h"
 #include "tests/end_to_end/errors_fixture.h"
 
 namespace ps {
@@ -155,6 +156,53 @@ TEST_F(BadDataTest, NoModelOfAFailedJobStaysThatNothingGoesOnFrom) {
   const Finished on = RunProgram("ps_train", arguments("checkpoint={dir: often, every: 0.05}", "20"), place_.path());
   EXPECT_EQ(on.exit_code, 0) << on.err;
   EXPECT_FALSE(std::filesystem::exists(best));
+}
+
+// What is wrong far behind the front is found when the model is there, which is not given up for it.
+TEST_F(BadDataTest, AModelStaysThatHasNoTestMetrics) {
+  std::string late;
+  while (late.size() < (9u << 20)) late += "1 1:1\n0 2:1\n1 3:1\n";
+  const std::string whole = late;
+  for (int i = 0; i < 20000; ++i) late += "what is this\n";
+  WriteText(place_ / "late.svm", late);
+  std::string compressed = Gzip(whole + Rows());
+  compressed.resize(compressed.size() - 1000);
+  WriteText(place_ / "damaged.gz", compressed);
+  Generate(place_.path(), "valid.svm", "libsvm", 500, 5000);
+  const std::vector<std::vector<std::string>> jobs = {
+      {}, {"--local", "1x2"}, {"--set", "train.staleness=0"}, {"--set", "model={type: lr, tune: auto}", "--set", "train.passes=2", "--set", "data.valid.files=[valid.svm]"},
+      {"--set", "data.split={by: ratio, valid: .2}", "--set", "tune.search={trials: 2, vary: {train.passes: [1, 2]}}"}};
+  for (const auto& [file, what] : {std::pair("late.svm", "late.svm:"), std::pair("damaged.gz", "damaged.gz: ")}) {
+    for (std::vector<std::string> arguments : jobs) {
+      arguments.insert(arguments.end(), {"--set", absl::StrCat("data.test.files=[", file, "]")});
+      const Finished run = Train(arguments);
+      SCOPED_TRACE(absl::StrJoin(arguments, " ") + run.err);
+      EXPECT_EQ(run.exit_code, 6);
+      const bool search = absl::StrJoin(arguments, " ").find("search") != std::string::npos;
+      if (!search) {
+        EXPECT_THAT(run.err, testing::AllOf(HasSubstr("ps_train: the model is in out, but without test metrics: "), HasSubstr(what)));
+      }
+      EXPECT_THAT(run.out, HasSubstr("no test metrics"));
+      const JsonValue metrics = MetricsOf(place_ / "out");
+      EXPECT_THAT(metrics.members.at("test_missing").text, HasSubstr(what));
+      EXPECT_EQ(metrics.members.count("test"), 0u);
+      EXPECT_EQ(RunProgram("ps_eval", {"--model", "out", "--data", "train.svm"}, place_.path()).exit_code, 0);
+      std::filesystem::remove_all(place_ / "out");
+    }
+    // Trees bin what judges them before they grow.
+    const Finished trees = Train({"--set", "model={type: gbdt, gbdt: {trees: 2}}", "--set", absl::StrCat("data.test.files=[", file, "]")});
+    EXPECT_EQ(trees.exit_code, 3);
+    EXPECT_THAT(trees.err, testing::AllOf(HasSubstr(what), testing::Not(HasSubstr(" loss"))));
+    // Validation rows choose the model: nothing is learnt before they are known to be good.
+    for (const std::vector<std::string>& local : {std::vector<std::string>{}, {"--local", "1x1"}}) {
+      std::vector<std::string> arguments = local;
+      arguments.insert(arguments.end(), {"--set", absl::StrCat("data.valid.files=[", file, "]")});
+      const Finished valid = Train(arguments);
+      EXPECT_EQ(valid.exit_code, 3);
+      EXPECT_THAT(valid.err, testing::AllOf(HasSubstr(what), testing::Not(HasSubstr("valid loss")))) << "it trained first";
+      EXPECT_FALSE(HasModel());
+    }
+  }
 }
 
 // Wherever they are learnt, rows are quoted alike.
