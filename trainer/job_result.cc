@@ -199,6 +199,7 @@ std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
     text += Row("constant prediction", ConstantBaseline(judged));
   }
   text += r.trees ? TreesText(r, bundle_dir) : PassesText(r, bundle_dir);
+  for (const std::string& warning : r.warnings) absl::StrAppend(&text, "warning: ", warning, "\n");
   if (!r.test_missing.empty()) {
     absl::StrAppend(&text, "no test metrics: the test rows could not be read (metrics.json says why, as test_missing); "
                            "the model is whole\n");

@@ -68,6 +68,7 @@ struct JobResult {
   bool progressive = true;             // `train` is of rows before they were learnt; of trees it never is
   bool complete = true;                // false: ended by SIGTERM
   std::optional<TuningResult> tuning;
+  std::vector<std::string> warnings;   // of what the figures cannot tell, for people
   std::optional<TreesResult> trees;    // of model.type gbdt; `train` is then of the finished model
 };
 

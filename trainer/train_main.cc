@@ -234,7 +234,9 @@ int Train(const std::vector<std::string>& overrides) {
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
   job->valid_losses = FLAGS_valid_losses;
-  for (const std::string& line : job->warnings) reporter.Say(absl::StrCat("warning: ", line));
+  for (const auto* warnings : {&job->warnings, &job->shared_files}) {
+    for (const std::string& line : *warnings) reporter.Say(absl::StrCat("warning: ", line));
+  }
   absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job, Nodes());
   if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);
   if (const absl::Status stay = CheckInputsStay(FLAGS_config, *job); !stay.ok()) return Fail(stay, ExitCode::kConfiguration);
@@ -263,6 +265,7 @@ int Train(const std::vector<std::string>& overrides) {
     }
   }
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result->warnings = job->shared_files;  // beside the figures that they are of
   std::cout << JobResultText(*result, job->config.output.dir, *bytes) << std::flush;
   if (!result->complete) return static_cast<int>(ExitCode::kTerminated);
   if (result->test_missing.empty()) return 0;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "models/features/number.h"
 #include "models/features/number_features.h"
 #include "models/features/plan.h"
 #include "models/features/table_sample.h"
@@ -84,7 +85,8 @@ class Compiler {
     std::set<std::string> seen;
     for (const std::string& name : names_) {
       if (name.empty() || name.find('\n') != std::string::npos || !seen.insert(name).second) {
-        return Invalid("data: the column name \"", name, "\" is empty or occurs twice");
+        return Invalid("data: the column name \"", name, "\" is empty or occurs twice",
+                       HeaderAdvice());
       }
     }
     if (sample_.rows > 0 && sample_.columns != names_.size()) {
@@ -133,6 +135,18 @@ class Compiler {
            sample.distinct > kNumericDistinct;
   }
 
+  // Where columns have names that nobody gave them.
+  std::string HeaderAdvice() const {
+    const DataConfig& data = config_.data;
+    if (data.format == DataFormat::kCriteo || !data.columns.empty()) return "";
+    if (!data.header) return ". If the files have a header, set data.header: true";
+    double number;
+    const auto is_number = [&](const std::string& name) { return ParseNumber(name, &number); };
+    return std::any_of(names_.begin(), names_.end(), is_number)
+               ? ". Names are those of the first line; if the files have no header, set data.header: false"
+               : "";
+  }
+
   absl::StatusOr<std::uint32_t> Resolve(const ColumnRef& ref, const std::string& path) const {
     if (!ref.name.empty()) {
       const auto found = std::find(names_.begin(), names_.end(), ref.name);
@@ -141,7 +155,8 @@ class Compiler {
       const std::vector<std::string> shown(
           names_.begin(), names_.begin() + static_cast<long>(std::min(kShown, names_.size())));
       return Invalid(path, ": no column \"", ref.name, "\"; the columns are ",
-                     absl::StrJoin(shown, ", "), names_.size() > kShown ? ", ..." : "");
+                     absl::StrJoin(shown, ", "), names_.size() > kShown ? ", ..." : "",
+                     HeaderAdvice());
     }
     if (ref.index < 0 || static_cast<std::size_t>(ref.index) >= names_.size()) {
       return Invalid(path, ": column ", ref.index, " of ", names_.size(),

@@ -1,0 +1,19 @@
+// Whether data.header looks forgotten, or said of files that have no header. A hint for a person, never a decision:
+// rows may look like names, and names like rows. Pure but for reading the front of a file.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "models/config/job_config.h"
+#include "models/data/data_files.h"
+#include "models/features/extractor.pb.h"
+
+namespace ps {
+
+// One line, or empty: nothing to say, as always of text that is no csv or tsv. `files`: those of the plan. Looks at the
+// first file that has text.
+absl::StatusOr<std::string> DescribeDoubtfulHeader(const features::Plan& plan, const DataConfig& data,
+                                                   const DataFiles& files);
+
+}  // namespace ps
