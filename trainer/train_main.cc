@@ -172,12 +172,14 @@ std::optional<int> EndsWithItsPlan(const PreparedJob& job, const std::optional<C
     const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(cluster));
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     if (FLAGS_dry_run) std::cout << DescribeTreesPlan(job, *plan) << std::flush;
+    if (!cluster && !plan->front.ok()) return Fail(plan->front, ExitCode::kData);
     if (absl::Status fits = CheckTreesPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
   } else if (FLAGS_dry_run || MayExceedMemory(job)) {
     // The plan costs reading a sample: worth it where the data is large enough for the model not to fit.
     const absl::StatusOr<JobPlan> plan = PlanJob(job);
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     if (FLAGS_dry_run) std::cout << DescribePlan(job, *plan) << std::flush;
+    if (!cluster && !plan->front.ok()) return Fail(plan->front, ExitCode::kData);
     if (absl::Status fits = CheckPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
   }
   return std::nullopt;

@@ -67,6 +67,68 @@ TEST_F(DoubtfulDataTest, ATunedJobDoesNotLearnAFileTwice) {
   EXPECT_EQ(run.exit_code, 0) << run.err;
 }
 
+TEST_F(DoubtfulDataTest, ADryRunSeesThatThereIsOneLabel) {
+  std::string ones;
+  for (int i = 0; i < 3000; ++i) absl::StrAppend(&ones, "1 ", 1 + i % 7, ":1\n");
+  WriteText(place_ / "ones.svm", ones);
+  std::string large = ones;
+  while (large.size() < (30u << 20)) large += large;
+  WriteText(place_ / "large.svm", large);
+  for (const std::string model : {kLinear, kTrees}) {
+    const Finished all = TrainAll({model, "data.train.files=[ones.svm]"}, {"--dry_run"});
+    EXPECT_EQ(all.exit_code, 0);
+    EXPECT_THAT(all.out, HasSubstr("warning: all rows of data.train have the same label"));
+    EXPECT_THAT(TrainAll({model, "data.train.files=[large.svm]"}, {"--dry_run"}).out,
+                HasSubstr("warning: all rows of data.train that were looked at have the same label"));
+    EXPECT_THAT(TrainAll({model}, {"--dry_run"}).out, Not(HasSubstr("warning")));
+  }
+}
+
+// A sample of large files has little of their front, where training would end.
+TEST_F(DoubtfulDataTest, ADryRunLooksAtTheFrontOfLargeFiles) {
+  const std::string rows = Rows();
+  std::string large;
+  while (large.size() < (30u << 20)) large += rows;
+  std::string few, many;
+  for (int i = 0; i < 3; ++i) few += "1 3:what\n";
+  for (int i = 0; i < 30; ++i) many += "1 3:what\n";
+  WriteText(place_ / "few.svm", few + large);
+  WriteText(place_ / "many.svm", many + FirstLines(rows, 1200) + many + large);  // .075 % of all
+  const std::string third = "many.svm:3: column 5: expected a number, found 'what': '1 3:what'\n";
+  for (const std::string model : {kLinear, kTrees}) {
+    const Finished allowed = TrainAll({model, "data.train.files=[few.svm]"}, {"--dry_run"});
+    EXPECT_EQ(allowed.exit_code, 0);
+    EXPECT_THAT(allowed.out, AllOf(HasSubstr("malformed: 3 of the "), HasSubstr("rows at the front. The first of them:\n"),
+                                   HasSubstr("few.svm:3: column 5"), Not(HasSubstr("With as many"))));
+    const Finished dry = TrainAll({model, "data.train.files=[many.svm]"}, {"--dry_run"});
+    const Finished job = TrainAll({model, "data.train.files=[many.svm]"});
+    SCOPED_TRACE(dry.err + job.err);
+    EXPECT_EQ(dry.exit_code, 3);
+    EXPECT_EQ(job.exit_code, 3);
+    const std::size_t at = job.err.rfind("ps_train: ");
+    ASSERT_NE(at, std::string::npos);
+    EXPECT_THAT(dry.err, AllOf(HasSubstr(job.err.substr(at)), HasSubstr(" rows so far are malformed"), HasSubstr(third)));
+    // A cluster judges chunks as they come: more good rows may come first.
+    const Finished cluster = TrainAll({model, "data.train.files=[many.svm]"}, {"--dry_run", "--local", "1x2"});
+    EXPECT_EQ(cluster.exit_code, 0) << cluster.err;
+    EXPECT_THAT(cluster.out, AllOf(HasSubstr("malformed: 60 of the "), HasSubstr(third), HasSubstr("With as many among all rows the job ends with exit code 3")));
+  }
+}
+
+TEST_F(DoubtfulDataTest, RowsAllOverTheDataAreCounted) {
+  const std::string rows = Rows();
+  std::string spread;
+  while (spread.size() < (30u << 20)) spread += FirstLines(rows, 300) + "1 3:what\n";  // .3 %
+  WriteText(place_ / "spread.svm", spread);
+  const Finished allowed = TrainAll({kLinear, "data.train.files=[spread.svm]", "data.max_bad_rows=0.01"}, {"--dry_run"});
+  EXPECT_EQ(allowed.exit_code, 0) << allowed.err;
+  EXPECT_THAT(allowed.out, AllOf(HasSubstr("rows that were looked at all over the data"), HasSubstr("spread.svm:301: "), Not(HasSubstr("With as many"))));
+  const Finished above = TrainAll({kLinear, "data.train.files=[spread.svm]", "data.max_bad_rows=0.0025"}, {"--dry_run"});
+  EXPECT_EQ(above.exit_code, 0) << "the rest may be better";
+  EXPECT_THAT(above.out, AllOf(HasSubstr("all over the data. The first of them:\n  spread.svm:301: "),
+                               HasSubstr("With as many among all rows the job ends with exit code 3: data.max_bad_rows allows 0.25 %\n")));
+}
+
 TEST_F(DoubtfulDataTest, AHeaderThatIsForgottenOrNotThereIsHintedAt) {
   std::string numbers, texts;
   for (int i = 0; i < 2000; ++i) {
