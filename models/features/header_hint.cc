@@ -130,6 +130,13 @@ std::string Quoted(const Fields& fields) {
 
 }  // namespace
 
+std::string HeaderAdvice(const DataConfig& data, const std::vector<std::string>& names) {
+  if (data.format == DataFormat::kCriteo || !data.columns.empty()) return "";  // named otherwise
+  if (!data.header) return ". If the files have a header, set data.header: true";
+  if (std::none_of(names.begin(), names.end(), IsNumber)) return "";
+  return ". Names are those of the first line; if the files have no header, set data.header: false";
+}
+
 absl::StatusOr<std::string> DescribeDoubtfulHeader(const features::Plan& plan, const DataConfig& data,
                                                    const DataFiles& files) {
   if (data.format != DataFormat::kCsv && data.format != DataFormat::kTsv) return "";

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "models/features/number.h"
+#include "models/features/header_hint.h"
 #include "models/features/number_features.h"
 #include "models/features/plan.h"
 #include "models/features/table_sample.h"
@@ -86,7 +86,7 @@ class Compiler {
     for (const std::string& name : names_) {
       if (name.empty() || name.find('\n') != std::string::npos || !seen.insert(name).second) {
         return Invalid("data: the column name \"", name, "\" is empty or occurs twice",
-                       HeaderAdvice());
+                       HeaderAdvice(data, names_));
       }
     }
     if (sample_.rows > 0 && sample_.columns != names_.size()) {
@@ -135,18 +135,6 @@ class Compiler {
            sample.distinct > kNumericDistinct;
   }
 
-  // Where columns have names that nobody gave them.
-  std::string HeaderAdvice() const {
-    const DataConfig& data = config_.data;
-    if (data.format == DataFormat::kCriteo || !data.columns.empty()) return "";
-    if (!data.header) return ". If the files have a header, set data.header: true";
-    double number;
-    const auto is_number = [&](const std::string& name) { return ParseNumber(name, &number); };
-    return std::any_of(names_.begin(), names_.end(), is_number)
-               ? ". Names are those of the first line; if the files have no header, set data.header: false"
-               : "";
-  }
-
   absl::StatusOr<std::uint32_t> Resolve(const ColumnRef& ref, const std::string& path) const {
     if (!ref.name.empty()) {
       const auto found = std::find(names_.begin(), names_.end(), ref.name);
@@ -156,7 +144,7 @@ class Compiler {
           names_.begin(), names_.begin() + static_cast<long>(std::min(kShown, names_.size())));
       return Invalid(path, ": no column \"", ref.name, "\"; the columns are ",
                      absl::StrJoin(shown, ", "), names_.size() > kShown ? ", ..." : "",
-                     HeaderAdvice());
+                     HeaderAdvice(config_.data, names_));
     }
     if (ref.index < 0 || static_cast<std::size_t>(ref.index) >= names_.size()) {
       return Invalid(path, ": column ", ref.index, " of ", names_.size(),
