@@ -49,7 +49,7 @@ struct PassCounts {
   std::uint64_t held_out = 0;
   std::uint64_t dropped = 0;
   std::uint64_t bad = 0;
-  std::vector<BadRow> bad_examples;  // at most RowBlock::kMaxQuoted
+  std::vector<BadRow> bad_examples;  // the first RowBlock::kMaxQuoted in data order, of files that there are
 };
 
 struct PassReport {
@@ -85,6 +85,8 @@ class JobEvents {
   // A pass is over; where weights are exported after it, they have been handed over. Returns
   // whether to go on, if passes are left.
   virtual bool OnPassEnd(const PassReport&) { return true; }
+  // Malformed rows of the job's files for a person, with file and line: the scheduler has no files. May read them.
+  virtual std::string Describe(absl::Span<const BadRow>) { return ""; }
   // Whether at the end of this pass weights of all lanes are to be handed over, as many as there are then.
   virtual bool ExportsAllLanes(std::uint32_t /*pass*/) { return false; }
   // The weights between two OnPassEnd: lane after lane, 0 first, those of each in ascending key order. Where only

@@ -309,31 +309,24 @@ void SchedulerMachine::CountRows(const wire::ChunkRows& rows) {
   counts.dropped += rows.dropped();
   counts.bad += rows.bad();
   for (const wire::ChunkRows::BadExample& bad : rows.bad_examples()) {
-    if (counts.bad_examples.size() >= RowBlock::kMaxQuoted) break;
-    counts.bad_examples.push_back({bad.file(), bad.offset(), bad.column(), bad.what(), bad.text()});
+    if (bad.file() >= static_cast<std::uint32_t>(options_.plan.files_size())) continue;
+    const BadRow example{bad.file(), bad.offset(), bad.column(), bad.what(), bad.text()};
+    KeepFirstBadRows({&example, 1}, &counts.bad_examples);
   }
-  constexpr std::uint64_t kLinesForAVerdict = 10000;
-  if (counts.lines >= kLinesForAVerdict) CheckBadRows(false);
+  constexpr std::uint64_t kRowsForAVerdict = 10000;
+  if (counts.rows + counts.bad >= kRowsForAVerdict) CheckBadRows(false);
 }
 
 void SchedulerMachine::CheckBadRows(bool at_end) {
   const PassCounts& counts = books_.Of(ledger_.pass()).counts;
-  const auto lines = static_cast<double>(counts.lines);
+  const std::uint64_t all = counts.rows + counts.bad;
+  const auto rows = static_cast<double>(all);
   const bool none_allowed = options_.max_bad_rows <= 0;
-  const double most = at_end || none_allowed ? options_.max_bad_rows * lines
-                                             : BadRows::MostByChance(options_.max_bad_rows, lines);
+  const double most = at_end || none_allowed ? options_.max_bad_rows * rows
+                                             : BadRows::MostByChance(options_.max_bad_rows, rows);
   if (static_cast<double>(counts.bad) <= most) return;
-  std::string first;
-  if (!counts.bad_examples.empty()) {
-    const BadRow& bad = counts.bad_examples.front();
-    const bool known = bad.file < static_cast<std::uint32_t>(options_.plan.files_size());
-    first =
-        absl::StrCat("; the first: ", known ? options_.plan.files(bad.file) : "file", ", byte ",
-                     bad.offset, ", column ", bad.column, ": ", bad.what, " in \"", bad.text, "\"");
-  }
-  Fail(absl::DataLossError(absl::StrCat(counts.bad, " of ", counts.lines,
-                                        at_end ? " lines are malformed," : " lines so far are malformed, more than data.max_bad_rows allows",
-                                        first)));
+  Fail(absl::DataLossError(TooManyBadRows(counts.bad, all, at_end, options_.max_bad_rows, "data.max_bad_rows",
+                                          events_->Describe(counts.bad_examples))));
 }
 
 void SchedulerMachine::Stop(MonotonicTime now, Outbox& outbox) {

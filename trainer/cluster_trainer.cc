@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/config/tuned_job.h"
+#include "models/data/bad_rows.h"
 #include "ps/base/seconds.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/curve.h"
@@ -96,6 +97,15 @@ absl::StatusOr<bool> ClusterTrainer::Run::EarlyStop(int pass, std::uint32_t lane
   return true;
 }
 
+// The whole of the files that passes will be judged by, before there is a pass that they could cost.
+absl::Status ClusterTrainer::Run::ReadValid() {
+  std::string malformed;
+  PS_RETURN_IF_ERROR(ScoreHeldOut(RowsOf(job_.valid, Part::kValid), *parser_, {}, job_.config.data.max_bad_rows,
+                                  job_.threads, [](absl::Span<const float>, const RowBlock&) {}, &malformed));
+  if (!malformed.empty()) log_.Say(malformed);
+  return absl::OkStatus();
+}
+
 absl::Status ClusterTrainer::Run::WriteValidLosses() const {
   if (job_.valid_losses.empty() || !result_.valid) return absl::OkStatus();
   PS_ASSIGN_OR_RETURN(RowLossFile losses, RowLossFile::Create(job_.valid_losses));
@@ -115,6 +125,7 @@ void ClusterTrainer::Run::Count(const PassReport& report) {
   result_.rows_read += report.counts.rows - report.counts.held_out - report.counts.dropped;
   result_.rows_dropped = report.counts.dropped;
   result_.bad_rows = report.counts.bad;
+  bad_examples_ = report.counts.bad_examples;
   result_.passes = static_cast<int>(report.pass) + 1;
   result_.last_pass_seconds = SecondsSince(pass_start_);
   result_.last_pass_rows = report.counts.learnt;
@@ -186,6 +197,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   if (job_.config.checkpoint.dir.empty() && job_.config.cluster.state.empty()) PS_RETURN_IF_ERROR(candidates_.RemoveFormer());
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> start, OpenWarmStart(job_));
   start_ = StartWeights(std::move(start), job_.config.model.bias);
+  if (job_.valid) PS_RETURN_IF_ERROR(ReadValid());
   const ClusterJob cluster = JobOfCluster();
   const bool later_passes = LanesGoOn(job_.config);
   ClusterCallbacks callbacks;
@@ -215,6 +227,8 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   result_.train_seconds = SecondsSince(train_start_);
   log_.Final(result_.features);
   result_.complete = !ran->interrupted;
+  // Line numbers cost reading the data again up to them: not while somebody waits for the end.
+  if (!bad_examples_.empty() && result_.complete) log_.Say(DescribeBadRows(job_.train, bad_examples_));
   if (final_ == nullptr) {
     if (!ran->interrupted) return absl::InternalError("no pass has left a model whose validation log loss is a number");
     // The weights were exported all the same.
@@ -228,8 +242,9 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   if (best_valid_) result_.valid = best_valid_;
   if (const absl::Status kept = WriteValidLosses(); !kept.ok()) log_.Say(LossesNotKept(kept));
   if (job_.test || job_.config.data.split.test > 0) {
-    PS_ASSIGN_OR_RETURN(result_.test, Evaluate(job_.test, Part::kTest, *final_));
-    result_.rows_test = static_cast<std::uint64_t>(result_.test->rows);
+    std::string malformed;
+    SetTest(Evaluate(job_.test, Part::kTest, *final_, job_.test ? &malformed : nullptr), &result_);
+    if (!malformed.empty()) log_.Say(malformed);
   }
   if (result_.valid) result_.rows_valid = static_cast<std::uint64_t>(result_.valid->rows);
   return result_;

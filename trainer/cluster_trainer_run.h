@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "models/bundle/scorer.h"
+#include "models/data/bad_rows.h"
 #include "trainer/candidate_models.h"
 #include "trainer/cluster_trainer.h"
 #include "trainer/held_out.h"
@@ -74,6 +75,11 @@ class ClusterTrainer::Run : public JobEvents {
     candidates_.Abandon();
     start_.Restart();
   }
+  std::string Describe(absl::Span<const BadRow> rows) override {
+    // The scheduler waits for it.
+    constexpr std::uint64_t kMostBytes = std::uint64_t{4} << 30;
+    return DescribeBadRows(job_.train, rows, kMostBytes);
+  }
   std::string SaveState() override;
   absl::Status OnResume(const std::string& state, const PassReport& report) override;
 
@@ -96,9 +102,11 @@ class ClusterTrainer::Run : public JobEvents {
   HeldOutRows RowsOf(const std::optional<DataFiles>& files, Part part) const {
     return files ? HeldOutRows{&*files, nullptr, Part::kTrain} : HeldOutRows{&job_.train, &split_, part};
   }
-  absl::StatusOr<Metrics> Evaluate(const std::optional<DataFiles>& files, Part part, const Scorer& scorer) const {
-    return EvaluateHeldOut(RowsOf(files, part), *parser_, scorer, job_.config.data.max_bad_rows, job_.threads);
+  absl::StatusOr<Metrics> Evaluate(const std::optional<DataFiles>& files, Part part, const Scorer& scorer,
+                                   std::string* malformed = nullptr) const {
+    return EvaluateHeldOut(RowsOf(files, part), *parser_, scorer, job_.config.data.max_bad_rows, job_.threads, malformed);
   }
+  absl::Status ReadValid();
   absl::Status WriteValidLosses() const;  // by the model, where somebody wants them
   void TellNews() {
     if (const std::string news = race_->TakeNews(); !news.empty()) log_.Say(news);
@@ -114,6 +122,7 @@ class ClusterTrainer::Run : public JobEvents {
   const RowSplit split_;
   PassLog log_;
   JobResult result_;
+  std::vector<BadRow> bad_examples_;  // of the last pass
   absl::Status callback_status_;
   Clock::time_point train_start_, pass_start_;
 

@@ -11,6 +11,7 @@ enum class ExitCode {
   kData = 3,
   kDiverged = 4,
   kImpossible = 5,   // the plan cannot work here: memory, disk
+  kWithoutTest = 6,    // the model is written, but the test rows could not be read: it has no test metrics
   kTryAgain = 75,    // a peer or a store was away too long
   kTerminated = 143,
 };

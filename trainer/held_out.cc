@@ -13,7 +13,7 @@
 namespace ps {
 
 absl::Status ScoreHeldOut(const HeldOutRows& rows, const RowParser& parser, absl::Span<const Scorer* const> scorers,
-                          double max_bad_rows, int threads, const TakeScored& take) {
+                          double max_bad_rows, int threads, const TakeScored& take, std::string* malformed) {
   struct Scored {
     std::vector<float> margins;
     RowBlock rows;
@@ -58,17 +58,20 @@ absl::Status ScoreHeldOut(const HeldOutRows& rows, const RowParser& parser, absl
   work();
   for (std::thread& thread : others) thread.join();
   PS_RETURN_IF_ERROR(error);
-  return bad_rows.Check(true);
+  PS_RETURN_IF_ERROR(bad_rows.Check(true));
+  if (malformed != nullptr) *malformed = bad_rows.Describe();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Metrics> EvaluateHeldOut(const HeldOutRows& rows, const RowParser& parser,
-                                        const Scorer& scorer, double max_bad_rows, int threads) {
+                                        const Scorer& scorer, double max_bad_rows, int threads,
+                                        std::string* malformed) {
   MetricState metrics;
   const Scorer* const scorers[] = {&scorer};
   PS_RETURN_IF_ERROR(ScoreHeldOut(rows, parser, scorers, max_bad_rows, threads,
                                   [&](absl::Span<const float> margins, const RowBlock& scored) {
                                     metrics.AddRows(margins, scored.label, scored.weight);
-                                  }));
+                                  }, malformed));
   return metrics.Finish();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,13 +20,16 @@ struct HeldOutRows {
   Part part = Part::kTrain;          // of the split
 };
 
-// Margins of rows x scorers, a row's side by side. Called in the order of the data, once at a time.
+// Margins of rows x scorers, a row's side by side; there may be none. Called in the order of the data, once at a time.
 using TakeScored = std::function<void(absl::Span<const float> margins, const RowBlock& rows)>;
+// InvalidArgument: more rows of the files are malformed than may be. *malformed: the first of those that may be, for a
+// person; null: nobody asks.
 absl::Status ScoreHeldOut(const HeldOutRows& rows, const RowParser& parser, absl::Span<const Scorer* const> scorers,
-                          double max_bad_rows, int threads, const TakeScored& take);
+                          double max_bad_rows, int threads, const TakeScored& take, std::string* malformed = nullptr);
 
 // Metrics are added in the order of the data: the same bits for any number of threads.
 absl::StatusOr<Metrics> EvaluateHeldOut(const HeldOutRows& rows, const RowParser& parser,
-                                        const Scorer& scorer, double max_bad_rows, int threads);
+                                        const Scorer& scorer, double max_bad_rows, int threads,
+                                        std::string* malformed = nullptr);
 
 }  // namespace ps

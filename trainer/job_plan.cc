@@ -7,10 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "models/data/bad_rows.h"
 #include "models/features/plan.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "trainer/data_sample.h"
+#include "trainer/front_check.h"
+#include "trainer/pass_log.h"
 #include "trainer/progress/progress_line.h"
 
 namespace ps {
@@ -66,13 +69,22 @@ std::string DescribeColumns(const PreparedJob& job) {
   return absl::StrCat(DescribePlan(plan), "every index is a number, up to ", gbdt.max_bins, " bins\n");
 }
 
-}  // namespace
-
-std::string DescribeBadRows(const BadRows& rows, bool quoted) {
-  if (rows.bad_rows() == 0) return "";
-  return absl::StrCat("malformed: ", FormatCount(rows.bad_rows()), " of the ", FormatCount(rows.rows() + rows.bad_rows()),
-                      " rows that were looked at", quoted ? ". The first of them:\n" + rows.Describe() : "\n");
+// Errors of reading it only.
+absl::Status LookAtFront(const PreparedJob& job, const RowParser& parser, JobPlan* plan) {
+  RowBlock block;
+  const auto read = [&](std::string_view text, TextOrigin origin) -> const RowBlock& {
+    block.Clear();
+    parser.Parse(text, origin, &block);
+    return block;
+  };
+  BadRows rows(&job.train, job.config.data.max_bad_rows);
+  plan->front = CheckFront(job.train, kLinearBlockBytes, read, &rows);
+  if (!plan->front.ok() && !absl::IsInvalidArgument(plan->front)) return plan->front;
+  plan->bad_rows = DescribeMalformed(rows, "at the front", /*whole=*/false, job.config.data.max_bad_rows);
+  return absl::OkStatus();
 }
+
+}  // namespace
 
 absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
   JobPlan plan;
@@ -102,6 +114,7 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
       growth.half = static_cast<double>(distinct.size());
     }
   }
+  const double allowed = job.config.data.max_bad_rows;
   // A part of the data says nothing of the fraction in all of it.
   if (plan.exact) {
     PS_RETURN_IF_ERROR(bad_rows.Check(true));
@@ -109,10 +122,13 @@ absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job) {
   }
   // But for what is wrong though the rest were without fault, and twice as many rows as the sample lets expect.
   const double seen = static_cast<double>(bad_rows.rows() + bad_rows.bad_rows());
-  if (!plan.exact && static_cast<double>(bad_rows.bad_rows()) > job.config.data.max_bad_rows * 2 * seen / sample.part) {
+  if (!plan.exact && static_cast<double>(bad_rows.bad_rows()) > allowed * 2 * seen / sample.part) {
     PS_RETURN_IF_ERROR(bad_rows.Check(true));
   }
-  plan.bad_rows = DescribeBadRows(bad_rows, plan.exact);
+  if (!plan.exact) PS_RETURN_IF_ERROR(LookAtFront(job, *parser, &plan));
+  absl::StrAppend(&plan.bad_rows, DescribeMalformed(bad_rows, plan.exact ? "that were looked at" : "that were looked at all over the data",
+                                                    plan.exact, allowed));
+  plan.one_label = count > 0 && (positives == 0 || positives == count);
   growth.rows = count;
   growth.all = static_cast<double>(distinct.size());
   if (count > 0) {
@@ -162,10 +178,11 @@ std::string DescribePlan(const PreparedJob& job, const JobPlan& plan) {
                       : absl::StrCat("about ", FormatShort(value));
   };
   return absl::StrFormat(
-      "%srows: %s, %.2f %% positive, %.1f features a row\n%sfeatures: %s distinct\n"
+      "%srows: %s, %.2f %% positive, %.1f features a row\n%s%sfeatures: %s distinct\n"
       "memory: %s needed, %s allowed\n",
       DescribeJob(job), estimate(plan.rows), 100 * plan.positives, plan.features_per_row,
-      plan.bad_rows, estimate(plan.features), FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)),
+      plan.one_label ? OneLabelWarning("data.label.positive", plan.exact) + "\n" : "", plan.bad_rows,
+      estimate(plan.features), FormatBytes(static_cast<std::int64_t>(plan.memory_bytes)),
       FormatBytes(static_cast<std::int64_t>(plan.memory_limit)));
 }
 

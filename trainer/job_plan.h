@@ -6,7 +6,6 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "models/data/bad_rows.h"
 #include "trainer/prepared_job.h"
 
 namespace ps {
@@ -21,12 +20,11 @@ struct JobPlan {
   std::uint64_t memory_limit = 0;
   bool keeps_rows = false;       // in memory, all of them
   bool exact = false;            // the sample was all of the data
-  std::string bad_rows;          // of the sample, for a person; empty: none
+  std::string bad_rows;          // that were seen, for a person; empty: none
+  bool one_label = false;        // all rows that were seen have the same
+  // InvalidArgument: where the rows are learnt in the order of the data, the job ends at their front (front_check.h).
+  absl::Status front;
 };
-
-// How many rows were malformed that a plan is made by. `quoted`: and the first of them, in several lines; costs reading
-// the files up to those. Empty: none.
-std::string DescribeBadRows(const BadRows& rows, bool quoted);
 
 // Reads and parses at most a few tens of megabytes, of compressed files too.
 absl::StatusOr<JobPlan> PlanJob(const PreparedJob& job);

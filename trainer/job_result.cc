@@ -113,6 +113,15 @@ std::string PassesText(const JobResult& r, const std::string& bundle_dir) {
 
 }  // namespace
 
+void SetTest(const absl::StatusOr<Metrics>& test, JobResult* result) {
+  if (!test.ok()) {
+    result->test_missing = std::string(test.status().message());
+    return;
+  }
+  result->test = *test;
+  result->rows_test = static_cast<std::uint64_t>(test->rows);
+}
+
 std::string JobResultJson(const JobResult& r) {
   std::string json = "{\n";
   const auto member = [&json](const char* name, const std::string& value, bool last = false) {
@@ -134,6 +143,7 @@ std::string JobResultJson(const JobResult& r) {
     if (r.valid) member("valid", MetricsJson(*r.valid));
     if (r.test) member("test", MetricsJson(*r.test));
   }
+  if (!r.test_missing.empty()) member("test_missing", JsonString(r.test_missing));
   member("device", absl::StrCat("\"", r.device, "\""));
   if (r.trees) {
     member("trees", absl::StrCat(r.trees->trees));
@@ -189,6 +199,11 @@ std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
     text += Row("constant prediction", ConstantBaseline(judged));
   }
   text += r.trees ? TreesText(r, bundle_dir) : PassesText(r, bundle_dir);
+  for (const std::string& warning : r.warnings) absl::StrAppend(&text, "warning: ", warning, "\n");
+  if (!r.test_missing.empty()) {
+    absl::StrAppend(&text, "no test metrics: the test rows could not be read (metrics.json says why, as test_missing); "
+                           "the model is whole\n");
+  }
   absl::StrAppendFormat(&text, "model: %s (%s)\n  evaluate: ps_eval --model %s --data FILE\n  inspect:  ps_model inspect %s\n",
                         bundle_dir, FormatBytes(static_cast<std::int64_t>(bundle_bytes)), bundle_dir,
                         bundle_dir);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
 
@@ -48,6 +49,7 @@ struct TuningResult {
 struct JobResult {
   Metrics train;                       // progressive, of the first pass
   std::optional<Metrics> valid, test;
+  std::string test_missing;            // why there are no test metrics, of a job that has test rows; else empty
   std::uint64_t rows_read = 0;         // train rows over all passes; equals rows_learnt
   std::uint64_t rows_learnt = 0;
   std::uint64_t rows_valid = 0, rows_test = 0, rows_dropped = 0;
@@ -66,8 +68,12 @@ struct JobResult {
   bool progressive = true;             // `train` is of rows before they were learnt; of trees it never is
   bool complete = true;                // false: ended by SIGTERM
   std::optional<TuningResult> tuning;
+  std::vector<std::string> warnings;   // of what the figures cannot tell, for people
   std::optional<TreesResult> trees;    // of model.type gbdt; `train` is then of the finished model
 };
+
+// The metrics of the test rows, or why there are none: a model that is trained is not given up for those.
+void SetTest(const absl::StatusOr<Metrics>& test, JobResult* result);
 
 std::string JobResultJson(const JobResult& result);
 

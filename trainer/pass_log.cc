@@ -107,8 +107,9 @@ bool HasOneLabel(const Metrics& train) {
   return train.rows > 0 && (train.positives == 0 || train.positives == train.rows);
 }
 
-std::string OneLabelWarning(const std::string& keys) {
-  return absl::StrCat("warning: all rows of data.train have the same label: the model can only learn a constant.",
+std::string OneLabelWarning(const std::string& keys, bool seen_all) {
+  return absl::StrCat("warning: all rows of data.train", seen_all ? "" : " that were looked at",
+                      " have the same label: of such rows a model can only learn a constant.",
                       keys.empty() ? "" : absl::StrCat(" Is ", keys, " right?"));
 }
 

@@ -58,9 +58,9 @@ class PassLog {
 
 // OutOfRange: what to say when PassLog::diverged(), or when every setting of a tuned job did so.
 absl::Status DivergedError(std::uint64_t rows, bool tuned = false);
-// What a person is warned of where all rows have one label; `keys`: that may be wrong, empty: none.
+// What a person is warned of where all rows have one label; `keys`: that may be wrong, empty: none; `seen_all`: no row was left out.
 bool HasOneLabel(const Metrics& train);
-std::string OneLabelWarning(const std::string& keys);
+std::string OneLabelWarning(const std::string& keys, bool seen_all = true);
 // Cancelled: a stop request came before there was anything to keep; the output stays as it was.
 absl::Status StoppedBeforeLearningError();
 

@@ -7,6 +7,7 @@
 #include "models/bundle/bundle.h"
 #include "models/bundle/manifest.h"
 #include "models/features/header_check.h"
+#include "models/features/header_hint.h"
 #include "models/features/odd_texts.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
@@ -47,6 +48,45 @@ absl::Status CheckAllHeaders(const PreparedJob& job) {
   PS_RETURN_IF_ERROR(CheckHeaders(plan, job.train));
   if (job.valid) PS_RETURN_IF_ERROR(CheckHeaders(plan, *job.valid));
   if (job.test) PS_RETURN_IF_ERROR(CheckHeaders(plan, *job.test));
+  return absl::OkStatus();
+}
+
+// A warning where files of a part are those of another, too. No refusal: how well rows are remembered is a thing to ask.
+void WarnOfShared(const char* part, const std::optional<DataFiles>& files, const char* other_part,
+                  const DataFiles& other, const char* what, std::vector<std::string>* warnings) {
+  if (!files) return;
+  const std::vector<std::string> shared = files->SharedWith(other);
+  if (shared.empty()) return;
+  const std::string more = shared.size() > 1 ? absl::StrCat(" and ", shared.size() - 1, " more") : "";
+  warnings->push_back(absl::StrCat(part, ".files: ", shared[0], more, more.empty() ? " is" : " are", " among ", other_part,
+                                   ".files, too: ", what));
+}
+
+// A tuned job of several passes learns the validation files too, in the end.
+absl::Status CheckLearntOnce(const PreparedJob& job) {
+  const ModelConfig& model = job.config.model;
+  if (!job.valid || !model.tune || !model.tune_all_rows || job.config.train.passes == 1) return absl::OkStatus();
+  const std::vector<std::string> shared = job.valid->SharedWith(job.train);
+  if (shared.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("data.valid.files: ", shared[0], " is among data.train.files, too, and validation rows are learnt when they "
+                   "have chosen the setting: its rows would count twice. Give other files, or set model.tune_all_rows: false"));
+}
+
+std::vector<std::string> DescribeShared(const PreparedJob& job) {
+  constexpr char kRemembered[] = "metrics of these rows say how well they are remembered, not how new rows are predicted";
+  std::vector<std::string> warnings;
+  WarnOfShared("data.valid", job.valid, "data.train", job.train, kRemembered, &warnings);
+  WarnOfShared("data.test", job.test, "data.train", job.train, kRemembered, &warnings);
+  if (job.valid) WarnOfShared("data.test", job.test, "data.valid", *job.valid, "they have chosen the model, which flatters it", &warnings);
+  return warnings;
+}
+
+absl::Status WarnOfHeader(PreparedJob* job) {
+  features::Plan plan;
+  if (!plan.ParseFromString(job->extractor->Serialize())) return absl::InternalError("the plan cannot be read back");
+  PS_ASSIGN_OR_RETURN(std::string doubt, DescribeDoubtfulHeader(plan, job->config.data, job->train));
+  if (!doubt.empty()) job->warnings.push_back(std::move(doubt));
   return absl::OkStatus();
 }
 
@@ -131,7 +171,10 @@ absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded) {
     PS_ASSIGN_OR_RETURN(job.extractor, Extractor::Compile(job.config, job.train));
   }
   PS_RETURN_IF_ERROR(CheckAllHeaders(job));
+  PS_RETURN_IF_ERROR(WarnOfHeader(&job));
   PS_RETURN_IF_ERROR(CheckHeldOut(job));
+  PS_RETURN_IF_ERROR(CheckLearntOnce(job));
+  job.shared_files = DescribeShared(job);
   job.threads = job.config.train.threads > 0 ? job.config.train.threads : EffectiveCpuCount();
   return job;
 }

@@ -22,6 +22,7 @@ struct PreparedJob {
   std::unique_ptr<Extractor> extractor;
   bool start_features = false;  // they are those of model.warm_start
   std::vector<std::string> warnings;  // of what its data look like, for people
+  std::vector<std::string> shared_files;  // warnings of files that are of two parts, for people
   int threads = 1;
   std::string valid_losses;  // where the trainer leaves the validation rows' losses (row_losses.h); empty: nowhere
   std::string nodes;  // what it runs on, for people, once that is chosen

@@ -135,7 +135,8 @@ int Search(const LoadedJob& job, const SearchSpace& space) {
   if (absl::IsFailedPrecondition(result.status())) return Fail(result.status(), ExitCode::kConfiguration);
   if (!result.ok()) return Fail(result.status(), ExitCodeOf(result.status()));
   std::cout << result->text;
-  return result->complete ? 0 : static_cast<int>(ExitCode::kTerminated);
+  if (!result->complete) return static_cast<int>(ExitCode::kTerminated);
+  return result->without_test ? static_cast<int>(ExitCode::kWithoutTest) : 0;
 }
 
 // A job with tune.search: searches, and returns the exit code; with --dry_run makes *loaded its first trial.
@@ -171,12 +172,14 @@ std::optional<int> EndsWithItsPlan(const PreparedJob& job, const std::optional<C
     const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(cluster));
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     if (FLAGS_dry_run) std::cout << DescribeTreesPlan(job, *plan) << std::flush;
+    if (!cluster && !plan->front.ok()) return Fail(plan->front, ExitCode::kData);
     if (absl::Status fits = CheckTreesPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
   } else if (FLAGS_dry_run || MayExceedMemory(job)) {
     // The plan costs reading a sample: worth it where the data is large enough for the model not to fit.
     const absl::StatusOr<JobPlan> plan = PlanJob(job);
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     if (FLAGS_dry_run) std::cout << DescribePlan(job, *plan) << std::flush;
+    if (!cluster && !plan->front.ok()) return Fail(plan->front, ExitCode::kData);
     if (absl::Status fits = CheckPlan(*plan); !fits.ok()) return Fail(fits, ExitCode::kImpossible);
   }
   return std::nullopt;
@@ -233,7 +236,9 @@ int Train(const std::vector<std::string>& overrides) {
   absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
   if (!job.ok()) return Fail(job.status(), ExitCode::kData);
   job->valid_losses = FLAGS_valid_losses;
-  for (const std::string& line : job->warnings) reporter.Say(absl::StrCat("warning: ", line));
+  for (const auto* warnings : {&job->warnings, &job->shared_files}) {
+    for (const std::string& line : *warnings) reporter.Say(absl::StrCat("warning: ", line));
+  }
   absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job, Nodes());
   if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);
   if (const absl::Status stay = CheckInputsStay(FLAGS_config, *job); !stay.ok()) return Fail(stay, ExitCode::kConfiguration);
@@ -262,8 +267,13 @@ int Train(const std::vector<std::string>& overrides) {
     }
   }
   result->wall_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::cout << JobResultText(*result, job->config.output.dir, *bytes);
-  return result->complete ? 0 : static_cast<int>(ExitCode::kTerminated);
+  result->warnings = job->shared_files;  // beside the figures that they are of
+  std::cout << JobResultText(*result, job->config.output.dir, *bytes) << std::flush;
+  if (!result->complete) return static_cast<int>(ExitCode::kTerminated);
+  if (result->test_missing.empty()) return 0;
+  return Fail(absl::DataLossError(absl::StrCat("the model is in ", job->config.output.dir,
+                                               ", but without test metrics: ", result->test_missing)),
+              ExitCode::kWithoutTest);
 }
 
 // In a pod: no other need try what cannot succeed, or was stopped by a person (a signal is no person).
@@ -294,7 +304,8 @@ constexpr char kUsage[] =
     "--render kubernetes prints the job as Kubernetes objects and stops.\n"
     "--http serves status and metrics, and takes the commands of ps_ctl.\n"
     "\n"
-    "exit codes: 0 ok; 2 configuration; 3 data; 4 diverged; 5 impossible here; 75 try again;\n"
+    "exit codes: 0 ok; 2 configuration; 3 data; 4 diverged; 5 impossible here;\n"
+    "6 trained, but the test rows could not be read; 75 try again;\n"
     "143 stopped by SIGTERM, with what was learnt so far in the bundle\n";
 
 int Usage(const std::string& what) {

@@ -80,6 +80,26 @@ absl::Status CheckReplaceable(const std::string& target) {
   return absl::OkStatus();
 }
 
+// A bundle that holds anything else is not replaced: one within it would be its last version. Of a directory that
+// another program calls its manifest's, nothing is said.
+absl::Status CheckOutsideOfBundles(const std::string& target) {
+  std::error_code error;
+  const fs::path parent = fs::weakly_canonical(fs::absolute(ParentOf(target)), error);
+  if (error) return absl::OkStatus();  // making the directory says what is wrong
+  for (fs::path at = parent;; at = at.parent_path()) {
+    const std::string manifest_path = (at / kManifestName).string();
+    if (Exists(manifest_path)) {
+      const absl::StatusOr<std::string> text = ReadWholeFile(manifest_path);
+      if (text.ok() && ParseManifest(manifest_path, *text).ok()) {
+        return absl::FailedPreconditionError(absl::StrCat(target, " lies in the model bundle ", at.string(),
+                                                          ", which could not be replaced any more: choose a directory "
+                                                          "that is in no model"));
+      }
+    }
+    if (at == at.root_path()) return absl::OkStatus();
+  }
+}
+
 // What is not a writer's own is not removed.
 absl::Status CheckLeftOver(const std::string& writing) {
   if (!Exists(writing)) return absl::OkStatus();
@@ -141,6 +161,7 @@ absl::Status ReplaceByTwoRenames(const std::string& staged, const std::string& t
 
 absl::StatusOr<std::unique_ptr<BundleStaging>> BundleStaging::Create(const std::string& directory) {
   PS_ASSIGN_OR_RETURN(const std::string target, BundlePath(directory));
+  PS_RETURN_IF_ERROR(CheckOutsideOfBundles(target));
   PS_RETURN_IF_ERROR(MakeDirs(ParentOf(target)));
   PS_RETURN_IF_ERROR(CheckLeftOver(WritingPath(target)));
   std::unique_ptr<BundleStaging> staging(new BundleStaging(target, WritingPath(target)));

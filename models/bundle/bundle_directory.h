@@ -18,8 +18,8 @@ namespace ps {
 
 class BundleStaging {
  public:
-  // FailedPrecondition: `target` exists and holds anything but a bundle, or what would be written
-  // beside it is somebody's own. Unavailable: another writer is at it.
+  // FailedPrecondition: `target` exists and holds anything but a bundle, or lies in another bundle, or
+  // what would be written beside it is somebody's own. Unavailable: another writer is at it.
   static absl::StatusOr<std::unique_ptr<BundleStaging>> Create(const std::string& target);
   ~BundleStaging();  // removes what was not published
   BundleStaging(const BundleStaging&) = delete;

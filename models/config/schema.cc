@@ -21,10 +21,12 @@ std::vector<SchemaRow> DataRows() {
        "Training files or globs; plain, gzip or zstd, recognised by content. Required.",
        [](JobConfig* c, const V& v) { c->data.train.files = v.texts; }},
       {"data.valid.files", ValueType::kTextList, nullptr,
-       "Validation files; metrics are reported for them and early stopping watches them.",
+       "Validation files; metrics are reported for them and early stopping watches them. Files of data.train among them "
+       "are named in a warning, here and of test.",
        [](JobConfig* c, const V& v) { c->data.valid.files = v.texts; }},
       {"data.test.files", ValueType::kTextList, nullptr,
-       "Test files, evaluated once when training has ended.",
+       "Test files, evaluated once when training has ended. What cannot be read then costs the metrics, not the model: "
+       "exit code 6.",
        [](JobConfig* c, const V& v) { c->data.test.files = v.texts; }},
       {"data.format",
        ValueType::kWord,

@@ -107,18 +107,31 @@ absl::Status LineNumbers(const DataFile& file, absl::Span<const std::uint64_t> o
   return CountLines(offsets, read, lines);
 }
 
+void KeepFirstBadRows(absl::Span<const BadRow> more, std::vector<BadRow>* first) {
+  for (const BadRow& row : more) {
+    const auto place =
+        std::upper_bound(first->begin(), first->end(), row,
+                         [](const BadRow& a, const BadRow& b) { return DataOrder(a) < DataOrder(b); });
+    first->insert(place, row);
+    if (first->size() > RowBlock::kMaxQuoted) first->pop_back();
+  }
+}
+
+std::string TooManyBadRows(std::uint64_t bad, std::uint64_t all, bool at_end, double allowed, const char* setting,
+                           const std::string& described) {
+  return absl::StrFormat(
+      "%d of %d rows%s are malformed (%.3g %%); %s allows %.3g %%. %s"
+      "Correct them, or set %s to the fraction of rows that may be left out.",
+      bad, all, at_end ? "" : " so far", 100.0 * static_cast<double>(bad) / static_cast<double>(all), setting,
+      100.0 * allowed, described.empty() ? "" : absl::StrCat("The first of them:\n", described), setting);
+}
+
 void BadRows::Add(std::uint64_t rows, std::uint64_t bad_rows, absl::Span<const BadRow> quoted) {
   rows_.fetch_add(rows, std::memory_order_relaxed);
   if (bad_rows == 0) return;
   bad_rows_.fetch_add(bad_rows, std::memory_order_relaxed);
   std::lock_guard<std::mutex> lock(mutex_);
-  for (const BadRow& row : quoted) {
-    const auto place = std::lower_bound(
-        first_.begin(), first_.end(), row,
-        [](const BadRow& a, const BadRow& b) { return DataOrder(a) < DataOrder(b); });
-    first_.insert(place, row);
-    if (first_.size() > RowBlock::kMaxQuoted) first_.pop_back();
-  }
+  KeepFirstBadRows(quoted, &first_);
 }
 
 absl::Status BadRows::Check(bool at_end) const {
@@ -131,13 +144,7 @@ absl::Status BadRows::Check(bool at_end) const {
   const double most =
       at_end || none_allowed ? max_fraction_ * rows_so_far : MostByChance(max_fraction_, rows_so_far);
   if (static_cast<double>(bad) <= most) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "%d of %d rows%s are malformed (%.3g %%); %s allows %.3g %%. The first of "
-      "them:\n"
-      "%sCorrect them, or set %s to the fraction of rows that may be left out.",
-      bad, all, at_end ? "" : " so far",
-      100.0 * static_cast<double>(bad) / static_cast<double>(all), setting_, 100.0 * max_fraction_,
-      Describe(), setting_));
+  return absl::InvalidArgumentError(TooManyBadRows(bad, all, at_end, max_fraction_, setting_, Describe()));
 }
 
 double BadRows::MostByChance(double fraction, double rows) {
@@ -152,24 +159,28 @@ absl::Status NoRowsError(const BadRows& rows) {
                                                  malformed.empty() ? "" : "; malformed ones:\n", malformed));
 }
 
-std::string BadRows::Describe() const {
+std::string BadRows::Describe(std::uint64_t most_bytes) const {
   std::vector<BadRow> rows;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     rows = first_;
   }
+  return DescribeBadRows(files_, rows, most_bytes);
+}
+
+std::string DescribeBadRows(const DataFiles& files, absl::Span<const BadRow> rows, std::uint64_t most_bytes) {
   std::string text;
   for (auto first = rows.begin(); first != rows.end();) {
     const auto last =
         std::find_if(first, rows.end(), [&](const BadRow& row) { return row.file != first->file; });
-    const DataFile& file = files_.files()[first->file];
+    const DataFile& file = files.files()[first->file];
     std::vector<std::uint64_t> offsets, lines;
-    for (auto row = first; row != last; ++row) offsets.push_back(row->offset);
+    for (auto row = first; row != last && row->offset <= most_bytes; ++row) offsets.push_back(row->offset);
     // Rows of a file that can no longer be read still get quoted.
     LineNumbers(file, offsets, &lines).IgnoreError();
-    for (std::size_t i = 0; i < offsets.size(); ++i, ++first) {
+    for (std::size_t i = 0; first != last; ++i, ++first) {
       const std::string where =
-          i < lines.size() ? absl::StrCat(lines[i]) : absl::StrCat("(byte ", offsets[i], ")");
+          i < lines.size() ? absl::StrCat(lines[i]) : absl::StrCat("(byte ", first->offset, ")");
       absl::StrAppend(&text, "  ", file.path, ":", where, ": column ", first->column, ": ",
                       Printable(first->what), ": '", Printable(first->text), "'\n");
     }

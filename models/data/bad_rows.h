@@ -32,6 +32,19 @@ absl::StatusOr<std::uint64_t> LineNumber(const DataFile& file, std::uint64_t off
 absl::Status LineNumbers(const DataFile& file, absl::Span<const std::uint64_t> offsets,
                          std::vector<std::uint64_t>* lines);
 
+// Adds `more` to *first, which keeps the first RowBlock::kMaxQuoted of all in data order.
+void KeepFirstBadRows(absl::Span<const BadRow> more, std::vector<BadRow>* first);
+
+// `file:line: column N: what: 'text'`, a line each, of rows in data order. Line numbers cost reading the files up to
+// those rows; of rows beyond `most_bytes` of a file, and of files that can no longer be read, the byte is said instead.
+std::string DescribeBadRows(const DataFiles& files, absl::Span<const BadRow> rows,
+                            std::uint64_t most_bytes = ~std::uint64_t{0});
+
+// The error of `bad` of `all` rows that are malformed, where `setting` allows a fraction of `allowed`. `described`: some
+// of them, as above. `at_end`: of all the data, else so far.
+std::string TooManyBadRows(std::uint64_t bad, std::uint64_t all, bool at_end, double allowed, const char* setting,
+                           const std::string& described);
+
 // Gathers the blocks of one reading of the data. Thread-safe. `files` must outlive it.
 class BadRows {
  public:
@@ -52,9 +65,8 @@ class BadRows {
   // forward are too many, and a fraction is judged from kMinRows rows on.
   absl::Status Check(bool at_end) const;
 
-  // `file:line: column N: what: 'text'`, a line each for the first bad rows in data order; empty
-  // when there is none. Line numbers cost reading the files up to those rows.
-  std::string Describe() const;
+  // DescribeBadRows of the first bad rows in data order; empty when there is none.
+  std::string Describe(std::uint64_t most_bytes = ~std::uint64_t{0}) const;
 
   static constexpr std::uint64_t kMinRows = 1000;
   // How many bad rows of the first `rows` are too many, of data that end with `fraction` of them: at one place

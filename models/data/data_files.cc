@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -53,6 +54,13 @@ absl::StatusOr<std::vector<std::string>> Resolve(const std::string& pattern) {
   return paths;
 }
 
+// The same for all spellings of a file.
+std::string SpeltAlike(const std::string& path) {
+  std::error_code error;
+  const std::string canonical = std::filesystem::weakly_canonical(path, error).string();
+  return error ? path : canonical;
+}
+
 absl::StatusOr<DataFile> Examine(const std::string& path) {
   PS_ASSIGN_OR_RETURN(const InputFile input, InputFile::Open(path));
   char magic[kCompressionMagicBytes];
@@ -89,9 +97,7 @@ absl::StatusOr<DataFiles> DataFiles::Open(const std::vector<std::string>& patter
   for (const std::string& pattern : patterns) {
     PS_ASSIGN_OR_RETURN(const std::vector<std::string> paths, Resolve(pattern));
     for (const std::string& path : paths) {
-      std::error_code error;
-      const std::string spelt_alike = std::filesystem::weakly_canonical(path, error).string();
-      const auto [earlier, is_new] = pattern_of.emplace(error ? path : spelt_alike, pattern);
+      const auto [earlier, is_new] = pattern_of.emplace(SpeltAlike(path), pattern);
       if (!is_new) {
         return absl::InvalidArgumentError(absl::StrCat(path, " is named twice, by '",
                                                        earlier->second, "' and by '", pattern,
@@ -102,6 +108,16 @@ absl::StatusOr<DataFiles> DataFiles::Open(const std::vector<std::string>& patter
     }
   }
   return data;
+}
+
+std::vector<std::string> DataFiles::SharedWith(const DataFiles& other) const {
+  std::set<std::string> others;
+  for (const DataFile& file : other.files_) others.insert(SpeltAlike(file.path));
+  std::vector<std::string> shared;
+  for (const DataFile& file : files_) {
+    if (others.count(SpeltAlike(file.path)) != 0) shared.push_back(file.path);
+  }
+  return shared;
 }
 
 std::uint64_t DataFiles::stored_bytes() const {

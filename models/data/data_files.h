@@ -39,6 +39,9 @@ class DataFiles {
   const std::vector<DataFile>& files() const { return files_; }
   std::uint64_t stored_bytes() const;
 
+  // Paths of these files that are among `other`, too, be it in another spelling.
+  std::vector<std::string> SharedWith(const DataFiles& other) const;
+
   // What decides the files' content, as far as it can be known without reading them: a line for each,
   // of path, bytes, time of the last change and inode. An error where one is gone.
   absl::StatusOr<std::string> Origin() const;

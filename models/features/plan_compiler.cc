@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "models/features/header_hint.h"
 #include "models/features/number_features.h"
 #include "models/features/plan.h"
 #include "models/features/table_sample.h"
@@ -84,7 +85,8 @@ class Compiler {
     std::set<std::string> seen;
     for (const std::string& name : names_) {
       if (name.empty() || name.find('\n') != std::string::npos || !seen.insert(name).second) {
-        return Invalid("data: the column name \"", name, "\" is empty or occurs twice");
+        return Invalid("data: the column name \"", name, "\" is empty or occurs twice",
+                       HeaderAdvice(data, names_));
       }
     }
     if (sample_.rows > 0 && sample_.columns != names_.size()) {
@@ -141,7 +143,8 @@ class Compiler {
       const std::vector<std::string> shown(
           names_.begin(), names_.begin() + static_cast<long>(std::min(kShown, names_.size())));
       return Invalid(path, ": no column \"", ref.name, "\"; the columns are ",
-                     absl::StrJoin(shown, ", "), names_.size() > kShown ? ", ..." : "");
+                     absl::StrJoin(shown, ", "), names_.size() > kShown ? ", ..." : "",
+                     HeaderAdvice(config_.data, names_));
     }
     if (ref.index < 0 || static_cast<std::size_t>(ref.index) >= names_.size()) {
       return Invalid(path, ": column ", ref.index, " of ", names_.size(),

@@ -69,6 +69,22 @@ TEST_F(BundleReplace, AnOpenBundleOutlivesItsReplacement) {
   EXPECT_EQ(found[0], weights.begin()->second);
 }
 
+// One within another would be that one's last version: it is never replaced with anything else in it.
+TEST_F(BundleReplace, NoBundleIsWrittenIntoAnother) {
+  WriteBundle(dir_, DrawWeights(10, 1));
+  fs::create_directory_symlink(dir_, scratch_ / "link");
+  for (const std::string& inner : {dir_ + "/inner", dir_ + "/in/ner", scratch_ / "link/inner"}) {
+    const absl::Status refused = BundleWriter::Create(inner).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(inner + " lies in the model bundle "));
+  }
+  WriteBundle(dir_, DrawWeights(20, 2));
+  EXPECT_EQ(FeaturesAt(dir_), 20);
+  // Other programs have manifests, too.
+  Touch(scratch_ / "deep/manifest.json");
+  WriteBundle(scratch_ / "deep/er/beside", DrawWeights(30, 3));
+}
+
 TEST_F(BundleReplace, ForeignContentIsRefusedAndKept) {
   const std::string dir = scratch_ / "photos";
   fs::create_directory(dir);

@@ -28,6 +28,11 @@ struct Collected : JobEvents {
     passes.push_back(report);
     return true;
   }
+  std::string Describe(absl::Span<const BadRow> rows) override {
+    std::string text;
+    for (const BadRow& row : rows) absl::StrAppend(&text, row.file, ":", row.offset, " ");
+    return text;
+  }
   void OnRollback() override {
     keys.clear();
     weights.clear();

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "tests/data/compressed_text.h"
 #include "tests/end_to_end/errors_fixture.h"
 
 namespace ps {
@@ -133,26 +135,99 @@ TEST_F(BadDataTest, ADryRunLooksAtClasses) {
 }
 
 TEST_F(BadDataTest, NoModelOfAFailedJobStaysThatNothingGoesOnFrom) {
-  std::string late;
-  while (late.size() < (9u << 20)) late += "1 1:1\n0 2:1\n1 3:1\n";
-  for (int i = 0; i < 20000; ++i) late += "what is this\n";  // behind what is looked at before the training
-  WriteText(place_ / "late.svm", late);
   const auto best = place_ / "out.ps_train_best";
-  const auto run = [&](const std::string& checkpoint) {
-    return Train({"--local", "1x1", "--set", "data.valid.files=[train.svm]", "--set", "data.test.files=[late.svm]", "--set", checkpoint, "--set", "train.passes=20"});
+  const auto arguments = [](const std::string& checkpoint, const std::string& passes) {
+    return std::vector<std::string>{"--config", "job.yaml", "--local", "1x1", "--set", "data.valid.files=[valid.svm]", "--set", checkpoint, "--set", "train.passes=" + passes,
+                                    "--set", "train.early_stopping={patience: 1000}"};
   };
   std::filesystem::create_directories(best);  // of a job that was killed
   for (const auto& [checkpoint, stays] : {std::pair("job=none", false), std::pair("checkpoint={dir: ck, every: 600}", false),
                                           std::pair("checkpoint={dir: often, every: 0.05}", true)}) {
-    const Finished failed = run(checkpoint);
+    WriteText(place_ / "valid.svm", Rows());
+    Program job("ps_train", arguments(checkpoint, "1000000"), place_.path());
+    ASSERT_TRUE(job.WaitForError("16/1000000 "));
+    WriteText(place_ / "valid.svm", "what is this\n");  // by somebody else, between two passes
+    const Finished failed = job.Wait();
     EXPECT_EQ(failed.exit_code, 3) << checkpoint;
-    EXPECT_THAT(failed.err, HasSubstr("late.svm:"));
+    EXPECT_THAT(failed.err, HasSubstr("valid.svm:1: column 1: expected a label, found 'what'"));
     EXPECT_EQ(std::filesystem::exists(best), stays) << checkpoint;
   }
-  WriteText(place_ / "late.svm", "1 1:1\n0 2:1\n");
-  const Finished on = run("checkpoint={dir: often, every: 0.05}");
+  WriteText(place_ / "valid.svm", Rows());
+  const Finished on = RunProgram("ps_train", arguments("checkpoint={dir: often, every: 0.05}", "20"), place_.path());
   EXPECT_EQ(on.exit_code, 0) << on.err;
   EXPECT_FALSE(std::filesystem::exists(best));
+}
+
+// What is wrong far behind the front is found when the model is there, which is not given up for it.
+TEST_F(BadDataTest, AModelStaysThatHasNoTestMetrics) {
+  std::string late;
+  while (late.size() < (9u << 20)) late += "1 1:1\n0 2:1\n1 3:1\n";
+  const std::string whole = late;
+  for (int i = 0; i < 20000; ++i) late += "what is this\n";
+  WriteText(place_ / "late.svm", late);
+  std::string compressed = Gzip(whole + Rows());
+  compressed.resize(compressed.size() - 1000);
+  WriteText(place_ / "damaged.gz", compressed);
+  Generate(place_.path(), "valid.svm", "libsvm", 500, 5000);
+  const std::vector<std::vector<std::string>> jobs = {
+      {}, {"--local", "1x2"}, {"--set", "train.staleness=0"}, {"--set", "model={type: lr, tune: auto}", "--set", "train.passes=2", "--set", "data.valid.files=[valid.svm]"},
+      {"--set", "data.split={by: ratio, valid: .2}", "--set", "tune.search={trials: 2, vary: {train.passes: [1, 2]}}"}};
+  for (const auto& [file, what] : {std::pair("late.svm", "late.svm:"), std::pair("damaged.gz", "damaged.gz: ")}) {
+    for (std::vector<std::string> arguments : jobs) {
+      arguments.insert(arguments.end(), {"--set", absl::StrCat("data.test.files=[", file, "]")});
+      const Finished run = Train(arguments);
+      SCOPED_TRACE(absl::StrJoin(arguments, " ") + run.err);
+      EXPECT_EQ(run.exit_code, 6);
+      const bool search = absl::StrJoin(arguments, " ").find("search") != std::string::npos;
+      if (!search) {
+        EXPECT_THAT(run.err, testing::AllOf(HasSubstr("ps_train: the model is in out, but without test metrics: "), HasSubstr(what)));
+      }
+      EXPECT_THAT(run.out, HasSubstr("no test metrics"));
+      const JsonValue metrics = MetricsOf(place_ / "out");
+      EXPECT_THAT(metrics.members.at("test_missing").text, HasSubstr(what));
+      EXPECT_EQ(metrics.members.count("test"), 0u);
+      EXPECT_EQ(RunProgram("ps_eval", {"--model", "out", "--data", "train.svm"}, place_.path()).exit_code, 0);
+      std::filesystem::remove_all(place_ / "out");
+    }
+    // Trees bin what judges them before they grow.
+    const Finished trees = Train({"--set", "model={type: gbdt, gbdt: {trees: 2}}", "--set", absl::StrCat("data.test.files=[", file, "]")});
+    EXPECT_EQ(trees.exit_code, 3);
+    EXPECT_THAT(trees.err, testing::AllOf(HasSubstr(what), testing::Not(HasSubstr(" loss"))));
+    // Validation rows choose the model: nothing is learnt before they are known to be good.
+    for (const std::vector<std::string>& local : {std::vector<std::string>{}, {"--local", "1x1"}}) {
+      std::vector<std::string> arguments = local;
+      arguments.insert(arguments.end(), {"--set", absl::StrCat("data.valid.files=[", file, "]")});
+      const Finished valid = Train(arguments);
+      EXPECT_EQ(valid.exit_code, 3);
+      EXPECT_THAT(valid.err, testing::AllOf(HasSubstr(what), testing::Not(HasSubstr("valid loss")))) << "it trained first";
+      EXPECT_FALSE(HasModel());
+    }
+  }
+}
+
+// Wherever they are learnt, rows are quoted alike.
+TEST_F(BadDataTest, AClusterQuotesMalformedRowsWithTheirLines) {
+  const std::string rows = Rows();
+  WriteText(place_ / "bad.svm", FirstLines(rows, 700) + "1 3:what\n" + rows + rows + "what is this\n");
+  const std::vector<std::string> quoted = {"  bad.svm:701: column 5: expected a number, found 'what': '1 3:what'\n",
+                                           "  bad.svm:10702: column 1: expected a label, found 'what': 'what is this'\n"};
+  for (const std::string model : {"model.type=lr", "model={type: gbdt, gbdt: {trees: 2}}"}) {
+    for (const std::vector<std::string>& local : {std::vector<std::string>{}, {"--local", "1x2"}, {"--local", "2x1"}}) {
+      for (const std::string allowed : {"0.1", "0.0001"}) {
+        std::vector<std::string> arguments = local;
+        arguments.insert(arguments.end(), {"--set", "data.train.files=[bad.svm]", "--set", model, "--set", "data.max_bad_rows=" + allowed});
+        const Finished run = Train(arguments);
+        SCOPED_TRACE(absl::StrJoin(arguments, " ") + run.err);
+        EXPECT_EQ(run.exit_code, allowed == "0.1" ? 0 : 3);
+        EXPECT_THAT(run.err, HasSubstr(quoted[0] + quoted[1]));
+        if (allowed != "0.1") {
+          EXPECT_THAT(run.err, HasSubstr("2 of 10702 rows are malformed (0.0187 %); data.max_bad_rows allows 0.01 %. The first of them:\n"));
+        } else {
+          EXPECT_EQ(NumberAt(MetricsOf(place_ / "out"), "bad_rows"), 2);
+        }
+      }
+    }
+  }
 }
 
 TEST_F(BadDataTest, AByteOrderMarkIsNoRow) {

@@ -100,6 +100,25 @@ TEST(TreeRaceTest, FindsWhatIsToBeFound) {
   EXPECT_LT(lost / 10, 0.003);  // settings that are drawn lose about .03
 }
 
+// Places of the space that differ may come down to one setting, and settings to one short training.
+TEST(TreeRaceTest, NothingIsTrainedTwice) {
+  for (const int trees : {1, 10, 50, 100, 200, 1000}) {
+    for (const int trainings : {2, 3, 4, 5, 10, 50}) {
+      for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        const Raced raced = Race(trees, trainings, seed);
+        std::vector<GbdtConfig> trained;
+        for (const std::vector<TreeRace::Entrant>& round : raced.rounds) {
+          for (const TreeRace::Entrant& entrant : round) {
+            EXPECT_EQ(std::count(trained.begin(), trained.end(), entrant.setting), 0)
+                << trees << " trees, " << trainings << " trainings, seed " << seed << ": " << SettingText(entrant.setting);
+            trained.push_back(entrant.setting);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(TreeRaceTest, TheSeedDecides) {
   EXPECT_EQ(Race(200, 10, 7).trace, Race(200, 10, 7).trace);
   EXPECT_NE(Race(200, 10, 7).trace, Race(200, 10, 8).trace);

@@ -191,11 +191,10 @@ absl::StatusOr<JobResult> EmbeddedTrainer::Run::Train() {
     if (!kept.ok()) log_.Say(LossesNotKept(kept));
   }
   if (job_.test && result_.complete) {
-    PS_ASSIGN_OR_RETURN(result_.test, EvaluateFiles(*job_.test));
+    SetTest(EvaluateFiles(*job_.test), &result_);
   } else if (test_.rows() > 0) {
-    PS_ASSIGN_OR_RETURN(result_.test, scores_.Evaluate(test_, Leader()));
+    SetTest(scores_.Evaluate(test_, Leader()), &result_);
   }
-  if (result_.test) result_.rows_test = static_cast<std::uint64_t>(result_.test->rows);
   result_.features = model_.features();
   result_.table_bytes = model_.memory_bytes();
   return result_;

@@ -17,6 +17,7 @@
 #include "models/data/row_split.h"
 #include "trainer/embedded/dense_model.h"
 #include "trainer/embedded/resolved_block.h"
+#include "trainer/front_check.h"
 
 namespace ps {
 
@@ -35,7 +36,7 @@ class TextPass {
  public:
   struct Options {
     int threads = 1;
-    std::uint64_t block_bytes = 256 << 10;
+    std::uint64_t block_bytes = kLinearBlockBytes;
     bool resolve_in_order = false;            // train rows: in the order of the data, one block at a time
     const std::atomic<bool>* stop = nullptr;  // set: no further block is begun
   };

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "models/data/bad_rows.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/frame.h"
@@ -283,9 +284,8 @@ absl::StatusOr<TrainRows> ClusterTrees::Load(LoadedRows* held_out) {
   const PartCounts counts = coordinator_->counts();
   if (static_cast<double>(counts.bad_rows) >
       config.data.max_bad_rows * static_cast<double>(counts.bad_rows + counts.good_rows)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        counts.bad_rows, " of ", counts.bad_rows + counts.good_rows,
-        " rows are malformed, more than data.max_bad_rows allows:\n", counts.bad_row_text));
+    return absl::InvalidArgumentError(TooManyBadRows(counts.bad_rows, counts.bad_rows + counts.good_rows, /*at_end=*/true,
+                                                     config.data.max_bad_rows, "data.max_bad_rows", counts.bad_row_text));
   }
   TrainRows rows{coordinator_->sums(), coordinator_->base_scores(), counts.dropped,
                  counts.bad_rows, counts.bad_row_text};

@@ -141,7 +141,7 @@ absl::Status GbdtTrainer::Run::CheckLabels() const {
   if (train_.sums.rows == 0)
     return absl::InvalidArgumentError("data.train: there are no rows to learn from");
   if (train_.sums.lowest == train_.sums.highest) {
-    reporter_.Say(OneLabelWarning(squared_ ? "" : softmax_ ? "data.label.classes" : "data.label.positive"));
+    reporter_.Say(OneLabelOfTrees(job_.config.model.gbdt, /*seen_all=*/true));
   }
   return absl::OkStatus();
 }

@@ -37,6 +37,9 @@ class GbdtTrainer : public Trainer {
   std::unique_ptr<Run> run_;
 };
 
+// OneLabelWarning of trees.
+std::string OneLabelOfTrees(const GbdtConfig& gbdt, bool seen_all);
+
 // As CheckHeldOutFiles, of the files that trees shall be judged by.
 absl::Status CheckHeldOutOfTrees(const PreparedJob& job);
 
@@ -47,6 +50,9 @@ struct TreesPlan {
   bool sparse = false;
   double text_bytes = 0;
   std::string bad_rows;  // of the first ones, for a person; empty: none
+  std::string one_label;  // a warning, where all that were seen have the same
+  // InvalidArgument: in one process, where rows are judged in the order of the data, the job ends at their front.
+  absl::Status front;
   std::uint64_t memory_bytes = 0, memory_limit = 0;
   std::optional<DistributionChoice> distribution;  // on a cluster
 };

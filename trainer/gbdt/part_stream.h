@@ -15,9 +15,10 @@ namespace ps {
 // Part p of as many parts.
 class PartStream {
  public:
+  static constexpr std::uint64_t kBlockBytes = 512 << 10;
+
   static absl::StatusOr<std::unique_ptr<PartStream>> Open(const DataFiles& files,
                                                           std::uint32_t part, std::uint32_t parts) {
-    constexpr std::uint64_t kBlockBytes = 512 << 10;
     auto stream = std::make_unique<PartStream>();
     if (parts == 1) {
       stream->all_ = BlockStream::Create(files, kBlockBytes);

@@ -2,16 +2,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "models/data/row_block.h"
 #include "ps/base/seconds.h"
 #include "ps/wire/protocol.h"
 
 namespace ps {
+namespace {
+
+// Parts are in the order of the data, and each quotes its first malformed rows, a line each.
+void AppendQuoted(std::string_view lines, std::string* all) {
+  auto room = static_cast<std::ptrdiff_t>(RowBlock::kMaxQuoted) - std::count(all->begin(), all->end(), '\n');
+  for (; room > 0 && !lines.empty(); --room) {
+    const std::size_t bytes = std::min(lines.find('\n'), lines.size() - 1) + 1;
+    all->append(lines.substr(0, bytes));
+    lines.remove_prefix(bytes);
+  }
+}
+
+}  // namespace
+
 TreeCoordinator::TreeCoordinator(Options options)
     : options_(std::move(options)),
       cells_(std::max<std::uint64_t>(
@@ -105,7 +121,7 @@ PartCounts TreeCoordinator::counts() const {
     counts.dropped += part->dropped();
     counts.good_rows += part->good_rows();
     counts.bad_rows += part->bad_rows();
-    if (counts.bad_row_text.empty()) counts.bad_row_text = part->bad_row_text();
+    AppendQuoted(part->bad_row_text(), &counts.bad_row_text);
     if (!part->grows_on().empty()) ++counts.grows_on[part->grows_on()];
     counts.with_rows += part->rows() > 0 ? 1 : 0;
     counts.on_device += part->on_device() ? 1 : 0;

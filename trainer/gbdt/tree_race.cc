@@ -17,6 +17,7 @@ constexpr std::size_t kMostLengths = 3;
 constexpr int kShortestTraining = 20;  // trees: fewer say little
 constexpr int kParents = 3;            // of challengers
 constexpr std::uint64_t kBornForOne = 16;  // challengers that could be, for each that enters
+constexpr std::uint64_t kMostTries = 16 * kBornForOne;  // for settings that are new
 constexpr std::size_t kGoodOneIn = 4;  // settings of a round
 
 // Parts of the budget.
@@ -58,17 +59,40 @@ TreeRace::TreeRace(Options options)
       space_(options_.job, options_.seed),
       lengths_(LengthsOf(options_.job.trees)) {}
 
-void TreeRace::Enter(int number) {
+bool TreeRace::IsNew(const GbdtConfig& setting) const {
+  return std::none_of(candidates_.begin(), candidates_.end(),
+                      [&](const Candidate& known) { return space_.At(known.place) == setting; });
+}
+
+bool TreeRace::IsUntrained(const GbdtConfig& training) const {
+  const auto same = [&](const auto& other) { return other.setting == training; };
+  return std::none_of(round_.begin(), round_.end(), same) &&
+         std::none_of(rounds_.begin(), rounds_.end(), [&](const Round& round) {
+           return std::any_of(round.standings.begin(), round.standings.end(), same);
+         });
+}
+
+bool TreeRace::Enter(int number) {
   const GbdtConfig setting = space_.At(candidates_[static_cast<std::size_t>(number)].place);
-  round_.push_back({number, SettingSpace::Shortened(setting, round_trees_)});
+  // Settings that differ may be alike when they are shortened.
+  const GbdtConfig training = SettingSpace::Shortened(setting, round_trees_);
+  if (!IsUntrained(training)) return false;
+  round_.push_back({number, training});
+  return true;
+}
+
+bool TreeRace::EnterNew(const SettingSpace::Place& place, int parent) {
+  if (!IsNew(space_.At(place))) return false;
+  candidates_.push_back({place, parent});
+  if (Enter(static_cast<int>(candidates_.size()) - 1)) return true;
+  candidates_.pop_back();
+  return false;
 }
 
 void TreeRace::EnterFresh(int count) {
-  for (int i = 0; i < count; ++i) {
-    const std::size_t number = candidates_.size();
-    candidates_.push_back({number == 0 ? space_.Default() : space_.Draw(number)});
-    Enter(static_cast<int>(number));
-  }
+  const std::uint64_t most = static_cast<std::uint64_t>(count) * kBornForOne;
+  for (std::uint64_t draw = 0; count > 0 && draw < most; ++draw)
+    count -= EnterNew(draw == 0 ? space_.Default() : space_.Draw(draw), -1);
 }
 
 void TreeRace::EnterChallengers(int count) {
@@ -76,10 +100,8 @@ void TreeRace::EnterChallengers(int count) {
   for (int i = 0; i < count; ++i) {
     const std::size_t at = static_cast<std::size_t>(i) % parents.size();
     const int parent = parents[at], other = parents[(at + 1) % parents.size()];
-    const std::size_t number = candidates_.size();
     const auto place = [&](int of) { return candidates_[static_cast<std::size_t>(of)].place; };
-    candidates_.push_back({MostPromising(place(parent), place(other), number), parent});
-    Enter(static_cast<int>(number));
+    if (const auto born = MostPromising(place(parent), place(other), candidates_.size())) EnterNew(*born, parent);
   }
 }
 
@@ -91,12 +113,17 @@ double TreeRace::Promise(const SettingSpace::Place& place) const {
   return promise;
 }
 
-SettingSpace::Place TreeRace::MostPromising(const SettingSpace::Place& parent, const SettingSpace::Place& other,
-                                            std::size_t number) const {
-  SettingSpace::Place best{};
+std::optional<SettingSpace::Place> TreeRace::MostPromising(const SettingSpace::Place& parent,
+                                                           const SettingSpace::Place& other, std::size_t number) const {
+  std::optional<SettingSpace::Place> best;
   double most = -std::numeric_limits<double>::infinity();
-  for (std::uint64_t i = 0; i < kBornForOne; ++i) {
+  std::uint64_t born = 0;
+  for (std::uint64_t i = 0; born < kBornForOne && i < kMostTries; ++i) {
     const SettingSpace::Place place = space_.Challenger(parent, other, number * kBornForOne + i);
+    // A step need not show: every depth from some place on is none, and every sample all rows.
+    const GbdtConfig setting = space_.At(place);
+    if (!IsNew(setting) || !IsUntrained(SettingSpace::Shortened(setting, round_trees_))) continue;
+    ++born;
     const double promise = Promise(place);
     if (promise <= most) continue;
     most = promise;
@@ -123,7 +150,10 @@ std::vector<int> TreeRace::Leaders(int count) const {
 }
 
 void TreeRace::EnterBest(int count) {
-  for (const int number : Leaders(count)) Enter(number);
+  for (const int number : Leaders(static_cast<int>(candidates_.size()))) {
+    if (count <= 0) return;
+    count -= Enter(number);
+  }
 }
 
 int TreeRace::RoundSize(double share, double left) const {

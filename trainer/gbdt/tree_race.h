@@ -5,13 +5,14 @@
 // them. Of several challengers that could be born, the one enters that resembles the good settings most
 // and the others least (as in Bergstra et al., NIPS 2011). A short training has larger steps than the long one that it stands for, else it would favour
 // high rates. All are judged on the same held-out rows, so two are compared by the differences of
-// their losses row by row.
+// their losses row by row. No training is done twice: places of the space that come down to one setting are one.
 //
 // A function of its seed, the budget and what it is told: no clock, no thread of its own.
 #pragma once
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -76,7 +77,12 @@ class TreeRace {
 
   enum Stage { kFresh, kLonger, kChallengers, kFull, kFullChallengers };
 
-  void Enter(int number);
+  // False: nothing was entered, as that very training was there before.
+  bool Enter(int number);
+  // The same of a setting that is none of the candidates' so far: it becomes one.
+  bool EnterNew(const SettingSpace::Place& place, int parent);
+  bool IsNew(const GbdtConfig& setting) const;       // of the candidates
+  bool IsUntrained(const GbdtConfig& training) const;
   void EnterFresh(int count);
   void EnterChallengers(int count);
   void EnterBest(int count);
@@ -84,8 +90,9 @@ class TreeRace {
   int RoundSize(double share, double left) const;
   std::vector<int> Leaders(int count) const;
   double Promise(const SettingSpace::Place& place) const;
-  SettingSpace::Place MostPromising(const SettingSpace::Place& parent, const SettingSpace::Place& other,
-                                    std::size_t number) const;
+  // None: whatever was born is known.
+  std::optional<SettingSpace::Place> MostPromising(const SettingSpace::Place& parent, const SettingSpace::Place& other,
+                                                   std::size_t number) const;
   double ErrorOf(const TreeRun& run, const TreeRun& leader) const;
   std::string NewsOf(const Round& round) const;
 

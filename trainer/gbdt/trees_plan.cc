@@ -11,12 +11,15 @@
 #include "models/gbdt/grower.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
+#include "trainer/front_check.h"
 #include "trainer/gbdt/gbdt_trainer.h"
+#include "trainer/gbdt/part_stream.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/setting_space.h"
 #include "trainer/gbdt/target_planner.h"
 #include "trainer/held_out_check.h"
 #include "trainer/job_plan.h"
+#include "trainer/pass_log.h"
 #include "trainer/progress/progress_line.h"
 
 namespace ps {
@@ -77,7 +80,36 @@ absl::Status MakeReading(const JobConfig& config, const features::Plan& features
   return absl::OkStatus();
 }
 
+// Labels of classes that are not known yet are not numbered either.
+bool HaveOneLabel(const ValueRows& rows) {
+  const std::vector<float>& labels = rows.rows.label;
+  return !labels.empty() && rows.classes.size() <= 1 &&
+         std::all_of(labels.begin(), labels.end(), [&](float label) { return label == labels.front(); });
+}
+
+// Errors of reading it only.
+absl::Status LookAtFront(const PreparedJob& job, const Reading& reading, TreesPlan* plan) {
+  ValueRows rows;
+  const auto read = [&](std::string_view text, TextOrigin origin) -> const RowBlock& {
+    rows = ValueRows();
+    reading.parser->Parse(text, origin, RowSample(), &rows);
+    return rows.rows;
+  };
+  BadRows seen(&job.train, job.config.data.max_bad_rows);
+  plan->front = CheckFront(job.train, PartStream::kBlockBytes, read, &seen);
+  if (!plan->front.ok() && !absl::IsInvalidArgument(plan->front)) return plan->front;
+  plan->bad_rows = DescribeMalformed(seen, "at the front", /*whole=*/false, job.config.data.max_bad_rows);
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+std::string OneLabelOfTrees(const GbdtConfig& gbdt, bool seen_all) {
+  return OneLabelWarning(gbdt.objective == "squared"   ? ""
+                         : gbdt.objective == "softmax" ? "data.label.classes"
+                                                       : "data.label.positive",
+                         seen_all);
+}
 
 DistributionShape ShapeOf(const PreparedJob& job, const TreesPlan& plan,
                           const TreeClusterOptions& cluster) {
@@ -149,6 +181,7 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
   BadRows bad_rows(&job.train, job.config.data.max_bad_rows);
   std::uint64_t read = 0;
   TextCounts classes;
+  bool one_label = false;
   for (std::uint32_t file = 0; file < job.train.files().size() && plan.rows == 0; ++file) {
     std::string text;
     std::uint64_t offset = 0;
@@ -168,6 +201,7 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
                     static_cast<double>(rows.index.size()) <
                         kDenseShare * plan.columns * static_cast<double>(rows.rows.rows());
     }
+    one_label = HaveOneLabel(rows);
     classes = std::move(rows.classes);
     plan.classes = std::max<double>(1, static_cast<double>(classes.size()));
     if (plan.classes == 1)
@@ -185,7 +219,12 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
   // Trees to start from bring their classes. Of the front alone too many are enough to know.
   const bool own_classes = reading.looks_for_classes && job.config.model.warm_start.empty();
   if (own_classes && (read >= bytes || classes.size() > kMostClasses)) PS_RETURN_IF_ERROR(CheckClasses(classes));
-  plan.bad_rows = DescribeBadRows(bad_rows, /*quoted=*/true);
+  if (read >= bytes) {
+    plan.bad_rows = DescribeMalformed(bad_rows, "that were looked at", /*whole=*/true, job.config.data.max_bad_rows);
+  } else {
+    PS_RETURN_IF_ERROR(LookAtFront(job, reading, &plan));
+  }
+  if (one_label) plan.one_label = OneLabelOfTrees(job.config.model.gbdt, read >= bytes);
   plan.classes = std::max(plan.classes, static_cast<double>(job.config.data.label.classes.size()));
   const bool starts =
       !job.config.model.warm_start.empty() || !job.config.model.gbdt.base_model.empty();
@@ -221,10 +260,10 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
 std::string DescribeTreesPlan(const PreparedJob& job, const TreesPlan& plan) {
   const auto bytes = [](std::uint64_t n) { return FormatBytes(static_cast<std::int64_t>(n)); };
   return absl::StrFormat(
-      "%srows: about %s, %.1f values a row%s\n%s%smemory: about %s needed, %s allowed\n",
+      "%srows: about %s, %.1f values a row%s\n%s%s%smemory: about %s needed, %s allowed\n",
       DescribeJob(job), FormatShort(plan.rows), plan.rows > 0 ? plan.values / plan.rows : 0.0,
       plan.classes > 1 ? absl::StrFormat(", %.0f classes", plan.classes) : "",
-      plan.bad_rows, plan.distribution ? plan.distribution->text + "\n" : "", bytes(plan.memory_bytes),
+      plan.one_label.empty() ? "" : plan.one_label + "\n", plan.bad_rows, plan.distribution ? plan.distribution->text + "\n" : "", bytes(plan.memory_bytes),
       bytes(plan.memory_limit));
 }
 

@@ -265,6 +265,7 @@ absl::StatusOr<JobSearch::Result> Search::Finish(BundleWriter* writer, bool comp
   CompareWithBest(store_, metric_, &state_);  // a kill may have come before that
   JobSearch::Result result;
   result.complete = complete;
+  result.without_test = state_.trials(best).without_test();
   const SearchOutput output(job_, space_, metric_, state_, store_.TrialDir(best));
   PS_ASSIGN_OR_RETURN(result.text, output.Text());
   // Of one that was over and had nothing left to do, everything is there.

@@ -26,6 +26,7 @@ class JobSearch {
   struct Result {
     std::string text;      // for a person: the best trial's own lines, and what was searched
     bool complete = true;  // false: stopped before its end
+    bool without_test = false;  // the model has no test metrics, as the test rows could not be read
   };
 
   // "trials, jobs, metric" for a person, before anything is run.

@@ -103,13 +103,16 @@ absl::StatusOr<TrialProcess::End> TrialProcess::Run(const Options& options, sear
     std::this_thread::sleep_for(kPoll);
   }
   const bool told_to_stop = stopping || ended[0].exit_code == static_cast<int>(ExitCode::kTerminated);
-  if (!ended[0].in_order && told_to_stop) return out_of_time && !options.stop->load() ? End::kOutOfTime : End::kStopped;
+  const bool without_test = ended[0].exit_code == static_cast<int>(ExitCode::kWithoutTest);
+  const bool has_model = ended[0].in_order || without_test;
+  if (!has_model && told_to_stop) return out_of_time && !options.stop->load() ? End::kOutOfTime : End::kStopped;
   trial->set_ended(true);
   trial->set_seconds(trial->seconds() + std::chrono::duration<double>(Clock::now() - start).count());
   const absl::StatusOr<std::string> text = ReadWholeFile(log);
   if (text.ok()) ReadWarnings(*text, trial);
   absl::Status judged = absl::OkStatus();
-  if (ended[0].in_order) {
+  trial->set_without_test(without_test);
+  if (has_model) {
     judged = ReadMetrics(ModelPath(options.directory) + "/metrics.json", options.metric, trial);
   } else {
     judged = absl::InternalError(Reason(text.ok() ? *text : "", ended[0].what));
