@@ -7,9 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "models/features/declared_features.h"
 #include "models/features/header_hint.h"
-#include "models/features/number_features.h"
+#include "models/features/invalid.h"
 #include "models/features/plan.h"
+#include "models/features/table_columns.h"
 #include "models/features/table_sample.h"
 #include "ps/base/status_macros.h"
 
@@ -19,16 +21,11 @@ namespace {
 using features::Feature;
 using features::Plan;
 
-template <typename... Parts>
-absl::Status Invalid(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
-
 class Compiler {
  public:
   // `start`: null, or whose features these are to be.
   Compiler(const JobConfig& config, const DataFiles& train, const Plan* start)
-      : config_(config), train_(train), start_(start) {}
+      : config_(config), train_(train), start_(start), columns_{.data = config.data, .sample = {}, .names = {}} {}
 
   absl::StatusOr<Plan> Run() {
     const DataConfig& data = config_.data;
@@ -45,9 +42,9 @@ class Compiler {
     }
     if (data.quote.size() > 1) return Invalid("data.quote: expected one character or none");
     const TableShape shape = ShapeOf(data);
-    PS_ASSIGN_OR_RETURN(sample_, SampleTable(train_, shape));
+    PS_ASSIGN_OR_RETURN(columns_.sample, SampleTable(train_, shape));
     PS_RETURN_IF_ERROR(SetTable(shape));
-    PS_RETURN_IF_ERROR(start_ == nullptr ? SetFeatures() : TakeFeatures());
+    PS_RETURN_IF_ERROR(start_ == nullptr ? SetDeclaredFeatures(config_, columns_, &plan_) : TakeFeatures());
     if (absl::Status status = ValidatePlan(plan_); !status.ok()) return status;
     return std::move(plan_);
   }
@@ -60,53 +57,53 @@ class Compiler {
       if (!data.columns.empty()) {
         return Invalid("data.columns: the files' header names the columns; set one of the two");
       }
-      if (sample_.header.empty()) {
+      if (columns_.sample.header.empty()) {
         return Invalid("data.train.files: ", train_.files()[0].path, train_.files().size() > 1 ? " and the others have" : " has",
                        " no header line: the first line is empty or not there. Files without one need data.header: false");
       }
-      return sample_.header;
+      return columns_.sample.header;
     }
     if (!data.columns.empty()) return data.columns;
-    if (start_ != nullptr && sample_.columns == static_cast<std::size_t>(start_->column_size())) {
+    if (start_ != nullptr && columns_.sample.columns == static_cast<std::size_t>(start_->column_size())) {
       std::vector<std::string> names;
       for (const features::Column& column : start_->column()) names.push_back(column.name());
       return names;
     }
-    if (sample_.columns == 0) return Invalid("data.train.files: no rows to count the columns of");
+    if (columns_.sample.columns == 0) return Invalid("data.train.files: no rows to count the columns of");
     std::vector<std::string> names;
-    for (std::size_t i = 0; i < sample_.columns; ++i) names.push_back(absl::StrCat("c", i));
+    for (std::size_t i = 0; i < columns_.sample.columns; ++i) names.push_back(absl::StrCat("c", i));
     return names;
   }
 
   absl::Status SetTable(const TableShape& shape) {
     const DataConfig& data = config_.data;
-    PS_ASSIGN_OR_RETURN(names_, ColumnNames());
-    if (names_.size() > kMaxColumns) return Invalid("data: more than ", kMaxColumns, " columns");
+    PS_ASSIGN_OR_RETURN(columns_.names, ColumnNames());
+    if (columns_.names.size() > kMaxColumns) return Invalid("data: more than ", kMaxColumns, " columns");
     std::set<std::string> seen;
-    for (const std::string& name : names_) {
+    for (const std::string& name : columns_.names) {
       if (name.empty() || name.find('\n') != std::string::npos || !seen.insert(name).second) {
         return Invalid("data: the column name \"", name, "\" is empty or occurs twice",
-                       HeaderAdvice(data, names_));
+                       HeaderAdvice(data, columns_.names));
       }
     }
-    if (sample_.rows > 0 && sample_.columns != names_.size()) {
-      return Invalid("data: rows of ", sample_.columns, " columns, but ", names_.size(), " names",
+    if (columns_.sample.rows > 0 && columns_.sample.columns != columns_.names.size()) {
+      return Invalid("data: rows of ", columns_.sample.columns, " columns, but ", columns_.names.size(), " names",
                      data.format == DataFormat::kCriteo ? " in the Criteo layout" : "");
     }
-    sample_.column.resize(names_.size());
+    columns_.sample.column.resize(columns_.names.size());
     plan_.set_header(shape.header);
     if (shape.layout.quote != 0) plan_.set_quote(std::string(1, shape.layout.quote));
     std::set<std::string> missing(shape.missing.begin(), shape.missing.end());
     for (const std::string& text : missing) plan_.add_missing(text);
-    for (std::size_t i = 0; i < names_.size(); ++i) {
-      const ColumnSample& column = sample_.column[i];
+    for (std::size_t i = 0; i < columns_.names.size(); ++i) {
+      const ColumnSample& column = columns_.sample.column[i];
       features::Column* out = plan_.add_column();
-      out->set_name(names_[i]);
-      out->set_numeric(IsNumeric(i));
+      out->set_name(columns_.names[i]);
+      out->set_numeric(columns_.IsNumeric(i));
       out->set_distinct(column.distinct);
       out->set_missing(column.missing);
     }
-    plan_.set_sample_rows(sample_.rows);
+    plan_.set_sample_rows(columns_.sample.rows);
     plan_.set_positive(data.label.positive);
     ColumnRef label = data.label.column;
     if (!label.set()) {
@@ -116,41 +113,15 @@ class Compiler {
         label.index = 0;
       }
     }
-    PS_ASSIGN_OR_RETURN(label_, Resolve(label, "data.label.column"));
-    plan_.set_label_column(label_);
+    PS_ASSIGN_OR_RETURN(columns_.label, columns_.Resolve(label, "data.label.column"));
+    plan_.set_label_column(columns_.label);
     if (data.weight.set()) {
-      PS_ASSIGN_OR_RETURN(const std::uint32_t weight, Resolve(data.weight, "data.weight"));
-      if (weight == label_) return Invalid("data.weight: \"", names_[weight], "\" is the label");
+      PS_ASSIGN_OR_RETURN(const std::uint32_t weight, columns_.Resolve(data.weight, "data.weight"));
+      if (weight == columns_.label) return Invalid("data.weight: \"", columns_.names[weight], "\" is the label");
       plan_.set_weighted(true);
       plan_.set_weight_column(weight);
     }
     return absl::OkStatus();
-  }
-
-  bool IsNumeric(std::size_t column) const {
-    if (config_.data.format == DataFormat::kCriteo) return column >= 1 && column <= 13;
-    const ColumnSample& sample = sample_.column[column];
-    const auto numbers = static_cast<double>(sample.numbers.size());
-    return numbers >= kNumericShare * (numbers + static_cast<double>(sample.texts)) &&
-           sample.distinct > kNumericDistinct;
-  }
-
-  absl::StatusOr<std::uint32_t> Resolve(const ColumnRef& ref, const std::string& path) const {
-    if (!ref.name.empty()) {
-      const auto found = std::find(names_.begin(), names_.end(), ref.name);
-      if (found != names_.end()) return static_cast<std::uint32_t>(found - names_.begin());
-      constexpr std::size_t kShown = 50;
-      const std::vector<std::string> shown(
-          names_.begin(), names_.begin() + static_cast<long>(std::min(kShown, names_.size())));
-      return Invalid(path, ": no column \"", ref.name, "\"; the columns are ",
-                     absl::StrJoin(shown, ", "), names_.size() > kShown ? ", ..." : "",
-                     HeaderAdvice(config_.data, names_));
-    }
-    if (ref.index < 0 || static_cast<std::size_t>(ref.index) >= names_.size()) {
-      return Invalid(path, ": column ", ref.index, " of ", names_.size(),
-                     " (columns count from 0)");
-    }
-    return static_cast<std::uint32_t>(ref.index);
   }
 
   // Of text without columns: its indices, leaves of trees in their place, or both. The trees
@@ -189,14 +160,14 @@ class Compiler {
     std::vector<bool> there(place.size());
     for (std::uint32_t i = 0; i < place.size(); ++i) {
       const features::Column& column = start_->column(static_cast<int>(i));
-      const auto found = std::find(names_.begin(), names_.end(), column.name());
-      there[i] = found != names_.end();
-      place[i] = static_cast<std::uint32_t>(found - names_.begin());
+      const auto found = std::find(columns_.names.begin(), columns_.names.end(), column.name());
+      there[i] = found != columns_.names.end();
+      place[i] = static_cast<std::uint32_t>(found - columns_.names.begin());
       if (there[i]) *plan_.mutable_column(static_cast<int>(place[i])) = column;
     }
     if (!start_->trees().empty()) {
       for (std::uint32_t i = 0; i < place.size(); ++i) {
-        if (place[i] != i || place.size() != names_.size()) {
+        if (place[i] != i || place.size() != columns_.names.size()) {
           return Invalid("data: the features have leaves of trees among them, so the columns must be the same in the same order");
         }
       }
@@ -207,8 +178,8 @@ class Compiler {
     const auto move = [&](Feature* feature) -> absl::Status {
       const std::uint32_t was = feature->column();
       const std::string& name = start_->column(static_cast<int>(was)).name();
-      if (!there[was]) return Resolve({.name = name}, "data.train.files").status();
-      if (place[was] == label_) return Invalid("data.label.column: \"", name, "\" is a feature");
+      if (!there[was]) return columns_.Resolve({.name = name}, "data.train.files").status();
+      if (place[was] == columns_.label) return Invalid("data.label.column: \"", name, "\" is a feature");
       feature->set_column(place[was]);
       return absl::OkStatus();
     };
@@ -225,163 +196,10 @@ class Compiler {
     return absl::OkStatus();
   }
 
-  absl::Status SetFeatures() {
-    const std::vector<FeatureConfig>& declared = config_.features;
-    const bool only_ignores = std::all_of(declared.begin(), declared.end(),
-                                          [](const auto& f) { return f.op == FeatureOp::kIgnore; });
-    if (only_ignores) return SetRest();
-    std::set<std::string> seen;
-    for (std::size_t i = 0; i < declared.size(); ++i) {
-      const std::string path = absl::StrCat("features[", i, "]");
-      if (declared[i].op == FeatureOp::kRest) PS_RETURN_IF_ERROR(SetRest());
-      if (declared[i].op == FeatureOp::kIgnore || declared[i].op == FeatureOp::kRest ||
-          declared[i].op == FeatureOp::kTreeLeaves) {
-        continue;
-      }
-      Feature feature;
-      if (declared[i].op == FeatureOp::kCross) {
-        PS_ASSIGN_OR_RETURN(feature, Cross(declared[i], path));
-      } else {
-        PS_ASSIGN_OR_RETURN(const std::uint32_t column,
-                            FeatureColumn(declared[i].column, absl::StrCat(path, ".column")));
-        PS_ASSIGN_OR_RETURN(feature, Declared(declared[i], column, path));
-      }
-      if (!seen.insert(FeatureName(plan_, feature)).second) {
-        return Invalid(path, ": the same feature was declared before");
-      }
-      *plan_.add_feature() = std::move(feature);
-    }
-    return absl::OkStatus();
-  }
-
-  // All columns but the label, the weight and those that an item of their own names, by inferred
-  // type.
-  absl::Status SetRest() {
-    std::set<std::uint32_t> without = {label_};
-    if (plan_.weighted()) without.insert(plan_.weight_column());
-    for (std::size_t i = 0; i < config_.features.size(); ++i) {
-      if (!config_.features[i].column.set()) continue;
-      PS_ASSIGN_OR_RETURN(
-          const std::uint32_t column,
-          Resolve(config_.features[i].column, absl::StrCat("features[", i, "].column")));
-      without.insert(column);
-    }
-    for (std::uint32_t column = 0; column < names_.size(); ++column) {
-      if (without.count(column) != 0) continue;
-      const bool is_number = IsNumeric(column);
-      Feature feature;
-      if (is_number) {
-        feature = Buckets(column, Feature::NUMERIC, NumericBuckets());
-        feature.set_text_is_value(config_.data.format != DataFormat::kCriteo);
-        *plan_.add_feature() = std::move(feature);
-      }
-      const bool typed = config_.data.format == DataFormat::kCriteo;
-      if (!is_number || (!typed && MayBeNames(sample_.column[column].numbers))) {
-        feature = Feature();
-        feature.set_op(Feature::HASH);
-        feature.set_column(column);
-        *plan_.add_feature() = std::move(feature);
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Span<const int> NumericBuckets() const {
-    if (sample_.whole && sample_.rows < kManyRows) return kNumericBucketsOfFewRows;
-    return kNumericBuckets;
-  }
-
-  // A column that may become a feature: the label must not leak into them.
-  absl::StatusOr<std::uint32_t> FeatureColumn(const ColumnRef& ref, const std::string& path) const {
-    PS_ASSIGN_OR_RETURN(const std::uint32_t column, Resolve(ref, path));
-    if (column == label_) return Invalid(path, ": \"", names_[column], "\" is the label");
-    return column;
-  }
-
-  absl::StatusOr<Feature> Declared(const FeatureConfig& config, std::uint32_t column,
-                                   const std::string& path) const {
-    const ColumnSample& sample = sample_.column[column];
-    Feature feature;
-    feature.set_column(column);
-    if (config.op == FeatureOp::kHash) {
-      feature.set_op(Feature::HASH);
-      return feature;
-    }
-    if (sample.numbers.empty() && sample.texts > 0) {
-      return Invalid(path, ".op: column \"", names_[column],
-                     "\" holds no numbers but texts like \"", sample.first_text,
-                     "\"; declare it as hash");
-    }
-    switch (config.op) {
-      case FeatureOp::kNumeric:
-        return Buckets(column, Feature::NUMERIC, NumericBuckets());
-      case FeatureOp::kBucket:
-        if (config.buckets < 2 || config.buckets > kMaxBuckets / 2) {
-          return Invalid(path, ".buckets: expected 2 to ", kMaxBuckets / 2, ", found ",
-                         config.buckets);
-        }
-        return Buckets(column, Feature::BUCKET, {{config.buckets}});
-      case FeatureOp::kLog:
-        return LogFeature(sample.numbers, column);
-      case FeatureOp::kRaw:
-        return RawFeature(sample.numbers, column);
-      default:
-        return Invalid(path, ".op: not an operation on one column");
-    }
-  }
-
-  Feature Buckets(std::uint32_t column, Feature::Op op, absl::Span<const int> buckets) const {
-    return BucketFeature(sample_.column[column].numbers, column, op, buckets);
-  }
-
-  // A column takes part in a cross as it is declared elsewhere, else by its inferred type.
-  absl::StatusOr<Feature> Member(std::uint32_t column) const {
-    for (std::size_t i = 0; i < config_.features.size(); ++i) {
-      const FeatureConfig& config = config_.features[i];
-      if (config.op == FeatureOp::kIgnore || !config.column.set()) continue;
-      const std::string path = absl::StrCat("features[", i, "]");
-      PS_ASSIGN_OR_RETURN(const std::uint32_t other, Resolve(config.column, path + ".column"));
-      if (other != column) continue;
-      if (config.op == FeatureOp::kNumeric || config.op == FeatureOp::kRaw) {
-        return Buckets(column, Feature::BUCKET, {{kCrossBuckets}});
-      }
-      return Declared(config, column, path);
-    }
-    if (IsNumeric(column)) {
-      Feature feature = Buckets(column, Feature::BUCKET, {{kCrossBuckets}});
-      feature.set_text_is_value(config_.data.format != DataFormat::kCriteo);
-      return feature;
-    }
-    Feature feature;
-    feature.set_op(Feature::HASH);
-    feature.set_column(column);
-    return feature;
-  }
-
-  absl::StatusOr<Feature> Cross(const FeatureConfig& config, const std::string& path) const {
-    if (config.of.size() < 2 || config.of.size() > 16) {
-      return Invalid(path, ".of: expected 2 to 16 columns, found ", config.of.size());
-    }
-    Feature feature;
-    feature.set_op(Feature::CROSS);
-    std::set<std::uint32_t> seen;
-    for (std::size_t i = 0; i < config.of.size(); ++i) {
-      const std::string member_path = absl::StrCat(path, ".of[", i, "]");
-      PS_ASSIGN_OR_RETURN(const std::uint32_t column, FeatureColumn(config.of[i], member_path));
-      if (!seen.insert(column).second) {
-        return Invalid(member_path, ": \"", names_[column], "\" occurs twice");
-      }
-      PS_ASSIGN_OR_RETURN(*feature.add_member(), Member(column));
-    }
-    return feature;
-  }
-
   const JobConfig& config_;
   const DataFiles& train_;
   const Plan* const start_;
-  TableSample sample_;
-  std::vector<std::string> names_;
-  std::uint32_t label_ = 0;
+  TableColumns columns_;
   Plan plan_;
 };
 

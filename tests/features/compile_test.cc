@@ -1,7 +1,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "models/features/declared_features.h"
 #include "models/features/plan.h"
-#include "models/features/plan_compiler.h"
 #include "tests/features/table_job.h"
 
 namespace ps {
