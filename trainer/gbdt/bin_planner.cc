@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "ps/base/crew.h"
 #include "ps/base/status_macros.h"
+#include "trainer/gbdt/libsvm_bins.h"
 #include "trainer/gbdt/row_loader.h"
 #include "trainer/gbdt/target_planner.h"
 
@@ -14,10 +15,6 @@ namespace ps {
 namespace {
 
 constexpr std::uint64_t kBlockBytes = 512 << 10;
-// Bins of sparse columns hold at least this many rows of the sample: most columns are rare, and
-// their cells add up.
-constexpr std::uint64_t kSparseBinRows = 32;
-
 // One row in 2^h, so that about `wanted` of `all` are taken.
 int Halvings(double all, double wanted) {
   int halvings = 0;
@@ -27,18 +24,6 @@ int Halvings(double all, double wanted) {
   }
   return halvings;
 }
-
-// What a thread has taken of its blocks.
-struct Taken {
-  std::vector<std::vector<float>> values;
-  std::vector<std::vector<std::uint32_t>> index;
-  std::vector<TextCounts> texts;
-  TextCounts classes;
-  std::vector<OddTexts> odd_texts;
-  float largest_label = 0;
-  std::uint64_t lines = 0, rows = 0;
-  absl::Status status;
-};
 
 class Planner {
  public:
@@ -62,12 +47,12 @@ class Planner {
     PS_RETURN_IF_ERROR(ChooseSample(bins->libsvm));
     PS_RETURN_IF_ERROR(Read());
     if (labels.looks_for_classes()) PS_RETURN_IF_ERROR(TakeClasses(bins.get()));
-    for (const Taken& taken : taken_) {
+    for (const TakenRows& taken : taken_) {
       bins->rows += taken.lines;
       bins->sample_rows += taken.rows;
     }
     if (bins->libsvm) {
-      PS_RETURN_IF_ERROR(ChooseLibsvmBins(bins.get()));
+      PS_RETURN_IF_ERROR(ChooseLibsvmBins(options_, plan_.index_base(), &taken_, bins.get()));
     } else {
       PS_RETURN_IF_ERROR(ChooseTableBins(bins.get()));
     }
@@ -171,13 +156,13 @@ class Planner {
     }
     ReadBlocks(stream.get(), &taken_[0]);
     for (std::thread& thread : others) thread.join();
-    for (const Taken& taken : taken_) PS_RETURN_IF_ERROR(taken.status);
+    for (const TakenRows& taken : taken_) PS_RETURN_IF_ERROR(taken.status);
     if (options_.stop != nullptr && options_.stop->load())
       return absl::CancelledError("stopped while reading");
     return absl::OkStatus();
   }
 
-  void ReadBlocks(BlockStream* stream, Taken* taken) {
+  void ReadBlocks(BlockStream* stream, TakenRows* taken) {
     BlockStream::Block block;
     while (options_.stop == nullptr || !options_.stop->load()) {
       const absl::StatusOr<bool> more = stream->Next(&block);
@@ -209,7 +194,7 @@ class Planner {
 
   absl::Status TakeClasses(BinPlan* bins) const {
     TextCounts classes;
-    for (const Taken& taken : taken_) {
+    for (const TakenRows& taken : taken_) {
       for (const auto& [text, count] : taken.classes) classes[text] += count;
     }
     PS_RETURN_IF_ERROR(CheckClasses(classes));
@@ -237,7 +222,7 @@ class Planner {
       }
       if (bins->sources[c].by_target) return;
       std::vector<float> values;
-      for (const Taken& taken : taken_) {
+      for (const TakenRows& taken : taken_) {
         for (const std::vector<float>& block : taken.values) {
           for (std::size_t i = c; i < block.size(); i += columns) {
             if (block[i] == block[i]) values.push_back(block[i]);
@@ -251,7 +236,7 @@ class Planner {
         bins->sources[c].bins = &bins->category_bins[c];
     }
     float largest_label = 0;
-    for (const Taken& taken : taken_) largest_label = std::max(largest_label, taken.largest_label);
+    for (const TakenRows& taken : taken_) largest_label = std::max(largest_label, taken.largest_label);
     DescribeOddTexts(bins);
     taken_.clear();
     return MakeTargetTables(files_, plan_, options_, distinct, largest_label, bins);
@@ -260,7 +245,7 @@ class Planner {
   // Texts where the sample has numbers otherwise: they would be missing without a word.
   void DescribeOddTexts(BinPlan* bins) const {
     std::vector<OddTexts> odd(bins->sources.size());
-    for (const Taken& taken : taken_) {
+    for (const TakenRows& taken : taken_) {
       for (std::size_t c = 0; c < taken.odd_texts.size(); ++c) odd[c].Add(taken.odd_texts[c]);
     }
     for (std::size_t c = 0; c < odd.size(); ++c) {
@@ -276,7 +261,7 @@ class Planner {
   // The commonest texts, as many as there are bins. Returns how many the sample has.
   std::size_t ChooseCategories(std::size_t c, BinColumn* column) const {
     TextCounts counts;
-    for (const Taken& taken : taken_) {
+    for (const TakenRows& taken : taken_) {
       if (taken.texts.size() <= c) continue;
       for (const auto& [text, count] : taken.texts[c]) counts[text] += count;
     }
@@ -294,85 +279,12 @@ class Planner {
     return distinct;
   }
 
-  absl::Status ChooseLibsvmBins(BinPlan* bins) {
-    std::vector<std::uint64_t> count;
-    std::uint64_t all = 0;
-    for (const Taken& taken : taken_) {
-      for (const std::vector<std::uint32_t>& block : taken.index) {
-        for (const std::uint32_t index : block) {
-          if (index >= count.size())
-            count.resize(std::max<std::size_t>(index + 1, 2 * count.size()));
-          ++count[index];
-        }
-        all += block.size();
-      }
-    }
-    std::vector<bool> asked_for;  // by trees to start from
-    if (options_.start != nullptr) {
-      for (const TreeColumn& column : options_.start->columns) {
-        if (column.source >= kMostSparseColumns)
-          return absl::DataLossError("model.warm_start: a column beyond the largest index");
-        if (column.source >= asked_for.size()) asked_for.resize(column.source + 1u);
-        asked_for[column.source] = true;
-      }
-    }
-    while (!count.empty() && count.back() == 0) count.pop_back();
-    count.resize(std::max(count.size(), asked_for.size()));
-    bins->column_of_index.assign(count.size(), BinPlan::kNoColumn);
-    std::vector<std::uint64_t> begin{0};
-    for (std::uint32_t index = 0; index < count.size(); ++index) {
-      if (count[index] == 0 && !(index < asked_for.size() && asked_for[index])) continue;
-      bins->column_of_index[index] = static_cast<std::uint32_t>(bins->sources.size());
-      const std::uint32_t shown = index + static_cast<std::uint32_t>(plan_.index_base());
-      bins->sources.push_back({index, ColumnKind::kNumber, absl::StrCat(shown), false, nullptr});
-      begin.push_back(begin.back() + count[index]);
-    }
-    const std::size_t columns = bins->sources.size();
-    if (columns == 0)
-      return absl::InvalidArgumentError("data.train: no row has a feature to grow trees on");
-    const double cells = static_cast<double>(bins->sample_rows) * static_cast<double>(columns);
-    bins->sparse = columns > kMostDenseColumns || static_cast<double>(all) < kDenseShare * cells;
-    // Values by column.
-    HugeArray<float> values(all);
-    std::vector<std::uint64_t> next(begin.begin(), begin.end() - 1);
-    for (Taken& taken : taken_) {
-      for (std::size_t b = 0; b < taken.index.size(); ++b) {
-        for (std::size_t i = 0; i < taken.index[b].size(); ++i) {
-          values[next[bins->column_of_index[taken.index[b][i]]]++] = taken.values[b][i];
-        }
-        taken.index[b] = {};
-        taken.values[b] = {};
-      }
-    }
-    bins->columns.resize(columns);
-    Crew crew(options_.threads);
-    const std::uint64_t min_rows = bins->sparse ? kSparseBinRows : 1;
-    crew.ForEach(columns, [&](int, std::size_t c) {
-      std::vector<float> of_column(values.data() + begin[c], values.data() + begin[c + 1]);
-      bins->columns[c].name = bins->sources[c].name;
-      std::vector<float>* const cuts = &bins->columns[c].cuts;
-      if (options_.absent_is_zero) {
-        std::erase(of_column, 0.0f);
-        *cuts = ChooseCutsAroundZero(CountValues(&of_column), options_.max_bins, min_rows);
-      } else {
-        *cuts = ChooseCuts(CountValues(&of_column), options_.max_bins, min_rows);
-      }
-    });
-    std::uint64_t bins_of_all = 0;
-    for (const BinColumn& column : bins->columns)
-      bins_of_all += static_cast<std::uint64_t>(column.bins());
-    if (bins->sparse && bins_of_all >= 0xffffffffu) {
-      return absl::ResourceExhaustedError("more than 2^32 bins: lower model.gbdt.max_bins");
-    }
-    return absl::OkStatus();
-  }
-
   const DataFiles& files_;
   const features::Plan& plan_;
   const LoadOptions& options_;
   RowSample sample_;
   std::unique_ptr<ValueParser> parser_;
-  std::vector<Taken> taken_;
+  std::vector<TakenRows> taken_;
 };
 
 }  // namespace
