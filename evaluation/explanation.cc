@@ -46,7 +46,7 @@ class WeightsExplainer final : public RowExplainer {
 
   void AppendName(const Contribution& feature, std::string* text) const override {
     const std::string name = names_.NameOf(feature.feature);
-    absl::StrAppend(text, "\"", name.empty() ? absl::StrFormat("%016x", feature.feature) : name, "\"");
+    absl::StrAppend(text, JsonString(name.empty() ? absl::StrFormat("%016x", feature.feature) : name));
   }
 
  private:

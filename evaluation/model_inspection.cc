@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
@@ -121,7 +122,28 @@ void InspectModel(const Bundle& bundle, std::ostream& out) {
 }
 
 absl::Status DumpModel(const Bundle& bundle, const DumpOptions& options, std::ostream& out) {
-  const KeyNames names(bundle);
+  KeyNames names(bundle);
+  const std::uint64_t count = bundle.keys().size();
+  // All weights in the order of their keys are written as they lie; else the chosen ones.
+  const bool as_they_lie = options.top == 0 && options.order == DumpOrder::kKey;
+  std::vector<Weighted> chosen;
+  if (!as_they_lie) {
+    Largest<Weighted> largest(options.top == 0 ? count : options.top);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      largest.Add({bundle.keys()[i], bundle.weights()[i]});
+    }
+    chosen = std::move(largest).Take();
+    if (options.order == DumpOrder::kKey) {
+      std::sort(chosen.begin(), chosen.end(),
+                [](const Weighted& a, const Weighted& b) { return a.key < b.key; });
+    }
+  }
+  if (options.data) {
+    absl::flat_hash_set<Key> wanted;
+    if (as_they_lie) wanted.insert(bundle.keys().begin(), bundle.keys().end());
+    for (const Weighted& item : chosen) wanted.insert(item.key);
+    PS_RETURN_IF_ERROR(names.LearnFrom(*options.data->files, wanted, options.data->bad_rows));
+  }
   const bool named = !names.title().empty();
   const auto print = [&](Key key, float weight) {
     out << Hex(key) << '\t';
@@ -130,21 +152,8 @@ absl::Status DumpModel(const Bundle& bundle, const DumpOptions& options, std::os
   };
   out << "key\t" << names.title() << (named ? "\t" : "") << "weight\n";
   out << (named ? "bias\t\t" : "bias\t") << Shortest(bundle.info().bias) << '\n';
-  const std::uint64_t count = bundle.keys().size();
-  if (options.top == 0 && options.order == DumpOrder::kKey) {
-    for (std::uint64_t i = 0; i < count; ++i) print(bundle.keys()[i], bundle.weights()[i]);
-  } else {
-    Largest<Weighted> largest(options.top == 0 ? count : options.top);
-    for (std::uint64_t i = 0; i < count; ++i) {
-      largest.Add({bundle.keys()[i], bundle.weights()[i]});
-    }
-    std::vector<Weighted> chosen = std::move(largest).Take();
-    if (options.order == DumpOrder::kKey) {
-      std::sort(chosen.begin(), chosen.end(),
-                [](const Weighted& a, const Weighted& b) { return a.key < b.key; });
-    }
-    for (const Weighted& item : chosen) print(item.key, item.weight);
-  }
+  for (std::uint64_t i = 0; as_they_lie && i < count; ++i) print(bundle.keys()[i], bundle.weights()[i]);
+  for (const Weighted& item : chosen) print(item.key, item.weight);
   out.flush();
   return out.good() ? absl::OkStatus() : absl::UnavailableError("cannot write the dump");
 }

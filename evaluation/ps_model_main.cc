@@ -30,9 +30,9 @@ DEFINE_string(by, "weight", "order of a dump: weight (largest magnitude first) o
 DEFINE_string(format, "", "of an export or import: lightgbm or xgboost; of an explanation: jsonl or csv");
 DEFINE_string(model, "", "export, explain: directory of the bundle; import: the file");
 DEFINE_string(out, "", "export, explain: the file to write; import: directory of the bundle");
-DEFINE_string(data, "", "explain: files or globs, separated by commas");
+DEFINE_string(data, "", "explain; dump, which names keys by them: files or globs, separated by commas");
 DEFINE_int32(threads, 0, "explain: 0: all that the container grants");
-DEFINE_double(max_bad_rows, 0.001, "explain: fraction of rows that may be malformed");
+DEFINE_double(max_bad_rows, 0.001, "explain, dump: fraction of rows that may be malformed");
 DEFINE_string(data_format, "csv", "import: data that the model will score: csv, tsv or libsvm");
 DEFINE_string(label, "label", "import: name of a table's first column, before the features");
 DEFINE_string(like, "", "import: a bundle with the same data; columns are found by name");
@@ -51,7 +51,7 @@ constexpr char kCommands[] =
 constexpr char kDetails[] =
     "\n"
     "usage: ps_model inspect DIR [--top N]\n"
-    "       ps_model dump DIR [--top N] [--by weight|key]\n"
+    "       ps_model dump DIR [--top N] [--by weight|key] [--data FILE[,FILE...]] [--max_bad_rows FRACTION]\n"
     "       ps_model diff DIR1 DIR2 [--top N]\n"
     "       ps_model export --format lightgbm|xgboost --model DIR --out FILE\n"
     "       ps_model import --format lightgbm|xgboost --model FILE --out DIR\n"
@@ -61,7 +61,8 @@ constexpr char kDetails[] =
     "\n"
     "  inspect  of trees: the --top columns of largest gain\n"
     "  dump     key and weight of the bias and every feature, tab-separated; for libsvm data also the index;\n"
-    "           of trees a line a node of the first --top trees\n"
+    "           of tables buckets of numbers and missing values by name, and what texts are that rows of\n"
+    "           --data have; of trees a line a node of the first --top trees\n"
     "  import   a table has a header, its first column is the label, then come the features in the model's\n"
     "           order; with --like the data are laid out as that bundle's\n"
     "  explain  base and contributions add up to the margin: of trees the columns' Shapley values, of linear\n"
@@ -84,6 +85,14 @@ int Fail(const absl::Status& status) {
   std::cerr << "ps_model: " << status.message() << "\n";
   return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ? kUsageError : kDataError;
 }
+
+// Where the model is read, and what is wrong is in the data.
+int FailForData(const absl::Status& status) {
+  std::cerr << "ps_model: " << status.message() << "\n";
+  return kDataError;
+}
+
+bool IsFraction(double number) { return number >= 0 && number <= 1; }
 
 int Exchange(const std::string& command) {
   const bool writes = command == "export";
@@ -118,17 +127,12 @@ int Explain() {
   const bool csv = FLAGS_format == "csv";
   if (csv && FLAGS_top != 0) return Usage("--top is for --format jsonl: csv has all columns");
   if (FLAGS_threads < 0 || FLAGS_threads > kMostThreads) return Usage("--threads is 0 to 1024");
-  if (!(FLAGS_max_bad_rows >= 0 && FLAGS_max_bad_rows <= 1))
-    return Usage("--max_bad_rows is a fraction from 0 to 1");
+  if (!IsFraction(FLAGS_max_bad_rows)) return Usage("--max_bad_rows is a fraction from 0 to 1");
   auto bundle = ps::Bundle::Open(FLAGS_model);
   if (!bundle.ok()) return Fail(bundle.status());
-  const auto fail = [](const absl::Status& status) {  // what is wrong is in the data from here on
-    std::cerr << "ps_model: " << status.message() << "\n";
-    return kDataError;
-  };
   const auto files = ps::DataFiles::Open(absl::StrSplit(FLAGS_data, ',', absl::SkipEmpty()));
-  if (!files.ok()) return fail(files.status());
-  if (const absl::Status fit = ps::CheckHeadersOf(**bundle, *files); !fit.ok()) return fail(fit);
+  if (!files.ok()) return FailForData(files.status());
+  if (const absl::Status fit = ps::CheckHeadersOf(**bundle, *files); !fit.ok()) return FailForData(fit);
   std::unique_ptr<ps::OutputFile> out;  // null: standard output
   if (!FLAGS_out.empty()) {
     if (const absl::Status output = ps::CheckOutput("--out", FLAGS_out, FLAGS_model, &*files); !output.ok()) return Fail(output);
@@ -143,7 +147,27 @@ int Explain() {
   absl::Status status =
       ps::ExplainRows(*std::move(bundle), *files, options, &bad_rows, out != nullptr ? out->file() : stdout);
   if (status.ok() && out != nullptr) status = out->Finish();
-  if (!status.ok()) return fail(status);
+  if (!status.ok()) return FailForData(status);
+  if (bad_rows.bad_rows() > 0) std::cerr << bad_rows.Describe();
+  return 0;
+}
+
+int DumpLinear(const ps::Bundle& bundle) {
+  ps::DumpOptions options;
+  options.top = FLAGS_top;
+  options.order = FLAGS_by == "key" ? ps::DumpOrder::kKey : ps::DumpOrder::kMagnitude;
+  if (FLAGS_data.empty()) {
+    const absl::Status status = ps::DumpModel(bundle, options, std::cout);
+    return status.ok() ? 0 : Fail(status);
+  }
+  if (!IsFraction(FLAGS_max_bad_rows)) return Usage("--max_bad_rows is a fraction from 0 to 1");
+  const auto files = ps::DataFiles::Open(absl::StrSplit(FLAGS_data, ',', absl::SkipEmpty()));
+  if (!files.ok()) return FailForData(files.status());
+  if (const absl::Status fit = ps::CheckHeadersOf(bundle, *files); !fit.ok()) return FailForData(fit);
+  ps::BadRows bad_rows(&*files, FLAGS_max_bad_rows, "--max_bad_rows");
+  options.data = {&*files, &bad_rows};
+  const absl::Status status = ps::DumpModel(bundle, options, std::cout);
+  if (!status.ok()) return FailForData(status);
   if (bad_rows.bad_rows() > 0) std::cerr << bad_rows.Describe();
   return 0;
 }
@@ -185,6 +209,8 @@ int Run(const std::vector<std::string>& arguments) {
               << " is a model of trees; compare what inspect or dump print of the two\n";
     return kUsageError;
   }
+  if (!FLAGS_data.empty() && (command != "dump" || trees))
+    return Usage("--data is for a dump of a linear model, whose keys it names, and for explain");
   if (trees) {
     const absl::Status status = command == "inspect"
                                     ? ps::InspectTrees(*bundles[0], FLAGS_top, std::cout)
@@ -193,10 +219,7 @@ int Run(const std::vector<std::string>& arguments) {
   } else if (command == "inspect") {
     ps::InspectModel(*bundles[0], std::cout);
   } else if (command == "dump") {
-    const ps::DumpOptions options{
-        FLAGS_top, FLAGS_by == "key" ? ps::DumpOrder::kKey : ps::DumpOrder::kMagnitude};
-    const absl::Status status = ps::DumpModel(*bundles[0], options, std::cout);
-    if (!status.ok()) return Fail(status);
+    return DumpLinear(*bundles[0]);
   } else {
     ps::DiffModels(*bundles[0], *bundles[1], FLAGS_top == 0 ? 10 : FLAGS_top, std::cout);
   }

@@ -82,8 +82,7 @@ class TreesExplainer final : public RowExplainer {
       return;
     }
     const std::string name = keys_->NameOf(feature.feature);
-    absl::StrAppend(text, "\"linear ",
-                    name.empty() ? absl::StrFormat("%016x", feature.feature) : name, "\"");
+    absl::StrAppend(text, JsonString(absl::StrCat("linear ", name.empty() ? absl::StrFormat("%016x", feature.feature) : name)));
   }
 
  private:

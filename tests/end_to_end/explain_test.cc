@@ -1,10 +1,13 @@
 // ps_model explain on models that ps_train has made: what it says of each row adds up to what
 // ps_eval predicts.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tests/end_to_end/program.h"
 
@@ -158,6 +161,48 @@ TEST_F(ExplainTest, WhatItCannotDoHasADefinedEnd) {
   EXPECT_EQ(few.exit_code, 0) << few.err;
   EXPECT_EQ(Lines(few.out).size(), 10u);
   EXPECT_EQ(Explain("train.csv", {"--out", "none/e.jsonl"}).exit_code, 2);
+}
+
+// Buckets are named by the model, texts by data that have them.
+TEST(DumpTest, KeysOfATableAreNamed) {
+  const Workplace place;
+  std::string rows = "label,city,age\n";
+  const char* const cities[] = {"Paris", "Rome", "a \"\"small\"\" town"};
+  for (int i = 0; i < 3000; ++i)
+    absl::StrAppend(&rows, i % 3 == 0 ? 1 : 0, ",\"", cities[i % 3], "\",", i * 7 % 97, "\n");
+  WriteText(place / "t.csv", rows);
+  WriteText(place / "other.csv", "label,town,age\n1,Paris,3\n");
+  WriteText(place / "job.yaml", "data: {train: {files: [t.csv]}, format: csv, header: true}\n"
+                                "features: [{column: city, op: hash}, {column: age, op: bucket}, {op: cross, of: [city, age]}]\n");
+  ASSERT_EQ(RunProgram("ps_train", {"--config", "job.yaml"}, place.path()).exit_code, 0);
+  const auto dump = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"dump", "out"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return RunProgram("ps_model", arguments, place.path());
+  };
+  const Finished alone = dump({});
+  EXPECT_EQ(alone.exit_code, 0) << alone.err;
+  EXPECT_THAT(alone.out, testing::AllOf(testing::StartsWith("key\tfeature\tweight\nbias\t\t"), testing::HasSubstr("\tage in ["),
+                                        testing::Not(testing::HasSubstr("Paris"))));
+  for (const std::string order : {"weight", "key"}) {
+    const Finished named = dump({"--data", "t.csv", "--by", order});
+    EXPECT_EQ(named.exit_code, 0) << named.err;
+    EXPECT_THAT(named.out, testing::AllOf(testing::HasSubstr("\tcity=Paris\t"), testing::HasSubstr("\tcity=a \\\"small\\\" town\t"),
+                                          testing::HasSubstr("\tcity=Rome x age in ["), testing::Not(testing::ContainsRegex("\n[0-9a-f]+\t\t"))))
+        << "every key has a name";
+  }
+  const Finished top = dump({"--data", "t.csv", "--top", "1"});
+  EXPECT_EQ(std::count(top.out.begin(), top.out.end(), '\n'), 3);
+  EXPECT_THAT(top.out, testing::HasSubstr("city="));
+  EXPECT_EQ(dump({"--data", "absent.csv"}).exit_code, 3);
+  const Finished other = dump({"--data", "other.csv"});
+  EXPECT_EQ(other.exit_code, 3);
+  EXPECT_THAT(other.err, testing::HasSubstr("other.csv: the header has no column city"));
+  EXPECT_EQ(RunProgram("ps_model", {"inspect", "out", "--data", "t.csv"}, place.path()).exit_code, 2);
+  Generate(place.path(), "rows.svm", "libsvm", 100);
+  WriteText(place / "job.yaml", "data: {train: {files: [rows.svm]}}\n");
+  ASSERT_EQ(RunProgram("ps_train", {"--config", "job.yaml"}, place.path()).exit_code, 0);
+  EXPECT_THAT(dump({"--data", "rows.svm"}).err, testing::HasSubstr("the model is of no csv, tsv or criteo data"));
 }
 
 }  // namespace

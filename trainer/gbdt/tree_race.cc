@@ -61,7 +61,7 @@ TreeRace::TreeRace(Options options)
 
 bool TreeRace::IsNew(const GbdtConfig& setting) const {
   return std::none_of(candidates_.begin(), candidates_.end(),
-                      [&](const Candidate& known) { return space_.At(known.place) == setting; });
+                      [&](const Candidate& known) { return known.setting == setting; });
 }
 
 bool TreeRace::IsUntrained(const GbdtConfig& training) const {
@@ -73,7 +73,7 @@ bool TreeRace::IsUntrained(const GbdtConfig& training) const {
 }
 
 bool TreeRace::Enter(int number) {
-  const GbdtConfig setting = space_.At(candidates_[static_cast<std::size_t>(number)].place);
+  const GbdtConfig& setting = candidates_[static_cast<std::size_t>(number)].setting;
   // Settings that differ may be alike when they are shortened.
   const GbdtConfig training = SettingSpace::Shortened(setting, round_trees_);
   if (!IsUntrained(training)) return false;
@@ -82,8 +82,9 @@ bool TreeRace::Enter(int number) {
 }
 
 bool TreeRace::EnterNew(const SettingSpace::Place& place, int parent) {
-  if (!IsNew(space_.At(place))) return false;
-  candidates_.push_back({place, parent});
+  const GbdtConfig setting = space_.At(place);
+  if (!IsNew(setting)) return false;
+  candidates_.push_back({place, parent, setting});
   if (Enter(static_cast<int>(candidates_.size()) - 1)) return true;
   candidates_.pop_back();
   return false;
@@ -287,7 +288,7 @@ std::string TreeRace::TraceJson() const {
     JsonObject json;
     json.Add("setting", static_cast<int>(number));
     if (candidates_[number].parent >= 0) json.Add("parent", candidates_[number].parent);
-    AddSetting(space_.At(candidates_[number].place), &json);
+    AddSetting(candidates_[number].setting, &json);
     setting_rows.push_back(json);
   }
   for (const Round& round : rounds_) {

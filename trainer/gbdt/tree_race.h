@@ -63,6 +63,7 @@ class TreeRace {
   struct Candidate {
     SettingSpace::Place place;
     int parent = -1;
+    GbdtConfig setting;  // of the place
   };
   struct Standing {
     int number = 0;
