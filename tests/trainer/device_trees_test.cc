@@ -40,9 +40,7 @@ TrainedTrees TrainTrees(const std::string& data, const Overrides& overrides) {
                            "  split: {by: ratio, valid: 0.25}\ntrain: {early_stopping: {patience: 3}}\n" +
                            "model: {type: gbdt, gbdt: {trees: 60, max_leaves: 6, learning_rate: 0.5}}\noutput: {dir: " +
                            TempPath("trees") + "}\n";
-  absl::StatusOr<LoadedJob> loaded = ParseJob(yaml, "test.yaml", overrides);
-  EXPECT_TRUE(loaded.ok()) << loaded.status();
-  absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
+  const absl::StatusOr<PreparedJob> job = PreparedOf(yaml, overrides);
   EXPECT_TRUE(job.ok()) << job.status();
   std::FILE* const log = std::tmpfile();
   TrainedTrees trained;
@@ -50,14 +48,7 @@ TrainedTrees TrainTrees(const std::string& data, const Overrides& overrides) {
     const std::atomic<bool> stop{false};
     ProgressReporter reporter(log, {});
     GbdtTrainer trainer(&*job, std::nullopt, &reporter, &stop);
-    absl::StatusOr<JobResult> result = trainer.Train();
-    EXPECT_TRUE(result.ok()) << result.status();
-    absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job->config.output.dir);
-    EXPECT_TRUE(writer.ok()) << writer.status();
-    BundleInfo info;
-    EXPECT_TRUE(trainer.Export(writer->get(), &info).ok());
-    EXPECT_TRUE((*writer)->Finish(std::move(info)).ok());
-    trained.result = *std::move(result);
+    trained.result = TrainAndWrite(*job, &trainer);
   }
   std::ostringstream trees;
   trees << std::ifstream(job->config.output.dir + "/trees.pb", std::ios::binary).rdbuf();
