@@ -17,13 +17,6 @@
 
 namespace ps {
 
-inline absl::Status TreeStatus(cudaError_t error) { return DeviceStatus(error, "growing trees"); }
-// Errors of launches, then of what ran.
-inline absl::Status FinishTrees(cudaStream_t stream) {
-  const cudaError_t launched = cudaGetLastError();
-  return TreeStatus(launched != cudaSuccess ? launched : cudaStreamSynchronize(stream));
-}
-
 class DeviceRows {
  public:
   // Where a node's rows are.
@@ -45,7 +38,10 @@ class DeviceRows {
   std::uint32_t count() const { return rows_; }
   cudaStream_t stream() const { return stream_; }
   std::uint64_t memory_bytes() const;
-  absl::Status Finish() const { return FinishTrees(stream_); }
+  // Waits for what was put on the stream; `doing` says what that was.
+  absl::Status Finish(const char* doing) const {
+    return DeviceStatus(cudaStreamSynchronize(stream_), doing);
+  }
 
   absl::Status SetMargins(const std::vector<float>& margins);  // one a row
   absl::StatusOr<std::vector<float>> Margins() const;
@@ -58,7 +54,7 @@ class DeviceRows {
   const RowGradient* entries(std::uint32_t buffer) const { return entries_[buffer].data(); }
   // Parts the rows at `from` into the same range of the other buffer: `work` says by what, and `sides`
   // counts them.
-  void Part(PartitionWork work, const Place& from, SideCounts* sides);
+  absl::Status Part(PartitionWork work, const Place& from, SideCounts* sides);
 
   // So that ranges of buffer 0 alone name nodes: back from where Part put them.
   absl::Status TakeBack(const Place& from);

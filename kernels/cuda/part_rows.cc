@@ -14,6 +14,8 @@
 namespace ps {
 namespace {
 
+constexpr char kSplit[] = "splitting a node";
+
 class PartRows final : public DevicePartRows {
  public:
   absl::Status Load(const DeviceTreeInput& input, const DeviceInfo& device) {
@@ -43,7 +45,7 @@ class PartRows final : public DevicePartRows {
     nodes_ = {{0, root}};
     PS_ASSIGN_OR_RETURN(const WideSum total, rows_.MakeGradients(gradients));
     PS_RETURN_IF_ERROR(Sum({rows_.entries(0), root.range}, root.size()));
-    PS_RETURN_IF_ERROR(rows_.Finish());
+    PS_RETURN_IF_ERROR(rows_.Finish("beginning a tree"));
     return total;
   }
 
@@ -57,9 +59,8 @@ class PartRows final : public DevicePartRows {
     const DeviceRows::Place place = nodes_.at(node);
     PartitionWork part;
     PS_RETURN_IF_ERROR(source_->PlaceSplit(split, &part));
-    PS_RETURN_IF_ERROR(
-        TreeStatus(cudaMemsetAsync(sides_.data(), 0, sizeof(SideCounts), rows_.stream())));
-    rows_.Part(part, place, sides_.data());
+    PS_DEVICE_OK(cudaMemsetAsync(sides_.data(), 0, sizeof(SideCounts), rows_.stream()), kSplit);
+    PS_RETURN_IF_ERROR(rows_.Part(part, place, sides_.data()));
     PS_RETURN_IF_ERROR(rows_.TakeBack(place));
     if (summed != Summed::kNone) {
       const bool is_left = summed == Summed::kLeft;
@@ -68,9 +69,8 @@ class PartRows final : public DevicePartRows {
                               sides_.data()},
                              static_cast<std::uint64_t>(share * place.size())));
     }
-    PS_RETURN_IF_ERROR(
-        TreeStatus(CopyToHost(sides_of_split_.data(), sides_.data(), 1, rows_.stream())));
-    PS_RETURN_IF_ERROR(rows_.Finish());
+    PS_DEVICE_OK(CopyToHost(sides_of_split_.data(), sides_.data(), 1, rows_.stream()), kSplit);
+    PS_RETURN_IF_ERROR(rows_.Finish(kSplit));
     const std::uint32_t middle = place.range.begin + sides_of_split_[0].left;
     nodes_[left] = {{place.range.begin, middle}, 0};
     nodes_[left + 1] = {{middle, place.range.end}, 0};

@@ -142,16 +142,15 @@ cudaError_t LoadSparseScanKernels() {
 }
 
 unsigned SparseScanBlocks(std::uint32_t columns, int processors) {
-  const unsigned resident = kScanBlocksOfProcessor * static_cast<unsigned>(processors);
-  const unsigned useful = BlocksFor(columns, kWarpsOfBlock);
-  return useful < resident ? useful : resident;
+  return ResidentBlocksFor(columns, kWarpsOfBlock, kScanBlocksOfProcessor, processors);
 }
 
-void LaunchSparseScan(const SparseScanWork& work, int processors, cudaStream_t stream) {
+cudaError_t LaunchSparseScan(const SparseScanWork& work, int processors, cudaStream_t stream) {
   const unsigned blocks = SparseScanBlocks(work.columns, processors),
                  nodes = work.parent == nullptr ? 1 : 2;
-  Launch(SparseScanKernel, {blocks, nodes}, kRowThreads, stream, work);
-  Launch(BestFindingKernel, {nodes}, kRowThreads, stream, work, blocks);
+  const cudaError_t error = Launch(SparseScanKernel, {blocks, nodes}, kRowThreads, stream, work);
+  if (error != cudaSuccess) return error;
+  return Launch(BestFindingKernel, {nodes}, kRowThreads, stream, work, blocks);
 }
 
 }  // namespace ps

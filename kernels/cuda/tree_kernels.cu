@@ -62,6 +62,7 @@ __global__ void LargestGradientKernel(GradientWork work, int* largest) {
 // ---- Histograms
 
 constexpr unsigned kHistogramThreads = 512;
+constexpr unsigned kHistogramsOfProcessor = 2;  // blocks that it holds at once
 constexpr unsigned kCellsOfThread = kGroupCells / kHistogramThreads;
 constexpr unsigned kPieceRows = 1024;  // no narrow sum of so many rows leaves its 16 bits
 constexpr unsigned kRowsOfWarp = kPieceRows / (kHistogramThreads / kWarp);
@@ -69,7 +70,8 @@ constexpr unsigned kRowsAtOnce = 8;  // reads in flight
 
 // One lane of a warp has one column: a row is 32 sums in 32 banks. Narrow sums lie in shared
 // memory; after every piece each thread takes its cells of them over into registers.
-__global__ void __launch_bounds__(kHistogramThreads, 2) HistogramKernel(HistogramWork work) {
+__global__ void
+    __launch_bounds__(kHistogramThreads, kHistogramsOfProcessor) HistogramKernel(HistogramWork work) {
   __shared__ std::uint32_t narrow[kGroupCells];
   const EntryRange range = RangeOf(work.node);
   const std::uint64_t first = range.begin + std::uint64_t{blockIdx.x} * kPieceRows;
@@ -250,31 +252,30 @@ cudaError_t LoadTreeKernels() {
   return LoadKernels(GradientKernel, LargestGradientKernel, HistogramKernel, PartitionKernel, ScanKernel);
 }
 
-void LaunchGradients(const GradientWork& work, cudaStream_t stream) {
-  Launch(GradientKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work);
+cudaError_t LaunchGradients(const GradientWork& work, cudaStream_t stream) {
+  return Launch(GradientKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work);
 }
 
-void LaunchLargestGradient(const GradientWork& work, int* largest, cudaStream_t stream) {
-  Launch(LargestGradientKernel, {BlocksFor(work.rows, 16 * kRowThreads)}, kRowThreads, stream, work,
+cudaError_t LaunchLargestGradient(const GradientWork& work, int* largest, cudaStream_t stream) {
+  return Launch(LargestGradientKernel, {BlocksFor(work.rows, 16 * kRowThreads)}, kRowThreads, stream, work,
          largest);
 }
 
-void LaunchHistogram(const HistogramWork& work, int processors, cudaStream_t stream) {
+cudaError_t LaunchHistogram(const HistogramWork& work, int processors, cudaStream_t stream) {
   // Every block adds all its cells to the sum of blocks: not too few rows for that.
-  const unsigned useful = BlocksFor(work.node.range.end - work.node.range.begin, 2 * kPieceRows);
-  const unsigned resident = 2 * static_cast<unsigned>(processors);
+  const unsigned blocks = ResidentBlocksFor(work.node.range.end - work.node.range.begin,
+                                            2 * kPieceRows, kHistogramsOfProcessor, processors);
   const auto groups = static_cast<unsigned>(ColumnGroups(work.matrix.columns));
-  Launch(HistogramKernel, {useful < resident ? useful : resident, groups}, kHistogramThreads,
+  return Launch(HistogramKernel, {blocks, groups}, kHistogramThreads, stream, work);
+}
+
+cudaError_t LaunchPartition(const PartitionWork& work, cudaStream_t stream) {
+  return Launch(PartitionKernel, {BlocksFor(work.range.end - work.range.begin, kTileRows)}, kRowThreads,
          stream, work);
 }
 
-void LaunchPartition(const PartitionWork& work, cudaStream_t stream) {
-  Launch(PartitionKernel, {BlocksFor(work.range.end - work.range.begin, kTileRows)}, kRowThreads,
-         stream, work);
-}
-
-void LaunchScan(const ScanWork& work, cudaStream_t stream) {
-  Launch(ScanKernel, {static_cast<unsigned>(work.columns), work.parent == nullptr ? 1u : 2u},
+cudaError_t LaunchScan(const ScanWork& work, cudaStream_t stream) {
+  return Launch(ScanKernel, {static_cast<unsigned>(work.columns), work.parent == nullptr ? 1u : 2u},
          kBinsPerColumn, stream, work);
 }
 

@@ -12,6 +12,8 @@
 namespace ps {
 namespace {
 
+constexpr char kRoot[] = "beginning a tree", kSplit[] = "splitting a leaf";
+
 class TreeRows final : public DeviceTreeRows {
  public:
   absl::Status Load(const DeviceTreeInput& input, const DeviceInfo& device) {
@@ -39,14 +41,13 @@ class TreeRows final : public DeviceTreeRows {
                                     DeviceNodeSplits* root) override {
     PS_ASSIGN_OR_RETURN(const WideSum total, rows_.MakeGradients(gradients));
     PS_RETURN_IF_ERROR(source_->BeginTree(rules));
-    PS_RETURN_IF_ERROR(
-        TreeStatus(cudaMemsetAsync(sides_.data(), 0, sides_.bytes(), rows_.stream())));
+    PS_DEVICE_OK(cudaMemsetAsync(sides_.data(), 0, sides_.bytes(), rows_.stream()), kRoot);
     const DeviceRows::Place all = rows_.Root();
     places_.assign(1, all);
     nodes_.assign(1, {total, 0});
     PS_RETURN_IF_ERROR(source_->Sum({rows_.entries(0), all.range}, rows_.count(), 0));
     PS_RETURN_IF_ERROR(source_->FindSplits({0, DeviceHistogramSource::kNoSlot, {total}}));
-    PS_RETURN_IF_ERROR(rows_.Finish());
+    PS_RETURN_IF_ERROR(rows_.Finish(kRoot));
     source_->TakeSplits(0, root);
     return total;
   }
@@ -59,7 +60,7 @@ class TreeRows final : public DeviceTreeRows {
     SideCounts* const sides = sides_.data() + last - 1;  // of this split; 0 since the tree began
     PartitionWork part;
     PS_RETURN_IF_ERROR(source_->PlaceSplit(split, &part));
-    rows_.Part(part, place, sides);
+    PS_RETURN_IF_ERROR(rows_.Part(part, place, sides));
     // Hessians stand for rows. The small child takes the next free slot, the large one that of their
     // parent.
     const WideSum rest = parent.total - split.left;
@@ -73,8 +74,8 @@ class TreeRows final : public DeviceTreeRows {
       PS_RETURN_IF_ERROR(
           source_->FindSplits({last, parent.slot, {small, parent.total - small}}));
     }
-    PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(sides_of_split_.data(), sides, 1, rows_.stream())));
-    PS_RETURN_IF_ERROR(rows_.Finish());
+    PS_DEVICE_OK(CopyToHost(sides_of_split_.data(), sides, 1, rows_.stream()), kSplit);
+    PS_RETURN_IF_ERROR(rows_.Finish(kSplit));
     if (split.find_splits) {
       source_->TakeSplits(0, left_is_small ? left : right);
       source_->TakeSplits(1, left_is_small ? right : left);

@@ -2,6 +2,10 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "models/gbdt/device_booster.h"
 #include "tests/gbdt/binned_sample.h"
 
@@ -63,6 +67,39 @@ TEST(DeviceBooster, SaysWhatDoesNotFitIntoItsMemory) {
     const absl::Status leaves = Refusal(sample, params);
     device_executor::memory.limit = std::size_t{1} << 30;
     EXPECT_NE(leaves.message().find("MiB for histograms of leaves"), std::string::npos) << leaves;
+  }
+}
+
+// Whichever launch it is: by the call that launched, with what was being done.
+TEST(DeviceBooster, TellsALaunchThatFails) {
+  for (const bool sparse : {false, true}) {
+    SampleShape shape;
+    shape.sparse = sparse;
+    const BinnedSample sample = MakeSample(shape);
+    BoostParams params;
+    params.grow.max_leaves = 3;
+    std::set<std::string> told;
+    int failed = 0;
+    for (bool fails = true; fails; ++failed) {
+      ASSERT_LT(failed, 100);
+      device_executor::launches.until_failure = failed;
+      auto booster = DeviceBooster::Make(&sample.rows, &sample.columns, params);
+      const absl::Status status = booster.ok() ? (*booster)->GrowNext().status() : booster.status();
+      fails = device_executor::launches.until_failure < 0;
+      device_executor::launches.until_failure = -1;
+      EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+      EXPECT_EQ(status.code(), fails ? absl::StatusCode::kInternal : absl::StatusCode::kOk) << status;
+      if (fails) told.emplace(status.message());
+    }
+    std::set<std::string> expected;
+    for (const char* doing : {"computing gradients", "summing the rows of a node", "finding cuts", "parting rows",
+                              "summing leaves", "adding the values of leaves"})
+      expected.insert(absl::StrCat("device: ", doing, ": too many resources requested for launch"));
+    for (const char* doing : {"sorting values by cells", "marking the rows of a split"}) {
+      if (sparse) expected.insert(absl::StrCat("device: ", doing, ": too many resources requested for launch"));
+    }
+    EXPECT_EQ(told, expected);
+    EXPECT_GT(failed, 8);
   }
 }
 

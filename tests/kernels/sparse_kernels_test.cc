@@ -74,7 +74,7 @@ class SparseRows {
   // By the kernels, whose result is compared with the rows.
   void TurnOver() {
     std::vector<std::uint64_t> counts(first_cell.back());
-    LaunchCellCounts(by_row(), counts.data(), nullptr);
+    ASSERT_EQ(LaunchCellCounts(by_row(), counts.data(), nullptr), cudaSuccess);
     cell_begin = {0};
     for (std::size_t cell = 0; cell < counts.size(); ++cell) {
       cell_begin.push_back(cell_begin.back() + counts[cell]);
@@ -85,7 +85,7 @@ class SparseRows {
     ASSERT_EQ(cell_begin.back(), cells.size());
     cell_rows.assign((cells.size() + kStretchValues - 1) / kStretchValues * kStretchValues, ~0u);
     std::vector<std::uint64_t> next = cell_begin;
-    LaunchCellFill(by_row(), next.data(), cell_rows.data(), nullptr);
+    ASSERT_EQ(LaunchCellFill(by_row(), next.data(), cell_rows.data(), nullptr), cudaSuccess);
     std::vector<std::vector<std::uint32_t>> expected(first_cell.back());
     for (std::uint32_t r = 0; r < rows(); ++r) {
       for (std::uint64_t v = row_begin[r]; v < row_begin[r + 1]; ++v) expected[cells[v]].push_back(r);
@@ -111,11 +111,11 @@ TEST(SparseKernels, SumsByRowsAndByCellsAreThoseOfThePlainLoop) {
       const std::vector<WideSum> expected = rows.HistogramOf(begin, end, 5);  // adds
       const NodeEntries node{rows.entries.data(), {0, rows.rows()}, side, &sides};
       std::vector<WideSum> by_rows(expected.size(), 5), by_cells(expected.size(), 5);
-      LaunchRowSums(rows.by_row(), node, kProcessors, by_rows.data(), nullptr);
+      ASSERT_EQ(LaunchRowSums(rows.by_row(), node, kProcessors, by_rows.data(), nullptr), cudaSuccess);
       ASSERT_EQ(by_rows, expected) << shape.rows << " x " << shape.columns;
       std::vector<std::uint16_t> of_row(rows.rows());
-      LaunchSpreadGradients(node, kProcessors, of_row.data(), nullptr);
-      LaunchCellSums(rows.by_cell(), of_row.data(), by_cells.data(), nullptr);
+      ASSERT_EQ(LaunchSpreadGradients(node, kProcessors, of_row.data(), nullptr), cudaSuccess);
+      ASSERT_EQ(LaunchCellSums(rows.by_cell(), of_row.data(), by_cells.data(), nullptr), cudaSuccess);
       ASSERT_EQ(by_cells, expected) << shape.rows << " x " << shape.columns;
     }
   }
@@ -134,8 +134,9 @@ TEST(SparseKernels, MarksTheRowsOfCells) {
           if (rows.cells[v] >= first && rows.cells[v] < end) expected[r] = 200;
         }
       }
-      LaunchMarkRows(rows.cell_rows.data() + rows.cell_begin[first], rows.cell_begin[end] - rows.cell_begin[first],
-                     200, kProcessors, marks.data(), nullptr);
+      const std::uint64_t before = rows.cell_begin[first], marked = rows.cell_begin[end] - before;
+      ASSERT_EQ(LaunchMarkRows(rows.cell_rows.data() + before, marked, 200, kProcessors, marks.data(), nullptr),
+                cudaSuccess);
       ASSERT_EQ(marks, expected);
     }
   }
@@ -214,7 +215,7 @@ TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
     std::vector<SparseFinding> of_blocks(2 * SparseScanBlocks(columns, kProcessors)), findings(2);
     work.of_blocks = of_blocks.data();
     work.findings = findings.data();
-    LaunchSparseScan(work, kProcessors, nullptr);
+    ASSERT_EQ(LaunchSparseScan(work, kProcessors, nullptr), cudaSuccess);
     for (int n = 0; n < (both ? 2 : 1); ++n) {
       const Best best = BestPlain(work, first_cell, nodes[n], work.totals[n]);
       const SparseFinding& finding = findings[static_cast<std::size_t>(n)];

@@ -86,7 +86,7 @@ TEST(TreeKernels, PartitionKeepsEveryRowOnItsSide) {
     work.from = rows.entries.data();
     work.to = parted.data();
     work.sides = &sides;
-    LaunchPartition(work, nullptr);
+    ASSERT_EQ(LaunchPartition(work, nullptr), cudaSuccess);
     ASSERT_EQ(sides.left + sides.right, end - begin);
     for (std::uint32_t i = 0; i < begin; ++i) ASSERT_EQ(parted[i].row, ~0u);
     std::vector<std::uint32_t> seen;
@@ -114,9 +114,8 @@ TEST(TreeKernels, HistogramsAreThoseOfTheProcessor) {
       std::vector<WideSum> expected = HistogramOf(rows, rows.entries.data() + begin, end - begin);
       std::vector<WideSum> histogram(expected.size(), 5);  // adds
       for (WideSum& cell : expected) cell += 5;
-      LaunchHistogram(
-          {rows.matrix(), {rows.entries.data(), {0, rows.count()}, side, &sides}, histogram.data()},
-          2, nullptr);
+      const NodeEntries node{rows.entries.data(), {0, rows.count()}, side, &sides};
+      ASSERT_EQ(LaunchHistogram({rows.matrix(), node, histogram.data()}, 2, nullptr), cudaSuccess);
       ASSERT_EQ(histogram, expected) << shape.rows << " x " << shape.columns;
     }
   }
@@ -159,7 +158,7 @@ TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
                    1.0 + static_cast<double>(random() % 100)};
     work.findings = findings.data();
     work.category_cells = category_cells.data();
-    LaunchScan(work, nullptr);
+    ASSERT_EQ(LaunchScan(work, nullptr), cudaSuccess);
     ASSERT_EQ(parent, nodes[1]);
     for (int n = 0; n < 2; ++n) {
       for (int c = 0; c < columns; ++c) {
@@ -228,7 +227,7 @@ TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
       work.fixed = fixed.data();
       WideSum total = 7, expected_total = 7;  // adds
       work.total = &total;
-      LaunchGradients(work, nullptr);
+      ASSERT_EQ(LaunchGradients(work, nullptr), cudaSuccess);
       for (const RowGradient& entry : expected) expected_total += Widen(entry.packed);
       EXPECT_EQ(total, expected_total);
       for (std::size_t i = 0; i < rows; ++i) {
