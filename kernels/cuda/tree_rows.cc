@@ -7,6 +7,7 @@
 #include "kernels/cuda/device_rows.h"
 #include "kernels/cuda/histogram_source.h"
 #include "kernels/cuda/pinned_array.h"
+#include "kernels/cuda/tree_walk.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -29,10 +30,10 @@ class TreeRows final : public DeviceTreeRows {
 
   const std::string& device_name() const override { return device_name_; }
   std::uint64_t memory_bytes() const override {
-    return rows_.memory_bytes() + source_->memory_bytes();
+    return rows_.memory_bytes() + source_->memory_bytes() + walk_.memory_bytes();
   }
-  absl::Status SetMargins(float margin) override {
-    return rows_.SetMargins(std::vector<float>(rows_.count(), margin));
+  absl::Status SetMargins(const std::vector<float>& margins) override {
+    return rows_.SetMargins(margins);
   }
   absl::StatusOr<std::vector<float>> Margins() override { return rows_.Margins(); }
   absl::StatusOr<float> LargestGradient() override { return rows_.LargestGradient(); }
@@ -93,6 +94,11 @@ class TreeRows final : public DeviceTreeRows {
   absl::Status AddLeafValues(const std::vector<float>& values) override {
     return rows_.AddLeafValues(places_, values);
   }
+  absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
+                       const std::vector<float>& leaf_values) override {
+    return walk_.Add(source_->rows(), nodes, leaf_values, rows_.margins_on_device(),
+                     rows_.stream());
+  }
 
  private:
   struct Node {
@@ -110,6 +116,7 @@ class TreeRows final : public DeviceTreeRows {
   DeviceArray<SideCounts> sides_;
   PinnedArray<SideCounts> sides_of_split_;  // of the last one
   std::unique_ptr<DeviceHistogramSource> source_;
+  DeviceTreeWalk walk_;
 
   // Leaves of the current tree.
   std::vector<DeviceRows::Place> places_;

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/cuda/tree_margins.h"
 #include "kernels/gradients.h"
 #include "kernels/histogram.h"
 #include "kernels/split_scan.h"
@@ -93,7 +94,7 @@ class DeviceTreeRows {
 
   virtual const std::string& device_name() const = 0;
   virtual std::uint64_t memory_bytes() const = 0;
-  virtual absl::Status SetMargins(float margin) = 0;  // of all rows
+  virtual absl::Status SetMargins(const std::vector<float>& margins) = 0;  // one a row
   virtual absl::StatusOr<std::vector<float>> Margins() = 0;
   // The largest magnitude of a gradient of squared errors.
   virtual absl::StatusOr<float> LargestGradient() = 0;
@@ -109,6 +110,9 @@ class DeviceTreeRows {
   virtual absl::StatusOr<DeviceLeafSums> SumLeaves() = 0;
   // Adds each leaf's value to the margins of its rows.
   virtual absl::Status AddLeafValues(const std::vector<float>& values) = 0;
+  // A tree that was not grown here: adds each row's leaf to its margin. As DeviceTreeMargins::Add.
+  virtual absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
+                               const std::vector<float>& leaf_values) = 0;
 };
 
 }  // namespace ps

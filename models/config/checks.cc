@@ -280,7 +280,6 @@ class JobChecker : private JobChecks {
     if (config_.model.gbdt.objective != "logistic") Add(path, "only with objective logistic");
     if (config_.tune) Add(path, "not with tune in this version; remove one of the two");
     if (!config_.model.warm_start.empty()) Add(path, "not with model.warm_start; remove one of the two");
-    if (config_.device == "cuda") Add("device", "cuda takes no model.gbdt.base_model in this version; set auto or cpu");
   }
 
   void CheckStartTrees() {

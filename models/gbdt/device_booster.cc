@@ -10,11 +10,12 @@ namespace ps {
 
 DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn>* columns,
                              const BoostParams& params)
-    : columns_(*columns),
-      sparse_(rows.sparse),
+    : layout_(rows),
+      columns_(*columns),
       params_(params),
       sums_(LabelSums::Of(rows, params.classes)),
       base_scores_(sums_.BaseScores(params.objective)),
+      trees_(params.first_tree),
       builder_(columns, params.grow) {}
 
 absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
@@ -29,8 +30,19 @@ absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
   const DeviceInput input = DeviceInputOf(*rows, *columns, params);
   auto booster = std::unique_ptr<DeviceBooster>(new DeviceBooster(*rows, columns, params));
   PS_ASSIGN_OR_RETURN(booster->rows_, DeviceTreeRows::Load(input.input));
-  PS_RETURN_IF_ERROR(booster->rows_->SetMargins(static_cast<float>(booster->base_score())));
+  PS_RETURN_IF_ERROR(booster->rows_->SetMargins(
+      rows->margins.empty() ? StartMargins(booster->base_scores_, rows->rows) : rows->margins));
   return booster;
+}
+
+absl::Status DeviceBooster::GoOnAfter(const std::vector<Tree>& trees) {
+  std::vector<DeviceTreeNode> nodes;
+  for (const Tree& tree : trees) {
+    DeviceNodesOf(tree, layout_, &nodes);
+    PS_RETURN_IF_ERROR(rows_->AddTree(nodes, tree.leaf_value));
+    ++trees_;
+  }
+  return absl::OkStatus();
 }
 
 SplitChoice DeviceBooster::ChoiceOf(const DeviceColumnSplit& found) const {
@@ -73,7 +85,7 @@ absl::StatusOr<Tree> DeviceBooster::GrowNext() {
     PS_ASSIGN_OR_RETURN(largest, rows_->LargestGradient());
   }
   const GradientScale scale = ScaleOf(params_.objective, sums_, largest);
-  rules_ = RulesOf(params_.grow, scale, sparse_);
+  rules_ = RulesOf(params_.grow, scale, layout_.sparse);
   const DeviceTreeRules rules{rules_.scan, SampleColumns(columns_.size(), params_.grow.column_sample,
                                                          TreeKey(params_.seed, trees_))};
   DeviceNodeSplits root;

@@ -21,7 +21,8 @@ namespace ps {
 class DeviceBooster {
  public:
   // NotFound without a device, Unimplemented for rows that it cannot take, ResourceExhausted where
-  // its memory is too small. Of `rows` only labels and weights are read later.
+  // its memory is too small. `rows`, whose margins are begun with where they have some, and `columns`
+  // must outlive it.
   static absl::StatusOr<std::unique_ptr<DeviceBooster>> Make(const BinnedRows* rows,
                                                              const std::vector<BinColumn>* columns,
                                                              const BoostParams& params);
@@ -29,6 +30,9 @@ class DeviceBooster {
   double base_score() const { return base_scores_[0]; }
   const std::string& device_name() const { return rows_->device_name(); }
   std::uint64_t memory_bytes() const { return rows_->memory_bytes(); }  // of the device
+  // Before the first: these were grown before, of the same rows and parameters. ResourceExhausted where
+  // the device has no memory for one of them; then there is nothing to go on with.
+  absl::Status GoOnAfter(const std::vector<Tree>& trees);
   absl::StatusOr<Tree> GrowNext();
   // With all trees so far.
   absl::StatusOr<std::vector<float>> Margins() { return rows_->Margins(); }
@@ -40,13 +44,13 @@ class DeviceBooster {
   SplitChoice BestOf(const DeviceNodeSplits& splits) const;
   absl::Status SplitLeaf(std::size_t leaf);
 
+  const BinnedRows& layout_;  // of the rows
   const std::vector<BinColumn>& columns_;
-  const bool sparse_;
   const BoostParams params_;
   const LabelSums sums_;
   const std::vector<double> base_scores_;
   std::unique_ptr<DeviceTreeRows> rows_;
-  std::uint64_t trees_ = 0;
+  std::uint64_t trees_;
 
   // Of the current tree.
   SplitRules rules_;

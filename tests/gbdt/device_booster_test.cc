@@ -23,12 +23,18 @@ class DeviceBoosterTest : public testing::Test {
   }
 };
 
-void ExpectSameTrees(const BinnedSample& sample, const BoostParams& params, int trees) {
+// `before`: trees that the processor has grown already, for the device to go on after.
+void ExpectSameTrees(const BinnedSample& sample, const BoostParams& params, int trees, int before = 0) {
   Crew crew(2);
   Booster processor(&sample.rows, &sample.columns, params, &crew);
   const auto device = DeviceBooster::Make(&sample.rows, &sample.columns, params);
   ASSERT_TRUE(device.ok()) << device.status();
   EXPECT_EQ((*device)->base_score(), processor.base_score());
+  ASSERT_EQ(*(*device)->Margins(), processor.Margins());
+  std::vector<Tree> grown_before;
+  for (int i = 0; i < before; ++i) grown_before.push_back(processor.GrowNext());
+  ASSERT_TRUE((*device)->GoOnAfter(grown_before).ok());
+  ASSERT_EQ(*(*device)->Margins(), processor.Margins());
   for (int i = 0; i < trees; ++i) {
     const Tree expected = processor.GrowNext();
     const absl::StatusOr<Tree> grown = (*device)->GrowNext();
@@ -80,6 +86,28 @@ TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
   params.objective = Objective::kSquared;
   params.grow.max_leaves = 8;
   ExpectSameTrees(sample, params, 2);
+}
+
+TEST_F(DeviceBoosterTest, BeginsWithMarginsAndGoesOnAfterTrees) {
+  for (const bool sparse : {false, true}) {
+    for (const bool margins : {false, true}) {
+      SampleShape shape;
+      shape.rows = 1500;
+      shape.sparse = sparse;
+      shape.missing = 0.3;
+      shape.categories = sparse ? 0 : 2;
+      BinnedSample sample = MakeSample(shape);
+      for (std::size_t r = 0; r < shape.rows && margins; ++r)
+        sample.rows.margins.push_back(static_cast<float>(r % 17) / 4 - 2);
+      BoostParams params;
+      params.grow.max_leaves = 6;
+      params.row_sample = 0.8;
+      params.first_tree = margins ? 5 : 0;
+      ExpectSameTrees(sample, params, 2, margins ? 0 : 3);
+      params.objective = Objective::kSquared;
+      ExpectSameTrees(sample, params, 1, 2);
+    }
+  }
 }
 
 TEST_F(DeviceBoosterTest, GrowsThemOnSparseRows) {

@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "tests/trainer/trained_job.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 
@@ -99,6 +100,92 @@ TEST(DeviceTrees, ValidationRowsThatDoNotFitAreTheProcessors) {
   }
   memory.limit = limit;
   EXPECT_TRUE(fell_back);
+}
+
+std::string Dir(const char* key, const std::string& name) { return absl::StrCat(key, "=", TempPath(name)); }
+
+// On either, from what either has made.
+TEST(DeviceTrees, BeginWithModels) {
+  const std::string data = WriteTable(2000);
+  const std::atomic<bool> stop{false};
+  Train("data:\n  train: {files: [" + data + "]}\n  format: tsv\n  label: {column: 0}\noutput: {dir: " +
+            TempPath("linear") + "}\n",
+        {"device=cpu"}, stop);
+  TrainTrees(data, {"device=cuda", "model.gbdt.trees=4", Dir("output.dir", "first")});
+  for (const std::string& start : {Dir("model.warm_start", "first"), Dir("model.gbdt.base_model", "linear")}) {
+    const TrainedTrees processor = TrainTrees(data, {"device=cpu", start, "model.gbdt.trees=5"}),
+                       device = TrainTrees(data, {"device=cuda", start, "model.gbdt.trees=5"});
+    EXPECT_EQ(device.result.device, "cuda") << start;
+    EXPECT_FALSE(processor.trees.empty());
+    EXPECT_EQ(device.trees, processor.trees) << start;
+    EXPECT_EQ(device.result.train.logloss, processor.result.train.logloss);
+    EXPECT_EQ(device.result.valid->logloss, processor.result.valid->logloss);
+  }
+  EXPECT_EQ(device_executor::memory.used, 0u);
+}
+
+TEST(DeviceTrees, GoOnAfterACheckpoint) {
+  const std::string data = WriteTable(2000);
+  const TrainedTrees at_once = TrainTrees(data, {"device=cpu", "model.gbdt.trees=8"});
+  int number = 0;
+  for (const char* first : {"device=cpu", "device=cuda"}) {
+    const std::string checkpoint = Dir("checkpoint.dir", absl::StrCat("checkpoint", number++));
+    TrainTrees(data, {first, checkpoint, "model.gbdt.trees=3"});
+    const TrainedTrees gone_on = TrainTrees(data, {"device=cuda", checkpoint, "model.gbdt.trees=8"});
+    EXPECT_NE(gone_on.said.find("going on after 3 trees of an earlier run"), std::string::npos) << gone_on.said;
+    EXPECT_NE(gone_on.said.find("trees grow on executor on the host"), std::string::npos) << gone_on.said;
+    EXPECT_EQ(gone_on.result.device, "cuda");
+    EXPECT_EQ(gone_on.trees, at_once.trees);
+    EXPECT_EQ(gone_on.result.train.logloss, at_once.result.train.logloss);
+    EXPECT_EQ(gone_on.result.valid->logloss, at_once.result.valid->logloss);
+  }
+}
+
+// Whatever memory is missing, for rows or for the trees to go on after, the processor goes on with auto.
+TEST(DeviceTrees, AreTheProcessorsWhereTheDeviceHasNoRoomToGoOn) {
+  const std::string data = WriteTable(2000), checkpoint = Dir("checkpoint.dir", "tight");
+  const TrainedTrees at_once = TrainTrees(data, {"device=cpu", "model.gbdt.trees=5"});
+  TrainTrees(data, {"device=cpu", checkpoint, "model.gbdt.trees=3"});
+  auto& memory = device_executor::memory;
+  const std::size_t limit = memory.limit;
+  // The last bytes that are missing are those of the trees.
+  std::size_t too_little = 0, enough = std::size_t{4} << 20;
+  std::string said;
+  while (enough - too_little > 64) {
+    memory.limit = (too_little + enough) / 2;
+    const TrainedTrees tight = TrainTrees(data, {"device=auto", checkpoint, "model.gbdt.trees=5"});
+    EXPECT_EQ(tight.trees, at_once.trees) << memory.limit;
+    EXPECT_EQ(memory.used, 0u);
+    const bool fits = tight.result.device == "cuda";
+    (fits ? enough : too_little) = memory.limit;
+    if (!fits) said = tight.said;
+  }
+  memory.limit = limit;
+  EXPECT_LT(enough, std::size_t{4} << 20);
+  EXPECT_NE(said.find("of the processor: device: no 0 MiB for a tree"), std::string::npos) << said;
+}
+
+TEST(DeviceTrees, OfJobsThatAreTheProcessorsAreRefusedBeforeRowsAreRead) {
+  const std::string data = WriteTable(300);
+  TrainTrees(data, {"device=cpu", "model.gbdt.trees=2", Dir("output.dir", "again")});
+  const std::vector<Overrides> jobs = {
+      {"tune={trainings: 3}"}, {Dir("model.warm_start", "again"), "model.gbdt.refit={decay: 0.5}"}};
+  for (Overrides job : jobs) {
+    SCOPED_TRACE(job[0]);
+    job.push_back("device=cuda");
+    const auto prepared = PreparedOf(
+        "data: {train: {files: [" + data + "]}, format: tsv, label: {column: 0}, split: {by: ratio, valid: 0.25}}\n" +
+            "model: {type: gbdt}\noutput: {dir: " + TempPath("refused") + "}\n",
+        job);
+    ASSERT_TRUE(prepared.ok()) << prepared.status();
+    const std::atomic<bool> stop{false};
+    ProgressReporter reporter(Nowhere(), {});
+    GbdtTrainer trainer(&*prepared, std::nullopt, &reporter, &stop);
+    const absl::Status checked = trainer.Check();
+    EXPECT_EQ(checked.code(), absl::StatusCode::kResourceExhausted) << checked;
+    EXPECT_NE(checked.message().find("on the processor. Set device: auto or cpu"), std::string::npos) << checked;
+    EXPECT_EQ(GbdtTrainer(&*prepared, std::nullopt, &reporter, &stop).Train().status(), checked);
+  }
 }
 
 }  // namespace
