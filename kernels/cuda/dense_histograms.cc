@@ -23,6 +23,7 @@ class DenseHistograms final : public DeviceHistogramSource {
          {bins_.Allocate(input.rows * input.matrix.stride, "the bins of all rows"),
           AllocateSlots(slots, static_cast<std::size_t>(ColumnGroups(columns_)) * kGroupCells),
           column_bins_.Allocate(input.bins.size(), "columns"),
+          directions_.Allocate(input.directions.size(), "columns"),
           category_.Allocate(category.size(), "columns"), found_.Allocate(AnswerBytes(), "cuts"),
           answer_.Allocate(AnswerBytes())}) {
       PS_RETURN_IF_ERROR(status);
@@ -33,6 +34,7 @@ class DenseHistograms final : public DeviceHistogramSource {
          {CopyToDevice(bins_.data(), input.matrix.bins, bins_.size(), stream_),
           CopyToDevice(column_bins_.data(), input.bins.data(), input.bins.size(), stream_),
           CopyToDevice(category_.data(), category.data(), category.size(), stream_),
+          CopyToDevice(directions_.data(), input.directions.data(), directions_.size(), stream_),
           cudaStreamSynchronize(stream_)}) {
       PS_RETURN_IF_ERROR(DeviceStatus(error, "loading rows"));
     }
@@ -87,6 +89,8 @@ class DenseHistograms final : public DeviceHistogramSource {
     scan.summed = Slot(nodes.slot);
     scan.parent = nodes.parent_slot == kNoSlot ? nullptr : Slot(nodes.parent_slot);
     scan.params = rules_.scan;
+    scan.directions = directions_.size() == 0 ? nullptr : directions_.data();
+    std::copy(std::begin(nodes.bounds), std::end(nodes.bounds), std::begin(scan.bounds));
     scan.findings = reinterpret_cast<ColumnFinding*>(found_.data());
     scan.category_cells = reinterpret_cast<WideSum*>(found_.data() + CellsOffset());
     PS_DEVICE_OK(LaunchScan(scan, stream_), kFindingCuts);
@@ -129,6 +133,7 @@ class DenseHistograms final : public DeviceHistogramSource {
   std::vector<bool> is_zero_;  // slots
   std::vector<WideSum> by_column_;
   DeviceArray<std::int32_t> category_;
+  DeviceArray<Direction> directions_;
   DeviceArray<std::uint8_t> found_;
   PinnedArray<std::uint8_t> answer_;
   DeviceTreeRules rules_;

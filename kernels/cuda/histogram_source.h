@@ -57,6 +57,7 @@ class DeviceHistogramSource {
   struct Nodes {
     std::size_t slot = 0, parent_slot = kNoSlot;
     WideSum totals[2] = {};  // of the node in `slot`, of the other one
+    ValueBounds bounds[2];   // likewise
   };
   virtual absl::Status FindSplits(const Nodes& nodes) = 0;
   // When the stream is done: of the node that was in `slot` (0), or of the other one (1).

@@ -40,6 +40,7 @@ class SparseHistograms final : public DeviceHistogramSource {
           first_cell_.Allocate(columns + 1, "columns"),
           zero_bin_.Allocate(from.zero_bin == nullptr ? 0 : columns, "columns"),
           chosen_.Allocate(columns, "columns"),
+          directions_.Allocate(input.directions.size(), "columns"),
           AllocateSlots(slots, cells_),
           gradient_of_row_.Allocate(input.rows, "gradients"),
           marks_.Allocate(input.rows, "rows of a split"),
@@ -53,6 +54,7 @@ class SparseHistograms final : public DeviceHistogramSource {
           CopyToDevice(row_cells_.data(), from.cells, values_, stream_),
           CopyToDevice(first_cell_.data(), from.first_cell, columns + 1, stream_),
           CopyToDevice(zero_bin_.data(), from.zero_bin, zero_bin_.size(), stream_),
+          CopyToDevice(directions_.data(), input.directions.data(), directions_.size(), stream_),
           cudaMemsetAsync(marks_.data(), 0, marks_.bytes(), stream_)}) {
       PS_DEVICE_OK(error, "loading rows");
     }
@@ -136,6 +138,8 @@ class SparseHistograms final : public DeviceHistogramSource {
     std::copy(std::begin(nodes.totals), std::end(nodes.totals), std::begin(totals_));
     std::copy(std::begin(nodes.totals), std::end(nodes.totals), std::begin(scan.totals));
     scan.params = rules_.scan;
+    scan.directions = directions_.size() == 0 ? nullptr : directions_.data();
+    std::copy(std::begin(nodes.bounds), std::end(nodes.bounds), std::begin(scan.bounds));
     scan.of_blocks = of_blocks_.data();
     scan.findings = findings_.data();
     PS_DEVICE_OK(LaunchSparseScan(scan, processors_, stream_), kFindingCuts);
@@ -189,6 +193,7 @@ class SparseHistograms final : public DeviceHistogramSource {
   DeviceArray<std::uint64_t> row_begin_, cell_begin_;
   DeviceArray<std::uint32_t> row_cells_, cell_rows_, stretch_cell_, first_cell_;
   DeviceArray<std::uint8_t> zero_bin_, chosen_;
+  DeviceArray<Direction> directions_;
   RowCells by_row_;
   CellRows by_cell_;
   DeviceArray<std::uint16_t> gradient_of_row_;  // of the node that is summed by cells

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/tree_kernels.h"
+#include "kernels/bounded_split.h"
 #include "kernels/histogram.h"
 #include "kernels/split_scan.h"
 
@@ -86,6 +87,8 @@ struct SparseScanWork {
   WideSum* parent = nullptr;  // null: one node
   WideSum totals[2] = {};     // of the summed node, of the other one
   ScanParams params;
+  const Direction* directions = nullptr;  // of columns; null: none has one, and no node has bounds
+  ValueBounds bounds[2];                  // as totals
   SparseFinding* of_blocks = nullptr;  // [2 * SparseScanBlocks()]
   SparseFinding* findings = nullptr;   // [2]
 };

@@ -188,7 +188,8 @@ __device__ Cut BetterOf(const Cut& a, const Cut& b) {
   return a.order <= b.order ? a : b;
 }
 
-// One block a column and node, one thread a bin.
+// One block a column and node, one thread a bin. kBounded: columns may have a direction and nodes bounds.
+template <bool kBounded>
 __global__ void ScanKernel(ScanWork work) {
   __shared__ WideSum of_warp[kBinsPerColumn / kWarp], running[kBinsPerColumn], missing_sum;
   __shared__ Cut best_of_warp[kBinsPerColumn / kWarp];
@@ -217,11 +218,22 @@ __global__ void ScanKernel(ScanWork work) {
   __syncthreads();
   const WideSum missing = missing_sum, total = running[kBinsPerColumn - 1] + missing;
   const int bins = work.bins[column];
+  const auto score_of = [&](WideSum left) {
+    if constexpr (kBounded) {
+      // Copied: a reference to one of two would keep all of the work in local memory.
+      ValueBounds bounds = work.bounds[0];
+      if (blockIdx.y == 1) bounds = work.bounds[1];
+      const Direction direction = work.directions[column];
+      if (bounds.any() || direction != Direction::kFree)
+        return BoundedCutScore(left, total, work.params, bounds, direction);
+    }
+    return CutScore(left, total, work.params);
+  };
   Cut best;
   const int last_right = missing != 0 ? bins : bins - 1;
-  if (bin >= 1 && bin <= last_right) best = {CutScore(sum, total, work.params), bin};
+  if (bin >= 1 && bin <= last_right) best = {score_of(sum), bin};
   if (missing != 0 && bin >= 1 && bin < bins) {
-    best = BetterOf(best, {CutScore(sum + missing, total, work.params), kBinsPerColumn + bin});
+    best = BetterOf(best, {score_of(sum + missing), kBinsPerColumn + bin});
   }
   for (unsigned ahead = kWarp / 2; ahead > 0; ahead /= 2) {
     Cut other;
@@ -249,7 +261,8 @@ __global__ void ScanKernel(ScanWork work) {
 }  // namespace
 
 cudaError_t LoadTreeKernels() {
-  return LoadKernels(GradientKernel, LargestGradientKernel, HistogramKernel, PartitionKernel, ScanKernel);
+  return LoadKernels(GradientKernel, LargestGradientKernel, HistogramKernel, PartitionKernel,
+                     ScanKernel<false>, ScanKernel<true>);
 }
 
 cudaError_t LaunchGradients(const GradientWork& work, cudaStream_t stream) {
@@ -275,8 +288,9 @@ cudaError_t LaunchPartition(const PartitionWork& work, cudaStream_t stream) {
 }
 
 cudaError_t LaunchScan(const ScanWork& work, cudaStream_t stream) {
-  return Launch(ScanKernel, {static_cast<unsigned>(work.columns), work.parent == nullptr ? 1u : 2u},
-         kBinsPerColumn, stream, work);
+  return Launch(work.directions == nullptr ? ScanKernel<false> : ScanKernel<true>,
+                {static_cast<unsigned>(work.columns), work.parent == nullptr ? 1u : 2u},
+                kBinsPerColumn, stream, work);
 }
 
 }  // namespace ps

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "kernels/bounded_split.h"
 #include "kernels/gradients.h"
 #include "kernels/histogram.h"
 #include "kernels/host_device.h"
@@ -115,6 +116,8 @@ struct ScanWork {
   const WideSum* summed = nullptr;  // the histogram that was summed
   WideSum* parent = nullptr;        // null: one node
   ScanParams params;
+  const Direction* directions = nullptr;  // of columns; null: none has one, and no node has bounds
+  ValueBounds bounds[2];                  // of the summed node, of the other one
   ColumnFinding* findings = nullptr;  // [columns] of the summed one, then of the other
   WideSum* category_cells = nullptr;  // [categories][kBinsPerColumn] likewise
 };

@@ -47,7 +47,7 @@ class TreeRows final : public DeviceTreeRows {
     places_.assign(1, all);
     nodes_.assign(1, {total, 0});
     PS_RETURN_IF_ERROR(source_->Sum({rows_.entries(0), all.range}, rows_.count(), 0));
-    PS_RETURN_IF_ERROR(source_->FindSplits({0, DeviceHistogramSource::kNoSlot, {total}}));
+    PS_RETURN_IF_ERROR(source_->FindSplits({0, DeviceHistogramSource::kNoSlot, {total}, {}}));
     PS_RETURN_IF_ERROR(rows_.Finish(kRoot));
     source_->TakeSplits(0, root);
     return total;
@@ -73,7 +73,10 @@ class TreeRows final : public DeviceTreeRows {
                                 left_is_small ? Side::kLeft : Side::kRight, sides};
       PS_RETURN_IF_ERROR(source_->Sum(entries, ExpectedRows(place, small, parent.total), last));
       PS_RETURN_IF_ERROR(
-          source_->FindSplits({last, parent.slot, {small, parent.total - small}}));
+          source_->FindSplits({last,
+                               parent.slot,
+                               {small, parent.total - small},
+                               {split.bounds[left_is_small ? 0 : 1], split.bounds[left_is_small ? 1 : 0]}}));
     }
     PS_DEVICE_OK(CopyToHost(sides_of_split_.data(), sides, 1, rows_.stream()), kSplit);
     PS_RETURN_IF_ERROR(rows_.Finish(kSplit));

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/cuda/tree_margins.h"
+#include "kernels/bounded_split.h"
 #include "kernels/gradients.h"
 #include "kernels/histogram.h"
 #include "kernels/split_scan.h"
@@ -37,6 +38,7 @@ struct DeviceTreeInput {
   const float* weights = nullptr;  // null: all 1
   std::vector<std::uint8_t> bins;  // of each column
   std::vector<bool> is_category;   // of each column; of sparse rows none is
+  std::vector<Direction> directions;  // of each column; empty: all are free
   bool is_sparse = false;
   DenseBins matrix;         // dense
   DeviceSparseRows sparse;  // sparse
@@ -77,6 +79,7 @@ struct DeviceSplit {
   std::uint32_t goes_left[kBinsPerColumn / 32] = {};  // a bit a bin; bin 0 is a missing value
   WideSum left = 0;                                   // the sum of the left child
   bool find_splits = false;                           // of both children
+  ValueBounds bounds[2];  // of the left and the right child, where columns have directions
 };
 inline bool GoesLeft(const DeviceSplit& split, unsigned bin) {
   return (split.goes_left[bin / 32] >> (bin % 32)) & 1;

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
 
@@ -21,12 +20,6 @@ DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn
 absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
     const BinnedRows* rows, const std::vector<BinColumn>* columns, const BoostParams& params) {
   PS_RETURN_IF_ERROR(CheckForDevice(*rows, *columns, params));
-  for (const BinColumn& column : *columns) {
-    if (column.direction != Direction::kFree) {
-      return absl::UnimplementedError(absl::StrCat(
-          "model.gbdt.monotone (column ", column.name, ") is not for a device in this version"));
-    }
-  }
   const DeviceInput input = DeviceInputOf(*rows, *columns, params);
   auto booster = std::unique_ptr<DeviceBooster>(new DeviceBooster(*rows, columns, params));
   PS_ASSIGN_OR_RETURN(booster->rows_, DeviceTreeRows::Load(input.input));
@@ -45,37 +38,40 @@ absl::Status DeviceBooster::GoOnAfter(const std::vector<Tree>& trees) {
   return absl::OkStatus();
 }
 
-SplitChoice DeviceBooster::ChoiceOf(const DeviceColumnSplit& found) const {
+SplitChoice DeviceBooster::ChoiceOf(const DeviceColumnSplit& found, const ValueBounds& bounds) const {
   const BinColumn& column = columns_[found.column];
   if (found.category != nullptr) {
     return BestCategorySplit(found.category, column.bins(), found.total, rules_.scan,
-                             rules_.smooth_hessian);
+                             rules_.smooth_hessian, bounds);
   }
   const ColumnSplit cut{found.score, found.bin, found.missing_left, found.left};
   return rules_.absent_is_zero ? ChoiceOfCutAroundZero(cut, column, found.total)
                                : ChoiceOfCut(cut, found.missing, found.total);
 }
 
-SplitChoice DeviceBooster::BestOf(const DeviceNodeSplits& splits) const {
+void DeviceBooster::SetBest(std::size_t leaf, const DeviceNodeSplits& splits) {
   SplitChoice best;
   for (const DeviceColumnSplit& found : splits) {
-    SplitChoice choice = ChoiceOf(found);
+    SplitChoice choice = ChoiceOf(found, builder_.leaves()[leaf].bounds);
     choice.column = found.column;
     if (choice.score >= 0 && choice.BetterThan(best)) best = choice;
   }
-  return best;
+  builder_.SetBest(leaf, best);
 }
 
 absl::Status DeviceBooster::SplitLeaf(std::size_t leaf) {
   DeviceSplit split = DeviceSplitOf(builder_.leaves()[leaf].best);
   split.leaf = static_cast<std::uint32_t>(leaf);
   split.find_splits = !builder_.IsLastSplit() && builder_.ChildrenMayGrow(leaf);
+  builder_.SplitNext();
+  const std::size_t last = builder_.leaves().size() - 1;
+  split.bounds[0] = builder_.leaves()[leaf].bounds;
+  split.bounds[1] = builder_.leaves()[last].bounds;
   DeviceNodeSplits left, right;
   PS_RETURN_IF_ERROR(rows_->Split(split, &left, &right));
-  builder_.SplitNext();
   if (!split.find_splits) return absl::OkStatus();
-  builder_.SetBest(leaf, BestOf(left));
-  builder_.SetBest(builder_.leaves().size() - 1, BestOf(right));
+  SetBest(leaf, left);
+  SetBest(last, right);
   return absl::OkStatus();
 }
 
@@ -92,7 +88,7 @@ absl::StatusOr<Tree> DeviceBooster::GrowNext() {
   PS_ASSIGN_OR_RETURN(const WideSum total,
                       rows_->BeginTree(DeviceGradientsOf(params_, scale, trees_), rules, &root));
   builder_.Begin(scale, total);
-  builder_.SetBest(0, BestOf(root));
+  SetBest(0, root);
   for (std::size_t next = builder_.NextToSplit(); next != TreeBuilder::kNone;
        next = builder_.NextToSplit()) {
     PS_RETURN_IF_ERROR(SplitLeaf(next));

@@ -40,8 +40,8 @@ class DeviceBooster {
  private:
   DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn>* columns,
                 const BoostParams& params);
-  SplitChoice ChoiceOf(const DeviceColumnSplit& found) const;
-  SplitChoice BestOf(const DeviceNodeSplits& splits) const;
+  SplitChoice ChoiceOf(const DeviceColumnSplit& found, const ValueBounds& bounds) const;
+  void SetBest(std::size_t leaf, const DeviceNodeSplits& splits);
   absl::Status SplitLeaf(std::size_t leaf);
 
   const BinnedRows& layout_;  // of the rows

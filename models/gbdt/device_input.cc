@@ -1,5 +1,7 @@
 #include "models/gbdt/device_input.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "models/gbdt/histogram_source.h"
 
@@ -32,7 +34,10 @@ DeviceInput DeviceInputOf(const BinnedRows& rows, const std::vector<BinColumn>& 
     input.bins.push_back(static_cast<std::uint8_t>(column.bins()));
     input.is_category.push_back(column.kind == ColumnKind::kCategory);
     if (params.grow.absent_is_zero) made.zero_bins.push_back(BinOf(column, 0.0f));
+    input.directions.push_back(column.direction);
   }
+  const auto is_free = [](Direction direction) { return direction == Direction::kFree; };
+  if (std::all_of(input.directions.begin(), input.directions.end(), is_free)) input.directions.clear();
   input.is_sparse = rows.sparse;
   if (rows.sparse) {
     input.sparse = {rows.row_begin.data(), rows.cells.data(), rows.first_cell.data(),

@@ -88,6 +88,37 @@ TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
   ExpectSameTrees(sample, params, 2);
 }
 
+TEST_F(DeviceBoosterTest, ObeysDirections) {
+  for (int round = 0; round < 6; ++round) {
+    SampleShape shape;
+    shape.rows = 1500;
+    shape.columns = 6;
+    shape.sparse = round % 2 == 1;
+    shape.missing = shape.sparse ? 0.4 : 0.1;
+    shape.categories = shape.sparse ? 0 : 1;
+    shape.weights = round % 3 == 0;
+    shape.seed = static_cast<unsigned>(round + 1);
+    BinnedSample sample = MakeSample(shape);
+    BoostParams params;
+    params.grow.max_leaves = 14;
+    params.grow.min_hessian = 0.2;
+    params.grow.learning_rate = 0.3;
+    params.grow.level_wise = round == 2;
+    params.grow.l1 = round == 1 ? 0.5 : 0;
+    params.grow.absent_is_zero = round >= 3;
+    if (round == 4 || round == 5) params.objective = Objective::kSquared;
+    Crew crew(1);
+    const Tree free = Booster(&sample.rows, &sample.columns, params, &crew).GrowNext();
+    // What the rows say, and the contrary of it.
+    sample.columns[2].direction = Direction::kIncreasing;
+    sample.columns[4].direction = Direction::kDecreasing;
+    sample.columns[3].direction = Direction::kIncreasing;
+    EXPECT_FALSE(Same(Booster(&sample.rows, &sample.columns, params, &crew).GrowNext(), free));
+    SCOPED_TRACE(round);
+    ExpectSameTrees(sample, params, 2);
+  }
+}
+
 TEST_F(DeviceBoosterTest, BeginsWithMarginsAndGoesOnAfterTrees) {
   for (const bool sparse : {false, true}) {
     for (const bool margins : {false, true}) {

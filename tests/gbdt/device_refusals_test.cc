@@ -18,7 +18,7 @@ absl::Status Refusal(const BinnedSample& sample, const BoostParams& params) {
 
 TEST(DeviceBooster, SaysWhatItCannotDo) {
   SampleShape shape;
-  BinnedSample sample = MakeSample(shape);
+  const BinnedSample sample = MakeSample(shape);
   const BoostParams params;
   device_executor::memory.has_device = false;
   EXPECT_EQ(Refusal(sample, params).code(), absl::StatusCode::kNotFound);
@@ -27,10 +27,6 @@ TEST(DeviceBooster, SaysWhatItCannotDo) {
   softmax.objective = Objective::kSoftmax;
   softmax.classes = 2;
   EXPECT_EQ(Refusal(sample, softmax).code(), absl::StatusCode::kUnimplemented);
-  sample.columns[2].direction = Direction::kDecreasing;
-  const absl::Status monotone = Refusal(sample, params);
-  EXPECT_EQ(monotone.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_NE(monotone.message().find("model.gbdt.monotone"), std::string::npos) << monotone;
   shape.sparse = true;
   shape.categories = 1;
   EXPECT_EQ(Refusal(MakeSample(shape), params).code(), absl::StatusCode::kUnimplemented);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 #include <vector>
 
@@ -149,7 +150,8 @@ struct Best {
   WideSum missing = 0;
 };
 Best BestPlain(const SparseScanWork& work, const std::vector<std::uint32_t>& first_cell,
-               const std::vector<WideSum>& cells, WideSum total) {
+               const std::vector<WideSum>& cells, int node) {
+  const WideSum total = work.totals[node];
   Best best;
   for (std::uint32_t c = 0; c < work.columns; ++c) {
     if (work.chosen != nullptr && work.chosen[c] == 0) continue;
@@ -161,26 +163,29 @@ Best BestPlain(const SparseScanWork& work, const std::vector<std::uint32_t>& fir
       of_column[work.zero_bin[c] - 1u] += missing;
       missing = 0;
     }
-    const ColumnSplit cut = BestSplitPlain(
-        {of_column.data(), static_cast<int>(of_column.size()), missing, total}, work.params);
-    if (cut.score > best.cut.score) best = {cut, c, missing};
+    const ColumnSplit cut = BestBoundedSplit(
+        {of_column.data(), static_cast<int>(of_column.size()), missing, total}, work.params, work.bounds[node],
+        work.directions == nullptr ? Direction::kFree : work.directions[c]);
+    if (cut.score >= 0 && cut.score > best.cut.score) best = {cut, c, missing};
   }
   return best;
 }
 
 TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
   std::mt19937 random(11);
-  int found = 0, ties = 0;
-  for (int round = 0; round < 60; ++round) {
+  int found = 0, ties = 0, otherwise = 0;
+  for (int round = 0; round < 120; ++round) {
     const int most_bins = round % 3 == 0 ? 255 : 3;
     const unsigned columns = round == 0 ? 1 : 1 + random() % 150;
     std::vector<std::uint32_t> first_cell{0};
     std::vector<std::uint8_t> zero_bin, chosen;
+    std::vector<Direction> directions;
     for (unsigned c = 0; c < columns; ++c) {
       const unsigned bins = 1 + random() % static_cast<unsigned>(most_bins);
       first_cell.push_back(first_cell.back() + bins);
       zero_bin.push_back(static_cast<std::uint8_t>(1 + random() % bins));
       chosen.push_back(random() % 3 != 0);
+      directions.push_back(static_cast<Direction>(static_cast<int>(random() % 3) - 1));
     }
     const unsigned large = round % 4 == 1 ? 1'000'000 : 3;
     std::vector<WideSum> nodes[2];
@@ -208,6 +213,11 @@ TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
     if (round % 2 == 0) work.zero_bin = zero_bin.data();
     if (round % 5 == 2) work.chosen = chosen.data();
     work.summed = nodes[0].data();
+    if (round >= 60) work.directions = directions.data();
+    if (round >= 90) {
+      work.bounds[0] = {-0.3, 0.2};
+      work.bounds[1].high = 0.1;
+    }
     const bool both = round % 7 != 3;
     if (both) work.parent = parent.data();
     work.params = {static_cast<double>(random() % 3), round % 4 == 0 ? 2.0 : 0.0,
@@ -217,7 +227,7 @@ TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
     work.findings = findings.data();
     ASSERT_EQ(LaunchSparseScan(work, kProcessors, nullptr), cudaSuccess);
     for (int n = 0; n < (both ? 2 : 1); ++n) {
-      const Best best = BestPlain(work, first_cell, nodes[n], work.totals[n]);
+      const Best best = BestPlain(work, first_cell, nodes[n], n);
       const SparseFinding& finding = findings[static_cast<std::size_t>(n)];
       ASSERT_EQ(finding.score, best.cut.score) << round;
       if (best.cut.score < 0) continue;
@@ -227,13 +237,18 @@ TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
       ASSERT_EQ(finding.missing_left != 0, best.cut.missing_left) << round;
       ASSERT_EQ(finding.left, best.cut.left) << round;
       ASSERT_EQ(finding.missing, best.missing) << round;
+      SparseScanWork free = work;
+      free.directions = nullptr;
+      std::fill(std::begin(free.bounds), std::end(free.bounds), ValueBounds());
+      const Best of_free = BestPlain(free, first_cell, nodes[n], n);
+      otherwise += of_free.column != best.column || of_free.cut.bin != best.cut.bin;
       // The same without that column: another one may be as good.
       std::vector<std::uint8_t> others(columns, 1);
       others[best.column] = 0;
       SparseScanWork rest = work;
       rest.chosen = others.data();
       ties += work.chosen == nullptr &&
-              BestPlain(rest, first_cell, nodes[n], work.totals[n]).cut.score == best.cut.score;
+              BestPlain(rest, first_cell, nodes[n], n).cut.score == best.cut.score;
     }
     for (unsigned c = 0; c < columns && both; ++c) {
       if (work.chosen != nullptr && chosen[c] == 0) continue;
@@ -243,6 +258,7 @@ TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
   }
   EXPECT_GT(found, 60);
   EXPECT_GT(ties, 5);
+  EXPECT_GT(otherwise, 30);
 }
 
 }  // namespace

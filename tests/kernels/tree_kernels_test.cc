@@ -123,17 +123,19 @@ TEST(TreeKernels, HistogramsAreThoseOfTheProcessor) {
 
 TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
   std::mt19937 random(7);
-  int found = 0;
-  for (int round = 0; round < 12; ++round) {
+  int found = 0, otherwise = 0;
+  for (int round = 0; round < 18; ++round) {
     const int columns = round == 0 ? 1 : 20 + static_cast<int>(random() % 30);
     const std::size_t cells = static_cast<std::size_t>(ColumnGroups(columns)) * kGroupCells;
     std::vector<std::uint8_t> bins;
     std::vector<std::int32_t> category;
+    std::vector<Direction> directions;
     std::vector<WideSum> nodes[2] = {std::vector<WideSum>(cells), std::vector<WideSum>(cells)};
     int categories = 0;
     for (int c = 0; c < columns; ++c) {
       bins.push_back(static_cast<std::uint8_t>(1 + random() % 255));
       category.push_back(random() % 5 == 0 ? categories++ : -1);
+      directions.push_back(static_cast<Direction>(static_cast<int>(random() % 3) - 1));
       const unsigned large = round % 3 == 0 ? 1'000'000 : 50;
       for (std::vector<WideSum>& node : nodes) {
         for (int b = random() % 2; b <= bins.back(); ++b) {
@@ -158,6 +160,11 @@ TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
                    1.0 + static_cast<double>(random() % 100)};
     work.findings = findings.data();
     work.category_cells = category_cells.data();
+    if (round >= 6) work.directions = directions.data();
+    if (round >= 12) {
+      work.bounds[0] = {-0.3, 0.2};
+      work.bounds[1].low = 0.1;
+    }
     ASSERT_EQ(LaunchScan(work, nullptr), cudaSuccess);
     ASSERT_EQ(parent, nodes[1]);
     for (int n = 0; n < 2; ++n) {
@@ -178,20 +185,23 @@ TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
           ASSERT_TRUE(std::equal(of_column.begin(), of_column.end(), handed_out));
           continue;
         }
-        ColumnSplit plain = BestSplitPlain(
-            {of_column.data() + 1, bins[static_cast<std::size_t>(c)], of_column[0], total},
-            work.params);
-        if (WideHessian(total - of_column[0]) < work.params.min_hessian) plain = ColumnSplit();
+        const ColumnCells cells_of{of_column.data() + 1, bins[static_cast<std::size_t>(c)], of_column[0], total};
+        const Direction direction =
+            work.directions == nullptr ? Direction::kFree : directions[static_cast<std::size_t>(c)];
+        ColumnSplit plain = BestBoundedSplit(cells_of, work.params, work.bounds[n], direction);
+        if (WideHessian(total - of_column[0]) < work.params.min_hessian || plain.score < 0) plain = ColumnSplit();
         ASSERT_EQ(finding.score, plain.score) << c;
         if (plain.score < 0) continue;
         ++found;
+        otherwise += BestSplitPlain(cells_of, work.params).bin != plain.bin;
         ASSERT_EQ(finding.bin, plain.bin) << c;
         ASSERT_EQ(finding.missing_left != 0, plain.missing_left) << c;
         ASSERT_EQ(finding.left, plain.left) << c;
       }
     }
   }
-  EXPECT_GT(found, 300);
+  EXPECT_GT(found, 400);
+  EXPECT_GT(otherwise, 100);
 }
 
 TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
