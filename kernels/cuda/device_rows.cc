@@ -20,13 +20,17 @@ constexpr char kLoadingKernels[] = "loading the kernels of trees", kLoadingRows[
 
 absl::Status DeviceRows::Load(const DeviceTreeInput& input) {
   rows_ = static_cast<std::uint32_t>(input.rows);
+  classes_ = input.classes;
+  const std::size_t norms = classes_ > 1 ? input.rows : 0;
   PS_DEVICE_OK(LoadTreeKernels(), kLoadingKernels);
   PS_DEVICE_OK(LoadLeafKernels(), kLoadingKernels);
   PS_DEVICE_OK(LoadMarginKernels(), kLoadingKernels);
   for (const absl::Status& status :
        {labels_.Allocate(input.rows, "labels"),
         weights_.Allocate(input.weights == nullptr ? 0 : input.rows, "weights"),
-        margins_.Allocate(input.rows, "margins"), fixed_.Allocate(input.rows, "gradients"),
+        margins_.Allocate(input.rows * classes_, "margins"),
+        largest_margin_.Allocate(norms, "margins"), inverse_sum_.Allocate(norms, "margins"),
+        fixed_.Allocate(input.rows, "gradients"),
         entries_[0].Allocate(input.rows, "rows of nodes"),
         entries_[1].Allocate(input.rows, "rows of nodes"), total_.Allocate(1, "a number"),
         largest_.Allocate(1, "a number")}) {
@@ -51,25 +55,25 @@ absl::Status DeviceRows::MakeRoom(std::size_t leaves) {
 }
 
 std::uint64_t DeviceRows::memory_bytes() const {
-  return labels_.bytes() + weights_.bytes() + margins_.bytes() + fixed_.bytes() +
-         2 * entries_[0].bytes();
+  return labels_.bytes() + weights_.bytes() + margins_.bytes() + largest_margin_.bytes() +
+         inverse_sum_.bytes() + fixed_.bytes() + 2 * entries_[0].bytes();
 }
 
 absl::Status DeviceRows::SetMargins(const std::vector<float>& margins) {
-  PS_DEVICE_OK(CopyToDevice(margins_.data(), margins.data(), rows_, stream_), kMargins);
+  PS_DEVICE_OK(CopyToDevice(margins_.data(), margins.data(), margins_.size(), stream_), kMargins);
   return Finish(kMargins);
 }
 
 absl::StatusOr<std::vector<float>> DeviceRows::Margins() const {
-  std::vector<float> margins(rows_);
-  PS_DEVICE_OK(CopyToHost(margins.data(), margins_.data(), rows_, stream_), kMargins);
+  std::vector<float> margins(margins_.size());
+  PS_DEVICE_OK(CopyToHost(margins.data(), margins_.data(), margins.size(), stream_), kMargins);
   PS_RETURN_IF_ERROR(Finish(kMargins));
   return margins;
 }
 
 absl::StatusOr<float> DeviceRows::LargestGradient() {
   PS_DEVICE_OK(cudaMemsetAsync(largest_.data(), 0, sizeof(int), stream_), kLargest);
-  PS_DEVICE_OK(LaunchLargestGradient(MakeGradientWork(), largest_.data(), stream_), kLargest);
+  PS_DEVICE_OK(LaunchLargestGradient(MakeGradientWork(0), largest_.data(), stream_), kLargest);
   int bits = 0;
   PS_DEVICE_OK(CopyToHost(&bits, largest_.data(), 1, stream_), kLargest);
   PS_RETURN_IF_ERROR(Finish(kLargest));
@@ -78,10 +82,19 @@ absl::StatusOr<float> DeviceRows::LargestGradient() {
   return largest;
 }
 
-GradientWork DeviceRows::MakeGradientWork() {
+absl::Status DeviceRows::BeginRound() {
+  if (classes_ == 1) return absl::OkStatus();
+  const NormWork work{rows_, classes_, margins_.data(), largest_margin_.data(), inverse_sum_.data()};
+  return DeviceStatus(LaunchSoftmaxNorms(work, stream_), kGradients);
+}
+
+GradientWork DeviceRows::MakeGradientWork(std::size_t output) {
   GradientWork work;
   work.rows = rows_;
-  work.margins = margins_.data();
+  work.margins = margins_on_device(output);
+  work.largest = largest_margin_.data();
+  work.inverse = inverse_sum_.data();
+  work.number = static_cast<float>(output);
   work.labels = labels_.data();
   work.weights = weights_.size() == 0 ? nullptr : weights_.data();
   work.entries = entries_[0].data();
@@ -91,8 +104,8 @@ GradientWork DeviceRows::MakeGradientWork() {
 }
 
 absl::StatusOr<WideSum> DeviceRows::MakeGradients(const DeviceGradients& gradients) {
-  GradientWork work = MakeGradientWork();
-  work.logistic = gradients.logistic;
+  GradientWork work = MakeGradientWork(gradients.output);
+  work.kind = gradients.kind;
   work.quantisation = gradients.quantisation;
   work.first_global_row = gradients.first_global_row;
   work.sample_key = gradients.sample_key;
@@ -139,9 +152,9 @@ absl::StatusOr<DeviceLeafSums> DeviceRows::SumLeaves(const std::vector<Place>& l
 }
 
 absl::Status DeviceRows::AddLeafValues(const std::vector<Place>& leaves,
-                                       const std::vector<float>& values) {
+                                       const std::vector<float>& values, std::size_t output) {
   PS_ASSIGN_OR_RETURN(const LeafWork work, UploadLeaves(leaves, values));
-  PS_DEVICE_OK(LaunchLeafValues(work, margins_.data(), stream_), kLeafValues);
+  PS_DEVICE_OK(LaunchLeafValues(work, margins_on_device(output), stream_), kLeafValues);
   return Finish(kLeafValues);
 }
 

@@ -43,10 +43,12 @@ class DeviceRows {
     return DeviceStatus(cudaStreamSynchronize(stream_), doing);
   }
 
-  absl::Status SetMargins(const std::vector<float>& margins);  // one a row
+  absl::Status SetMargins(const std::vector<float>& margins);  // as DeviceTreeRows has them
   absl::StatusOr<std::vector<float>> Margins() const;
-  float* margins_on_device() const { return margins_.data(); }
+  float* margins_on_device(std::size_t output) const { return margins_.data() + output * rows_; }
   absl::StatusOr<float> LargestGradient();
+  // As DeviceTreeRows::BeginRound.
+  absl::Status BeginRound();
 
   // All rows become entries of buffer 0. Returns the sum of their quantised gradients.
   absl::StatusOr<WideSum> MakeGradients(const DeviceGradients& gradients);
@@ -61,18 +63,21 @@ class DeviceRows {
 
   // Leaves have all rows, each once.
   absl::StatusOr<DeviceLeafSums> SumLeaves(const std::vector<Place>& leaves);
-  // Adds each leaf's value to the margins of its rows.
-  absl::Status AddLeafValues(const std::vector<Place>& leaves, const std::vector<float>& values);
+  // Adds each leaf's value to margin `output` of its rows.
+  absl::Status AddLeafValues(const std::vector<Place>& leaves, const std::vector<float>& values,
+                             std::size_t output);
 
  private:
   absl::Status MakeRoom(std::size_t leaves);
-  GradientWork MakeGradientWork();
+  GradientWork MakeGradientWork(std::size_t output);
   absl::StatusOr<LeafWork> UploadLeaves(const std::vector<Place>& leaves,
                                         const std::vector<float>& values);
 
   std::uint32_t rows_ = 0;
   cudaStream_t stream_ = nullptr;
+  std::uint32_t classes_ = 1;
   DeviceArray<float> labels_, weights_, margins_;
+  DeviceArray<float> largest_margin_, inverse_sum_;  // of several classes: norms of the round's begin
   DeviceArray<FixedGradient> fixed_;
   DeviceArray<RowGradient> entries_[2];
   DeviceArray<WideSum> total_;

@@ -39,6 +39,7 @@ class PartRows final : public DevicePartRows {
   }
   absl::StatusOr<std::vector<float>> Margins() override { return rows_.Margins(); }
   absl::StatusOr<float> LargestGradient() override { return rows_.LargestGradient(); }
+  absl::Status BeginRound() override { return rows_.BeginRound(); }
 
   absl::StatusOr<WideSum> Begin(const DeviceGradients& gradients) override {
     const DeviceRows::Place root = rows_.Root();
@@ -97,13 +98,13 @@ class PartRows final : public DevicePartRows {
     return rows_.SumLeaves(PlacesOf(nodes));
   }
   absl::Status AddLeafValues(const std::vector<std::uint32_t>& nodes,
-                             const std::vector<float>& values) override {
-    return rows_.AddLeafValues(PlacesOf(nodes), values);
+                             const std::vector<float>& values, std::size_t output) override {
+    return rows_.AddLeafValues(PlacesOf(nodes), values, output);
   }
 
   absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
-                       const std::vector<float>& leaf_values) override {
-    return walk_.Add(source_->rows(), nodes, leaf_values, rows_.margins_on_device(),
+                       const std::vector<float>& leaf_values, std::size_t output) override {
+    return walk_.Add(source_->rows(), nodes, leaf_values, rows_.margins_on_device(output),
                      rows_.stream());
   }
 

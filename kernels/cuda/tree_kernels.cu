@@ -3,6 +3,7 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/tree_kernels.h"
 #include "kernels/gradient_of_row.h"
+#include "kernels/softmax_of_row.h"
 #include "ps/base/key.h"
 
 namespace ps {
@@ -10,20 +11,39 @@ namespace {
 
 // ---- Gradients
 
+// A thread a row: neighbours read neighbouring margins of a class.
+__global__ void SoftmaxNormsKernel(NormWork work) {
+  const std::uint64_t step = std::uint64_t{gridDim.x} * blockDim.x;
+  for (std::uint64_t row = std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; row < work.rows;
+       row += step) {
+    SoftmaxNormsOfRow(work.margins + row, work.rows, work.classes, work.largest + row,
+                      work.inverse + row);
+  }
+}
+
+__device__ void GradientOfRow(const GradientWork& work, std::uint64_t row, float* gradient,
+                              float* hessian) {
+  const float weight = work.weights == nullptr ? 1.0f : work.weights[row];
+  const float margin = work.margins[row], label = work.labels[row];
+  if (work.kind == GradientKind::kLogistic) {
+    LogisticOfRow(margin, label, weight, gradient, hessian);
+  } else if (work.kind == GradientKind::kSoftmax) {
+    SoftmaxOfRow(margin, work.largest[row], work.inverse[row], label == work.number, weight,
+                 gradient, hessian);
+  } else {
+    *gradient = weight * (margin - label);
+    *hessian = weight;
+  }
+}
+
 __global__ void GradientKernel(GradientWork work) {
   __shared__ WideSum of_warp[kRowThreads / kWarp];
   WideSum sum = 0;
   const std::uint64_t step = std::uint64_t{gridDim.x} * blockDim.x;
   for (std::uint64_t row = std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; row < work.rows;
        row += step) {
-    const float weight = work.weights == nullptr ? 1.0f : work.weights[row];
     float gradient, hessian;
-    if (work.logistic) {
-      LogisticOfRow(work.margins[row], work.labels[row], weight, &gradient, &hessian);
-    } else {
-      gradient = weight * (work.margins[row] - work.labels[row]);
-      hessian = weight;
-    }
+    GradientOfRow(work, row, &gradient, &hessian);
     const std::uint64_t global = work.first_global_row + row;
     RowGradient entry;
     entry.row = static_cast<std::uint32_t>(row);
@@ -261,8 +281,12 @@ __global__ void ScanKernel(ScanWork work) {
 }  // namespace
 
 cudaError_t LoadTreeKernels() {
-  return LoadKernels(GradientKernel, LargestGradientKernel, HistogramKernel, PartitionKernel,
+  return LoadKernels(SoftmaxNormsKernel, GradientKernel, LargestGradientKernel, HistogramKernel, PartitionKernel,
                      ScanKernel<false>, ScanKernel<true>);
+}
+
+cudaError_t LaunchSoftmaxNorms(const NormWork& work, cudaStream_t stream) {
+  return Launch(SoftmaxNormsKernel, {BlocksFor(work.rows, kRowThreads)}, kRowThreads, stream, work);
 }
 
 cudaError_t LaunchGradients(const GradientWork& work, cudaStream_t stream) {

@@ -41,12 +41,25 @@ struct SideCounts {
 // Loads all kernels but those of leaves (launch.h says why).
 [[nodiscard]] cudaError_t LoadTreeKernels();
 
+// The norms of each row's softmax over margins as BinnedRows has them: margin m of row r is at
+// [m * rows + r].
+struct NormWork {
+  std::uint32_t rows = 0, classes = 0;
+  const float* margins = nullptr;
+  float* largest = nullptr;  // of rows
+  float* inverse = nullptr;
+};
+[[nodiscard]] cudaError_t LaunchSoftmaxNorms(const NormWork& work, cudaStream_t stream);
+
 struct GradientWork {
   std::uint32_t rows = 0;
-  const float* margins = nullptr;
+  const float* margins = nullptr;  // of softmax those of the class
   const float* labels = nullptr;
   const float* weights = nullptr;  // null: all 1
-  bool logistic = true;            // else squared error
+  GradientKind kind = GradientKind::kLogistic;
+  const float* largest = nullptr;  // of softmax: norms
+  const float* inverse = nullptr;
+  float number = 0;                // of its class, as labels have it
   Quantisation quantisation;
   std::uint64_t first_global_row = 0;
   std::uint64_t sample_key = 0;

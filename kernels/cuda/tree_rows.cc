@@ -37,6 +37,7 @@ class TreeRows final : public DeviceTreeRows {
   }
   absl::StatusOr<std::vector<float>> Margins() override { return rows_.Margins(); }
   absl::StatusOr<float> LargestGradient() override { return rows_.LargestGradient(); }
+  absl::Status BeginRound() override { return rows_.BeginRound(); }
 
   absl::StatusOr<WideSum> BeginTree(const DeviceGradients& gradients, const DeviceTreeRules& rules,
                                     DeviceNodeSplits* root) override {
@@ -94,12 +95,12 @@ class TreeRows final : public DeviceTreeRows {
   }
 
   absl::StatusOr<DeviceLeafSums> SumLeaves() override { return rows_.SumLeaves(places_); }
-  absl::Status AddLeafValues(const std::vector<float>& values) override {
-    return rows_.AddLeafValues(places_, values);
+  absl::Status AddLeafValues(const std::vector<float>& values, std::size_t output) override {
+    return rows_.AddLeafValues(places_, values, output);
   }
   absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
-                       const std::vector<float>& leaf_values) override {
-    return walk_.Add(source_->rows(), nodes, leaf_values, rows_.margins_on_device(),
+                       const std::vector<float>& leaf_values, std::size_t output) override {
+    return walk_.Add(source_->rows(), nodes, leaf_values, rows_.margins_on_device(output),
                      rows_.stream());
   }
 

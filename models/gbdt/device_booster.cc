@@ -19,7 +19,7 @@ DeviceBooster::DeviceBooster(const BinnedRows& rows, const std::vector<BinColumn
 
 absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
     const BinnedRows* rows, const std::vector<BinColumn>* columns, const BoostParams& params) {
-  PS_RETURN_IF_ERROR(CheckForDevice(*rows, *columns, params));
+  PS_RETURN_IF_ERROR(CheckForDevice(*rows, *columns));
   const DeviceInput input = DeviceInputOf(*rows, *columns, params);
   auto booster = std::unique_ptr<DeviceBooster>(new DeviceBooster(*rows, columns, params));
   PS_ASSIGN_OR_RETURN(booster->rows_, DeviceTreeRows::Load(input.input));
@@ -31,8 +31,9 @@ absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
 absl::Status DeviceBooster::GoOnAfter(const std::vector<Tree>& trees) {
   std::vector<DeviceTreeNode> nodes;
   for (const Tree& tree : trees) {
+    PS_RETURN_IF_ERROR(BeginRound());
     DeviceNodesOf(tree, layout_, &nodes);
-    PS_RETURN_IF_ERROR(rows_->AddTree(nodes, tree.leaf_value));
+    PS_RETURN_IF_ERROR(rows_->AddTree(nodes, tree.leaf_value, trees_ % params_.classes));
     ++trees_;
   }
   return absl::OkStatus();
@@ -75,7 +76,13 @@ absl::Status DeviceBooster::SplitLeaf(std::size_t leaf) {
   return absl::OkStatus();
 }
 
+// Where the next tree is the first of one.
+absl::Status DeviceBooster::BeginRound() {
+  return trees_ % params_.classes == 0 ? rows_->BeginRound() : absl::OkStatus();
+}
+
 absl::StatusOr<Tree> DeviceBooster::GrowNext() {
+  PS_RETURN_IF_ERROR(BeginRound());
   float largest = 0;
   if (params_.objective == Objective::kSquared) {
     PS_ASSIGN_OR_RETURN(largest, rows_->LargestGradient());
@@ -97,7 +104,7 @@ absl::StatusOr<Tree> DeviceBooster::GrowNext() {
   std::vector<LeafSums> sums;
   for (std::size_t i = 0; i < of_rows.g.size(); ++i) sums.push_back({of_rows.g[i], of_rows.h[i]});
   Tree tree = builder_.Finish(sums);
-  PS_RETURN_IF_ERROR(rows_->AddLeafValues(tree.leaf_value));
+  PS_RETURN_IF_ERROR(rows_->AddLeafValues(tree.leaf_value, trees_ % params_.classes));
   ++trees_;
   return tree;
 }

@@ -29,7 +29,7 @@ void ExpectSameTrees(const BinnedSample& sample, const BoostParams& params, int 
   Booster processor(&sample.rows, &sample.columns, params, &crew);
   const auto device = DeviceBooster::Make(&sample.rows, &sample.columns, params);
   ASSERT_TRUE(device.ok()) << device.status();
-  EXPECT_EQ((*device)->base_score(), processor.base_score());
+  EXPECT_EQ((*device)->base_scores(), processor.base_scores());
   ASSERT_EQ(*(*device)->Margins(), processor.Margins());
   std::vector<Tree> grown_before;
   for (int i = 0; i < before; ++i) grown_before.push_back(processor.GrowNext());
@@ -137,6 +137,37 @@ TEST_F(DeviceBoosterTest, BeginsWithMarginsAndGoesOnAfterTrees) {
       ExpectSameTrees(sample, params, 2, margins ? 0 : 3);
       params.objective = Objective::kSquared;
       ExpectSameTrees(sample, params, 1, 2);
+    }
+  }
+}
+
+TEST_F(DeviceBoosterTest, LearnsSeveralClasses) {
+  for (const bool sparse : {false, true}) {
+    for (const std::uint32_t classes : {2u, 5u}) {
+      SampleShape shape;
+      shape.rows = 1300;
+      shape.sparse = sparse;
+      shape.missing = 0.3;
+      shape.weights = classes == 5;
+      shape.categories = sparse ? 0 : 1;
+      BinnedSample sample = MakeSample(shape);
+      GiveClasses(classes, &sample);
+      BoostParams params;
+      params.objective = Objective::kSoftmax;
+      params.classes = classes;
+      params.grow.max_leaves = 5;
+      params.grow.min_hessian = 0.3;
+      params.grow.column_sample = 0.8;
+      params.row_sample = classes == 5 ? 0.7 : 1;
+      SCOPED_TRACE(classes);
+      ExpectSameTrees(sample, params, static_cast<int>(2 * classes));
+      // From whole rounds, and from the middle of one.
+      ExpectSameTrees(sample, params, 3, static_cast<int>(classes));
+      ExpectSameTrees(sample, params, 4, static_cast<int>(classes) + 1);
+      for (std::size_t i = 0; i < shape.rows * classes; ++i)
+        sample.rows.margins.push_back(static_cast<float>(i % 19) / 8 - 1);
+      params.first_tree = 7 * classes;
+      ExpectSameTrees(sample, params, 3);
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "models/gbdt/device_booster.h"
@@ -23,10 +24,6 @@ TEST(DeviceBooster, SaysWhatItCannotDo) {
   device_executor::memory.has_device = false;
   EXPECT_EQ(Refusal(sample, params).code(), absl::StatusCode::kNotFound);
   device_executor::memory.has_device = true;
-  BoostParams softmax;
-  softmax.objective = Objective::kSoftmax;
-  softmax.classes = 2;
-  EXPECT_EQ(Refusal(sample, softmax).code(), absl::StatusCode::kUnimplemented);
   shape.sparse = true;
   shape.categories = 1;
   EXPECT_EQ(Refusal(MakeSample(shape), params).code(), absl::StatusCode::kUnimplemented);
@@ -34,11 +31,15 @@ TEST(DeviceBooster, SaysWhatItCannotDo) {
 
 // Whatever of its memory is the first that is not there.
 TEST(DeviceBooster, SaysWhatDoesNotFitIntoItsMemory) {
-  for (const bool sparse : {false, true}) {
+  for (const auto& [sparse, classes] : {std::pair{false, 1u}, {false, 3u}, {true, 1u}, {true, 3u}}) {
     SampleShape shape;
     shape.sparse = sparse;
-    const BinnedSample sample = MakeSample(shape);
+    BinnedSample sample = MakeSample(shape);
+    if (classes > 1) GiveClasses(classes, &sample);
+    sample.columns[2].direction = Direction::kIncreasing;
     BoostParams params;
+    params.objective = classes > 1 ? Objective::kSoftmax : Objective::kLogistic;
+    params.classes = classes;
     params.grow.max_leaves = 4;
     std::size_t needed = 0;
     {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/gradients.h"
+#include "kernels/softmax.h"
 
 namespace ps {
 namespace {
@@ -214,11 +215,27 @@ TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
       labels.push_back(static_cast<float>(random() % 2));
       weights.push_back(0.5f * static_cast<float>(random() % 4));
     }
-    for (const bool logistic : {true, false}) {
+    // Of three classes.
+    std::vector<float> of_classes(3 * rows), largest(rows), inverse(rows), of_largest(rows), of_inverse(rows);
+    for (float& margin : of_classes) margin = random() % 50 == 0 ? -300.0f : normal(random);
+    FindSoftmaxNorms(of_classes.data(), rows, 3, rows, of_largest.data(), of_inverse.data());
+    ASSERT_EQ(LaunchSoftmaxNorms(
+                  {static_cast<std::uint32_t>(rows), 3, of_classes.data(), largest.data(), inverse.data()}, nullptr),
+              cudaSuccess);
+    ASSERT_EQ(largest, of_largest);
+    ASSERT_EQ(inverse, of_inverse);
+    for (const GradientKind kind : {GradientKind::kLogistic, GradientKind::kSquared, GradientKind::kSoftmax}) {
       std::vector<float> g(rows), h(rows);
-      (logistic ? LogisticGradients : SquaredGradients)(margins.data(), labels.data(),
-                                                        weights.data(), rows, g.data(), h.data());
-      const Quantisation q{0x1234567u, logistic ? 31.0f : 0.01f, 62, 1 << 20, 1 << 20};
+      const float* of = margins.data();
+      if (kind == GradientKind::kSoftmax) {
+        of = of_classes.data() + rows;
+        SoftmaxGradients({of, largest.data(), inverse.data(), 1}, labels.data(), weights.data(), rows, g.data(),
+                         h.data());
+      } else {
+        const auto gradients = kind == GradientKind::kLogistic ? LogisticGradients : SquaredGradients;
+        gradients(of, labels.data(), weights.data(), rows, g.data(), h.data());
+      }
+      const Quantisation q{0x1234567u, kind == GradientKind::kSquared ? 0.01f : 31.0f, 31, 1 << 20, 1 << 20};
       std::vector<RowGradient> entries(rows), expected(rows);
       std::vector<FixedGradient> fixed(rows), expected_fixed(rows);
       const std::uint64_t first = (std::uint64_t{1} << 32) - 100;
@@ -226,10 +243,13 @@ TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
                         expected_fixed.data());
       GradientWork work;
       work.rows = static_cast<std::uint32_t>(rows);
-      work.margins = margins.data();
+      work.margins = of;
+      work.largest = largest.data();
+      work.inverse = inverse.data();
+      work.number = 1;
       work.labels = labels.data();
       work.weights = weights.data();
-      work.logistic = logistic;
+      work.kind = kind;
       work.quantisation = q;
       work.first_global_row = first;
       work.sample_below = std::uint64_t{1} << 53;

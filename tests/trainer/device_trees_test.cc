@@ -17,13 +17,15 @@ struct TrainedTrees {
   std::string said;
 };
 
-std::string WriteTable(int rows) {
-  const std::string path = TempPath("table.tsv");
+// Of three classes those who have both are the third.
+std::string WriteTable(int rows, int classes = 2) {
+  const std::string path = TempPath(absl::StrCat("table", classes, ".tsv"));
   std::ofstream out(path);
   std::mt19937 random(3);
   for (int r = 0; r < rows; ++r) {
     const int a = static_cast<int>(random() % 100), b = static_cast<int>(random() % 100);
-    out << ((a > 40) != (b > 70) ? random() % 8 != 0 : random() % 8 == 0) << '\t' << a << '\t' << b << '\t'
+    const bool one = (a > 40) != (b > 70), two = classes == 3 && a > 40 && b > 70;
+    out << (two ? 2 : one ? random() % 8 != 0 : random() % 8 == 0) << '\t' << a << '\t' << b << '\t'
         << (random() % 3 == 0 ? "" : std::to_string(random() % 1000)) << '\n';
   }
   return path;
@@ -122,6 +124,32 @@ TEST(DeviceTrees, BeginWithModels) {
     EXPECT_EQ(device.result.valid->logloss, processor.result.valid->logloss);
   }
   EXPECT_EQ(device_executor::memory.used, 0u);
+}
+
+TEST(DeviceTrees, OfSeveralClassesAndOfDirections) {
+  const std::string softmax = "model.gbdt.objective=softmax";
+  const std::vector<std::pair<std::string, Overrides>> jobs = {
+      {WriteTable(2500, 3), {softmax}},
+      {WriteTable(2500), {"model.gbdt.monotone={increasing: [1], decreasing: [2]}", "model.gbdt.trees=8"}}};
+  for (const auto& [data, job] : jobs) {
+    SCOPED_TRACE(job[0]);
+    Overrides on_processor = job, on_device = job;
+    on_processor.push_back("device=cpu");
+    on_device.push_back("device=cuda");
+    const TrainedTrees processor = TrainTrees(data, on_processor), device = TrainTrees(data, on_device);
+    EXPECT_EQ(device.result.device, "cuda");
+    EXPECT_FALSE(processor.trees.empty());
+    EXPECT_EQ(device.trees, processor.trees);
+    EXPECT_EQ(device.result.trees->grown, processor.result.trees->grown);
+    if (job[0] != softmax) {
+      EXPECT_EQ(device.result.valid->logloss, processor.result.valid->logloss);
+      EXPECT_NE(processor.trees, TrainTrees(data, {"device=cpu", "model.gbdt.trees=8"}).trees);
+      continue;
+    }
+    EXPECT_LT(processor.result.trees->grown, 3 * 60) << "early stopping had nothing to do";
+    EXPECT_EQ(device.result.trees->classes->valid->logloss, processor.result.trees->classes->valid->logloss);
+    EXPECT_EQ(device.result.trees->classes->train.confusion, processor.result.trees->classes->train.confusion);
+  }
 }
 
 TEST(DeviceTrees, GoOnAfterACheckpoint) {
