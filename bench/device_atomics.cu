@@ -14,8 +14,8 @@ __global__ void AtomicsKernel(std::int64_t* cells, std::uint64_t count, std::uin
 
 }  // namespace
 
-void LaunchAtomics(std::int64_t* cells, std::uint64_t count, std::uint64_t sums, cudaStream_t stream) {
-  Launch(AtomicsKernel, {BlocksFor(sums, kTileRows)}, kRowThreads, stream, cells, count, sums);
+cudaError_t LaunchAtomics(std::int64_t* cells, std::uint64_t count, std::uint64_t sums, cudaStream_t stream) {
+  return Launch(AtomicsKernel, {BlocksFor(sums, kTileRows)}, kRowThreads, stream, cells, count, sums);
 }
 
 }  // namespace ps

@@ -8,6 +8,6 @@
 namespace ps {
 
 // Adds 1 to cells at places that follow from their number, `sums` times in all.
-void LaunchAtomics(std::int64_t* cells, std::uint64_t count, std::uint64_t sums, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchAtomics(std::int64_t* cells, std::uint64_t count, std::uint64_t sums, cudaStream_t stream);
 
 }  // namespace ps

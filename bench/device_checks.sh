@@ -65,25 +65,61 @@ run() {
     cd "$place"
     within 60 "$dir/gbdt_datagen" --shape dense --rows 300000 --out dense.tsv
     within 60 "$dir/gbdt_datagen" --shape sparse --rows 100000 --out sparse.svm
+    # Three classes: a seventh of the rows whose first number is large are the third.
+    awk 'BEGIN { FS = OFS = "\t" } NR % 7 == 0 && $2 > 0.5 { $1 = 2 } { print }' dense.tsv >classes.tsv
     cat >dense.yaml <<'EOT'
-data: {train: {files: [dense.tsv]}, format: tsv, label: {column: 0}}
+data: {train: {files: [dense.tsv]}, format: tsv, label: {column: 0}, split: {by: ratio, valid: 0.1}}
 model: {type: gbdt, gbdt: {trees: 20, max_leaves: 255}}
 EOT
     cat >sparse.yaml <<'EOT'
-data: {train: {files: [sparse.svm]}}
+data: {train: {files: [sparse.svm]}, split: {by: ratio, valid: 0.1}}
 model: {type: gbdt, gbdt: {trees: 20}}
 EOT
     differ=0
-    for shape in dense sparse; do
-      for device in cpu cuda; do
-        within 60 "$dir/ps_train" --config $shape.yaml --set device=$device --set output.dir=$shape.$device 2>&1 |
-          grep -E 'trees grow|ms a tree'
-      done
-      within 60 "$dir/ps_train" --config $shape.yaml --local 1x2 --set device=cuda --set output.dir=$shape.workers 2>&1 |
-        grep -E 'trees grow|ms a tree'
-      cmp $shape.cpu/trees.pb $shape.cuda/trees.pb && cmp $shape.cpu/trees.pb $shape.workers/trees.pb &&
-        echo "$shape: the same bytes, by two workers too" || differ=1
+    # NAME OPTION...: a job that writes to the directory NAME.
+    train() {
+      local name=$1
+      shift
+      within 60 "$dir/ps_train" "$@" --set "output.dir=$name" 2>&1 | grep -E 'trees grow|ms a tree|going on after' || true
+    }
+    # NAME OTHER: of one job on the processor and elsewhere.
+    same() { cmp "$1/trees.pb" "$2/trees.pb" && echo "$2: the same bytes" || differ=1; }
+    # NAME OPTION...: a job on the processor, on the device, and by two workers with one.
+    check_job() {
+      local name=$1
+      shift
+      train "$name.cpu" "$@" --set device=cpu
+      train "$name.cuda" "$@" --set device=cuda
+      same "$name.cpu" "$name.cuda"
+      train "$name.workers" "$@" --local 1x2 --set device=cuda
+      same "$name.cpu" "$name.workers"
+    }
+    softmax=(--set model.gbdt.objective=softmax --set model.gbdt.trees=7)
+    directions=(--set 'model.gbdt.monotone={increasing: [1, 3], decreasing: [2]}')
+    check_job dense --config dense.yaml
+    check_job sparse --config sparse.yaml
+    check_job dense_classes --config dense.yaml "${softmax[@]}" --set 'data.train.files=[classes.tsv]'
+    check_job sparse_classes --config sparse.yaml "${softmax[@]}"
+    check_job dense_directions --config dense.yaml "${directions[@]}"
+    check_job sparse_directions --config sparse.yaml "${directions[@]}"
+    check_job warm_start --config dense.yaml --set model.warm_start=dense.cpu
+    train linear --config dense.yaml --set model='{type: lr}'
+    check_job base_model --config dense.yaml --set model.gbdt.base_model=linear
+    # A job that is killed goes on on the device. It begins on one thread of the processor, to last.
+    kept=(--set checkpoint.dir=kept --set checkpoint.every=0.1 --set model.gbdt.trees=40)
+    "$dir/ps_train" --config dense.yaml "${kept[@]}" --set device=cpu --set train.threads=1 --set output.dir=killed \
+      >killed.txt 2>&1 &
+    killed=$!
+    for _ in {1..600}; do
+      [ -z "$(find kept -name 'piece.*' ! -name 'piece.000000000' 2>/dev/null)" ] || break
+      sleep 0.05
     done
+    kill -KILL "$killed" || true
+    wait "$killed" 2>/dev/null || true
+    train gone_on "${kept[@]}" --config dense.yaml --set device=cuda | tee gone_on.txt
+    grep -q 'going on after' gone_on.txt || { echo "the job that was killed left nothing to go on after"; differ=1; }
+    train at_once --config dense.yaml --set model.gbdt.trees=40 --set device=cpu
+    same at_once gone_on
     within 60 "$dir/ps_datagen" --rows 500000 --hash_bits 40 --out train.svm
     cat >linear.yaml <<'EOT'
 data: {train: {files: [train.svm]}, format: libsvm, split: {by: ratio, valid: 0.05}}

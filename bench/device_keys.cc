@@ -98,19 +98,18 @@ absl::Status PrintUpdates(Draw draw, std::size_t keys, std::size_t batch, double
   std::uint32_t mark = 0;
   const LinearModelView& entries = model.entries.view();
   const auto count = static_cast<std::uint32_t>(rows);
-  absl::Status launched;
-  PS_ASSIGN_OR_RETURN(const double ms, MedianMs([] {}, [&] {
+  PS_ASSIGN_OR_RETURN(const double ms, MedianMs(NoPreparation, [&] {
     for (std::size_t b = 0; b < kBatches; ++b) {
       for (const cudaError_t error :
            {model.table.FindOrInsert(on_device.data() + b * places, places, ids.data(), nullptr),
             LaunchSetBias(row_begin.data(), 0, count, kBiasId, ids.data(), nullptr),
             LaunchGradientSums(entries, view, scale, 0, count, margins.data(), nullptr),
             LaunchSteps(entries, ids.data(), 0, places, scale, ++mark, nullptr)}) {
-        launched.Update(DeviceStatus(error, "launching"));
+        PS_DEVICE_OK(error, "keys and updates");
       }
     }
+    return absl::OkStatus();
   }));
-  PS_RETURN_IF_ERROR(launched);
   const double updates = static_cast<double>(rows * (kPlaces - 1) * kBatches);
   std::printf(
       "FTRL find-or-insert + update, %.3f G keys resident (%.1f GiB), %s, a bias, batches of %zu: %.3f G updates/s; "

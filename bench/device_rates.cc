@@ -39,7 +39,6 @@ absl::Status PrintDenseKernels(const BinnedRows& of, const DeviceInfo& device) {
   PS_RETURN_IF_ERROR(DeviceStatus(
       cudaMemcpy(bins.data(), matrix.bins, bins.bytes(), cudaMemcpyHostToDevice), "loading"));
   cudaMemset(margins.data(), 0, margins.bytes());
-  const auto nothing = [] {};
 
   PS_ASSIGN_OR_RETURN(const double bytes_per_ms, CopyBytesPerMs(bins.bytes()));
   std::printf("copy: %.2f TB/s\n", bytes_per_ms / 1e9);
@@ -53,15 +52,19 @@ absl::Status PrintDenseKernels(const BinnedRows& of, const DeviceInfo& device) {
   gradients.fixed = fixed.data();
   gradients.total = total.data();
   PS_ASSIGN_OR_RETURN(const double gradient_ms,
-                      MedianMs(nothing, [&] { LaunchGradients(gradients, nullptr); }));
+                      MedianMs(NoPreparation, [&] {
+                        return DeviceStatus(LaunchGradients(gradients, nullptr), "gradients");
+                      }));
   PrintKernel("gradients", gradient_ms, static_cast<double>(rows) * 24, bytes_per_ms);
 
   const DenseBins on_device{bins.data(), matrix.stride, matrix.columns};
   const EntryRange all{0, static_cast<std::uint32_t>(rows)};
   const double row_bytes = static_cast<double>(matrix.stride + sizeof(RowGradient));
   const auto sum = [&](const RowGradient* of) {
-    return MedianMs(nothing, [&, of] {
-      LaunchHistogram({on_device, {of, all}, histogram.data()}, device.processors, nullptr);
+    return MedianMs(NoPreparation, [&, of] {
+      return DeviceStatus(LaunchHistogram({on_device, {of, all}, histogram.data()},
+                                          device.processors, nullptr),
+                          "a histogram");
     });
   };
   PS_ASSIGN_OR_RETURN(const double sum_ms, sum(entries.data()));
@@ -78,8 +81,11 @@ absl::Status PrintDenseKernels(const BinnedRows& of, const DeviceInfo& device) {
   part.sides = sides.data();
   PS_ASSIGN_OR_RETURN(
       const double part_ms,
-      MedianMs([&] { cudaMemsetAsync(sides.data(), 0, sizeof(SideCounts), nullptr); },
-               [&] { LaunchPartition(part, nullptr); }));
+      MedianMs(
+          [&] {
+            return DeviceStatus(cudaMemsetAsync(sides.data(), 0, sizeof(SideCounts), nullptr), "a partition");
+          },
+          [&] { return DeviceStatus(LaunchPartition(part, nullptr), "a partition"); }));
   // A sector of 32 bytes a row has the bin.
   PrintKernel("partition, rows in order", part_ms,
         static_cast<double>(rows) * (32 + 2 * sizeof(RowGradient)), bytes_per_ms);

@@ -21,7 +21,9 @@ absl::StatusOr<double> AtomicsPerMs(std::uint64_t cells) {
   PS_RETURN_IF_ERROR(sums.Allocate(cells, "cells"));
   PS_RETURN_IF_ERROR(DeviceStatus(cudaMemset(sums.data(), 0, sums.bytes()), "clearing cells"));
   PS_ASSIGN_OR_RETURN(const double ms,
-                      MedianMs([] {}, [&] { LaunchAtomics(sums.data(), cells, kSums, nullptr); }));
+                      MedianMs(NoPreparation, [&] {
+                        return DeviceStatus(LaunchAtomics(sums.data(), cells, kSums, nullptr), "atomic sums");
+                      }));
   return static_cast<double>(kSums) / ms;
 }
 
@@ -52,10 +54,9 @@ absl::Status PrintSparseKernels(const BinnedRows& rows, const DeviceInfo& device
       cudaMemcpy(on_device.data(), entries.data(), on_device.bytes(), cudaMemcpyHostToDevice), "loading"));
 
   const auto all = static_cast<std::uint32_t>(rows.rows);
-  absl::Status status;
   const auto sum = [&](std::uint32_t count, std::uint64_t expected, std::size_t slot) {
-    return MedianMs([] {}, [&, count, expected, slot] {
-      status.Update(source->Sum({on_device.data(), {0, count}}, expected, slot));
+    return MedianMs(NoPreparation, [&, count, expected, slot] {
+      return source->Sum({on_device.data(), {0, count}}, expected, slot);
     });
   };
   const double clearing = static_cast<double>(cells) * sizeof(WideSum);
@@ -69,17 +70,17 @@ absl::Status PrintSparseKernels(const BinnedRows& rows, const DeviceInfo& device
               by_rows_ms, floor_ms, 100 * floor_ms / by_rows_ms);
   // The histogram that was summed is read for both nodes, that of the parent is read and written.
   const DeviceHistogramSource::Nodes nodes{0, 1, {WideSum{few} << 32, WideSum{all - few} << 32}};
-  const auto sum_parent = [&] { status.Update(source->Sum({on_device.data(), {0, all}}, all, 1)); };
+  const auto sum_parent = [&] { return source->Sum({on_device.data(), {0, all}}, all, 1); };
   PS_ASSIGN_OR_RETURN(const double scan_ms,
-                      MedianMs(sum_parent, [&] { status.Update(source->FindSplits(nodes)); }));
+                      MedianMs(sum_parent, [&] { return source->FindSplits(nodes); }));
   PrintKernel("splits of two nodes", scan_ms, clearing * 4, bytes_per_ms);
   DeviceSplit split;
   split.goes_left[0] = 6;  // bins 1 and 2 of the first column
   PartitionWork work;
   PS_ASSIGN_OR_RETURN(const double mark_ms,
-                      MedianMs([] {}, [&] { status.Update(source->PlaceSplit(split, &work)); }));
+                      MedianMs(NoPreparation, [&] { return source->PlaceSplit(split, &work); }));
   std::printf("%-28s %9.3f ms\n", "marking the rows of a split", mark_ms);
-  return status;
+  return absl::OkStatus();
 }
 
 }  // namespace ps

@@ -13,6 +13,10 @@
 
 namespace ps {
 
+// What gradients are of: log loss of two classes, squared errors, or log loss of a class of several
+// (softmax.h).
+enum class GradientKind : std::uint8_t { kLogistic, kSquared, kSoftmax };
+
 // Gradients of a stretch of rows: gradient[i] = w (p - y), hessian[i] = w p (1 - p), p = 1 / (1 +
 // e^-margin). `weights` may be null: all 1.
 void LogisticGradients(const float* margins, const float* labels, const float* weights,

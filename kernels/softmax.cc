@@ -3,15 +3,10 @@
 #include <immintrin.h>
 
 #include "kernels/exp_float_avx2.h"
+#include "kernels/softmax_of_row.h"
 
 namespace ps {
 namespace {
-
-// e^(margin - largest); a margin that is not a number counts nothing, as do those far below.
-float ExpBelow(float margin, float largest) {
-  const float x = margin - largest;
-  return ExpNegative(x > ExpFloat::kLowest ? x : ExpFloat::kLowest);
-}
 
 __m256 ExpBelow8(__m256 margin, __m256 largest) {
   // The limit is the second operand: it is taken where there is no number, as in the plain code.
@@ -22,16 +17,8 @@ __m256 ExpBelow8(__m256 margin, __m256 largest) {
 
 void FindSoftmaxNormsPlain(const float* margins, std::size_t stride, std::size_t classes, std::size_t count,
                            float* largest_of, float* inverse_of) {
-  for (std::size_t i = 0; i < count; ++i) {
-    float largest = margins[i], sum = 0;
-    for (std::size_t c = 1; c < classes; ++c) {
-      const float margin = margins[c * stride + i];
-      largest = margin > largest ? margin : largest;
-    }
-    for (std::size_t c = 0; c < classes; ++c) sum += ExpBelow(margins[c * stride + i], largest);
-    largest_of[i] = largest;
-    inverse_of[i] = 1.0f / sum;
-  }
+  for (std::size_t i = 0; i < count; ++i)
+    SoftmaxNormsOfRow(margins + i, stride, classes, largest_of + i, inverse_of + i);
 }
 
 void FindSoftmaxNorms(const float* margins, std::size_t stride, std::size_t classes, std::size_t count,
@@ -51,10 +38,8 @@ void FindSoftmaxNorms(const float* margins, std::size_t stride, std::size_t clas
 void SoftmaxGradientsPlain(const SoftmaxClass& of, const float* labels, const float* weights, std::size_t count,
                            float* gradient, float* hessian) {
   for (std::size_t i = 0; i < count; ++i) {
-    const float p = ExpBelow(of.margins[i], of.largest[i]) * of.inverse[i];
-    const float weight = weights == nullptr ? 1.0f : weights[i];
-    gradient[i] = weight * (p - (labels[i] == of.number ? 1.0f : 0.0f));
-    hessian[i] = weight * ((p + p) * (1.0f - p));
+    SoftmaxOfRow(of.margins[i], of.largest[i], of.inverse[i], labels[i] == of.number,
+                 weights == nullptr ? 1.0f : weights[i], gradient + i, hessian + i);
   }
 }
 

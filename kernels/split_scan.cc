@@ -72,12 +72,6 @@ void ScanCuts(const WideSum* running, int first, int last, WideSum with_left, Wi
 
 }  // namespace
 
-double NodeScore(WideSum total, const ScanParams& params) {
-  const double g = Shrunk(WideGradient(total), params.l1);
-  const double d = WideHessian(total) + params.l2;
-  return d > 0 ? g * g / d : 0;
-}
-
 double MostScore(const ColumnCells& column, const ScanParams& params) {
   constexpr double kMargin = 1 + 1e-9;  // of roundings here and there
   const __m256d zero = _mm256_setzero_pd(), least = _mm256_set1_pd(1e-3);

@@ -31,7 +31,11 @@ constexpr double CutScore(WideSum left, WideSum total, const ScanParams& p) {
 }
 
 // G²/(H+λ) after soft thresholding: what a node is worth unsplit.
-double NodeScore(WideSum total, const ScanParams& params);
+constexpr double NodeScore(WideSum total, const ScanParams& params) {
+  const double g = Shrunk(WideGradient(total), params.l1);
+  const double d = WideHessian(total) + params.l2;
+  return d > 0 ? g * g / d : 0;
+}
 
 // What a column's cells say of a node. Cell i is value bin i + 1; missing rows have a sum of their
 // own.

@@ -25,7 +25,8 @@ absl::StatusOr<std::unique_ptr<DevicePartRows>> DevicePartRows::Load(const Devic
   return Absent();
 }
 
-absl::StatusOr<std::unique_ptr<DeviceTreeMargins>> DeviceTreeMargins::Load(const DeviceBinRows&, const float*) {
+absl::StatusOr<std::unique_ptr<DeviceTreeMargins>> DeviceTreeMargins::Load(const DeviceBinRows&, const float*,
+                                                                           std::size_t) {
   return Absent();
 }
 

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "kernels/cuda/device_memory.h"
-#include "kernels/cuda/device_rows.h"
 #include "kernels/cuda/histogram_source.h"
 #include "kernels/cuda/pinned_array.h"
 #include "ps/base/status_macros.h"
@@ -12,19 +11,19 @@ namespace {
 
 class DenseHistograms final : public DeviceHistogramSource {
  public:
-  DenseHistograms(int processors, cudaStream_t stream) : processors_(processors), stream_(stream) {}
+  DenseHistograms(int processors, cudaStream_t stream) : DeviceHistogramSource(processors, stream) {}
 
   absl::Status Load(const DeviceTreeInput& input, std::size_t slots) {
     columns_ = input.matrix.columns;
     is_category_ = input.is_category;
-    slot_cells_ = static_cast<std::size_t>(ColumnGroups(columns_)) * kGroupCells;
     std::vector<std::int32_t> category;
     for (const bool is_category : input.is_category)
       category.push_back(is_category ? categories_++ : -1);
     for (const absl::Status& status :
          {bins_.Allocate(input.rows * input.matrix.stride, "the bins of all rows"),
-          slots_.Allocate(slots * slot_cells_, "histograms of leaves"),
+          AllocateSlots(slots, static_cast<std::size_t>(ColumnGroups(columns_)) * kGroupCells),
           column_bins_.Allocate(input.bins.size(), "columns"),
+          directions_.Allocate(input.directions.size(), "columns"),
           category_.Allocate(category.size(), "columns"), found_.Allocate(AnswerBytes(), "cuts"),
           answer_.Allocate(AnswerBytes())}) {
       PS_RETURN_IF_ERROR(status);
@@ -35,6 +34,7 @@ class DenseHistograms final : public DeviceHistogramSource {
          {CopyToDevice(bins_.data(), input.matrix.bins, bins_.size(), stream_),
           CopyToDevice(column_bins_.data(), input.bins.data(), input.bins.size(), stream_),
           CopyToDevice(category_.data(), category.data(), category.size(), stream_),
+          CopyToDevice(directions_.data(), input.directions.data(), directions_.size(), stream_),
           cudaStreamSynchronize(stream_)}) {
       PS_RETURN_IF_ERROR(DeviceStatus(error, "loading rows"));
     }
@@ -52,7 +52,7 @@ class DenseHistograms final : public DeviceHistogramSource {
   absl::Status BeginTree(const DeviceTreeRules& rules) override {
     rules_ = rules;
     is_zero_.assign(is_zero_.size(), true);
-    return TreeStatus(cudaMemsetAsync(slots_.data(), 0, slots_.bytes(), stream_));
+    return DeviceStatus(cudaMemsetAsync(slots_.data(), 0, slots_.bytes(), stream_), kSummingRows);
   }
 
   absl::Status PlaceSplit(const DeviceSplit& split, PartitionWork* work) override {
@@ -65,19 +65,12 @@ class DenseHistograms final : public DeviceHistogramSource {
   double left_share() const override { return 0.5; }  // sums do not ask for it
 
   absl::Status Sum(const NodeEntries& node, std::uint64_t, std::size_t slot) override {
-    if (!is_zero_[slot]) {
-      PS_RETURN_IF_ERROR(TreeStatus(
-          cudaMemsetAsync(Slot(slot), 0, slot_cells_ * sizeof(WideSum), stream_)));
-    }
+    if (!is_zero_[slot]) PS_RETURN_IF_ERROR(ClearSlot(slot));
     is_zero_[slot] = false;
-    LaunchHistogram({matrix_, node, Slot(slot)}, processors_, stream_);
-    return absl::OkStatus();
+    return DeviceStatus(LaunchHistogram({matrix_, node, Slot(slot)}, processors_, stream_),
+                        kSummingRows);
   }
 
-  std::size_t slot_cells() const override { return slot_cells_; }
-  absl::Status Download(std::size_t slot, WideSum* cells) override {
-    return TreeStatus(CopyToHost(cells, Slot(slot), slot_cells_, stream_));
-  }
   const WideSum* ByColumn(const WideSum* cells) override {
     by_column_.resize(static_cast<std::size_t>(columns_) * kBinsPerColumn);
     WideSum* to = by_column_.data();
@@ -96,10 +89,13 @@ class DenseHistograms final : public DeviceHistogramSource {
     scan.summed = Slot(nodes.slot);
     scan.parent = nodes.parent_slot == kNoSlot ? nullptr : Slot(nodes.parent_slot);
     scan.params = rules_.scan;
+    scan.directions = directions_.size() == 0 ? nullptr : directions_.data();
+    std::copy(std::begin(nodes.bounds), std::end(nodes.bounds), std::begin(scan.bounds));
     scan.findings = reinterpret_cast<ColumnFinding*>(found_.data());
     scan.category_cells = reinterpret_cast<WideSum*>(found_.data() + CellsOffset());
-    LaunchScan(scan, stream_);
-    return TreeStatus(CopyToHost(answer_.data(), found_.data(), AnswerBytes(), stream_));
+    PS_DEVICE_OK(LaunchScan(scan, stream_), kFindingCuts);
+    return DeviceStatus(CopyToHost(answer_.data(), found_.data(), AnswerBytes(), stream_),
+                        kFindingCuts);
   }
 
   void TakeSplits(std::size_t node, DeviceNodeSplits* splits) const override {
@@ -121,8 +117,6 @@ class DenseHistograms final : public DeviceHistogramSource {
   }
 
  private:
-  WideSum* Slot(std::size_t slot) { return slots_.data() + slot * slot_cells_; }
-
   // An answer: findings of two nodes, then the cells of their categories.
   std::size_t CellsOffset() const {
     return 2 * static_cast<std::size_t>(columns_) * sizeof(ColumnFinding);
@@ -132,17 +126,14 @@ class DenseHistograms final : public DeviceHistogramSource {
            2 * static_cast<std::size_t>(categories_) * kBinsPerColumn * sizeof(WideSum);
   }
 
-  const int processors_;
-  const cudaStream_t stream_;
   int columns_ = 0, categories_ = 0;
   std::vector<bool> is_category_;
-  std::size_t slot_cells_ = 0;
   DenseBins matrix_;
   DeviceArray<std::uint8_t> bins_, column_bins_;
-  DeviceArray<WideSum> slots_;
   std::vector<bool> is_zero_;  // slots
   std::vector<WideSum> by_column_;
   DeviceArray<std::int32_t> category_;
+  DeviceArray<Direction> directions_;
   DeviceArray<std::uint8_t> found_;
   PinnedArray<std::uint8_t> answer_;
   DeviceTreeRules rules_;

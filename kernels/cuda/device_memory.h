@@ -22,11 +22,12 @@ inline absl::Status DeviceStatus(cudaError_t error, const char* doing) {
   return absl::InternalError(text);
 }
 
-// Leaves the function with a status where a call of the runtime has failed.
-#define PS_DEVICE_OK(call)                                                    \
+// Leaves the function with a status where a call of the runtime, or a launch, has failed: `doing` says
+// to a person what was being done.
+#define PS_DEVICE_OK(call, doing)                                             \
   do {                                                                        \
     if (const cudaError_t device_error = (call); device_error != cudaSuccess) \
-      return ::ps::DeviceStatus(device_error, #call);                         \
+      return ::ps::DeviceStatus(device_error, doing);                         \
   } while (false)
 
 template <typename T>

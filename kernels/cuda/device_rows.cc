@@ -8,27 +8,40 @@
 #include "ps/base/status_macros.h"
 
 namespace ps {
+namespace {
+
+// What errors say was being done.
+constexpr char kLoadingKernels[] = "loading the kernels of trees", kLoadingRows[] = "loading rows",
+               kMargins[] = "copying margins", kLargest[] = "looking for the largest gradient",
+               kGradients[] = "computing gradients", kLeafSums[] = "summing leaves",
+               kLeafValues[] = "adding the values of leaves";
+
+}  // namespace
 
 absl::Status DeviceRows::Load(const DeviceTreeInput& input) {
   rows_ = static_cast<std::uint32_t>(input.rows);
-  PS_RETURN_IF_ERROR(TreeStatus(LoadTreeKernels()));
-  PS_RETURN_IF_ERROR(TreeStatus(LoadLeafKernels()));
-  PS_RETURN_IF_ERROR(TreeStatus(LoadMarginKernels()));
+  classes_ = input.classes;
+  const std::size_t norms = classes_ > 1 ? input.rows : 0;
+  PS_DEVICE_OK(LoadTreeKernels(), kLoadingKernels);
+  PS_DEVICE_OK(LoadLeafKernels(), kLoadingKernels);
+  PS_DEVICE_OK(LoadMarginKernels(), kLoadingKernels);
   for (const absl::Status& status :
        {labels_.Allocate(input.rows, "labels"),
         weights_.Allocate(input.weights == nullptr ? 0 : input.rows, "weights"),
-        margins_.Allocate(input.rows, "margins"), fixed_.Allocate(input.rows, "gradients"),
+        margins_.Allocate(input.rows * classes_, "margins"),
+        largest_margin_.Allocate(norms, "margins"), inverse_sum_.Allocate(norms, "margins"),
+        fixed_.Allocate(input.rows, "gradients"),
         entries_[0].Allocate(input.rows, "rows of nodes"),
         entries_[1].Allocate(input.rows, "rows of nodes"), total_.Allocate(1, "a number"),
         largest_.Allocate(1, "a number")}) {
     PS_RETURN_IF_ERROR(status);
   }
   PS_RETURN_IF_ERROR(MakeRoom(static_cast<std::size_t>(input.max_leaves)));
-  PS_RETURN_IF_ERROR(TreeStatus(cudaStreamCreate(&stream_)));
-  PS_RETURN_IF_ERROR(TreeStatus(CopyToDevice(labels_.data(), input.labels, rows_, stream_)));
+  PS_DEVICE_OK(cudaStreamCreate(&stream_), kLoadingRows);
+  PS_DEVICE_OK(CopyToDevice(labels_.data(), input.labels, rows_, stream_), kLoadingRows);
   if (input.weights != nullptr)
-    PS_RETURN_IF_ERROR(TreeStatus(CopyToDevice(weights_.data(), input.weights, rows_, stream_)));
-  return DeviceStatus(cudaStreamSynchronize(stream_), "loading rows");
+    PS_DEVICE_OK(CopyToDevice(weights_.data(), input.weights, rows_, stream_), kLoadingRows);
+  return Finish(kLoadingRows);
 }
 
 absl::Status DeviceRows::MakeRoom(std::size_t leaves) {
@@ -42,37 +55,46 @@ absl::Status DeviceRows::MakeRoom(std::size_t leaves) {
 }
 
 std::uint64_t DeviceRows::memory_bytes() const {
-  return labels_.bytes() + weights_.bytes() + margins_.bytes() + fixed_.bytes() +
-         2 * entries_[0].bytes();
+  return labels_.bytes() + weights_.bytes() + margins_.bytes() + largest_margin_.bytes() +
+         inverse_sum_.bytes() + fixed_.bytes() + 2 * entries_[0].bytes();
 }
 
 absl::Status DeviceRows::SetMargins(const std::vector<float>& margins) {
-  PS_RETURN_IF_ERROR(TreeStatus(CopyToDevice(margins_.data(), margins.data(), rows_, stream_)));
-  return Finish();
+  PS_DEVICE_OK(CopyToDevice(margins_.data(), margins.data(), margins_.size(), stream_), kMargins);
+  return Finish(kMargins);
 }
 
 absl::StatusOr<std::vector<float>> DeviceRows::Margins() const {
-  std::vector<float> margins(rows_);
-  PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(margins.data(), margins_.data(), rows_, stream_)));
-  PS_RETURN_IF_ERROR(Finish());
+  std::vector<float> margins(margins_.size());
+  PS_DEVICE_OK(CopyToHost(margins.data(), margins_.data(), margins.size(), stream_), kMargins);
+  PS_RETURN_IF_ERROR(Finish(kMargins));
   return margins;
 }
 
 absl::StatusOr<float> DeviceRows::LargestGradient() {
-  PS_RETURN_IF_ERROR(TreeStatus(cudaMemsetAsync(largest_.data(), 0, sizeof(int), stream_)));
-  LaunchLargestGradient(MakeGradientWork(), largest_.data(), stream_);
+  PS_DEVICE_OK(cudaMemsetAsync(largest_.data(), 0, sizeof(int), stream_), kLargest);
+  PS_DEVICE_OK(LaunchLargestGradient(MakeGradientWork(0), largest_.data(), stream_), kLargest);
   int bits = 0;
-  PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(&bits, largest_.data(), 1, stream_)));
-  PS_RETURN_IF_ERROR(Finish());
+  PS_DEVICE_OK(CopyToHost(&bits, largest_.data(), 1, stream_), kLargest);
+  PS_RETURN_IF_ERROR(Finish(kLargest));
   float largest;
   std::memcpy(&largest, &bits, sizeof largest);
   return largest;
 }
 
-GradientWork DeviceRows::MakeGradientWork() {
+absl::Status DeviceRows::BeginRound() {
+  if (classes_ == 1) return absl::OkStatus();
+  const NormWork work{rows_, classes_, margins_.data(), largest_margin_.data(), inverse_sum_.data()};
+  return DeviceStatus(LaunchSoftmaxNorms(work, stream_), kGradients);
+}
+
+GradientWork DeviceRows::MakeGradientWork(std::size_t output) {
   GradientWork work;
   work.rows = rows_;
-  work.margins = margins_.data();
+  work.margins = margins_on_device(output);
+  work.largest = largest_margin_.data();
+  work.inverse = inverse_sum_.data();
+  work.number = static_cast<float>(output);
   work.labels = labels_.data();
   work.weights = weights_.size() == 0 ? nullptr : weights_.data();
   work.entries = entries_[0].data();
@@ -82,43 +104,45 @@ GradientWork DeviceRows::MakeGradientWork() {
 }
 
 absl::StatusOr<WideSum> DeviceRows::MakeGradients(const DeviceGradients& gradients) {
-  GradientWork work = MakeGradientWork();
-  work.logistic = gradients.logistic;
+  GradientWork work = MakeGradientWork(gradients.output);
+  work.kind = gradients.kind;
   work.quantisation = gradients.quantisation;
   work.first_global_row = gradients.first_global_row;
   work.sample_key = gradients.sample_key;
   work.sample_below = static_cast<std::uint64_t>(gradients.row_sample * 0x1p53);
-  PS_RETURN_IF_ERROR(TreeStatus(cudaMemsetAsync(total_.data(), 0, sizeof(WideSum), stream_)));
-  LaunchGradients(work, stream_);
+  PS_DEVICE_OK(cudaMemsetAsync(total_.data(), 0, sizeof(WideSum), stream_), kGradients);
+  PS_DEVICE_OK(LaunchGradients(work, stream_), kGradients);
   WideSum total = 0;
-  PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(&total, total_.data(), 1, stream_)));
-  PS_RETURN_IF_ERROR(Finish());
+  PS_DEVICE_OK(CopyToHost(&total, total_.data(), 1, stream_), kGradients);
+  PS_RETURN_IF_ERROR(Finish(kGradients));
   return total;
 }
 
-void DeviceRows::Part(PartitionWork work, const Place& from, SideCounts* sides) {
+absl::Status DeviceRows::Part(PartitionWork work, const Place& from, SideCounts* sides) {
   work.range = from.range;
   work.from = entries_[from.buffer].data();
   work.to = entries_[1 - from.buffer].data();
   work.sides = sides;
-  LaunchPartition(work, stream_);
+  return DeviceStatus(LaunchPartition(work, stream_), "parting rows");
 }
 
 absl::Status DeviceRows::TakeBack(const Place& from) {
   const std::uint32_t begin = from.range.begin;
-  return TreeStatus(cudaMemcpyAsync(entries_[0].data() + begin, entries_[1].data() + begin,
-                                    from.size() * sizeof(RowGradient), cudaMemcpyDeviceToDevice,
-                                    stream_));
+  return DeviceStatus(cudaMemcpyAsync(entries_[0].data() + begin, entries_[1].data() + begin,
+                                      from.size() * sizeof(RowGradient), cudaMemcpyDeviceToDevice,
+                                      stream_),
+                      "parting rows");
 }
 
 absl::StatusOr<DeviceLeafSums> DeviceRows::SumLeaves(const std::vector<Place>& leaves) {
   const std::size_t count = leaves.size();
   PS_ASSIGN_OR_RETURN(const LeafWork work, UploadLeaves(leaves, {}));
-  PS_RETURN_IF_ERROR(TreeStatus(cudaMemsetAsync(sums_.data(), 0, sums_.bytes(), stream_)));
-  LaunchLeafSums(work, fixed_.data(), sums_.data(), sums_.data() + count, stream_);
+  PS_DEVICE_OK(cudaMemsetAsync(sums_.data(), 0, sums_.bytes(), stream_), kLeafSums);
+  PS_DEVICE_OK(LaunchLeafSums(work, fixed_.data(), sums_.data(), sums_.data() + count, stream_),
+               kLeafSums);
   std::vector<std::int64_t> sums(2 * count);
-  PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(sums.data(), sums_.data(), sums.size(), stream_)));
-  PS_RETURN_IF_ERROR(Finish());
+  PS_DEVICE_OK(CopyToHost(sums.data(), sums_.data(), sums.size(), stream_), kLeafSums);
+  PS_RETURN_IF_ERROR(Finish(kLeafSums));
   DeviceLeafSums of_leaves{std::vector<std::int64_t>(count), std::vector<std::int64_t>(count)};
   for (std::size_t i = 0; i < count; ++i) {
     of_leaves.g[order_[i]] = sums[i];
@@ -128,10 +152,10 @@ absl::StatusOr<DeviceLeafSums> DeviceRows::SumLeaves(const std::vector<Place>& l
 }
 
 absl::Status DeviceRows::AddLeafValues(const std::vector<Place>& leaves,
-                                       const std::vector<float>& values) {
+                                       const std::vector<float>& values, std::size_t output) {
   PS_ASSIGN_OR_RETURN(const LeafWork work, UploadLeaves(leaves, values));
-  LaunchLeafValues(work, margins_.data(), stream_);
-  return Finish();
+  PS_DEVICE_OK(LaunchLeafValues(work, margins_on_device(output), stream_), kLeafValues);
+  return Finish(kLeafValues);
 }
 
 // In order of their ranges; leaf i of those is leaf order_[i] of the caller.
@@ -150,8 +174,8 @@ absl::StatusOr<LeafWork> DeviceRows::UploadLeaves(const std::vector<Place>& leav
     leaf_ranges_.push_back(
         {leaves[leaf].range, leaves[leaf].buffer, leaf < values.size() ? values[leaf] : 0.0f});
   }
-  PS_RETURN_IF_ERROR(TreeStatus(
-      CopyToDevice(leaves_.data(), leaf_ranges_.data(), leaf_ranges_.size(), stream_)));
+  PS_DEVICE_OK(CopyToDevice(leaves_.data(), leaf_ranges_.data(), leaf_ranges_.size(), stream_),
+               "copying the ranges of leaves");
   return LeafWork{leaves_.data(),
                   static_cast<std::uint32_t>(leaf_ranges_.size()),
                   rows_,

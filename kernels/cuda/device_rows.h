@@ -17,13 +17,6 @@
 
 namespace ps {
 
-inline absl::Status TreeStatus(cudaError_t error) { return DeviceStatus(error, "growing trees"); }
-// Errors of launches, then of what ran.
-inline absl::Status FinishTrees(cudaStream_t stream) {
-  const cudaError_t launched = cudaGetLastError();
-  return TreeStatus(launched != cudaSuccess ? launched : cudaStreamSynchronize(stream));
-}
-
 class DeviceRows {
  public:
   // Where a node's rows are.
@@ -45,12 +38,17 @@ class DeviceRows {
   std::uint32_t count() const { return rows_; }
   cudaStream_t stream() const { return stream_; }
   std::uint64_t memory_bytes() const;
-  absl::Status Finish() const { return FinishTrees(stream_); }
+  // Waits for what was put on the stream; `doing` says what that was.
+  absl::Status Finish(const char* doing) const {
+    return DeviceStatus(cudaStreamSynchronize(stream_), doing);
+  }
 
-  absl::Status SetMargins(const std::vector<float>& margins);  // one a row
+  absl::Status SetMargins(const std::vector<float>& margins);  // as DeviceTreeRows has them
   absl::StatusOr<std::vector<float>> Margins() const;
-  float* margins_on_device() const { return margins_.data(); }
+  float* margins_on_device(std::size_t output) const { return margins_.data() + output * rows_; }
   absl::StatusOr<float> LargestGradient();
+  // As DeviceTreeRows::BeginRound.
+  absl::Status BeginRound();
 
   // All rows become entries of buffer 0. Returns the sum of their quantised gradients.
   absl::StatusOr<WideSum> MakeGradients(const DeviceGradients& gradients);
@@ -58,25 +56,28 @@ class DeviceRows {
   const RowGradient* entries(std::uint32_t buffer) const { return entries_[buffer].data(); }
   // Parts the rows at `from` into the same range of the other buffer: `work` says by what, and `sides`
   // counts them.
-  void Part(PartitionWork work, const Place& from, SideCounts* sides);
+  absl::Status Part(PartitionWork work, const Place& from, SideCounts* sides);
 
   // So that ranges of buffer 0 alone name nodes: back from where Part put them.
   absl::Status TakeBack(const Place& from);
 
   // Leaves have all rows, each once.
   absl::StatusOr<DeviceLeafSums> SumLeaves(const std::vector<Place>& leaves);
-  // Adds each leaf's value to the margins of its rows.
-  absl::Status AddLeafValues(const std::vector<Place>& leaves, const std::vector<float>& values);
+  // Adds each leaf's value to margin `output` of its rows.
+  absl::Status AddLeafValues(const std::vector<Place>& leaves, const std::vector<float>& values,
+                             std::size_t output);
 
  private:
   absl::Status MakeRoom(std::size_t leaves);
-  GradientWork MakeGradientWork();
+  GradientWork MakeGradientWork(std::size_t output);
   absl::StatusOr<LeafWork> UploadLeaves(const std::vector<Place>& leaves,
                                         const std::vector<float>& values);
 
   std::uint32_t rows_ = 0;
   cudaStream_t stream_ = nullptr;
+  std::uint32_t classes_ = 1;
   DeviceArray<float> labels_, weights_, margins_;
+  DeviceArray<float> largest_margin_, inverse_sum_;  // of several classes: norms of the round's begin
   DeviceArray<FixedGradient> fixed_;
   DeviceArray<RowGradient> entries_[2];
   DeviceArray<WideSum> total_;

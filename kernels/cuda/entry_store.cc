@@ -6,6 +6,11 @@
 #include "kernels/cuda/entry_segments.h"
 
 namespace ps {
+namespace {
+
+constexpr char kMakingRoom[] = "making room for features";
+
+}  // namespace
 
 absl::Status DeviceEntries::Reset(LaneSettings lanes, std::size_t ids, cudaStream_t stream) {
   segments_.clear();
@@ -34,9 +39,9 @@ absl::Status DeviceEntries::Reserve(std::size_t ids, cudaStream_t stream) {
       return status;
     }
     unsigned char* const address = segment.data();
-    PS_DEVICE_OK(cudaMemsetAsync(address, 0, segment.bytes(), stream));
-    PS_DEVICE_OK(CopyToDevice(addresses_.data() + number, &address, 1, stream));
-    PS_DEVICE_OK(cudaStreamSynchronize(stream));  // `address` ends here
+    PS_DEVICE_OK(cudaMemsetAsync(address, 0, segment.bytes(), stream), kMakingRoom);
+    PS_DEVICE_OK(CopyToDevice(addresses_.data() + number, &address, 1, stream), kMakingRoom);
+    PS_DEVICE_OK(cudaStreamSynchronize(stream), kMakingRoom);  // `address` ends here
     segments_.push_back(std::move(segment));
     ids_ = end;
   }

@@ -1,14 +1,15 @@
 // Starting kernels on a stream, and what several of them have: shapes of blocks, atomic sums.
 //
-// A launch that fails is told by what Launch returns. The runtime keeps it, too, but for the thread
-// that launched and no other, until that asks: whoever drops what is returned, as trees do, asks
-// cudaGetLastError before the thread can be another one. What fails while it runs is told by the
-// stream, whoever asks.
+// A launch that fails is told by what Launch returns, and nobody drops it: the runtime keeps it, too, but
+// for the thread that launched and no other. What fails while it runs is told by the stream, whoever
+// asks.
 #pragma once
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 
 namespace ps {
 
@@ -22,8 +23,15 @@ __device__ inline void AtomicAdd(std::int64_t* at, std::int64_t value) {
   atomicAdd(reinterpret_cast<unsigned long long*>(at), static_cast<unsigned long long>(value));
 }
 
-inline unsigned BlocksFor(std::uint64_t items, unsigned of_block) {
-  return static_cast<unsigned>((items + of_block - 1) / of_block);
+// More blocks than a number of 32 bits says are more than any device takes: their launch is refused.
+constexpr unsigned BlocksFor(std::uint64_t items, unsigned of_block) {
+  constexpr std::uint64_t kMost = std::numeric_limits<unsigned>::max();
+  return static_cast<unsigned>(std::min(kMost, items / of_block + (items % of_block != 0)));
+}
+// Of a kernel whose blocks go on to further items: no more than the processors hold at once.
+constexpr unsigned ResidentBlocksFor(std::uint64_t items, unsigned of_block, unsigned of_processor,
+                                     int processors) {
+  return std::min(BlocksFor(items, of_block), of_processor * static_cast<unsigned>(processors));
 }
 
 struct Grid {
@@ -31,8 +39,8 @@ struct Grid {
 };
 
 template <typename... Parameters, typename... Arguments>
-cudaError_t Launch(void (*kernel)(Parameters...), Grid grid, unsigned threads, cudaStream_t stream,
-                   const Arguments&... arguments) {
+[[nodiscard]] cudaError_t Launch(void (*kernel)(Parameters...), Grid grid, unsigned threads,
+                                 cudaStream_t stream, const Arguments&... arguments) {
   if (grid.x == 0 || grid.y == 0) return cudaSuccess;  // nothing to do
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(grid.x, grid.y);
@@ -44,7 +52,7 @@ cudaError_t Launch(void (*kernel)(Parameters...), Grid grid, unsigned threads, c
 // Loads kernels, which their first launch would do: that takes memory of the device, and a model must
 // be able to leave a device that is full.
 template <typename... Kernels>
-cudaError_t LoadKernels(Kernels*... kernels) {
+[[nodiscard]] cudaError_t LoadKernels(Kernels*... kernels) {
   cudaFuncAttributes attributes;
   cudaError_t error = cudaSuccess;
   ((error = error != cudaSuccess ? error : cudaFuncGetAttributes(&attributes, kernels)), ...);

@@ -72,13 +72,13 @@ cudaError_t LoadLeafKernels() {
   return LoadKernels(LeafSumsKernel, LeafValuesKernel);
 }
 
-void LaunchLeafSums(const LeafWork& work, const FixedGradient* fixed, std::int64_t* g,
+cudaError_t LaunchLeafSums(const LeafWork& work, const FixedGradient* fixed, std::int64_t* g,
                     std::int64_t* h, cudaStream_t stream) {
-  Launch(LeafSumsKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work, fixed, g, h);
+  return Launch(LeafSumsKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work, fixed, g, h);
 }
 
-void LaunchLeafValues(const LeafWork& work, float* margins, cudaStream_t stream) {
-  Launch(LeafValuesKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work, margins);
+cudaError_t LaunchLeafValues(const LeafWork& work, float* margins, cudaStream_t stream) {
+  return Launch(LeafValuesKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work, margins);
 }
 
 }  // namespace ps

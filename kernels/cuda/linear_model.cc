@@ -21,6 +21,11 @@ namespace {
 // States that are on the way between the host's array and entries.
 constexpr std::size_t kStagedStates = 1 << 18;
 
+// What errors say was being done.
+constexpr char kLoadingKernels[] = "loading the kernels of linear models",
+               kFindingKeys[] = "finding keys", kLearning[] = "learning a batch",
+               kMovingStates[] = "moving the state of features";
+
 class LinearModel final : public DeviceLinearModel {
  public:
   ~LinearModel() override {
@@ -33,13 +38,13 @@ class LinearModel final : public DeviceLinearModel {
   }
 
   absl::Status Start() {
-    PS_DEVICE_OK(LoadLinearKernels());
-    PS_DEVICE_OK(LoadKeyKernels());
+    PS_DEVICE_OK(LoadLinearKernels(), kLoadingKernels);
+    PS_DEVICE_OK(LoadKeyKernels(), kLoadingKernels);
     // Entries and buckets lie anywhere: what the device fetches beside their sectors is for
     // nothing. A device that does not listen is as right.
     if (cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, 32) != cudaSuccess) cudaGetLastError();
     for (cudaStream_t* const stream : {&streams_.up, &streams_.compute, &streams_.down})
-      PS_DEVICE_OK(cudaStreamCreate(stream));
+      PS_DEVICE_OK(cudaStreamCreate(stream), "preparing for rows");
     for (WorkSlot& slot : slots_)
       if (const absl::Status status = slot.Start(); !status.ok()) return status;
     return absl::OkStatus();
@@ -142,33 +147,39 @@ class LinearModel final : public DeviceLinearModel {
     const LinearRowsView& on_device = slot.rows();
     const cudaStream_t stream = streams_.compute;
     if (slot.key_count() > 0) {
-      PS_DEVICE_OK(keys_->FindOrInsert(slot.keys(), slot.key_count(), slot.ids(), stream));
+      PS_DEVICE_OK(keys_->FindOrInsert(slot.keys(), slot.key_count(), slot.ids(), stream),
+                   kFindingKeys);
       PS_DEVICE_OK(cudaMemcpyAsync(slot.end_id(), keys_->next_id(), sizeof(std::uint32_t),
-                                   cudaMemcpyDeviceToDevice, stream));
+                                   cudaMemcpyDeviceToDevice, stream),
+                   kFindingKeys);
       if (work.bias_id != kPaddingId) {
         PS_DEVICE_OK(LaunchSetBias(on_device.row_begin, on_device.base,
                                    static_cast<std::uint32_t>(rows.rows), work.bias_id, slot.ids(),
-                                   stream));
+                                   stream),
+                     kFindingKeys);
       }
     }
     if (rows.rows == 0) return absl::OkStatus();
     if (!work.learns) {
       PS_DEVICE_OK(LaunchMargins(view(), on_device, 0, static_cast<std::uint32_t>(rows.rows),
-                                 slot.margins(), stream));
+                                 slot.margins(), stream),
+                   "predicting rows");
       return absl::OkStatus();
     }
     const SumScale scale = ScaleOfGradients(GradientBound(rows), work.batch_rows);
     for (std::size_t first = 0; first < rows.rows; first += work.batch_rows) {
       const std::size_t end = std::min(rows.rows, first + work.batch_rows);
       if (batch_ == std::numeric_limits<std::uint32_t>::max()) {
-        PS_DEVICE_OK(entries_.ClearMarks(stream));
+        PS_DEVICE_OK(entries_.ClearMarks(stream), kLearning);
         batch_ = 0;
       }
       ++batch_;
       PS_DEVICE_OK(LaunchGradientSums(view(), on_device, scale, static_cast<std::uint32_t>(first),
-                                      static_cast<std::uint32_t>(end), slot.margins(), stream));
+                                      static_cast<std::uint32_t>(end), slot.margins(), stream),
+                   kLearning);
       PS_DEVICE_OK(LaunchSteps(view(), on_device.ids, rows.row_begin[first] - on_device.base,
-                               rows.row_begin[end] - on_device.base, scale, batch_, stream));
+                               rows.row_begin[end] - on_device.base, scale, batch_, stream),
+                   kLearning);
     }
     return absl::OkStatus();
   }
@@ -179,8 +190,8 @@ class LinearModel final : public DeviceLinearModel {
     const std::size_t floats =
         static_cast<std::size_t>(floats_) * static_cast<std::size_t>(view().lanes);
     for (std::size_t first = 0; first < ids; first += kStagedStates)
-      PS_DEVICE_OK(move(first, std::min(kStagedStates, ids - first), floats));
-    PS_DEVICE_OK(cudaStreamSynchronize(streams_.compute));
+      PS_DEVICE_OK(move(first, std::min(kStagedStates, ids - first), floats), kMovingStates);
+    PS_DEVICE_OK(cudaStreamSynchronize(streams_.compute), kMovingStates);
     return absl::OkStatus();
   }
 

@@ -47,8 +47,8 @@ cudaError_t LoadMarginKernels() {
   return LoadKernels(WalkKernel);
 }
 
-void LaunchWalk(const WalkWork& work, cudaStream_t stream) {
-  Launch(WalkKernel, {BlocksFor(work.rows.rows, kRowThreads)}, kRowThreads, stream, work);
+cudaError_t LaunchWalk(const WalkWork& work, cudaStream_t stream) {
+  return Launch(WalkKernel, {BlocksFor(work.rows.rows, kRowThreads)}, kRowThreads, stream, work);
 }
 
 }  // namespace ps

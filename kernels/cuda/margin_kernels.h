@@ -10,7 +10,7 @@
 namespace ps {
 
 // Loads all of them (launch.h says why).
-cudaError_t LoadMarginKernels();
+[[nodiscard]] cudaError_t LoadMarginKernels();
 
 struct WalkWork {
   DeviceBinRows rows;
@@ -19,6 +19,6 @@ struct WalkWork {
   const float* leaf_values = nullptr;
   float* margins = nullptr;
 };
-void LaunchWalk(const WalkWork& work, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchWalk(const WalkWork& work, cudaStream_t stream);
 
 }  // namespace ps

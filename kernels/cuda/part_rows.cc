@@ -14,6 +14,8 @@
 namespace ps {
 namespace {
 
+constexpr char kSplit[] = "splitting a node";
+
 class PartRows final : public DevicePartRows {
  public:
   absl::Status Load(const DeviceTreeInput& input, const DeviceInfo& device) {
@@ -37,13 +39,14 @@ class PartRows final : public DevicePartRows {
   }
   absl::StatusOr<std::vector<float>> Margins() override { return rows_.Margins(); }
   absl::StatusOr<float> LargestGradient() override { return rows_.LargestGradient(); }
+  absl::Status BeginRound() override { return rows_.BeginRound(); }
 
   absl::StatusOr<WideSum> Begin(const DeviceGradients& gradients) override {
     const DeviceRows::Place root = rows_.Root();
     nodes_ = {{0, root}};
     PS_ASSIGN_OR_RETURN(const WideSum total, rows_.MakeGradients(gradients));
     PS_RETURN_IF_ERROR(Sum({rows_.entries(0), root.range}, root.size()));
-    PS_RETURN_IF_ERROR(rows_.Finish());
+    PS_RETURN_IF_ERROR(rows_.Finish("beginning a tree"));
     return total;
   }
 
@@ -57,9 +60,8 @@ class PartRows final : public DevicePartRows {
     const DeviceRows::Place place = nodes_.at(node);
     PartitionWork part;
     PS_RETURN_IF_ERROR(source_->PlaceSplit(split, &part));
-    PS_RETURN_IF_ERROR(
-        TreeStatus(cudaMemsetAsync(sides_.data(), 0, sizeof(SideCounts), rows_.stream())));
-    rows_.Part(part, place, sides_.data());
+    PS_DEVICE_OK(cudaMemsetAsync(sides_.data(), 0, sizeof(SideCounts), rows_.stream()), kSplit);
+    PS_RETURN_IF_ERROR(rows_.Part(part, place, sides_.data()));
     PS_RETURN_IF_ERROR(rows_.TakeBack(place));
     if (summed != Summed::kNone) {
       const bool is_left = summed == Summed::kLeft;
@@ -68,9 +70,8 @@ class PartRows final : public DevicePartRows {
                               sides_.data()},
                              static_cast<std::uint64_t>(share * place.size())));
     }
-    PS_RETURN_IF_ERROR(
-        TreeStatus(CopyToHost(sides_of_split_.data(), sides_.data(), 1, rows_.stream())));
-    PS_RETURN_IF_ERROR(rows_.Finish());
+    PS_DEVICE_OK(CopyToHost(sides_of_split_.data(), sides_.data(), 1, rows_.stream()), kSplit);
+    PS_RETURN_IF_ERROR(rows_.Finish(kSplit));
     const std::uint32_t middle = place.range.begin + sides_of_split_[0].left;
     nodes_[left] = {{place.range.begin, middle}, 0};
     nodes_[left + 1] = {{middle, place.range.end}, 0};
@@ -97,13 +98,13 @@ class PartRows final : public DevicePartRows {
     return rows_.SumLeaves(PlacesOf(nodes));
   }
   absl::Status AddLeafValues(const std::vector<std::uint32_t>& nodes,
-                             const std::vector<float>& values) override {
-    return rows_.AddLeafValues(PlacesOf(nodes), values);
+                             const std::vector<float>& values, std::size_t output) override {
+    return rows_.AddLeafValues(PlacesOf(nodes), values, output);
   }
 
   absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
-                       const std::vector<float>& leaf_values) override {
-    return walk_.Add(source_->rows(), nodes, leaf_values, rows_.margins_on_device(),
+                       const std::vector<float>& leaf_values, std::size_t output) override {
+    return walk_.Add(source_->rows(), nodes, leaf_values, rows_.margins_on_device(output),
                      rows_.stream());
   }
 

@@ -26,11 +26,14 @@ class DevicePartRows {
 
   virtual const std::string& device_name() const = 0;
   virtual std::uint64_t memory_bytes() const = 0;
-  virtual absl::Status SetMargins(const std::vector<float>& margins) = 0;  // one a row
+  // Margin m of row r is at [m * rows + r].
+  virtual absl::Status SetMargins(const std::vector<float>& margins) = 0;
   virtual absl::StatusOr<std::vector<float>> Margins() = 0;
   // The largest magnitude of a gradient of squared errors.
   virtual absl::StatusOr<float> LargestGradient() = 0;
 
+  // As DeviceTreeRows::BeginRound.
+  virtual absl::Status BeginRound() = 0;
   // A new tree: all rows are node 0, whose histogram is summed, too. Returns its sum.
   virtual absl::StatusOr<WideSum> Begin(const DeviceGradients& gradients) = 0;
   virtual void ForgetNodes() = 0;
@@ -48,12 +51,12 @@ class DevicePartRows {
   virtual bool AreLeaves(const std::vector<std::uint32_t>& nodes) const = 0;
   // Of such nodes.
   virtual absl::StatusOr<DeviceLeafSums> SumLeaves(const std::vector<std::uint32_t>& nodes) = 0;
-  // Adds each node's value to the margins of its rows.
+  // Adds each node's value to margin `output` of its rows.
   virtual absl::Status AddLeafValues(const std::vector<std::uint32_t>& nodes,
-                                     const std::vector<float>& values) = 0;
-  // A tree that was grown elsewhere: adds each row's leaf to its margin. As DeviceTreeMargins::Add.
+                                     const std::vector<float>& values, std::size_t output) = 0;
+  // A tree that was grown elsewhere: adds each row's leaf. As DeviceTreeMargins::Add.
   virtual absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
-                               const std::vector<float>& leaf_values) = 0;
+                               const std::vector<float>& leaf_values, std::size_t output) = 0;
 };
 
 }  // namespace ps

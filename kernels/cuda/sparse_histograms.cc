@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "kernels/cuda/device_memory.h"
-#include "kernels/cuda/device_rows.h"
 #include "kernels/cuda/histogram_source.h"
 #include "kernels/cuda/pinned_array.h"
 #include "kernels/cuda/sparse_kernels.h"
@@ -14,14 +13,17 @@ namespace {
 // A node with more than one row in this many is summed by cells, which looks at all rows' values.
 constexpr std::uint64_t kByCells = 4;
 
+constexpr char kMarkingRows[] = "marking the rows of a split",
+               kTurningOver[] = "sorting values by cells";
+
 class SparseHistograms final : public DeviceHistogramSource {
  public:
   SparseHistograms(int processors, cudaStream_t stream)
-      : processors_(processors), stream_(stream) {}
+      : DeviceHistogramSource(processors, stream) {}
 
   absl::Status Load(const DeviceTreeInput& input, std::size_t slots) {
-    PS_RETURN_IF_ERROR(TreeStatus(LoadSparseKernels()));
-    PS_RETURN_IF_ERROR(TreeStatus(LoadSparseScanKernels()));
+    PS_DEVICE_OK(LoadSparseKernels(), "loading the kernels of sparse rows");
+    PS_DEVICE_OK(LoadSparseScanKernels(), "loading the kernels of sparse rows");
     const DeviceSparseRows& from = input.sparse;
     const std::size_t columns = input.bins.size();
     rows_ = static_cast<std::uint32_t>(input.rows);
@@ -38,7 +40,8 @@ class SparseHistograms final : public DeviceHistogramSource {
           first_cell_.Allocate(columns + 1, "columns"),
           zero_bin_.Allocate(from.zero_bin == nullptr ? 0 : columns, "columns"),
           chosen_.Allocate(columns, "columns"),
-          slots_.Allocate(slots * cells_, "histograms of leaves"),
+          directions_.Allocate(input.directions.size(), "columns"),
+          AllocateSlots(slots, cells_),
           gradient_of_row_.Allocate(input.rows, "gradients"),
           marks_.Allocate(input.rows, "rows of a split"),
           of_blocks_.Allocate(
@@ -51,8 +54,9 @@ class SparseHistograms final : public DeviceHistogramSource {
           CopyToDevice(row_cells_.data(), from.cells, values_, stream_),
           CopyToDevice(first_cell_.data(), from.first_cell, columns + 1, stream_),
           CopyToDevice(zero_bin_.data(), from.zero_bin, zero_bin_.size(), stream_),
+          CopyToDevice(directions_.data(), input.directions.data(), directions_.size(), stream_),
           cudaMemsetAsync(marks_.data(), 0, marks_.bytes(), stream_)}) {
-      PS_RETURN_IF_ERROR(DeviceStatus(error, "loading rows"));
+      PS_DEVICE_OK(error, "loading rows");
     }
     by_row_ = {row_begin_.data(), row_cells_.data(), rows_};
     by_cell_ = {cell_begin_.data(), cell_rows_.data(), stretch_cell_.data(), values_};
@@ -71,16 +75,16 @@ class SparseHistograms final : public DeviceHistogramSource {
   absl::Status BeginTree(const DeviceTreeRules& rules) override {
     rules_ = rules;
     if (rules_.chosen.empty()) return absl::OkStatus();
-    return TreeStatus(
-        CopyToDevice(chosen_.data(), rules_.chosen.data(), rules_.chosen.size(), stream_));
+    return DeviceStatus(
+        CopyToDevice(chosen_.data(), rules_.chosen.data(), rules_.chosen.size(), stream_),
+        kFindingCuts);
   }
 
   // Marks the rows that do not go where missing values go: bins that do not are side by side. A mark
   // counts for one split, so that most of the time none has to be taken back.
   absl::Status PlaceSplit(const DeviceSplit& split, PartitionWork* work) override {
     if (++mark_ == 0) {
-      PS_RETURN_IF_ERROR(
-          TreeStatus(cudaMemsetAsync(marks_.data(), 0, marks_.bytes(), stream_)));
+      PS_DEVICE_OK(cudaMemsetAsync(marks_.data(), 0, marks_.bytes(), stream_), kMarkingRows);
       mark_ = 1;
     }
     const bool missing_left = GoesLeft(split, 0);
@@ -92,7 +96,9 @@ class SparseHistograms final : public DeviceHistogramSource {
     while (end <= bins && GoesLeft(split, end) != missing_left) ++end;
     const std::uint64_t before = values_before_[first + begin - 1],
                         marked = values_before_[first + end - 1] - before;
-    LaunchMarkRows(cell_rows_.data() + before, marked, mark_, processors_, marks_.data(), stream_);
+    PS_DEVICE_OK(LaunchMarkRows(cell_rows_.data() + before, marked, mark_, processors_, marks_.data(),
+                                stream_),
+                 kMarkingRows);
     left_share_ = static_cast<double>(missing_left ? rows_ - marked : marked) / rows_;
     // Marks are a matrix of one column.
     work->matrix = {marks_.data(), 1, 1};
@@ -106,23 +112,19 @@ class SparseHistograms final : public DeviceHistogramSource {
 
   absl::Status Sum(const NodeEntries& node, std::uint64_t expected_rows,
                    std::size_t slot) override {
-    PS_RETURN_IF_ERROR(
-        TreeStatus(cudaMemsetAsync(Slot(slot), 0, cells_ * sizeof(WideSum), stream_)));
+    PS_RETURN_IF_ERROR(ClearSlot(slot));
     if (kByCells * expected_rows <= rows_) {
-      LaunchRowSums(by_row_, node, processors_, Slot(slot), stream_);
-      return absl::OkStatus();
+      return DeviceStatus(LaunchRowSums(by_row_, node, processors_, Slot(slot), stream_),
+                          kSummingRows);
     }
-    PS_RETURN_IF_ERROR(TreeStatus(
-        cudaMemsetAsync(gradient_of_row_.data(), 0, gradient_of_row_.bytes(), stream_)));
-    LaunchSpreadGradients(node, processors_, gradient_of_row_.data(), stream_);
-    LaunchCellSums(by_cell_, gradient_of_row_.data(), Slot(slot), stream_);
-    return absl::OkStatus();
+    PS_DEVICE_OK(cudaMemsetAsync(gradient_of_row_.data(), 0, gradient_of_row_.bytes(), stream_),
+                 kSummingRows);
+    PS_DEVICE_OK(LaunchSpreadGradients(node, processors_, gradient_of_row_.data(), stream_),
+                 kSummingRows);
+    return DeviceStatus(LaunchCellSums(by_cell_, gradient_of_row_.data(), Slot(slot), stream_),
+                        kSummingRows);
   }
 
-  std::size_t slot_cells() const override { return cells_; }
-  absl::Status Download(std::size_t slot, WideSum* cells) override {
-    return TreeStatus(CopyToHost(cells, Slot(slot), cells_, stream_));
-  }
   const WideSum* ByColumn(const WideSum* cells) override { return cells; }
 
   absl::Status FindSplits(const Nodes& nodes) override {
@@ -136,11 +138,13 @@ class SparseHistograms final : public DeviceHistogramSource {
     std::copy(std::begin(nodes.totals), std::end(nodes.totals), std::begin(totals_));
     std::copy(std::begin(nodes.totals), std::end(nodes.totals), std::begin(scan.totals));
     scan.params = rules_.scan;
+    scan.directions = directions_.size() == 0 ? nullptr : directions_.data();
+    std::copy(std::begin(nodes.bounds), std::end(nodes.bounds), std::begin(scan.bounds));
     scan.of_blocks = of_blocks_.data();
     scan.findings = findings_.data();
-    LaunchSparseScan(scan, processors_, stream_);
+    PS_DEVICE_OK(LaunchSparseScan(scan, processors_, stream_), kFindingCuts);
     const std::size_t count = scan.parent == nullptr ? 1 : 2;
-    return TreeStatus(CopyToHost(answer_.data(), findings_.data(), count, stream_));
+    return DeviceStatus(CopyToHost(answer_.data(), findings_.data(), count, stream_), kFindingCuts);
   }
 
   void TakeSplits(std::size_t node, DeviceNodeSplits* splits) const override {
@@ -152,18 +156,17 @@ class SparseHistograms final : public DeviceHistogramSource {
   }
 
  private:
-  WideSum* Slot(std::size_t slot) { return slots_.data() + slot * cells_; }
   std::size_t BlocksOfValues() const { return (values_ + kStretchValues - 1) / kStretchValues; }
 
   // The other order of the values. Counting and filling are the device's; a histogram's memory counts.
   absl::Status TurnOver() {
     auto* const counts = reinterpret_cast<std::uint64_t*>(Slot(0));
-    PS_RETURN_IF_ERROR(TreeStatus(cudaMemsetAsync(counts, 0, cells_ * sizeof(WideSum), stream_)));
-    LaunchCellCounts(by_row_, counts, stream_);
+    PS_RETURN_IF_ERROR(ClearSlot(0));
+    PS_DEVICE_OK(LaunchCellCounts(by_row_, counts, stream_), kTurningOver);
     std::vector<std::uint64_t>& begin = values_before_;
     begin.assign(std::size_t{cells_} + 1, 0);
-    PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(begin.data() + 1, counts, cells_, stream_)));
-    PS_RETURN_IF_ERROR(FinishTrees(stream_));
+    PS_DEVICE_OK(CopyToHost(begin.data() + 1, counts, cells_, stream_), kTurningOver);
+    PS_DEVICE_OK(cudaStreamSynchronize(stream_), kTurningOver);
     std::vector<std::uint32_t> stretch_cell;
     for (std::uint32_t cell = 0; cell < cells_; ++cell) {
       begin[cell + 1] += begin[cell];
@@ -175,14 +178,12 @@ class SparseHistograms final : public DeviceHistogramSource {
          {CopyToDevice(cell_begin_.data(), begin.data(), begin.size(), stream_),
           CopyToDevice(counts, begin.data(), cells_, stream_),
           CopyToDevice(stretch_cell_.data(), stretch_cell.data(), stretch_cell.size(), stream_)}) {
-      PS_RETURN_IF_ERROR(DeviceStatus(error, "loading rows"));
+      PS_DEVICE_OK(error, kTurningOver);
     }
-    LaunchCellFill(by_row_, counts, cell_rows_.data(), stream_);
-    return FinishTrees(stream_);
+    PS_DEVICE_OK(LaunchCellFill(by_row_, counts, cell_rows_.data(), stream_), kTurningOver);
+    return DeviceStatus(cudaStreamSynchronize(stream_), kTurningOver);
   }
 
-  const int processors_;
-  const cudaStream_t stream_;
   std::uint32_t rows_ = 0;
   std::uint64_t values_ = 0;
   std::uint32_t cells_ = 0;
@@ -192,9 +193,9 @@ class SparseHistograms final : public DeviceHistogramSource {
   DeviceArray<std::uint64_t> row_begin_, cell_begin_;
   DeviceArray<std::uint32_t> row_cells_, cell_rows_, stretch_cell_, first_cell_;
   DeviceArray<std::uint8_t> zero_bin_, chosen_;
+  DeviceArray<Direction> directions_;
   RowCells by_row_;
   CellRows by_cell_;
-  DeviceArray<WideSum> slots_;
   DeviceArray<std::uint16_t> gradient_of_row_;  // of the node that is summed by cells
   DeviceArray<std::uint8_t> marks_;             // of rows
   std::uint8_t mark_ = 0;                       // of the last split

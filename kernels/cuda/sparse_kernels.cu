@@ -143,9 +143,8 @@ __global__ void MarkRowsKernel(const std::uint32_t* rows, std::uint64_t count, s
     marks[rows[i]] = mark;
 }
 
-unsigned AtMostResident(unsigned blocks, int processors) {
-  const unsigned resident = kBlocksOfProcessor * static_cast<unsigned>(processors);
-  return blocks < resident ? blocks : resident;
+unsigned BlocksOver(std::uint64_t items, unsigned of_block, int processors) {
+  return ResidentBlocksFor(items, of_block, kBlocksOfProcessor, processors);
 }
 
 }  // namespace
@@ -155,43 +154,41 @@ cudaError_t LoadSparseKernels() {
                      MarkRowsKernel);
 }
 
-void LaunchCellCounts(const RowCells& from, std::uint64_t* counts, cudaStream_t stream) {
-  Launch(CellCountsKernel, {BlocksFor(from.rows, kRowThreads / kRowLanes)}, kRowThreads, stream,
+cudaError_t LaunchCellCounts(const RowCells& from, std::uint64_t* counts, cudaStream_t stream) {
+  return Launch(CellCountsKernel, {BlocksFor(from.rows, kRowThreads / kRowLanes)}, kRowThreads, stream,
          from, counts);
 }
 
-void LaunchCellFill(const RowCells& from, std::uint64_t* next, std::uint32_t* rows,
+cudaError_t LaunchCellFill(const RowCells& from, std::uint64_t* next, std::uint32_t* rows,
                     cudaStream_t stream) {
-  Launch(CellFillKernel, {BlocksFor(from.rows, kRowThreads / kRowLanes)}, kRowThreads, stream, from,
+  return Launch(CellFillKernel, {BlocksFor(from.rows, kRowThreads / kRowLanes)}, kRowThreads, stream, from,
          next, rows);
 }
 
 // How many rows one side of a split has is not known here: blocks for which there are none end at once.
-void LaunchRowSums(const RowCells& values, const NodeEntries& node, int processors,
+cudaError_t LaunchRowSums(const RowCells& values, const NodeEntries& node, int processors,
                    WideSum* histogram, cudaStream_t stream) {
   const unsigned blocks =
-      BlocksFor(node.range.end - node.range.begin, kRowThreads / kRowLanes);
-  Launch(RowSumsKernel, {AtMostResident(blocks, processors)}, kRowThreads, stream, values, node,
-         histogram);
+      BlocksOver(node.range.end - node.range.begin, kRowThreads / kRowLanes, processors);
+  return Launch(RowSumsKernel, {blocks}, kRowThreads, stream, values, node, histogram);
 }
 
-void LaunchSpreadGradients(const NodeEntries& node, int processors, std::uint16_t* of_row,
+cudaError_t LaunchSpreadGradients(const NodeEntries& node, int processors, std::uint16_t* of_row,
                            cudaStream_t stream) {
-  const unsigned blocks = BlocksFor(node.range.end - node.range.begin, kRowThreads);
-  Launch(SpreadGradientsKernel, {AtMostResident(blocks, processors)}, kRowThreads, stream, node,
-         of_row);
+  const unsigned blocks = BlocksOver(node.range.end - node.range.begin, kRowThreads, processors);
+  return Launch(SpreadGradientsKernel, {blocks}, kRowThreads, stream, node, of_row);
 }
 
-void LaunchCellSums(const CellRows& values, const std::uint16_t* of_row, WideSum* histogram,
+cudaError_t LaunchCellSums(const CellRows& values, const std::uint16_t* of_row, WideSum* histogram,
                     cudaStream_t stream) {
-  Launch(CellSumsKernel, {BlocksFor(values.values, kStretchValues)}, kRowThreads, stream, values,
+  return Launch(CellSumsKernel, {BlocksFor(values.values, kStretchValues)}, kRowThreads, stream, values,
          of_row, histogram);
 }
 
-void LaunchMarkRows(const std::uint32_t* rows, std::uint64_t count, std::uint8_t mark,
+cudaError_t LaunchMarkRows(const std::uint32_t* rows, std::uint64_t count, std::uint8_t mark,
                     int processors, std::uint8_t* marks, cudaStream_t stream) {
-  Launch(MarkRowsKernel, {AtMostResident(BlocksFor(count, kRowThreads), processors)}, kRowThreads,
-         stream, rows, count, mark, marks);
+  return Launch(MarkRowsKernel, {BlocksOver(count, kRowThreads, processors)}, kRowThreads, stream, rows,
+                count, mark, marks);
 }
 
 }  // namespace ps

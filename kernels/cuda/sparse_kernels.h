@@ -1,6 +1,6 @@
 // Kernels of a device for growing trees on sparse rows, and who launches them; what they share with
-// dense rows is in tree_kernels.h. Pointers are to memory of the device; launches return at once,
-// errors come with the stream.
+// dense rows is in tree_kernels.h. Pointers are to memory of the device; launches return at once, what
+// fails later comes with the stream.
 //
 // Values are there twice: by row, and by cell (models/gbdt/binned_rows.h says what a cell is). A node
 // of few rows is summed by rows: each value somewhere else in the histogram, by atomic sums. A node of
@@ -14,13 +14,14 @@
 #include <cstdint>
 
 #include "kernels/cuda/tree_kernels.h"
+#include "kernels/bounded_split.h"
 #include "kernels/histogram.h"
 #include "kernels/split_scan.h"
 
 namespace ps {
 
 // Loads all kernels but those of cuts (launch.h says why).
-cudaError_t LoadSparseKernels();
+[[nodiscard]] cudaError_t LoadSparseKernels();
 
 // Values by row, as BinnedRows has them.
 struct RowCells {
@@ -41,29 +42,29 @@ struct CellRows {
 };
 
 // counts[cell] += how many rows have it.
-void LaunchCellCounts(const RowCells& from, std::uint64_t* counts, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchCellCounts(const RowCells& from, std::uint64_t* counts, cudaStream_t stream);
 // rows[next[cell]++] = row, for each of its cells.
-void LaunchCellFill(const RowCells& from, std::uint64_t* next, std::uint32_t* rows,
+[[nodiscard]] cudaError_t LaunchCellFill(const RowCells& from, std::uint64_t* next, std::uint32_t* rows,
                     cudaStream_t stream);
 
 // histogram[cell] += sums of a node's entries, by rows.
-void LaunchRowSums(const RowCells& values, const NodeEntries& node, int processors,
+[[nodiscard]] cudaError_t LaunchRowSums(const RowCells& values, const NodeEntries& node, int processors,
                    WideSum* histogram, cudaStream_t stream);
 
 // of_row[row] = ShortenGradient of a node's entries; others keep what they have.
-void LaunchSpreadGradients(const NodeEntries& node, int processors, std::uint16_t* of_row,
+[[nodiscard]] cudaError_t LaunchSpreadGradients(const NodeEntries& node, int processors, std::uint16_t* of_row,
                            cudaStream_t stream);
 // histogram[cell] += of_row[row], over its rows. No stretch of values may leave 16 bits: |g| is at
 // most 31, and h at most 63.
-void LaunchCellSums(const CellRows& values, const std::uint16_t* of_row, WideSum* histogram,
+[[nodiscard]] cudaError_t LaunchCellSums(const CellRows& values, const std::uint16_t* of_row, WideSum* histogram,
                     cudaStream_t stream);
 
 // marks[row] = mark, for `count` rows.
-void LaunchMarkRows(const std::uint32_t* rows, std::uint64_t count, std::uint8_t mark,
+[[nodiscard]] cudaError_t LaunchMarkRows(const std::uint32_t* rows, std::uint64_t count, std::uint8_t mark,
                     int processors, std::uint8_t* marks, cudaStream_t stream);
 
 // Loads those of cuts.
-cudaError_t LoadSparseScanKernels();
+[[nodiscard]] cudaError_t LoadSparseScanKernels();
 
 // The best cut of a node by any column: the highest score, then the lowest column, then as
 // kernels/split_scan.h says.
@@ -86,10 +87,12 @@ struct SparseScanWork {
   WideSum* parent = nullptr;  // null: one node
   WideSum totals[2] = {};     // of the summed node, of the other one
   ScanParams params;
+  const Direction* directions = nullptr;  // of columns; null: none has one, and no node has bounds
+  ValueBounds bounds[2];                  // as totals
   SparseFinding* of_blocks = nullptr;  // [2 * SparseScanBlocks()]
   SparseFinding* findings = nullptr;   // [2]
 };
 unsigned SparseScanBlocks(std::uint32_t columns, int processors);
-void LaunchSparseScan(const SparseScanWork& work, int processors, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchSparseScan(const SparseScanWork& work, int processors, cudaStream_t stream);
 
 }  // namespace ps

@@ -53,7 +53,8 @@ __device__ WideSum SumOfWarp(WideSum sum) {
 }
 
 // Looks at the cuts of one column, of which round k's lane has bin 32 k + lane + 1; all lanes come.
-// Each lane keeps the best that it has met.
+// Each lane keeps the best that it has met. kBounded: columns may have a direction and nodes bounds.
+template <bool kBounded>
 __device__ void LookAtColumn(const SparseScanWork& work, std::uint32_t column, int bins,
                              WideSum (&cell)[kRounds], SparseFinding* best) {
   const int lane = static_cast<int>(threadIdx.x % kWarp);
@@ -71,9 +72,20 @@ __device__ void LookAtColumn(const SparseScanWork& work, std::uint32_t column, i
     for (int k = 0; k < kRounds; ++k) cell[k] += zero == k * int{kWarp} + lane ? missing : 0;
     missing = 0;
   }
+  const auto score_of = [&](WideSum left) {
+    if constexpr (kBounded) {
+      // Copied: a reference to one of two would keep all of the work in local memory.
+      ValueBounds bounds = work.bounds[0];
+      if (blockIdx.y == 1) bounds = work.bounds[1];
+      const Direction direction = work.directions[column];
+      if (bounds.any() || direction != Direction::kFree)
+        return BoundedCutScore(left, total, work.params, bounds, direction);
+    }
+    return CutScore(left, total, work.params);
+  };
   const auto look = [&](WideSum left, int bin, int missing_left) {
     SparseFinding found;
-    found.score = CutScore(left, total, work.params);
+    found.score = score_of(left);
     found.left = left;
     found.missing = missing;
     found.column = column;
@@ -99,6 +111,7 @@ __device__ void LookAtColumn(const SparseScanWork& work, std::uint32_t column, i
 }
 
 // A warp has a column at a time.
+template <bool kBounded>
 __global__ void __launch_bounds__(kRowThreads) SparseScanKernel(SparseScanWork work) {
   const std::uint32_t lane = threadIdx.x % kWarp;
   const std::uint64_t step = std::uint64_t{gridDim.x} * kWarpsOfBlock;
@@ -118,7 +131,7 @@ __global__ void __launch_bounds__(kRowThreads) SparseScanKernel(SparseScanWork w
       cell[k] = work.summed[place];
       if (blockIdx.y == 1) work.parent[place] = cell[k] = work.parent[place] - cell[k];
     }
-    LookAtColumn(work, static_cast<std::uint32_t>(column), bins, cell, &best);
+    LookAtColumn<kBounded>(work, static_cast<std::uint32_t>(column), bins, cell, &best);
   }
   best = BestOfBlock(best);
   if (threadIdx.x == 0) work.of_blocks[blockIdx.y * gridDim.x + blockIdx.x] = best;
@@ -138,20 +151,21 @@ __global__ void BestFindingKernel(SparseScanWork work, unsigned blocks) {
 }  // namespace
 
 cudaError_t LoadSparseScanKernels() {
-  return LoadKernels(SparseScanKernel, BestFindingKernel);
+  return LoadKernels(SparseScanKernel<false>, SparseScanKernel<true>, BestFindingKernel);
 }
 
 unsigned SparseScanBlocks(std::uint32_t columns, int processors) {
-  const unsigned resident = kScanBlocksOfProcessor * static_cast<unsigned>(processors);
-  const unsigned useful = BlocksFor(columns, kWarpsOfBlock);
-  return useful < resident ? useful : resident;
+  return ResidentBlocksFor(columns, kWarpsOfBlock, kScanBlocksOfProcessor, processors);
 }
 
-void LaunchSparseScan(const SparseScanWork& work, int processors, cudaStream_t stream) {
+cudaError_t LaunchSparseScan(const SparseScanWork& work, int processors, cudaStream_t stream) {
   const unsigned blocks = SparseScanBlocks(work.columns, processors),
                  nodes = work.parent == nullptr ? 1 : 2;
-  Launch(SparseScanKernel, {blocks, nodes}, kRowThreads, stream, work);
-  Launch(BestFindingKernel, {nodes}, kRowThreads, stream, work, blocks);
+  const cudaError_t error =
+      Launch(work.directions == nullptr ? SparseScanKernel<false> : SparseScanKernel<true>,
+             {blocks, nodes}, kRowThreads, stream, work);
+  if (error != cudaSuccess) return error;
+  return Launch(BestFindingKernel, {nodes}, kRowThreads, stream, work, blocks);
 }
 
 }  // namespace ps

@@ -3,6 +3,7 @@
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/tree_kernels.h"
 #include "kernels/gradient_of_row.h"
+#include "kernels/softmax_of_row.h"
 #include "ps/base/key.h"
 
 namespace ps {
@@ -10,20 +11,39 @@ namespace {
 
 // ---- Gradients
 
+// A thread a row: neighbours read neighbouring margins of a class.
+__global__ void SoftmaxNormsKernel(NormWork work) {
+  const std::uint64_t step = std::uint64_t{gridDim.x} * blockDim.x;
+  for (std::uint64_t row = std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; row < work.rows;
+       row += step) {
+    SoftmaxNormsOfRow(work.margins + row, work.rows, work.classes, work.largest + row,
+                      work.inverse + row);
+  }
+}
+
+__device__ void GradientOfRow(const GradientWork& work, std::uint64_t row, float* gradient,
+                              float* hessian) {
+  const float weight = work.weights == nullptr ? 1.0f : work.weights[row];
+  const float margin = work.margins[row], label = work.labels[row];
+  if (work.kind == GradientKind::kLogistic) {
+    LogisticOfRow(margin, label, weight, gradient, hessian);
+  } else if (work.kind == GradientKind::kSoftmax) {
+    SoftmaxOfRow(margin, work.largest[row], work.inverse[row], label == work.number, weight,
+                 gradient, hessian);
+  } else {
+    *gradient = weight * (margin - label);
+    *hessian = weight;
+  }
+}
+
 __global__ void GradientKernel(GradientWork work) {
   __shared__ WideSum of_warp[kRowThreads / kWarp];
   WideSum sum = 0;
   const std::uint64_t step = std::uint64_t{gridDim.x} * blockDim.x;
   for (std::uint64_t row = std::uint64_t{blockIdx.x} * blockDim.x + threadIdx.x; row < work.rows;
        row += step) {
-    const float weight = work.weights == nullptr ? 1.0f : work.weights[row];
     float gradient, hessian;
-    if (work.logistic) {
-      LogisticOfRow(work.margins[row], work.labels[row], weight, &gradient, &hessian);
-    } else {
-      gradient = weight * (work.margins[row] - work.labels[row]);
-      hessian = weight;
-    }
+    GradientOfRow(work, row, &gradient, &hessian);
     const std::uint64_t global = work.first_global_row + row;
     RowGradient entry;
     entry.row = static_cast<std::uint32_t>(row);
@@ -62,6 +82,7 @@ __global__ void LargestGradientKernel(GradientWork work, int* largest) {
 // ---- Histograms
 
 constexpr unsigned kHistogramThreads = 512;
+constexpr unsigned kHistogramsOfProcessor = 2;  // blocks that it holds at once
 constexpr unsigned kCellsOfThread = kGroupCells / kHistogramThreads;
 constexpr unsigned kPieceRows = 1024;  // no narrow sum of so many rows leaves its 16 bits
 constexpr unsigned kRowsOfWarp = kPieceRows / (kHistogramThreads / kWarp);
@@ -69,7 +90,8 @@ constexpr unsigned kRowsAtOnce = 8;  // reads in flight
 
 // One lane of a warp has one column: a row is 32 sums in 32 banks. Narrow sums lie in shared
 // memory; after every piece each thread takes its cells of them over into registers.
-__global__ void __launch_bounds__(kHistogramThreads, 2) HistogramKernel(HistogramWork work) {
+__global__ void
+    __launch_bounds__(kHistogramThreads, kHistogramsOfProcessor) HistogramKernel(HistogramWork work) {
   __shared__ std::uint32_t narrow[kGroupCells];
   const EntryRange range = RangeOf(work.node);
   const std::uint64_t first = range.begin + std::uint64_t{blockIdx.x} * kPieceRows;
@@ -186,7 +208,8 @@ __device__ Cut BetterOf(const Cut& a, const Cut& b) {
   return a.order <= b.order ? a : b;
 }
 
-// One block a column and node, one thread a bin.
+// One block a column and node, one thread a bin. kBounded: columns may have a direction and nodes bounds.
+template <bool kBounded>
 __global__ void ScanKernel(ScanWork work) {
   __shared__ WideSum of_warp[kBinsPerColumn / kWarp], running[kBinsPerColumn], missing_sum;
   __shared__ Cut best_of_warp[kBinsPerColumn / kWarp];
@@ -215,11 +238,22 @@ __global__ void ScanKernel(ScanWork work) {
   __syncthreads();
   const WideSum missing = missing_sum, total = running[kBinsPerColumn - 1] + missing;
   const int bins = work.bins[column];
+  const auto score_of = [&](WideSum left) {
+    if constexpr (kBounded) {
+      // Copied: a reference to one of two would keep all of the work in local memory.
+      ValueBounds bounds = work.bounds[0];
+      if (blockIdx.y == 1) bounds = work.bounds[1];
+      const Direction direction = work.directions[column];
+      if (bounds.any() || direction != Direction::kFree)
+        return BoundedCutScore(left, total, work.params, bounds, direction);
+    }
+    return CutScore(left, total, work.params);
+  };
   Cut best;
   const int last_right = missing != 0 ? bins : bins - 1;
-  if (bin >= 1 && bin <= last_right) best = {CutScore(sum, total, work.params), bin};
+  if (bin >= 1 && bin <= last_right) best = {score_of(sum), bin};
   if (missing != 0 && bin >= 1 && bin < bins) {
-    best = BetterOf(best, {CutScore(sum + missing, total, work.params), kBinsPerColumn + bin});
+    best = BetterOf(best, {score_of(sum + missing), kBinsPerColumn + bin});
   }
   for (unsigned ahead = kWarp / 2; ahead > 0; ahead /= 2) {
     Cut other;
@@ -247,35 +281,40 @@ __global__ void ScanKernel(ScanWork work) {
 }  // namespace
 
 cudaError_t LoadTreeKernels() {
-  return LoadKernels(GradientKernel, LargestGradientKernel, HistogramKernel, PartitionKernel, ScanKernel);
+  return LoadKernels(SoftmaxNormsKernel, GradientKernel, LargestGradientKernel, HistogramKernel, PartitionKernel,
+                     ScanKernel<false>, ScanKernel<true>);
 }
 
-void LaunchGradients(const GradientWork& work, cudaStream_t stream) {
-  Launch(GradientKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work);
+cudaError_t LaunchSoftmaxNorms(const NormWork& work, cudaStream_t stream) {
+  return Launch(SoftmaxNormsKernel, {BlocksFor(work.rows, kRowThreads)}, kRowThreads, stream, work);
 }
 
-void LaunchLargestGradient(const GradientWork& work, int* largest, cudaStream_t stream) {
-  Launch(LargestGradientKernel, {BlocksFor(work.rows, 16 * kRowThreads)}, kRowThreads, stream, work,
+cudaError_t LaunchGradients(const GradientWork& work, cudaStream_t stream) {
+  return Launch(GradientKernel, {BlocksFor(work.rows, kTileRows)}, kRowThreads, stream, work);
+}
+
+cudaError_t LaunchLargestGradient(const GradientWork& work, int* largest, cudaStream_t stream) {
+  return Launch(LargestGradientKernel, {BlocksFor(work.rows, 16 * kRowThreads)}, kRowThreads, stream, work,
          largest);
 }
 
-void LaunchHistogram(const HistogramWork& work, int processors, cudaStream_t stream) {
+cudaError_t LaunchHistogram(const HistogramWork& work, int processors, cudaStream_t stream) {
   // Every block adds all its cells to the sum of blocks: not too few rows for that.
-  const unsigned useful = BlocksFor(work.node.range.end - work.node.range.begin, 2 * kPieceRows);
-  const unsigned resident = 2 * static_cast<unsigned>(processors);
+  const unsigned blocks = ResidentBlocksFor(work.node.range.end - work.node.range.begin,
+                                            2 * kPieceRows, kHistogramsOfProcessor, processors);
   const auto groups = static_cast<unsigned>(ColumnGroups(work.matrix.columns));
-  Launch(HistogramKernel, {useful < resident ? useful : resident, groups}, kHistogramThreads,
+  return Launch(HistogramKernel, {blocks, groups}, kHistogramThreads, stream, work);
+}
+
+cudaError_t LaunchPartition(const PartitionWork& work, cudaStream_t stream) {
+  return Launch(PartitionKernel, {BlocksFor(work.range.end - work.range.begin, kTileRows)}, kRowThreads,
          stream, work);
 }
 
-void LaunchPartition(const PartitionWork& work, cudaStream_t stream) {
-  Launch(PartitionKernel, {BlocksFor(work.range.end - work.range.begin, kTileRows)}, kRowThreads,
-         stream, work);
-}
-
-void LaunchScan(const ScanWork& work, cudaStream_t stream) {
-  Launch(ScanKernel, {static_cast<unsigned>(work.columns), work.parent == nullptr ? 1u : 2u},
-         kBinsPerColumn, stream, work);
+cudaError_t LaunchScan(const ScanWork& work, cudaStream_t stream) {
+  return Launch(work.directions == nullptr ? ScanKernel<false> : ScanKernel<true>,
+                {static_cast<unsigned>(work.columns), work.parent == nullptr ? 1u : 2u},
+                kBinsPerColumn, stream, work);
 }
 
 }  // namespace ps

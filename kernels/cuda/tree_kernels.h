@@ -1,6 +1,6 @@
 // Kernels of a device for growing trees, and who launches them; what is for sparse rows alone is in
-// sparse_kernels.h. Pointers are to memory of the device; launches return at once, errors come with
-// the stream. The results are the bits of the kernels of the processor (kernels/histogram.h,
+// sparse_kernels.h. Pointers are to memory of the device; launches return at once, what fails later
+// comes with the stream. The results are the bits of the kernels of the processor (kernels/histogram.h,
 // gradients.h, split_scan.h).
 //
 // A histogram of dense rows has groups of 32 columns; within a group bin b of column c is cell
@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "kernels/bounded_split.h"
 #include "kernels/gradients.h"
 #include "kernels/histogram.h"
 #include "kernels/host_device.h"
@@ -38,14 +39,27 @@ struct SideCounts {
 };
 
 // Loads all kernels but those of leaves (launch.h says why).
-cudaError_t LoadTreeKernels();
+[[nodiscard]] cudaError_t LoadTreeKernels();
+
+// The norms of each row's softmax over margins as BinnedRows has them: margin m of row r is at
+// [m * rows + r].
+struct NormWork {
+  std::uint32_t rows = 0, classes = 0;
+  const float* margins = nullptr;
+  float* largest = nullptr;  // of rows
+  float* inverse = nullptr;
+};
+[[nodiscard]] cudaError_t LaunchSoftmaxNorms(const NormWork& work, cudaStream_t stream);
 
 struct GradientWork {
   std::uint32_t rows = 0;
-  const float* margins = nullptr;
+  const float* margins = nullptr;  // of softmax those of the class
   const float* labels = nullptr;
   const float* weights = nullptr;  // null: all 1
-  bool logistic = true;            // else squared error
+  GradientKind kind = GradientKind::kLogistic;
+  const float* largest = nullptr;  // of softmax: norms
+  const float* inverse = nullptr;
+  float number = 0;                // of its class, as labels have it
   Quantisation quantisation;
   std::uint64_t first_global_row = 0;
   std::uint64_t sample_key = 0;
@@ -54,10 +68,10 @@ struct GradientWork {
   FixedGradient* fixed = nullptr;
   WideSum* total = nullptr;  // += the quantised gradients of all rows
 };
-void LaunchGradients(const GradientWork& work, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchGradients(const GradientWork& work, cudaStream_t stream);
 
 // *largest = max(*largest, bits of the largest |gradient| of squared errors).
-void LaunchLargestGradient(const GradientWork& work, int* largest, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchLargestGradient(const GradientWork& work, int* largest, cudaStream_t stream);
 
 // The entries of a range, or of one side of what a partition made of it: how many those are is known
 // on the device only.
@@ -82,7 +96,7 @@ struct HistogramWork {
   NodeEntries node;
   WideSum* histogram = nullptr;
 };
-void LaunchHistogram(const HistogramWork& work, int processors, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchHistogram(const HistogramWork& work, int processors, cudaStream_t stream);
 
 // Entries whose bin goes left to the front of the range in `to`, the others to its back; in which
 // order depends on time, and nothing that is made of them depends on it. `sides` is 0 before.
@@ -95,7 +109,7 @@ struct PartitionWork {
   RowGradient* to = nullptr;
   SideCounts* sides = nullptr;
 };
-void LaunchPartition(const PartitionWork& work, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchPartition(const PartitionWork& work, cudaStream_t stream);
 
 // What the histogram of a node says of a column of numbers.
 struct ColumnFinding {
@@ -115,10 +129,12 @@ struct ScanWork {
   const WideSum* summed = nullptr;  // the histogram that was summed
   WideSum* parent = nullptr;        // null: one node
   ScanParams params;
+  const Direction* directions = nullptr;  // of columns; null: none has one, and no node has bounds
+  ValueBounds bounds[2];                  // of the summed node, of the other one
   ColumnFinding* findings = nullptr;  // [columns] of the summed one, then of the other
   WideSum* category_cells = nullptr;  // [categories][kBinsPerColumn] likewise
 };
-void LaunchScan(const ScanWork& work, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchScan(const ScanWork& work, cudaStream_t stream);
 
 // A leaf of a grown tree; leaves are in order of their ranges and cover all entries.
 struct LeafRange {
@@ -133,12 +149,12 @@ struct LeafWork {
   const RowGradient* entries[2] = {};
 };
 // Loads those of leaves.
-cudaError_t LoadLeafKernels();
+[[nodiscard]] cudaError_t LoadLeafKernels();
 
 // sums[leaf] += the fixed-point gradients of its rows.
-void LaunchLeafSums(const LeafWork& work, const FixedGradient* fixed, std::int64_t* g,
+[[nodiscard]] cudaError_t LaunchLeafSums(const LeafWork& work, const FixedGradient* fixed, std::int64_t* g,
                     std::int64_t* h, cudaStream_t stream);
 // margins[row] += the value of its leaf.
-void LaunchLeafValues(const LeafWork& work, float* margins, cudaStream_t stream);
+[[nodiscard]] cudaError_t LaunchLeafValues(const LeafWork& work, float* margins, cudaStream_t stream);
 
 }  // namespace ps

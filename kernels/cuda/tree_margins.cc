@@ -19,7 +19,7 @@ class TreeMargins final : public DeviceTreeMargins {
     if (stream_ != nullptr) cudaStreamDestroy(stream_);
   }
 
-  absl::Status Load(const DeviceBinRows& rows, const float* margins) {
+  absl::Status Load(const DeviceBinRows& rows, const float* margins, std::size_t outputs) {
     PS_RETURN_IF_ERROR(DeviceStatus(LoadMarginKernels(), "loading the kernel that walks trees"));
     PS_RETURN_IF_ERROR(DeviceStatus(cudaStreamCreate(&stream_), "loading held-out rows"));
     rows_ = rows;
@@ -27,7 +27,7 @@ class TreeMargins final : public DeviceTreeMargins {
     for (const absl::Status& status :
          {sparse ? Up(rows.cells, rows.row_begin[rows.rows], &cells_) : Up(rows.matrix.bins, rows.rows * rows.matrix.stride, &bins_),
           sparse ? Up(rows.row_begin, rows.rows + 1, &row_begin_) : absl::OkStatus(),
-          Up(margins, rows.rows, &margins_)}) {
+          Up(margins, outputs * rows.rows, &margins_)}) {
       PS_RETURN_IF_ERROR(status);
     }
     rows_.matrix.bins = bins_.data();
@@ -40,8 +40,9 @@ class TreeMargins final : public DeviceTreeMargins {
     return bins_.bytes() + cells_.bytes() + row_begin_.bytes() + margins_.bytes() + walk_.memory_bytes();
   }
 
-  absl::Status Add(const std::vector<DeviceTreeNode>& nodes, const std::vector<float>& leaf_values) override {
-    return walk_.Add(rows_, nodes, leaf_values, margins_.data(), stream_);
+  absl::Status Add(const std::vector<DeviceTreeNode>& nodes, const std::vector<float>& leaf_values,
+                   std::size_t output) override {
+    return walk_.Add(rows_, nodes, leaf_values, margins_.data() + output * rows_.rows, stream_);
   }
 
   absl::Status Copy(float* margins) override {
@@ -68,10 +69,10 @@ class TreeMargins final : public DeviceTreeMargins {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DeviceTreeMargins>> DeviceTreeMargins::Load(const DeviceBinRows& rows,
-                                                                           const float* margins) {
+                                                                           const float* margins, std::size_t outputs) {
   if (const absl::StatusOr<DeviceInfo> device = FindDevice(); !device.ok()) return device.status();
   auto made = std::make_unique<TreeMargins>();
-  PS_RETURN_IF_ERROR(made->Load(rows, margins));
+  PS_RETURN_IF_ERROR(made->Load(rows, margins, outputs));
   return made;
 }
 

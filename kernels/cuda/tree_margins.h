@@ -30,15 +30,17 @@ struct DeviceTreeNode {
 
 class DeviceTreeMargins {
  public:
-  // `margins`: one a row. NotFound without a device; ResourceExhausted where its memory is too small. `rows` and
-  // `margins` are read during the call only.
-  static absl::StatusOr<std::unique_ptr<DeviceTreeMargins>> Load(const DeviceBinRows& rows, const float* margins);
+  // A row has `outputs` margins: margin m of row r is at [m * rows + r]. NotFound without a device; ResourceExhausted
+  // where its memory is too small. `rows` and `margins` are read during the call only.
+  static absl::StatusOr<std::unique_ptr<DeviceTreeMargins>> Load(const DeviceBinRows& rows, const float* margins,
+                                                                 std::size_t outputs);
   virtual ~DeviceTreeMargins() = default;
 
   virtual std::uint64_t memory_bytes() const = 0;
-  // Adds each row's leaf. `nodes`: the root first; none: leaf 0 is all. ResourceExhausted: nothing was added. Internal:
-  // the device has failed.
-  virtual absl::Status Add(const std::vector<DeviceTreeNode>& nodes, const std::vector<float>& leaf_values) = 0;
+  // Adds each row's leaf to its margin `output`. `nodes`: the root first; none: leaf 0 is all. ResourceExhausted:
+  // nothing was added. Internal: the device has failed.
+  virtual absl::Status Add(const std::vector<DeviceTreeNode>& nodes, const std::vector<float>& leaf_values,
+                           std::size_t output) = 0;
   // Of all rows, with all trees so far.
   virtual absl::Status Copy(float* margins) = 0;
 };

@@ -7,10 +7,13 @@
 #include "kernels/cuda/device_rows.h"
 #include "kernels/cuda/histogram_source.h"
 #include "kernels/cuda/pinned_array.h"
+#include "kernels/cuda/tree_walk.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
 namespace {
+
+constexpr char kRoot[] = "beginning a tree", kSplit[] = "splitting a leaf";
 
 class TreeRows final : public DeviceTreeRows {
  public:
@@ -27,26 +30,26 @@ class TreeRows final : public DeviceTreeRows {
 
   const std::string& device_name() const override { return device_name_; }
   std::uint64_t memory_bytes() const override {
-    return rows_.memory_bytes() + source_->memory_bytes();
+    return rows_.memory_bytes() + source_->memory_bytes() + walk_.memory_bytes();
   }
-  absl::Status SetMargins(float margin) override {
-    return rows_.SetMargins(std::vector<float>(rows_.count(), margin));
+  absl::Status SetMargins(const std::vector<float>& margins) override {
+    return rows_.SetMargins(margins);
   }
   absl::StatusOr<std::vector<float>> Margins() override { return rows_.Margins(); }
   absl::StatusOr<float> LargestGradient() override { return rows_.LargestGradient(); }
+  absl::Status BeginRound() override { return rows_.BeginRound(); }
 
   absl::StatusOr<WideSum> BeginTree(const DeviceGradients& gradients, const DeviceTreeRules& rules,
                                     DeviceNodeSplits* root) override {
     PS_ASSIGN_OR_RETURN(const WideSum total, rows_.MakeGradients(gradients));
     PS_RETURN_IF_ERROR(source_->BeginTree(rules));
-    PS_RETURN_IF_ERROR(
-        TreeStatus(cudaMemsetAsync(sides_.data(), 0, sides_.bytes(), rows_.stream())));
+    PS_DEVICE_OK(cudaMemsetAsync(sides_.data(), 0, sides_.bytes(), rows_.stream()), kRoot);
     const DeviceRows::Place all = rows_.Root();
     places_.assign(1, all);
     nodes_.assign(1, {total, 0});
     PS_RETURN_IF_ERROR(source_->Sum({rows_.entries(0), all.range}, rows_.count(), 0));
-    PS_RETURN_IF_ERROR(source_->FindSplits({0, DeviceHistogramSource::kNoSlot, {total}}));
-    PS_RETURN_IF_ERROR(rows_.Finish());
+    PS_RETURN_IF_ERROR(source_->FindSplits({0, DeviceHistogramSource::kNoSlot, {total}, {}}));
+    PS_RETURN_IF_ERROR(rows_.Finish(kRoot));
     source_->TakeSplits(0, root);
     return total;
   }
@@ -59,7 +62,7 @@ class TreeRows final : public DeviceTreeRows {
     SideCounts* const sides = sides_.data() + last - 1;  // of this split; 0 since the tree began
     PartitionWork part;
     PS_RETURN_IF_ERROR(source_->PlaceSplit(split, &part));
-    rows_.Part(part, place, sides);
+    PS_RETURN_IF_ERROR(rows_.Part(part, place, sides));
     // Hessians stand for rows. The small child takes the next free slot, the large one that of their
     // parent.
     const WideSum rest = parent.total - split.left;
@@ -71,10 +74,13 @@ class TreeRows final : public DeviceTreeRows {
                                 left_is_small ? Side::kLeft : Side::kRight, sides};
       PS_RETURN_IF_ERROR(source_->Sum(entries, ExpectedRows(place, small, parent.total), last));
       PS_RETURN_IF_ERROR(
-          source_->FindSplits({last, parent.slot, {small, parent.total - small}}));
+          source_->FindSplits({last,
+                               parent.slot,
+                               {small, parent.total - small},
+                               {split.bounds[left_is_small ? 0 : 1], split.bounds[left_is_small ? 1 : 0]}}));
     }
-    PS_RETURN_IF_ERROR(TreeStatus(CopyToHost(sides_of_split_.data(), sides, 1, rows_.stream())));
-    PS_RETURN_IF_ERROR(rows_.Finish());
+    PS_DEVICE_OK(CopyToHost(sides_of_split_.data(), sides, 1, rows_.stream()), kSplit);
+    PS_RETURN_IF_ERROR(rows_.Finish(kSplit));
     if (split.find_splits) {
       source_->TakeSplits(0, left_is_small ? left : right);
       source_->TakeSplits(1, left_is_small ? right : left);
@@ -89,8 +95,13 @@ class TreeRows final : public DeviceTreeRows {
   }
 
   absl::StatusOr<DeviceLeafSums> SumLeaves() override { return rows_.SumLeaves(places_); }
-  absl::Status AddLeafValues(const std::vector<float>& values) override {
-    return rows_.AddLeafValues(places_, values);
+  absl::Status AddLeafValues(const std::vector<float>& values, std::size_t output) override {
+    return rows_.AddLeafValues(places_, values, output);
+  }
+  absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
+                       const std::vector<float>& leaf_values, std::size_t output) override {
+    return walk_.Add(source_->rows(), nodes, leaf_values, rows_.margins_on_device(output),
+                     rows_.stream());
   }
 
  private:
@@ -109,6 +120,7 @@ class TreeRows final : public DeviceTreeRows {
   DeviceArray<SideCounts> sides_;
   PinnedArray<SideCounts> sides_of_split_;  // of the last one
   std::unique_ptr<DeviceHistogramSource> source_;
+  DeviceTreeWalk walk_;
 
   // Leaves of the current tree.
   std::vector<DeviceRows::Place> places_;

@@ -15,6 +15,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/cuda/tree_margins.h"
+#include "kernels/bounded_split.h"
 #include "kernels/gradients.h"
 #include "kernels/histogram.h"
 #include "kernels/split_scan.h"
@@ -36,15 +38,18 @@ struct DeviceTreeInput {
   const float* weights = nullptr;  // null: all 1
   std::vector<std::uint8_t> bins;  // of each column
   std::vector<bool> is_category;   // of each column; of sparse rows none is
+  std::vector<Direction> directions;  // of each column; empty: all are free
   bool is_sparse = false;
   DenseBins matrix;         // dense
   DeviceSparseRows sparse;  // sparse
   int max_leaves = 2;       // of a tree
+  std::uint32_t classes = 1;  // of softmax: margins of a row; else 1
 };
 
 // How a tree's gradients are made.
 struct DeviceGradients {
-  bool logistic = true;  // else squared error
+  GradientKind kind = GradientKind::kLogistic;
+  std::uint32_t output = 0;  // the margin that the tree adds to: of softmax the number of its class
   Quantisation quantisation;
   std::uint64_t first_global_row = 0;
   double row_sample = 1;
@@ -76,6 +81,7 @@ struct DeviceSplit {
   std::uint32_t goes_left[kBinsPerColumn / 32] = {};  // a bit a bin; bin 0 is a missing value
   WideSum left = 0;                                   // the sum of the left child
   bool find_splits = false;                           // of both children
+  ValueBounds bounds[2];  // of the left and the right child, where columns have directions
 };
 inline bool GoesLeft(const DeviceSplit& split, unsigned bin) {
   return (split.goes_left[bin / 32] >> (bin % 32)) & 1;
@@ -93,11 +99,15 @@ class DeviceTreeRows {
 
   virtual const std::string& device_name() const = 0;
   virtual std::uint64_t memory_bytes() const = 0;
-  virtual absl::Status SetMargins(float margin) = 0;  // of all rows
+  // Margin m of row r is at [m * rows + r].
+  virtual absl::Status SetMargins(const std::vector<float>& margins) = 0;
   virtual absl::StatusOr<std::vector<float>> Margins() = 0;
   // The largest magnitude of a gradient of squared errors.
   virtual absl::StatusOr<float> LargestGradient() = 0;
 
+  // Of softmax, before any tree of a round enters the margins: gradients of all of its trees are of the
+  // margins as they are now.
+  virtual absl::Status BeginRound() = 0;
   // A new tree of one leaf. Returns its sum; `root`: what its histogram says.
   virtual absl::StatusOr<WideSum> BeginTree(const DeviceGradients& gradients,
                                             const DeviceTreeRules& rules,
@@ -107,8 +117,11 @@ class DeviceTreeRows {
                              DeviceNodeSplits* right) = 0;
   // Of the leaves there are now.
   virtual absl::StatusOr<DeviceLeafSums> SumLeaves() = 0;
-  // Adds each leaf's value to the margins of its rows.
-  virtual absl::Status AddLeafValues(const std::vector<float>& values) = 0;
+  // Adds each leaf's value to margin `output` of its rows.
+  virtual absl::Status AddLeafValues(const std::vector<float>& values, std::size_t output) = 0;
+  // A tree that was not grown here: adds each row's leaf. As DeviceTreeMargins::Add.
+  virtual absl::Status AddTree(const std::vector<DeviceTreeNode>& nodes,
+                               const std::vector<float>& leaf_values, std::size_t output) = 0;
 };
 
 }  // namespace ps

@@ -9,6 +9,8 @@
 namespace ps {
 namespace {
 
+constexpr char kAdding[] = "adding a tree to margins";
+
 template <typename T>
 absl::Status MakeRoom(std::size_t count, DeviceArray<T>* array) {
   if (count <= array->size()) return absl::OkStatus();
@@ -37,12 +39,10 @@ absl::Status DeviceTreeWalk::Add(const DeviceBinRows& rows, const std::vector<De
   work.margins = margins;
   for (const cudaError_t error : {CopyToDevice(nodes_.data(), nodes.data(), nodes.size(), stream),
                                   CopyToDevice(leaf_values_.data(), leaf_values.data(), leaf_values.size(), stream)}) {
-    PS_RETURN_IF_ERROR(DeviceStatus(error, "adding a tree to margins"));
+    PS_DEVICE_OK(error, kAdding);
   }
-  LaunchWalk(work, stream);
-  const cudaError_t launched = cudaGetLastError();
-  // What was copied belongs to the caller.
-  return DeviceStatus(launched != cudaSuccess ? launched : cudaStreamSynchronize(stream), "adding a tree to margins");
+  PS_DEVICE_OK(LaunchWalk(work, stream), kAdding);
+  return DeviceStatus(cudaStreamSynchronize(stream), kAdding);  // what was copied belongs to the caller
 }
 
 }  // namespace ps

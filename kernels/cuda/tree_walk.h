@@ -19,7 +19,8 @@ class DeviceTreeWalk {
   // Trees of so many leaves need no more memory than there is from now on. ResourceExhausted: there is none.
   absl::Status Reserve(std::size_t leaves);
   std::uint64_t memory_bytes() const { return nodes_.bytes() + leaf_values_.bytes(); }
-  // As DeviceTreeMargins::Add. `rows` and `margins` point into the device's memory. Waits for the stream.
+  // As DeviceTreeMargins::Add, to one margin a row. `rows` and `margins` point into the device's memory. Waits for the
+  // stream.
   absl::Status Add(const DeviceBinRows& rows, const std::vector<DeviceTreeNode>& nodes,
                    const std::vector<float>& leaf_values, float* margins, cudaStream_t stream);
 

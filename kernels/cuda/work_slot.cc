@@ -20,6 +20,8 @@ std::size_t PlacesOf(const ResolvedRows& rows) {
   return rows.rows == 0 ? 0 : rows.row_begin[rows.rows] - rows.row_begin[0];
 }
 
+constexpr char kSending[] = "sending rows", kFetching[] = "fetching margins and ids";
+
 }  // namespace
 
 WorkSlot::~WorkSlot() {
@@ -29,7 +31,7 @@ WorkSlot::~WorkSlot() {
 
 absl::Status WorkSlot::Start() {
   for (cudaEvent_t* const event : {&uploaded_, &learnt_, &downloaded_})
-    PS_DEVICE_OK(cudaEventCreateWithFlags(event, cudaEventDisableTiming));
+    PS_DEVICE_OK(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "preparing for rows");
   return absl::OkStatus();
 }
 
@@ -103,24 +105,25 @@ absl::Status WorkSlot::Upload(const DeviceWork& work, const WorkStreams& streams
   rows_.row_begin = put(rows.row_begin, 0, rows.rows + 1, in_layout_.row_begin);
   rows_.labels = put(rows.labels, 0, rows.rows, in_layout_.labels);
   rows_.weights = put(rows.weights, 0, rows.rows, in_layout_.weights);
-  PS_DEVICE_OK(CopyToDevice(in_.data(), up_.data(), in_layout_.end, streams.up));
-  PS_DEVICE_OK(cudaEventRecord(uploaded_, streams.up));
-  PS_DEVICE_OK(cudaStreamWaitEvent(streams.compute, uploaded_));
+  PS_DEVICE_OK(CopyToDevice(in_.data(), up_.data(), in_layout_.end, streams.up), kSending);
+  PS_DEVICE_OK(cudaEventRecord(uploaded_, streams.up), kSending);
+  PS_DEVICE_OK(cudaStreamWaitEvent(streams.compute, uploaded_), kSending);
   return absl::OkStatus();
 }
 
 absl::Status WorkSlot::Download(const WorkStreams& streams) {
-  PS_DEVICE_OK(cudaEventRecord(learnt_, streams.compute));
-  PS_DEVICE_OK(cudaStreamWaitEvent(streams.down, learnt_));
+  PS_DEVICE_OK(cudaEventRecord(learnt_, streams.compute), kFetching);
+  PS_DEVICE_OK(cudaStreamWaitEvent(streams.down, learnt_), kFetching);
   const std::size_t from = out_layout_.wanted;
   PS_DEVICE_OK(CopyToHost(down_.data() + from, out_.data() + from, out_layout_.end - from,
-                          streams.down));
-  PS_DEVICE_OK(cudaEventRecord(downloaded_, streams.down));
+                          streams.down),
+               kFetching);
+  PS_DEVICE_OK(cudaEventRecord(downloaded_, streams.down), kFetching);
   return absl::OkStatus();
 }
 
 absl::StatusOr<DeviceAnswer> WorkSlot::Wait() {
-  PS_DEVICE_OK(cudaEventSynchronize(downloaded_));
+  PS_DEVICE_OK(cudaEventSynchronize(downloaded_), "learning rows");
   const auto* ids = reinterpret_cast<const std::uint32_t*>(down_.data() + out_layout_.ids);
   DeviceAnswer answer;
   answer.margins = {reinterpret_cast<const float*>(down_.data() + out_layout_.margins),

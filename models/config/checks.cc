@@ -260,7 +260,6 @@ class JobChecker : private JobChecks {
       Add("model.gbdt.objective", "softmax needs labels that csv, tsv and libsvm files have");
     if (IsGiven("data.label.positive")) Add("data.label.positive", "softmax has no positive class; remove it");
     if (config_.data.keep_negatives < 1) Add("data.keep_negatives", "softmax has no negative class; remove it");
-    if (config_.device == "cuda") Add("device", "cuda does not learn softmax in this version; set auto or cpu");
     if (IsGiven("model.gbdt.monotone")) Add("model.gbdt.monotone", "not with softmax in this version; remove it");
     if (!IsGiven("data.label.classes")) return;
     if (classes.size() < 2 || classes.size() > kMostClasses)
@@ -280,7 +279,6 @@ class JobChecker : private JobChecks {
     if (config_.model.gbdt.objective != "logistic") Add(path, "only with objective logistic");
     if (config_.tune) Add(path, "not with tune in this version; remove one of the two");
     if (!config_.model.warm_start.empty()) Add(path, "not with model.warm_start; remove one of the two");
-    if (config_.device == "cuda") Add("device", "cuda takes no model.gbdt.base_model in this version; set auto or cpu");
   }
 
   void CheckStartTrees() {

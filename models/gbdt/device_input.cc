@@ -1,5 +1,7 @@
 #include "models/gbdt/device_input.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "models/gbdt/histogram_source.h"
 
@@ -8,10 +10,7 @@ namespace ps {
 // What sums of a thousand rows in 16 bits take (kernels/cuda/sparse_kernels.h, tree_kernels.cu).
 static_assert(kGradientSteps <= 31 && kHessianSteps < 63);
 
-absl::Status CheckForDevice(const BinnedRows& rows, const std::vector<BinColumn>& columns,
-                            const BoostParams& params) {
-  if (params.objective == Objective::kSoftmax)
-    return absl::UnimplementedError("several classes are not learnt on a device yet");
+absl::Status CheckForDevice(const BinnedRows& rows, const std::vector<BinColumn>& columns) {
   if (rows.rows == 0 || columns.empty())
     return absl::UnimplementedError("there is nothing to split by");
   for (const BinColumn& column : columns) {
@@ -32,7 +31,10 @@ DeviceInput DeviceInputOf(const BinnedRows& rows, const std::vector<BinColumn>& 
     input.bins.push_back(static_cast<std::uint8_t>(column.bins()));
     input.is_category.push_back(column.kind == ColumnKind::kCategory);
     if (params.grow.absent_is_zero) made.zero_bins.push_back(BinOf(column, 0.0f));
+    input.directions.push_back(column.direction);
   }
+  const auto is_free = [](Direction direction) { return direction == Direction::kFree; };
+  if (std::all_of(input.directions.begin(), input.directions.end(), is_free)) input.directions.clear();
   input.is_sparse = rows.sparse;
   if (rows.sparse) {
     input.sparse = {rows.row_begin.data(), rows.cells.data(), rows.first_cell.data(),
@@ -41,13 +43,17 @@ DeviceInput DeviceInputOf(const BinnedRows& rows, const std::vector<BinColumn>& 
     input.matrix = rows.dense();
   }
   input.max_leaves = params.grow.max_leaves;
+  input.classes = params.classes;
   return made;
 }
 
 DeviceGradients DeviceGradientsOf(const BoostParams& params, const GradientScale& scale,
                                   std::uint64_t tree) {
   DeviceGradients gradients;
-  gradients.logistic = params.objective == Objective::kLogistic;
+  gradients.kind = params.objective == Objective::kSquared   ? GradientKind::kSquared
+                   : params.objective == Objective::kSoftmax ? GradientKind::kSoftmax
+                                                             : GradientKind::kLogistic;
+  gradients.output = static_cast<std::uint32_t>(tree % params.classes);
   gradients.quantisation = QuantisationOf(scale, TreeKey(params.seed, tree));
   gradients.first_global_row = params.first_global_row;
   gradients.row_sample = params.row_sample;

@@ -15,9 +15,8 @@
 
 namespace ps {
 
-// Unimplemented, with the reason, where a device cannot take such rows or such an objective.
-absl::Status CheckForDevice(const BinnedRows& rows, const std::vector<BinColumn>& columns,
-                            const BoostParams& params);
+// Unimplemented, with the reason, where a device cannot take such rows.
+absl::Status CheckForDevice(const BinnedRows& rows, const std::vector<BinColumn>& columns);
 
 // `input` points into the rows and into zero_bins.
 struct DeviceInput {

@@ -15,17 +15,18 @@ absl::StatusOr<std::unique_ptr<DeviceMargins>> DeviceMargins::Make(const BinnedR
   } else {
     on_device.matrix = rows->dense();
   }
-  PS_ASSIGN_OR_RETURN(std::unique_ptr<DeviceTreeMargins> device, DeviceTreeMargins::Load(on_device, margins.data()));
-  return std::unique_ptr<DeviceMargins>(new DeviceMargins(rows, std::move(device)));
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<DeviceTreeMargins> device,
+                      DeviceTreeMargins::Load(on_device, margins.data(), margins.size() / rows->rows));
+  return std::unique_ptr<DeviceMargins>(new DeviceMargins(rows, margins.size(), std::move(device)));
 }
 
-absl::Status DeviceMargins::Add(const Tree& tree) {
+absl::Status DeviceMargins::Add(const Tree& tree, std::size_t output) {
   DeviceNodesOf(tree, rows_, &nodes_);
-  return device_->Add(nodes_, tree.leaf_value);
+  return device_->Add(nodes_, tree.leaf_value, output);
 }
 
 absl::Status DeviceMargins::Copy(std::vector<float>* margins) {
-  margins->resize(rows_.rows);
+  margins->resize(margins_);
   return device_->Copy(margins->data());
 }
 

@@ -19,6 +19,7 @@ class DevicePartGrower final : public PartGrower {
   absl::StatusOr<float> LargestGradient() override { return device_->LargestGradient(); }
 
   absl::StatusOr<WideSum> Begin(const GradientScale& scale) override {
+    PS_RETURN_IF_ERROR(BeginRound());
     return device_->Begin(DeviceGradientsOf(params_, scale, next_tree()));
   }
 
@@ -55,20 +56,27 @@ class DevicePartGrower final : public PartGrower {
   absl::Status Walk(std::size_t trees, std::vector<float>* margins) override {
     PS_ASSIGN_OR_RETURN(const std::vector<float> own, device_->Margins());
     PS_RETURN_IF_ERROR(device_->SetMargins(*margins));
-    for (std::size_t t = 0; t < trees; ++t) PS_RETURN_IF_ERROR(AddGrownElsewhere(grown()[t]));
+    for (std::size_t t = 0; t < trees; ++t)
+      PS_RETURN_IF_ERROR(AddGrownElsewhere(grown()[t], t % params_.classes));
     PS_ASSIGN_OR_RETURN(*margins, device_->Margins());
     return device_->SetMargins(own);
   }
   void ForgetNodes() override { device_->ForgetNodes(); }
 
   absl::Status AddToMargins(const Tree& tree, const std::vector<std::uint32_t>& leaves) override {
+    PS_RETURN_IF_ERROR(BeginRound());
     if (!leaves.empty() && device_->AreLeaves(leaves))
-      return device_->AddLeafValues(leaves, tree.leaf_value);
-    return AddGrownElsewhere(tree);
+      return device_->AddLeafValues(leaves, tree.leaf_value, output_of_next());
+    return AddGrownElsewhere(tree, output_of_next());
   }
-  absl::Status AddGrownElsewhere(const Tree& tree) {
+  absl::Status AddGrownElsewhere(const Tree& tree, std::size_t output) {
     DeviceNodesOf(tree, rows(), &nodes_);
-    return device_->AddTree(nodes_, tree.leaf_value);
+    return device_->AddTree(nodes_, tree.leaf_value, output);
+  }
+  // Where the next tree is the first of one; margins are those of the round's begin until it is added,
+  // however often that tree is begun.
+  absl::Status BeginRound() {
+    return output_of_next() == 0 ? device_->BeginRound() : absl::OkStatus();
   }
 
   const std::unique_ptr<DevicePartRows> device_;

@@ -13,7 +13,7 @@ namespace ps {
 namespace {
 
 absl::StatusOr<std::unique_ptr<DevicePartRows>> LoadOnDevice(const PartGrower::Part& part) {
-  PS_RETURN_IF_ERROR(CheckForDevice(part.rows, part.columns, part.params));
+  PS_RETURN_IF_ERROR(CheckForDevice(part.rows, part.columns));
   return DevicePartRows::Load(DeviceInputOf(part.rows, part.columns, part.params).input);
 }
 

@@ -67,8 +67,6 @@ INSTANTIATE_TEST_SUITE_P(
              "job.yaml:1: data.keep_negatives: softmax has no negative class; remove it"},
         Case{"data: {train: {files: [a]}, format: criteo}\n" + std::string(kSoftmax),
              "job.yaml:2: model.gbdt.objective: softmax needs labels that csv, tsv and libsvm files have"},
-        Case{std::string(kData) + kSoftmax + "device: cuda\n",
-             "job.yaml:3: device: cuda does not learn softmax in this version; set auto or cpu"},
         Case{std::string(kData) + "model: {type: gbdt, gbdt: {distribution: columns}}\ndevice: cuda\n",
              "job.yaml:3: device: cuda grows trees where workers share the rows; set model.gbdt.distribution: rows or "
              "auto, or device: auto"},

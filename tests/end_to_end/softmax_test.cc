@@ -381,7 +381,7 @@ TEST_F(SoftmaxTest, BadInputHasADefinedEnd) {
   EXPECT_NE(run.err.find("the label 'yew' is none of the classes that are learnt"), std::string::npos) << run.err;
   EXPECT_EQ(Train({"model.gbdt.trees=2", "data.max_bad_rows=0.1"}).exit_code, 0);
   // What softmax does not have.
-  for (const char* wrong : {"data.label={positive: oak}", "data.keep_negatives=0.5", "device=cuda",
+  for (const char* wrong : {"data.label={positive: oak}", "data.keep_negatives=0.5",
                             "data.label.classes=[oak]", "data.label.classes=[oak, oak]"}) {
     EXPECT_EQ(Train({wrong}).exit_code, 2) << wrong;
   }

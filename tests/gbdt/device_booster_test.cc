@@ -23,12 +23,18 @@ class DeviceBoosterTest : public testing::Test {
   }
 };
 
-void ExpectSameTrees(const BinnedSample& sample, const BoostParams& params, int trees) {
+// `before`: trees that the processor has grown already, for the device to go on after.
+void ExpectSameTrees(const BinnedSample& sample, const BoostParams& params, int trees, int before = 0) {
   Crew crew(2);
   Booster processor(&sample.rows, &sample.columns, params, &crew);
   const auto device = DeviceBooster::Make(&sample.rows, &sample.columns, params);
   ASSERT_TRUE(device.ok()) << device.status();
-  EXPECT_EQ((*device)->base_score(), processor.base_score());
+  EXPECT_EQ((*device)->base_scores(), processor.base_scores());
+  ASSERT_EQ(*(*device)->Margins(), processor.Margins());
+  std::vector<Tree> grown_before;
+  for (int i = 0; i < before; ++i) grown_before.push_back(processor.GrowNext());
+  ASSERT_TRUE((*device)->GoOnAfter(grown_before).ok());
+  ASSERT_EQ(*(*device)->Margins(), processor.Margins());
   for (int i = 0; i < trees; ++i) {
     const Tree expected = processor.GrowNext();
     const absl::StatusOr<Tree> grown = (*device)->GrowNext();
@@ -80,6 +86,90 @@ TEST_F(DeviceBoosterTest, LearnsNumbersToo) {
   params.objective = Objective::kSquared;
   params.grow.max_leaves = 8;
   ExpectSameTrees(sample, params, 2);
+}
+
+TEST_F(DeviceBoosterTest, ObeysDirections) {
+  for (int round = 0; round < 6; ++round) {
+    SampleShape shape;
+    shape.rows = 1500;
+    shape.columns = 6;
+    shape.sparse = round % 2 == 1;
+    shape.missing = shape.sparse ? 0.4 : 0.1;
+    shape.categories = shape.sparse ? 0 : 1;
+    shape.weights = round % 3 == 0;
+    shape.seed = static_cast<unsigned>(round + 1);
+    BinnedSample sample = MakeSample(shape);
+    BoostParams params;
+    params.grow.max_leaves = 14;
+    params.grow.min_hessian = 0.2;
+    params.grow.learning_rate = 0.3;
+    params.grow.level_wise = round == 2;
+    params.grow.l1 = round == 1 ? 0.5 : 0;
+    params.grow.absent_is_zero = round >= 3;
+    if (round == 4 || round == 5) params.objective = Objective::kSquared;
+    Crew crew(1);
+    const Tree free = Booster(&sample.rows, &sample.columns, params, &crew).GrowNext();
+    // What the rows say, and the contrary of it.
+    sample.columns[2].direction = Direction::kIncreasing;
+    sample.columns[4].direction = Direction::kDecreasing;
+    sample.columns[3].direction = Direction::kIncreasing;
+    EXPECT_FALSE(Same(Booster(&sample.rows, &sample.columns, params, &crew).GrowNext(), free));
+    SCOPED_TRACE(round);
+    ExpectSameTrees(sample, params, 2);
+  }
+}
+
+TEST_F(DeviceBoosterTest, BeginsWithMarginsAndGoesOnAfterTrees) {
+  for (const bool sparse : {false, true}) {
+    for (const bool margins : {false, true}) {
+      SampleShape shape;
+      shape.rows = 1500;
+      shape.sparse = sparse;
+      shape.missing = 0.3;
+      shape.categories = sparse ? 0 : 2;
+      BinnedSample sample = MakeSample(shape);
+      for (std::size_t r = 0; r < shape.rows && margins; ++r)
+        sample.rows.margins.push_back(static_cast<float>(r % 17) / 4 - 2);
+      BoostParams params;
+      params.grow.max_leaves = 6;
+      params.row_sample = 0.8;
+      params.first_tree = margins ? 5 : 0;
+      ExpectSameTrees(sample, params, 2, margins ? 0 : 3);
+      params.objective = Objective::kSquared;
+      ExpectSameTrees(sample, params, 1, 2);
+    }
+  }
+}
+
+TEST_F(DeviceBoosterTest, LearnsSeveralClasses) {
+  for (const bool sparse : {false, true}) {
+    for (const std::uint32_t classes : {2u, 5u}) {
+      SampleShape shape;
+      shape.rows = 1300;
+      shape.sparse = sparse;
+      shape.missing = 0.3;
+      shape.weights = classes == 5;
+      shape.categories = sparse ? 0 : 1;
+      BinnedSample sample = MakeSample(shape);
+      GiveClasses(classes, &sample);
+      BoostParams params;
+      params.objective = Objective::kSoftmax;
+      params.classes = classes;
+      params.grow.max_leaves = 5;
+      params.grow.min_hessian = 0.3;
+      params.grow.column_sample = 0.8;
+      params.row_sample = classes == 5 ? 0.7 : 1;
+      SCOPED_TRACE(classes);
+      ExpectSameTrees(sample, params, static_cast<int>(2 * classes));
+      // From whole rounds, and from the middle of one.
+      ExpectSameTrees(sample, params, 3, static_cast<int>(classes));
+      ExpectSameTrees(sample, params, 4, static_cast<int>(classes) + 1);
+      for (std::size_t i = 0; i < shape.rows * classes; ++i)
+        sample.rows.margins.push_back(static_cast<float>(i % 19) / 8 - 1);
+      params.first_tree = 7 * classes;
+      ExpectSameTrees(sample, params, 3);
+    }
+  }
 }
 
 TEST_F(DeviceBoosterTest, GrowsThemOnSparseRows) {

@@ -66,18 +66,20 @@ TEST_F(DeviceMarginsTest, AddsTheTreesOfTheProcessor) {
         shape.seed = random();
         const BinnedSample sample = MakeSample(shape);
         Crew crew(2);
-        std::vector<float> expected(rows), margins;
+        const std::size_t outputs = 1 + random() % 3;
+        std::vector<float> expected(rows * outputs), margins;
         for (float& margin : expected) margin = static_cast<float>(random() % 100) / 3;
         const auto device = DeviceMargins::Make(&sample.rows, expected);
         ASSERT_TRUE(device.ok()) << device.status();
         for (const int splits : {0, 1, 30, 254, 7}) {
           const Tree tree = RandomTree(sample, splits, &random);
-          AddTree(tree, sample.rows, &crew, &expected, 0);
-          ASSERT_TRUE((*device)->Add(tree).ok());
+          const std::size_t output = random() % outputs;
+          AddTree(tree, sample.rows, &crew, &expected, output);
+          ASSERT_TRUE((*device)->Add(tree, output).ok());
           ASSERT_TRUE((*device)->Copy(&margins).ok());
           ASSERT_EQ(margins, expected) << rows << " rows, " << splits << " splits, sparse " << sparse;
         }
-        EXPECT_GT((*device)->memory_bytes(), rows * 4);
+        EXPECT_GT((*device)->memory_bytes(), rows * outputs * 4);
       }
     }
   }

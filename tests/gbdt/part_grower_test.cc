@@ -20,11 +20,11 @@ class Pair {
  public:
   Pair(const SampleShape& shape, const BoostParams& params, bool margins)
       : params_(params), random_(shape.seed) {
-    BinnedSample sample = Sample(shape, margins);
+    BinnedSample sample = Sample(shape, margins, params.classes);
     columns_ = sample.columns;
-    sums_ = LabelSums::Of(sample.rows, 1);
+    sums_ = LabelSums::Of(sample.rows, params.classes);
     processor_ = Make(std::move(sample), "cpu");
-    device_ = Make(Sample(shape, margins), "cuda");
+    device_ = Make(Sample(shape, margins, params.classes), "cuda");
     EXPECT_EQ(processor_->device_bytes(), 0u);
     EXPECT_GT(device_->device_bytes(), 0u);
     const std::vector<double> scores = sums_.BaseScores(params.objective);
@@ -79,9 +79,10 @@ class Pair {
     std::uint32_t left = 0;
   };
 
-  static BinnedSample Sample(const SampleShape& shape, bool margins) {
+  static BinnedSample Sample(const SampleShape& shape, bool margins, std::uint32_t classes) {
     BinnedSample sample = MakeSample(shape);
-    for (std::size_t r = 0; r < sample.rows.rows && margins; ++r)
+    if (classes > 1) GiveClasses(classes, &sample);
+    for (std::size_t r = 0; r < sample.rows.rows * classes && margins; ++r)
       sample.rows.margins.push_back(static_cast<float>(r % 13) / 8 - 0.5f);
     return sample;
   }
@@ -187,7 +188,7 @@ class Pair {
 TEST(PartGrower, IsTheSameOnAGpuAndOnTheProcessor) {
   const absl::StatusOr<DeviceInfo> device = FindDevice();
   if (!device.ok()) GTEST_SKIP() << device.status().message();
-  for (unsigned seed = 1; seed <= 12; ++seed) {
+  for (unsigned seed = 1; seed <= 18; ++seed) {
     SampleShape shape;
     shape.seed = seed;
     shape.sparse = seed % 2 == 0;
@@ -197,9 +198,12 @@ TEST(PartGrower, IsTheSameOnAGpuAndOnTheProcessor) {
     shape.weights = seed % 4 < 2;
     shape.categories = shape.sparse ? 0 : 2;
     BoostParams params;
-    params.objective = seed % 3 == 1 ? Objective::kSquared : Objective::kLogistic;
+    params.objective = seed > 12       ? Objective::kSoftmax
+                       : seed % 3 == 1 ? Objective::kSquared
+                                       : Objective::kLogistic;
+    params.classes = seed > 12 ? 3 : 1;
     params.row_sample = seed % 4 == 3 ? 0.6 : 1;
-    params.first_tree = seed;
+    params.first_tree = seed * params.classes;
     params.grow.absent_is_zero = shape.sparse && seed % 4 == 0;
     SCOPED_TRACE(seed);
     Pair pair(shape, params, seed % 5 == 1);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 #include <vector>
 
@@ -74,7 +75,7 @@ class SparseRows {
   // By the kernels, whose result is compared with the rows.
   void TurnOver() {
     std::vector<std::uint64_t> counts(first_cell.back());
-    LaunchCellCounts(by_row(), counts.data(), nullptr);
+    ASSERT_EQ(LaunchCellCounts(by_row(), counts.data(), nullptr), cudaSuccess);
     cell_begin = {0};
     for (std::size_t cell = 0; cell < counts.size(); ++cell) {
       cell_begin.push_back(cell_begin.back() + counts[cell]);
@@ -85,7 +86,7 @@ class SparseRows {
     ASSERT_EQ(cell_begin.back(), cells.size());
     cell_rows.assign((cells.size() + kStretchValues - 1) / kStretchValues * kStretchValues, ~0u);
     std::vector<std::uint64_t> next = cell_begin;
-    LaunchCellFill(by_row(), next.data(), cell_rows.data(), nullptr);
+    ASSERT_EQ(LaunchCellFill(by_row(), next.data(), cell_rows.data(), nullptr), cudaSuccess);
     std::vector<std::vector<std::uint32_t>> expected(first_cell.back());
     for (std::uint32_t r = 0; r < rows(); ++r) {
       for (std::uint64_t v = row_begin[r]; v < row_begin[r + 1]; ++v) expected[cells[v]].push_back(r);
@@ -111,11 +112,11 @@ TEST(SparseKernels, SumsByRowsAndByCellsAreThoseOfThePlainLoop) {
       const std::vector<WideSum> expected = rows.HistogramOf(begin, end, 5);  // adds
       const NodeEntries node{rows.entries.data(), {0, rows.rows()}, side, &sides};
       std::vector<WideSum> by_rows(expected.size(), 5), by_cells(expected.size(), 5);
-      LaunchRowSums(rows.by_row(), node, kProcessors, by_rows.data(), nullptr);
+      ASSERT_EQ(LaunchRowSums(rows.by_row(), node, kProcessors, by_rows.data(), nullptr), cudaSuccess);
       ASSERT_EQ(by_rows, expected) << shape.rows << " x " << shape.columns;
       std::vector<std::uint16_t> of_row(rows.rows());
-      LaunchSpreadGradients(node, kProcessors, of_row.data(), nullptr);
-      LaunchCellSums(rows.by_cell(), of_row.data(), by_cells.data(), nullptr);
+      ASSERT_EQ(LaunchSpreadGradients(node, kProcessors, of_row.data(), nullptr), cudaSuccess);
+      ASSERT_EQ(LaunchCellSums(rows.by_cell(), of_row.data(), by_cells.data(), nullptr), cudaSuccess);
       ASSERT_EQ(by_cells, expected) << shape.rows << " x " << shape.columns;
     }
   }
@@ -134,8 +135,9 @@ TEST(SparseKernels, MarksTheRowsOfCells) {
           if (rows.cells[v] >= first && rows.cells[v] < end) expected[r] = 200;
         }
       }
-      LaunchMarkRows(rows.cell_rows.data() + rows.cell_begin[first], rows.cell_begin[end] - rows.cell_begin[first],
-                     200, kProcessors, marks.data(), nullptr);
+      const std::uint64_t before = rows.cell_begin[first], marked = rows.cell_begin[end] - before;
+      ASSERT_EQ(LaunchMarkRows(rows.cell_rows.data() + before, marked, 200, kProcessors, marks.data(), nullptr),
+                cudaSuccess);
       ASSERT_EQ(marks, expected);
     }
   }
@@ -148,7 +150,8 @@ struct Best {
   WideSum missing = 0;
 };
 Best BestPlain(const SparseScanWork& work, const std::vector<std::uint32_t>& first_cell,
-               const std::vector<WideSum>& cells, WideSum total) {
+               const std::vector<WideSum>& cells, int node) {
+  const WideSum total = work.totals[node];
   Best best;
   for (std::uint32_t c = 0; c < work.columns; ++c) {
     if (work.chosen != nullptr && work.chosen[c] == 0) continue;
@@ -160,26 +163,29 @@ Best BestPlain(const SparseScanWork& work, const std::vector<std::uint32_t>& fir
       of_column[work.zero_bin[c] - 1u] += missing;
       missing = 0;
     }
-    const ColumnSplit cut = BestSplitPlain(
-        {of_column.data(), static_cast<int>(of_column.size()), missing, total}, work.params);
-    if (cut.score > best.cut.score) best = {cut, c, missing};
+    const ColumnSplit cut = BestBoundedSplit(
+        {of_column.data(), static_cast<int>(of_column.size()), missing, total}, work.params, work.bounds[node],
+        work.directions == nullptr ? Direction::kFree : work.directions[c]);
+    if (cut.score >= 0 && cut.score > best.cut.score) best = {cut, c, missing};
   }
   return best;
 }
 
 TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
   std::mt19937 random(11);
-  int found = 0, ties = 0;
-  for (int round = 0; round < 60; ++round) {
+  int found = 0, ties = 0, otherwise = 0;
+  for (int round = 0; round < 120; ++round) {
     const int most_bins = round % 3 == 0 ? 255 : 3;
     const unsigned columns = round == 0 ? 1 : 1 + random() % 150;
     std::vector<std::uint32_t> first_cell{0};
     std::vector<std::uint8_t> zero_bin, chosen;
+    std::vector<Direction> directions;
     for (unsigned c = 0; c < columns; ++c) {
       const unsigned bins = 1 + random() % static_cast<unsigned>(most_bins);
       first_cell.push_back(first_cell.back() + bins);
       zero_bin.push_back(static_cast<std::uint8_t>(1 + random() % bins));
       chosen.push_back(random() % 3 != 0);
+      directions.push_back(static_cast<Direction>(static_cast<int>(random() % 3) - 1));
     }
     const unsigned large = round % 4 == 1 ? 1'000'000 : 3;
     std::vector<WideSum> nodes[2];
@@ -207,6 +213,11 @@ TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
     if (round % 2 == 0) work.zero_bin = zero_bin.data();
     if (round % 5 == 2) work.chosen = chosen.data();
     work.summed = nodes[0].data();
+    if (round >= 60) work.directions = directions.data();
+    if (round >= 90) {
+      work.bounds[0] = {-0.3, 0.2};
+      work.bounds[1].high = 0.1;
+    }
     const bool both = round % 7 != 3;
     if (both) work.parent = parent.data();
     work.params = {static_cast<double>(random() % 3), round % 4 == 0 ? 2.0 : 0.0,
@@ -214,9 +225,9 @@ TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
     std::vector<SparseFinding> of_blocks(2 * SparseScanBlocks(columns, kProcessors)), findings(2);
     work.of_blocks = of_blocks.data();
     work.findings = findings.data();
-    LaunchSparseScan(work, kProcessors, nullptr);
+    ASSERT_EQ(LaunchSparseScan(work, kProcessors, nullptr), cudaSuccess);
     for (int n = 0; n < (both ? 2 : 1); ++n) {
-      const Best best = BestPlain(work, first_cell, nodes[n], work.totals[n]);
+      const Best best = BestPlain(work, first_cell, nodes[n], n);
       const SparseFinding& finding = findings[static_cast<std::size_t>(n)];
       ASSERT_EQ(finding.score, best.cut.score) << round;
       if (best.cut.score < 0) continue;
@@ -226,13 +237,18 @@ TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
       ASSERT_EQ(finding.missing_left != 0, best.cut.missing_left) << round;
       ASSERT_EQ(finding.left, best.cut.left) << round;
       ASSERT_EQ(finding.missing, best.missing) << round;
+      SparseScanWork free = work;
+      free.directions = nullptr;
+      std::fill(std::begin(free.bounds), std::end(free.bounds), ValueBounds());
+      const Best of_free = BestPlain(free, first_cell, nodes[n], n);
+      otherwise += of_free.column != best.column || of_free.cut.bin != best.cut.bin;
       // The same without that column: another one may be as good.
       std::vector<std::uint8_t> others(columns, 1);
       others[best.column] = 0;
       SparseScanWork rest = work;
       rest.chosen = others.data();
       ties += work.chosen == nullptr &&
-              BestPlain(rest, first_cell, nodes[n], work.totals[n]).cut.score == best.cut.score;
+              BestPlain(rest, first_cell, nodes[n], n).cut.score == best.cut.score;
     }
     for (unsigned c = 0; c < columns && both; ++c) {
       if (work.chosen != nullptr && chosen[c] == 0) continue;
@@ -242,6 +258,7 @@ TEST(SparseKernels, TheBestCutIsThatOfTheProcessor) {
   }
   EXPECT_GT(found, 60);
   EXPECT_GT(ties, 5);
+  EXPECT_GT(otherwise, 30);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/gradients.h"
+#include "kernels/softmax.h"
 
 namespace ps {
 namespace {
@@ -86,7 +87,7 @@ TEST(TreeKernels, PartitionKeepsEveryRowOnItsSide) {
     work.from = rows.entries.data();
     work.to = parted.data();
     work.sides = &sides;
-    LaunchPartition(work, nullptr);
+    ASSERT_EQ(LaunchPartition(work, nullptr), cudaSuccess);
     ASSERT_EQ(sides.left + sides.right, end - begin);
     for (std::uint32_t i = 0; i < begin; ++i) ASSERT_EQ(parted[i].row, ~0u);
     std::vector<std::uint32_t> seen;
@@ -114,9 +115,8 @@ TEST(TreeKernels, HistogramsAreThoseOfTheProcessor) {
       std::vector<WideSum> expected = HistogramOf(rows, rows.entries.data() + begin, end - begin);
       std::vector<WideSum> histogram(expected.size(), 5);  // adds
       for (WideSum& cell : expected) cell += 5;
-      LaunchHistogram(
-          {rows.matrix(), {rows.entries.data(), {0, rows.count()}, side, &sides}, histogram.data()},
-          2, nullptr);
+      const NodeEntries node{rows.entries.data(), {0, rows.count()}, side, &sides};
+      ASSERT_EQ(LaunchHistogram({rows.matrix(), node, histogram.data()}, 2, nullptr), cudaSuccess);
       ASSERT_EQ(histogram, expected) << shape.rows << " x " << shape.columns;
     }
   }
@@ -124,17 +124,19 @@ TEST(TreeKernels, HistogramsAreThoseOfTheProcessor) {
 
 TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
   std::mt19937 random(7);
-  int found = 0;
-  for (int round = 0; round < 12; ++round) {
+  int found = 0, otherwise = 0;
+  for (int round = 0; round < 18; ++round) {
     const int columns = round == 0 ? 1 : 20 + static_cast<int>(random() % 30);
     const std::size_t cells = static_cast<std::size_t>(ColumnGroups(columns)) * kGroupCells;
     std::vector<std::uint8_t> bins;
     std::vector<std::int32_t> category;
+    std::vector<Direction> directions;
     std::vector<WideSum> nodes[2] = {std::vector<WideSum>(cells), std::vector<WideSum>(cells)};
     int categories = 0;
     for (int c = 0; c < columns; ++c) {
       bins.push_back(static_cast<std::uint8_t>(1 + random() % 255));
       category.push_back(random() % 5 == 0 ? categories++ : -1);
+      directions.push_back(static_cast<Direction>(static_cast<int>(random() % 3) - 1));
       const unsigned large = round % 3 == 0 ? 1'000'000 : 50;
       for (std::vector<WideSum>& node : nodes) {
         for (int b = random() % 2; b <= bins.back(); ++b) {
@@ -159,7 +161,12 @@ TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
                    1.0 + static_cast<double>(random() % 100)};
     work.findings = findings.data();
     work.category_cells = category_cells.data();
-    LaunchScan(work, nullptr);
+    if (round >= 6) work.directions = directions.data();
+    if (round >= 12) {
+      work.bounds[0] = {-0.3, 0.2};
+      work.bounds[1].low = 0.1;
+    }
+    ASSERT_EQ(LaunchScan(work, nullptr), cudaSuccess);
     ASSERT_EQ(parent, nodes[1]);
     for (int n = 0; n < 2; ++n) {
       for (int c = 0; c < columns; ++c) {
@@ -179,20 +186,23 @@ TEST(TreeKernels, CutsAreThoseOfTheProcessor) {
           ASSERT_TRUE(std::equal(of_column.begin(), of_column.end(), handed_out));
           continue;
         }
-        ColumnSplit plain = BestSplitPlain(
-            {of_column.data() + 1, bins[static_cast<std::size_t>(c)], of_column[0], total},
-            work.params);
-        if (WideHessian(total - of_column[0]) < work.params.min_hessian) plain = ColumnSplit();
+        const ColumnCells cells_of{of_column.data() + 1, bins[static_cast<std::size_t>(c)], of_column[0], total};
+        const Direction direction =
+            work.directions == nullptr ? Direction::kFree : directions[static_cast<std::size_t>(c)];
+        ColumnSplit plain = BestBoundedSplit(cells_of, work.params, work.bounds[n], direction);
+        if (WideHessian(total - of_column[0]) < work.params.min_hessian || plain.score < 0) plain = ColumnSplit();
         ASSERT_EQ(finding.score, plain.score) << c;
         if (plain.score < 0) continue;
         ++found;
+        otherwise += BestSplitPlain(cells_of, work.params).bin != plain.bin;
         ASSERT_EQ(finding.bin, plain.bin) << c;
         ASSERT_EQ(finding.missing_left != 0, plain.missing_left) << c;
         ASSERT_EQ(finding.left, plain.left) << c;
       }
     }
   }
-  EXPECT_GT(found, 300);
+  EXPECT_GT(found, 400);
+  EXPECT_GT(otherwise, 100);
 }
 
 TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
@@ -205,11 +215,27 @@ TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
       labels.push_back(static_cast<float>(random() % 2));
       weights.push_back(0.5f * static_cast<float>(random() % 4));
     }
-    for (const bool logistic : {true, false}) {
+    // Of three classes.
+    std::vector<float> of_classes(3 * rows), largest(rows), inverse(rows), of_largest(rows), of_inverse(rows);
+    for (float& margin : of_classes) margin = random() % 50 == 0 ? -300.0f : normal(random);
+    FindSoftmaxNorms(of_classes.data(), rows, 3, rows, of_largest.data(), of_inverse.data());
+    ASSERT_EQ(LaunchSoftmaxNorms(
+                  {static_cast<std::uint32_t>(rows), 3, of_classes.data(), largest.data(), inverse.data()}, nullptr),
+              cudaSuccess);
+    ASSERT_EQ(largest, of_largest);
+    ASSERT_EQ(inverse, of_inverse);
+    for (const GradientKind kind : {GradientKind::kLogistic, GradientKind::kSquared, GradientKind::kSoftmax}) {
       std::vector<float> g(rows), h(rows);
-      (logistic ? LogisticGradients : SquaredGradients)(margins.data(), labels.data(),
-                                                        weights.data(), rows, g.data(), h.data());
-      const Quantisation q{0x1234567u, logistic ? 31.0f : 0.01f, 62, 1 << 20, 1 << 20};
+      const float* of = margins.data();
+      if (kind == GradientKind::kSoftmax) {
+        of = of_classes.data() + rows;
+        SoftmaxGradients({of, largest.data(), inverse.data(), 1}, labels.data(), weights.data(), rows, g.data(),
+                         h.data());
+      } else {
+        const auto gradients = kind == GradientKind::kLogistic ? LogisticGradients : SquaredGradients;
+        gradients(of, labels.data(), weights.data(), rows, g.data(), h.data());
+      }
+      const Quantisation q{0x1234567u, kind == GradientKind::kSquared ? 0.01f : 31.0f, 31, 1 << 20, 1 << 20};
       std::vector<RowGradient> entries(rows), expected(rows);
       std::vector<FixedGradient> fixed(rows), expected_fixed(rows);
       const std::uint64_t first = (std::uint64_t{1} << 32) - 100;
@@ -217,10 +243,13 @@ TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
                         expected_fixed.data());
       GradientWork work;
       work.rows = static_cast<std::uint32_t>(rows);
-      work.margins = margins.data();
+      work.margins = of;
+      work.largest = largest.data();
+      work.inverse = inverse.data();
+      work.number = 1;
       work.labels = labels.data();
       work.weights = weights.data();
-      work.logistic = logistic;
+      work.kind = kind;
       work.quantisation = q;
       work.first_global_row = first;
       work.sample_below = std::uint64_t{1} << 53;
@@ -228,7 +257,7 @@ TEST(TreeKernels, GradientsAreThoseOfTheProcessor) {
       work.fixed = fixed.data();
       WideSum total = 7, expected_total = 7;  // adds
       work.total = &total;
-      LaunchGradients(work, nullptr);
+      ASSERT_EQ(LaunchGradients(work, nullptr), cudaSuccess);
       for (const RowGradient& entry : expected) expected_total += Widen(entry.packed);
       EXPECT_EQ(total, expected_total);
       for (std::size_t i = 0; i < rows; ++i) {

@@ -1,4 +1,4 @@
-// A job of the embedded trainer as a library, from rows to the weights of its bundle.
+// A job as a library, from rows to its bundle; of the embedded trainer also the bundle's weights.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -56,25 +56,36 @@ struct Trained {
   std::vector<float> weights;
 };
 
-inline Trained Train(const std::string& yaml, const Overrides& overrides, const std::atomic<bool>& stop) {
+inline absl::StatusOr<PreparedJob> PreparedOf(const std::string& yaml, const Overrides& overrides) {
   absl::StatusOr<LoadedJob> loaded = ParseJob(yaml, "test.yaml", overrides);
-  EXPECT_TRUE(loaded.ok()) << loaded.status();
-  absl::StatusOr<PreparedJob> job = PrepareJob(*std::move(loaded));
+  if (!loaded.ok()) return loaded.status();
+  return PrepareJob(*std::move(loaded));
+}
+
+// Trains, and writes the bundle to the job's output.dir; under ThreadSanitizer only up to its weights. What was kept to
+// go on from stays, as if the process had been killed before the bundle was there.
+inline JobResult TrainAndWrite(const PreparedJob& job, Trainer* trainer) {
+  absl::StatusOr<JobResult> result = trainer->Train();
+  EXPECT_TRUE(result.ok()) << result.status();
+  absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job.config.output.dir);
+  EXPECT_TRUE(writer.ok()) << writer.status();
+  BundleInfo info;
+  EXPECT_TRUE(trainer->Export(writer->get(), &info).ok());
+  if (kThreadSanitizer) return *std::move(result);
+  EXPECT_TRUE((*writer)->AddFile("extractor.pb", job.extractor->Serialize()).ok());
+  EXPECT_TRUE((*writer)->Finish(std::move(info)).ok());
+  return *std::move(result);
+}
+
+inline Trained Train(const std::string& yaml, const Overrides& overrides, const std::atomic<bool>& stop) {
+  const absl::StatusOr<PreparedJob> job = PreparedOf(yaml, overrides);
   EXPECT_TRUE(job.ok()) << job.status();
   ProgressReporter reporter(Nowhere(), {});
   EmbeddedTrainer trainer(&*job, &reporter, &stop);
-  absl::StatusOr<JobResult> result = trainer.Train();
-  EXPECT_TRUE(result.ok()) << result.status();
-  absl::StatusOr<std::unique_ptr<BundleWriter>> writer = BundleWriter::Create(job->config.output.dir);
-  EXPECT_TRUE(writer.ok()) << writer.status();
-  BundleInfo info;
-  EXPECT_TRUE(trainer.Export(writer->get(), &info).ok());
-  if (kThreadSanitizer) return {*std::move(result), {}, {}};
-  EXPECT_TRUE((*writer)->AddFile("extractor.pb", job->extractor->Serialize()).ok());
-  EXPECT_TRUE((*writer)->Finish(std::move(info)).ok());
+  Trained trained{TrainAndWrite(*job, &trainer), {}, {}};
+  if (kThreadSanitizer) return trained;
   absl::StatusOr<std::unique_ptr<Bundle>> bundle = Bundle::Open(job->config.output.dir);
   EXPECT_TRUE(bundle.ok()) << bundle.status();
-  Trained trained{*std::move(result), {}, {}};
   trained.keys.assign((*bundle)->keys().begin(), (*bundle)->keys().end());
   trained.weights.assign((*bundle)->weights().begin(), (*bundle)->weights().end());
   return trained;

@@ -74,34 +74,27 @@ class EmbeddedTrees final : public TreeMaker {
   // The device where the job wants it and it can; says which of the two it is, and why.
   absl::Status ChooseDevice(TrainRows* train) {
     const std::string& wanted = job_.job->config.device;
-    absl::Status refused = absl::OkStatus();
-    if (job_.job->config.tune) {
-      refused = absl::FailedPreconditionError("tune tries settings on the processor");
-      if (wanted == "cuda") return NoDeviceError(refused);
-    } else if (job_.start != nullptr || job_.options.base != nullptr) {
-      refused = absl::FailedPreconditionError(absl::StrCat(
-          job_.start != nullptr ? "model.warm_start of trees" : "model.gbdt.base_model",
-          " is for the processor in this version"));
-      if (wanted == "cuda") return NoDeviceError(refused);
-    } else if (!finished_.empty()) {
-      refused = absl::FailedPreconditionError(
-          "going on from a checkpoint is for the processor in this version");
-      if (wanted == "cuda") return NoDeviceError(refused);
-    } else if (wanted != "cpu") {
-      absl::StatusOr<std::unique_ptr<DeviceBooster>> device =
-          DeviceBooster::Make(&rows_, &job_.bins->columns, job_.params);
-      if (device.ok()) {
-        device_ = *std::move(device);
-        train->device_text = absl::StrFormat("trees grow on %s: %d MiB of its memory",
-                                             device_->device_name(), device_->memory_bytes() >> 20);
-        return absl::OkStatus();
-      }
-      refused = device.status();
-      if (wanted == "cuda") return NoDeviceError(refused);
+    absl::Status refused = absl::FailedPreconditionError("device: cpu");
+    if (wanted != "cpu") refused = StartOnDevice();
+    if (device_ != nullptr) {
+      train->device_text = absl::StrFormat("trees grow on %s: %d MiB of its memory",
+                                           device_->device_name(), device_->memory_bytes() >> 20);
+      return absl::OkStatus();
     }
-    train->device_text = absl::StrCat(
-        "trees grow on ", job_.crew->threads(),
-        " threads of the processor: ", refused.ok() ? "device: cpu" : refused.message());
+    if (wanted == "cuda") return NoDeviceError(refused);
+    train->device_text = absl::StrCat("trees grow on ", job_.crew->threads(),
+                                      " threads of the processor: ", refused.message());
+    return absl::OkStatus();
+  }
+
+  // On an error there is no device_, and nothing of it is left.
+  absl::Status StartOnDevice() {
+    PS_RETURN_IF_ERROR(CheckJobForDevice(job_.job->config));
+    PS_ASSIGN_OR_RETURN(std::unique_ptr<DeviceBooster> device,
+                        DeviceBooster::Make(&rows_, &job_.bins->columns, job_.params));
+    PS_RETURN_IF_ERROR(device->GoOnAfter(finished_));
+    finished_.clear();
+    device_ = std::move(device);
     return absl::OkStatus();
   }
 
@@ -146,6 +139,13 @@ std::vector<double> StartScores(const TreeJob& job) {
   if (job.start == nullptr) return std::vector<double>(job.options.base != nullptr ? 1 : 0, 0.0);
   if (job.params.objective == Objective::kSoftmax) return job.start->class_scores;
   return {job.start->base_score};
+}
+
+absl::Status CheckJobForDevice(const JobConfig& config) {
+  if (config.tune) return absl::FailedPreconditionError("tune tries settings on the processor");
+  if (config.model.gbdt.refit)
+    return absl::FailedPreconditionError("model.gbdt.refit fits leaves on the processor");
+  return absl::OkStatus();
 }
 
 std::unique_ptr<TreeMaker> MakeEmbeddedTrees(const TreeJob& job) {

@@ -33,6 +33,8 @@ absl::Status GbdtTrainer::Run::LoadFiles(const char* part, const DataFiles& file
 absl::Status GbdtTrainer::Run::CheckDevice() const {
   const bool here = !cluster_ || cluster_->listen.empty();  // workers elsewhere look for their own
   if (job_.config.device != "cuda" || !here) return absl::OkStatus();
+  const absl::Status job = cluster_ ? absl::OkStatus() : CheckJobForDevice(job_.config);
+  if (!job.ok()) return NoDeviceError(job);
   const absl::StatusOr<DeviceInfo> device = FindDevice();
   return device.ok() ? absl::OkStatus() : NoDeviceError(device.status());
 }

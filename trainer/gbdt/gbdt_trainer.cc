@@ -104,7 +104,7 @@ absl::Status GbdtTrainer::Run::AddTrees(std::size_t first, std::size_t end, Held
   if (part->rows.rows == 0) return absl::OkStatus();
   for (std::size_t t = first; t < end; ++t) {
     if (part->on_device != nullptr) {
-      const absl::Status added = part->on_device->Add(trees_[t]);
+      const absl::Status added = part->on_device->Add(trees_[t], t % params_.classes);
       if (added.ok()) part->fetched = false;
       if (added.ok()) continue;
       if (!absl::IsResourceExhausted(added)) return added;

@@ -85,5 +85,8 @@ struct TreeJob {
 // Of the model that the job's trees begin with; empty: it begins with none, and they are the labels'.
 std::vector<double> StartScores(const TreeJob& job);
 std::unique_ptr<TreeMaker> MakeEmbeddedTrees(const TreeJob& job);
+// FailedPrecondition, with the reason, where a job's trees in one process are the processor's, whatever
+// devices there are.
+absl::Status CheckJobForDevice(const JobConfig& config);
 
 }  // namespace ps
