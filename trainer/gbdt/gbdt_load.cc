@@ -7,7 +7,6 @@
 #include "absl/strings/str_format.h"
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
-#include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/curve.h"
 #include "trainer/gbdt/gbdt_trainer_run.h"
@@ -32,9 +31,7 @@ absl::Status GbdtTrainer::Run::LoadFiles(const char* part, const DataFiles& file
 
 absl::Status GbdtTrainer::Run::CheckDevice() const {
   const bool here = !cluster_ || cluster_->listen.empty();  // workers elsewhere look for their own
-  if (job_.config.device != "cuda" || !here) return absl::OkStatus();
-  const absl::StatusOr<DeviceInfo> device = FindDevice();
-  return device.ok() ? absl::OkStatus() : NoDeviceError(device.status());
+  return here ? ps::CheckDevice(job_.config.device) : absl::OkStatus();
 }
 
 absl::Status GbdtTrainer::Run::Check() {
