@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "kernels/cuda/device.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/frame.h"
@@ -232,7 +233,8 @@ absl::Status ClusterTrees::Start() {
         .directory = directory,
         .arguments = {absl::StrCat("--scheduler=", transport_->endpoint()),
                       absl::StrCat("--curve_key_file=", config.cluster.curve_key_file),
-                      absl::StrCat("--silence_limit_s=", kNodeSilenceSeconds)}});
+                      absl::StrCat("--silence_limit_s=", kNodeSilenceSeconds)},
+        .gpus = config.device == "cpu" || choice_.by_columns ? 0 : DeviceCount()});
     const TreeCoordinator::Wanted wanted = coordinator->wanted();
     PS_RETURN_IF_ERROR(nodes_->Start({wanted.servers, wanted.workers}));
   } else {
