@@ -1,4 +1,4 @@
-// A table of keys on a GPU, beside the least that its sectors could take. Linear models, whole calls beside the processor's. Trees on a GPU: the time of each kernel beside the least that its bytes could take on this device, by
+// A table of keys on a GPU, beside the least that its sectors could take. Linear models, whole calls beside the processor's, and batches of a worker of a cluster. Trees on a GPU: the time of each kernel beside the least that its bytes could take on this device, by
 // copies measured here, or its atomic sums; then whole trees beside the processor's. What atomic sums in shared memory cost has no such floor yet.
 //
 //   build/bin/device_bench --rows=10000000 --leaves=255 --trees=5
@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "bench/device_batches.h"
 #include "bench/device_keys.h"
 #include "bench/device_linear.h"
 #include "bench/device_trees.h"
@@ -24,6 +25,7 @@ DEFINE_uint64(key_batch, 1'000'000, "keys of its batches");
 DEFINE_uint64(features, 200'000'000, "features of the linear model");
 DEFINE_uint64(linear_rows, 1'000'000, "rows that it learns");
 DEFINE_uint64(batch_rows, 65536, "rows of its batches");
+DEFINE_uint64(worker_batch_rows, 2048, "rows of a batch of a worker of a cluster");
 DEFINE_int32(threads, static_cast<int>(std::thread::hardware_concurrency()),
              "threads of the processor");
 
@@ -33,6 +35,7 @@ namespace {
 absl::Status PrintAll(const DeviceInfo& device) {
   PS_RETURN_IF_ERROR(PrintKeyUpdates(FLAGS_keys, FLAGS_key_batch));
   PS_RETURN_IF_ERROR(PrintLinearModels(FLAGS_features, FLAGS_linear_rows, FLAGS_batch_rows));
+  PS_RETURN_IF_ERROR(PrintWorkerBatches(FLAGS_features, FLAGS_worker_batch_rows));
   PS_RETURN_IF_ERROR(PrintDenseTrees({FLAGS_rows, FLAGS_leaves, FLAGS_trees, FLAGS_threads}, device));
   return PrintSparseTrees({FLAGS_sparse_rows, FLAGS_sparse_leaves, FLAGS_trees, FLAGS_threads}, device);
 }

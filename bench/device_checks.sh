@@ -10,10 +10,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-tests=(key_table_on_device_test linear_model_on_device_test batch_job_on_device_test gbdt_on_device_test)
+tests=(key_table_on_device_test linear_model_on_device_test device_batch_on_device_test batch_job_on_device_test gbdt_on_device_test)
 seconds_of_all=540
 # Small cases of all kernels, for tools that make them a hundred times slower.
-small_cases='*KeyTable*:*KeyedRows*:*SameFeature*:*FewLanes*:*Optimiser*:*Samples*:DeviceMargins*:PartGrower*'
+small_cases='*KeyTable*:*DeviceBatch*OfNoRows*:*DeviceBatch*KeyOfTheBias*:*DeviceBatch*Several*:*KeyedRows*:*SameFeature*:*FewLanes*:*Optimiser*:*Samples*:DeviceMargins*:PartGrower*'
 programs=(build/bin/device_bench build/bin/ps_train build/bin/ps_server build/bin/ps_worker build/bin/ps_datagen build/bin/gbdt_datagen "${tests[@]/#/build/tests/}")
 
 build() {
@@ -131,6 +131,11 @@ EOT
         grep -E 'rows are learnt|keys are found|rows/s,'
     done
     cmp linear_cpu/weights.bin linear_cuda/weights.bin && echo "linear: the same bytes" || differ=1
+    for device in cpu cuda; do
+      within 60 "$dir/ps_train" --config linear.yaml --local 2x2 --set train.staleness=0 --set device=$device \
+        --set output.dir=workers_$device 2>&1 | grep -E 'gradients are computed|rows/s,'
+    done
+    cmp workers_cpu/weights.bin workers_cuda/weights.bin && echo "linear, two workers in steps: the same bytes" || differ=1
     [ "$differ" -eq 0 ]
   ) || failed=1
 
@@ -140,7 +145,7 @@ EOT
   for tool in memcheck racecheck synccheck; do
     echo "== compute-sanitizer, $tool"
     if ! command -v compute-sanitizer >/dev/null; then echo "not installed"; break; fi
-    for test in key_table_on_device_test linear_model_on_device_test gbdt_on_device_test; do
+    for test in key_table_on_device_test linear_model_on_device_test device_batch_on_device_test gbdt_on_device_test; do
       rc=0
       within 60 compute-sanitizer --tool "$tool" --error-exitcode 9 "$dir/$test" \
         --gtest_brief=1 --gtest_filter="$small_cases" >"$place/sanitizer" 2>&1 || rc=$?

@@ -12,6 +12,7 @@
 #include "models/data/row_block.h"
 #include "models/metrics/metrics.h"
 #include "ps/base/key.h"
+#include "ps/base/worker_devices.h"
 
 namespace ps {
 
@@ -67,6 +68,8 @@ class JobEvents {
   virtual ~JobEvents() = default;
   // All nodes have come; training begins.
   virtual void OnStarted() {}
+  // What the workers compute on: once all of them have said so, and when it has changed.
+  virtual void OnDevices(const WorkerDevices&) {}
   virtual void OnLearnt(const LearntRows&) {}
   // Of a job with several lanes. LeadingLane says which of them stands for the model: OnLearnt, the metrics and,
   // unless ExportsAllLanes, OnWeights are of that one.

@@ -28,6 +28,8 @@ struct Member {
   bool leaving = false;      // has been asked to leave, by a command or from outside
   bool ending = false;       // from outside: its process waits to be told to stop
   wire::Heartbeat beat;      // the latest
+  std::string computes_on;   // a worker, as its beats say; empty: none has said
+  bool on_device = false;    // likewise
   std::string Name() const;  // for messages to a person
 };
 

@@ -176,6 +176,11 @@ void SchedulerMachine::OnHeartbeat(const Address& from, const Message& message, 
   Message reply;
   reply.body.mutable_heartbeat()->set_incarnation(beat.incarnation());
   if (member->role == wire::WORKER) {
+    if (member->computes_on != beat.computes_on()) {
+      member->computes_on = beat.computes_on();
+      member->on_device = beat.on_device();
+      TellDevices();
+    }
     pace_.Beat(member->node, std::chrono::microseconds(beat.busy_micros()), beat.landed());
     bound_.Landed(member->node, beat.landed());
     bound_.SetLive(ledger_.Holders());

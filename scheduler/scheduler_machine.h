@@ -255,6 +255,7 @@ class SchedulerMachine : public Machine {
   void CountBatch(const wire::Progress& progress, const wire::Progress::BatchStats& stats);
   std::uint64_t Entries();  // of all slots, as the servers' heartbeats say
   void CountRows(const wire::ChunkRows& rows);
+  void TellDevices();  // to events: what workers compute on, when all have said so and it is news
   void SendLimit(const Member& member, Outbox& outbox);
   void TellWaiting(Outbox& outbox);  // limits of bounded staleness that have grown
   void SendRouting(const Member& member, Outbox& outbox) const;
@@ -299,6 +300,7 @@ class SchedulerMachine : public Machine {
   bool exported_ = false;        // the weights as they are now
   std::uint32_t passes_done_ = 0;
   std::map<NodeId, WaitingWorker> waiting_;
+  WorkerDevices devices_;  // as last told
   EventLog history_;
   std::uint64_t rows_learnt_ = 0;  // in all passes
   bool done_changed_ = false;  // since SendDone went to all shards

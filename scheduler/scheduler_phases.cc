@@ -124,6 +124,7 @@ void SchedulerMachine::Start(MonotonicTime now, Outbox& outbox) {
   importer_->OnTick(now, ShardSender(outbox));
   if (importer_->finished()) phase_ = Phase::kTraining;
   events_->OnStarted();
+  TellDevices();
 }
 
 void SchedulerMachine::Train(MonotonicTime now, Outbox& outbox) {

@@ -232,6 +232,7 @@ void SchedulerMachine::Return(MonotonicTime now, Outbox& outbox) {
   if (!status_.ok()) return;
   BeginImport();
   events_->OnStarted();
+  TellDevices();
 }
 
 }  // namespace ps

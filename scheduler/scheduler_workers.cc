@@ -24,6 +24,19 @@ std::set<NodeId> SchedulerMachine::WorkersToWaitFor() const {
   return workers.empty() ? slow : workers;
 }
 
+void SchedulerMachine::TellDevices() {
+  if (phase_ == Phase::kGathering) return;
+  WorkerDevices devices;
+  for (const Member& member : membership_.members()) {
+    if (member.role != wire::WORKER || !member.alive) continue;
+    if (member.computes_on.empty()) return;
+    devices.Add(member.computes_on, member.on_device, /*has_work=*/true);
+  }
+  if (devices.workers == 0 || devices == devices_) return;
+  devices_ = devices;
+  events_->OnDevices(devices_);
+}
+
 // One that says nothing may be dead, stopped, or cut off. It is given up only after dead_after, but others need not wait for
 // it until then: what it does all the same counts once.
 void SchedulerMachine::FindSilentWorkers(MonotonicTime now) {

@@ -14,6 +14,15 @@
 #include "trainer/row_losses.h"
 
 namespace ps {
+
+// Of a worker that has gone over to its processor both count.
+void ClusterTrainer::Run::OnDevices(const WorkerDevices& devices) {
+  const std::string name = devices.Name();
+  result_.device = !told_devices_ || result_.device == name ? name : WorkerDevices::kSome;
+  told_devices_ = true;
+  if (job_.config.device == "cuda") log_.Say(absl::StrCat("gradients are computed at ", devices.Text()));
+}
+
 void ClusterTrainer::Run::OnLearnt(const LearntRows& rows) {
   std::vector<float> labels(rows.labels.begin(), rows.labels.end());
   log_.Add(rows.margins, labels, rows.weights, rows.fraction);
@@ -183,6 +192,7 @@ ClusterJob ClusterTrainer::Run::JobOfCluster() const {
 }
 
 absl::Status ClusterTrainer::Run::Check() {
+  PS_RETURN_IF_ERROR(CheckDeviceHere());
   PS_RETURN_IF_ERROR(OpenWarmStart(job_).status());
   const ClusterJob cluster = JobOfCluster();
   PS_ASSIGN_OR_RETURN(SchedulerMachine::Options plan, PlanCluster(cluster));
@@ -192,6 +202,7 @@ absl::Status ClusterTrainer::Run::Check() {
 }
 
 absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
+  PS_RETURN_IF_ERROR(CheckDeviceHere());
   begun_ = true;
   // Of a job that was killed, and that nothing goes on with.
   if (job_.config.checkpoint.dir.empty() && job_.config.cluster.state.empty()) PS_RETURN_IF_ERROR(candidates_.RemoveFormer());

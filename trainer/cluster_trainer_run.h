@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cuda/device.h"
 #include "models/bundle/scorer.h"
 #include "models/data/bad_rows.h"
 #include "trainer/candidate_models.h"
@@ -53,6 +54,7 @@ class ClusterTrainer::Run : public JobEvents {
     if (!resumed_) log_.BeginPass(1);
     log_.Waited();
   }
+  void OnDevices(const WorkerDevices& devices) override;
   void OnLearnt(const LearntRows& rows) override;
   void OnLanes(const LearntLanes& rows) override { race_->OnLanes(rows); }
   std::uint32_t LeadingLane() override { return race_ ? race_->LeadingLane() : 0; }
@@ -85,6 +87,10 @@ class ClusterTrainer::Run : public JobEvents {
 
  private:
   ClusterJob JobOfCluster() const;
+  // Workers elsewhere look for their device themselves.
+  absl::Status CheckDeviceHere() const {
+    return options_.nodes == Nodes::kJoining ? absl::OkStatus() : CheckDevice(job_.config.device);
+  }
   // Of a tuned job.
   absl::Status EndRace();
   bool Diverged() const { return race_ && racing_ ? race_->AllDiverged() : log_.diverged(); }
@@ -138,6 +144,7 @@ class ClusterTrainer::Run : public JobEvents {
   std::string first_pass_;                     // its MetricState, once it is over
   bool resumed_ = false;
   bool begun_ = false;                         // Train was called
+  bool told_devices_ = false;
   bool saved_ = false;                         // its progress, by this process or an earlier one
   bool written_ = false;                       // the bundle is in its place
   std::unique_ptr<Scorer> final_;              // the model that Export hands over

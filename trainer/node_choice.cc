@@ -42,10 +42,6 @@ absl::StatusOr<std::optional<ClusterTrainer::Options>> ClusterOf(const PreparedJ
     return absl::InvalidArgumentError(
         "model.optimizer.type: newton_cg is for one process: remove --local and --listen, or set ftrl");
   }
-  if (job.config.device == "cuda" && job.config.model.type != "gbdt" && !(flags.local.empty() && flags.listen.empty())) {
-    return absl::InvalidArgumentError(
-        "device: cuda learns a linear model in one process in this version: remove --local and --listen, or set auto");
-  }
   if (!cluster.state.empty() && (flags.listen.empty() || !flags.local.empty())) {
     return absl::InvalidArgumentError(
         "cluster.state is for nodes that outlive ps_train: give --listen, and start servers and workers by themselves");

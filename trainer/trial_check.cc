@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/cuda/device.h"
-#include "models/gbdt/device_input.h"
 #include "trainer/gbdt/gbdt_trainer.h"
 #include "trainer/output_check.h"
 #include "trainer/prepared_job.h"
@@ -34,8 +33,8 @@ Tried Try(const std::string& job_file, const SearchSpace& space, SearchSpace::Po
   } else if (const auto cluster = ClusterOf(*job, flags); !cluster.ok()) {
     tried.failure = cluster.status();
     tried.code = ExitCode::kConfiguration;
-  } else if (const auto device = FindDevice(); job->config.device == "cuda" && !*cluster && !device.ok()) {
-    tried.failure = NoDeviceError(device.status());
+  } else if (const absl::Status device = CheckDevice(job->config.device); !device.ok()) {  // trials run here
+    tried.failure = device;
     tried.code = ExitCode::kImpossible;
   } else if (job->config.model.type == "gbdt") {
     tried.failure = CheckHeldOutOfTrees(*job);

@@ -16,6 +16,18 @@ inline std::size_t CellOf(Key key, int shift) {
 
 }  // namespace
 
+LabelledRows LabelledRowsOf(const RowBlock& block, RowRange rows, bool bias) {
+  LabelledRows of;
+  const std::size_t first = block.row_begin[rows.begin];
+  of.row_begin = block.row_begin.data() + rows.begin;
+  of.values = block.value.empty() ? nullptr : block.value.data() + first;
+  of.labels = block.label.data() + rows.begin;
+  of.weights = block.weight.empty() ? nullptr : block.weight.data() + rows.begin;
+  of.rows = rows.size();
+  of.bias = bias;
+  return of;
+}
+
 std::uint32_t BatchesOf(std::size_t rows, std::size_t batch_rows) {
   const std::size_t batches = (rows + batch_rows - 1) / batch_rows;
   return static_cast<std::uint32_t>(std::clamp<std::size_t>(batches, 1, kMostBatches));
@@ -73,9 +85,7 @@ void BatchBuilder::Build(const RowBlock& block, RowRange rows, bool bias, int la
   }
   if (batch->bias) batch->bias_id = IdOf(kBiasKey, &by_id_);
   SortKeys(by_id_, batch);
-  batch->lanes = lanes;
-  batch->weight.resize(by_id_.size() * lanes);
-  batch->gradient.resize(by_id_.size() * lanes);
+  batch->SetLanes(lanes);
 }
 
 // Keys are uniform, so one distribution by their top bits leaves about two keys a bucket, and

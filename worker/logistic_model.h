@@ -1,5 +1,4 @@
-// Logistic regression: margin = sum of weight * value, gradient of the log loss = (p - label) *
-// importance * value.
+// Logistic regression on the processor: kernels/batch_gradients.h.
 #pragma once
 
 #include <vector>

@@ -127,15 +127,19 @@ void WorkerMachine::StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime n
   flight->index = chunk->next_batch++;
   ++chunk->in_flight;
   flight->chunk = std::move(chunk);
-  builder_.Build(block, RowsOfBatch(block.rows(), plan_->batch_rows(), flight->index),
-                 plan_->bias(), LanesOf(flight->chunk->lease), &flight->batch);
-  if (plan_->min_count() > 1) BatchBuilder::CountRows(flight->batch, &flight->counts);
+  const bool on_device = maker_->on_device();
+  const absl::Status built = maker_->Build(
+      block, RowsOfBatch(block.rows(), plan_->batch_rows(), flight->index), plan_->bias(),
+      LanesOf(flight->chunk->lease), &flight->batch, plan_->min_count() > 1 ? &flight->counts : nullptr);
+  if (!built.ok()) return FailOfGpu(built, now);
+  if (maker_->on_device() != on_device) next_heartbeat_ = now;  // which says so
   shards_->Pull(*flight, now, outbox);
   flights_.push_back(std::move(flight));
 }
 
 void WorkerMachine::Compute(Flight& flight, MonotonicTime now, Outbox& outbox) {
-  model_->Compute(&flight.batch, &flight.margins);
+  if (const absl::Status status = maker_->Compute(&flight.batch, &flight.margins); !status.ok())
+    return FailOfGpu(status, now);
   const auto is_finite = [](float gradient) { return std::isfinite(gradient); };
   if (!std::all_of(flight.batch.gradient.begin(), flight.batch.gradient.end(), is_finite) &&
       !LeaveOutBrokenLanes(&flight.batch)) {

@@ -84,6 +84,7 @@ void WorkerMachine::OnWelcome(const wire::Welcome& welcome) {
   if (plan_.has_value() || welcome.incarnation() != options_.incarnation) return;
   plan_ = welcome.plan();
   heartbeat_interval_ = std::chrono::milliseconds(std::max(1u, welcome.heartbeat_ms()));
+  next_heartbeat_ = MonotonicTime::zero();  // which says what it computes on, or why it cannot
   if (plan_->batch_rows() == 0 || (plan_->staleness() == 0 && plan_->chunks_per_round() == 0)) {
     status_ =
         absl::InvalidArgumentError("the scheduler's plan has no batch_rows or chunks_per_round");
@@ -93,6 +94,13 @@ void WorkerMachine::OnWelcome(const wire::Welcome& welcome) {
   const std::int64_t most = options_.most_in_flight;
   const std::int64_t staleness = plan_->staleness();
   window_ = static_cast<std::size_t>(staleness < 0 ? most : std::min(staleness + 1, most));
+  absl::StatusOr<std::unique_ptr<GradientMaker>> maker =
+      GradientMaker::Make(plan_->device(), std::move(model_));
+  if (!maker.ok()) {
+    status_ = maker.status();
+    return;
+  }
+  maker_ = *std::move(maker);
   absl::StatusOr<std::unique_ptr<ChunkSource>> source = open_(*plan_);
   if (!source.ok()) {
     status_ = source.status();
@@ -173,6 +181,13 @@ void WorkerMachine::Fail(absl::Status status, MonotonicTime now) {
   next_heartbeat_ = now;
 }
 
+void WorkerMachine::FailOfGpu(absl::Status status, MonotonicTime now) {
+  if (!options_.ends_with_gpu) return Fail(std::move(status), now);
+  LOG(ERROR) << "this worker ends: " << status;
+  status_ = std::move(status);
+  finished_ = true;
+}
+
 void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   if (finished_) return;
   to_tell_ = false;
@@ -199,6 +214,7 @@ void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
   shards_->OnTick(now, outbox);
   const MonotonicTime began = options_.clock ? options_.clock() : MonotonicTime::zero();
   Work(now, outbox);
+  if (finished_) return;
   if (options_.clock) busy_ += options_.clock() - began;
   RequestLease(now, outbox);
   leases_.SendProgress(options_.scheduler, {options_.incarnation, batches_landed_, gen_}, now, outbox);
@@ -245,6 +261,10 @@ void WorkerMachine::SendHeartbeat(Outbox& outbox) {
   beat.set_rows(rows_);
   beat.set_landed(batches_landed_);
   beat.set_busy_micros(static_cast<std::uint64_t>(busy_.count()));
+  if (maker_ != nullptr) {
+    beat.set_computes_on(maker_->computes_on());
+    beat.set_on_device(maker_->on_device());
+  }
   outbox.Send(options_.scheduler, std::move(message));
   if (!leaving_) return;
   Message leave;

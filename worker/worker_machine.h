@@ -22,7 +22,7 @@
 #include "worker/batch.h"
 #include "worker/chunk_source.h"
 #include "worker/flight.h"
-#include "worker/gradient_model.h"
+#include "worker/gradient_maker.h"
 #include "worker/lease_book.h"
 #include "worker/shard_client.h"
 
@@ -42,6 +42,9 @@ class WorkerMachine : public Machine {
     MonotonicTime scheduler_timeout = std::chrono::seconds(30);
     int most_in_flight = 8;  // batches on their way, whatever the staleness
     int chunks_ahead = 2;    // leased chunks with batches to start
+    // Where the GPU that it computes on fails: true, this node ends, and its work goes to others, among them a
+    // process that is started in its place; false, for a thread, whose place nobody takes: the job fails.
+    bool ends_with_gpu = true;
     // What the scheduler is told of this worker's pace is measured by it. Null: nothing is.
     std::function<MonotonicTime()> clock;
   };
@@ -58,7 +61,8 @@ class WorkerMachine : public Machine {
   std::uint64_t repeated() const { return shards_.has_value() ? shards_->repeated() : 0; }
 
   // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went
-  // silent; and this worker's own error where it was the one that failed the job.
+  // silent; Internal when its GPU failed; and this worker's own error where it was the one that failed
+  // the job.
   const absl::Status& status() const { return status_; }
   std::uint64_t rows() const { return rows_; }
 
@@ -69,6 +73,7 @@ class WorkerMachine : public Machine {
   void OnLease(const Message& message, MonotonicTime now);
   void OnStop(const wire::Stop& stop, Outbox& outbox);
   void Fail(absl::Status status, MonotonicTime now);
+  void FailOfGpu(absl::Status status, MonotonicTime now);
   // A rollback: what is leased and on its way is void.
   void BeginGen(std::uint64_t gen, MonotonicTime now);
 
@@ -89,12 +94,12 @@ class WorkerMachine : public Machine {
 
   const Options options_;
   const OpenSource open_;
-  const std::unique_ptr<GradientModel> model_;
+  std::unique_ptr<GradientModel> model_;  // until the plan comes
   std::optional<wire::Plan> plan_;
   std::unique_ptr<ChunkSource> source_;
   std::optional<ShardClient> shards_;
   LeaseBook leases_;
-  BatchBuilder builder_;
+  std::unique_ptr<GradientMaker> maker_;
   std::size_t window_ = 1;
   std::deque<std::unique_ptr<Flight>> flights_;  // on their way, in the order of starting
   std::vector<std::unique_ptr<Flight>> spare_;   // kept for their memory

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "ps/base/program_flags.h"
+#include "trainer/cluster/gpu_turns.h"
 #include "trainer/cluster/node_process.h"
 
 DEFINE_string(scheduler, "", "Where the scheduler is: tcp://HOST:PORT");
@@ -15,6 +16,7 @@ DEFINE_string(advertised_host, "",
               "The host that other workers are told; needed where --bind is a wildcard");
 DEFINE_string(curve_key_file, "",
               "The job's key pair, as ps_ctl keygen makes it; empty: nothing is encrypted or checked");
+DEFINE_int32(gpu, -1, "The GPU to compute on, of those that it would see otherwise; negative: the first");
 DEFINE_int32(silence_limit_s, 300,
              "Leave with exit code 75 when the scheduler is silent for this long");
 
@@ -26,6 +28,10 @@ int main(int argc, char** argv) {
   if (argc > 1 || FLAGS_scheduler.empty() || FLAGS_silence_limit_s < 1) {
     std::fprintf(stderr, "ps_worker: --scheduler=tcp://HOST:PORT is needed\n");
     return 2;
+  }
+  if (FLAGS_gpu >= 0) {  // before anything asks CUDA, which looks once
+    const char* const variable = "CUDA_VISIBLE_DEVICES";
+    ::setenv(variable, ps::VisibleGpu(std::getenv(variable), FLAGS_gpu).c_str(), 1);
   }
   const absl::Status status =
       ps::RunWorkerNode({.scheduler = FLAGS_scheduler,

@@ -1,4 +1,5 @@
 // The device of a build without CUDA: there is none.
+#include "kernels/cuda/batch_gradients.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/linear_model.h"
 #include "kernels/cuda/part_rows.h"
@@ -14,6 +15,8 @@ absl::Status Absent() {
 }
 
 }  // namespace
+
+int DeviceCount() { return 0; }
 
 absl::StatusOr<DeviceInfo> FindDevice() { return Absent(); }
 
@@ -31,5 +34,7 @@ absl::StatusOr<std::unique_ptr<DeviceTreeMargins>> DeviceTreeMargins::Load(const
 }
 
 absl::StatusOr<std::unique_ptr<DeviceLinearModel>> DeviceLinearModel::Make() { return Absent(); }
+
+absl::StatusOr<std::unique_ptr<DeviceBatches>> DeviceBatches::Make() { return Absent(); }
 
 }  // namespace ps

@@ -7,6 +7,13 @@
 
 namespace ps {
 
+int DeviceCount() {
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) == cudaSuccess) return devices;
+  cudaGetLastError();
+  return 0;
+}
+
 absl::StatusOr<DeviceInfo> FindDevice() {
   int devices = 0;
   const cudaError_t counted = cudaGetDeviceCount(&devices);

@@ -77,6 +77,15 @@ cudaError_t CopyToHost(T* to, const T* from, std::size_t count, cudaStream_t str
   return cudaMemcpyAsync(to, from, count * sizeof(T), cudaMemcpyDeviceToHost, stream);
 }
 
+// Takes so many bytes of a buffer from *end on, and says where they begin: what lies in one buffer is
+// copied at once. For values of up to 16 bytes.
+inline std::size_t TakeBytes(std::size_t bytes, std::size_t* end) {
+  constexpr std::size_t kAlignment = 16;
+  const std::size_t begin = *end;
+  *end = (begin + bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return begin;
+}
+
 // Memory of the host that a device copies from and to by itself, while the host does other things.
 class PinnedBytes {
  public:
@@ -85,17 +94,18 @@ class PinnedBytes {
   PinnedBytes& operator=(const PinnedBytes&) = delete;
   ~PinnedBytes() { cudaFreeHost(data_); }
 
-  // At least `size` bytes; the contents are lost. ResourceExhausted: there are none.
+  // At least `size` bytes; the contents are lost. ResourceExhausted: there are no more than before.
   absl::Status Room(std::size_t size) {
     if (size <= size_) return absl::OkStatus();
-    cudaFreeHost(std::exchange(data_, nullptr));
-    size_ = 0;
-    const cudaError_t error = cudaMallocHost(reinterpret_cast<void**>(&data_), size);
+    unsigned char* more = nullptr;
+    const cudaError_t error = cudaMallocHost(reinterpret_cast<void**>(&more), size);
     if (error != cudaSuccess) return DeviceStatus(error, "no memory that it can copy from");
+    cudaFreeHost(std::exchange(data_, more));
     size_ = size;
     return absl::OkStatus();
   }
   unsigned char* data() const { return data_; }
+  std::size_t size() const { return size_; }
 
  private:
   unsigned char* data_ = nullptr;

@@ -7,15 +7,6 @@
 namespace ps {
 namespace {
 
-constexpr std::size_t kAlignment = 16;
-
-// Takes so many bytes of a buffer from *end on, and says where they begin.
-std::size_t Take(std::size_t bytes, std::size_t* end) {
-  const std::size_t begin = *end;
-  *end = (begin + bytes + kAlignment - 1) / kAlignment * kAlignment;
-  return begin;
-}
-
 std::size_t PlacesOf(const ResolvedRows& rows) {
   return rows.rows == 0 ? 0 : rows.row_begin[rows.rows] - rows.row_begin[0];
 }
@@ -47,17 +38,17 @@ absl::Status WorkSlot::Fit(const DeviceWork& work, int lanes) {
   for (const absl::Span<const std::uint64_t>& keys : work.more_keys) count(keys);
   const bool finds = key_count_ > 0;
   InLayout in;
-  in.keys = Take(key_count_ * sizeof(std::uint64_t), &in.end);
-  in.ids = Take(finds ? 0 : places * sizeof(std::uint32_t), &in.end);
-  in.values = Take(rows.values == nullptr ? 0 : places * sizeof(float), &in.end);
-  in.row_begin = Take((rows.rows + 1) * sizeof(std::uint32_t), &in.end);
-  in.labels = Take(rows.rows * sizeof(float), &in.end);
-  in.weights = Take(rows.weights == nullptr ? 0 : rows.rows * sizeof(float), &in.end);
+  in.keys = TakeBytes(key_count_ * sizeof(std::uint64_t), &in.end);
+  in.ids = TakeBytes(finds ? 0 : places * sizeof(std::uint32_t), &in.end);
+  in.values = TakeBytes(rows.values == nullptr ? 0 : places * sizeof(float), &in.end);
+  in.row_begin = TakeBytes((rows.rows + 1) * sizeof(std::uint32_t), &in.end);
+  in.labels = TakeBytes(rows.rows * sizeof(float), &in.end);
+  in.weights = TakeBytes(rows.weights == nullptr ? 0 : rows.rows * sizeof(float), &in.end);
   OutLayout out;
-  out.ids = Take(key_count_ * sizeof(std::uint32_t), &out.end);
-  out.end_id = Take(sizeof(std::uint32_t), &out.end);
+  out.ids = TakeBytes(key_count_ * sizeof(std::uint32_t), &out.end);
+  out.end_id = TakeBytes(sizeof(std::uint32_t), &out.end);
   margin_count_ = rows.rows * static_cast<std::size_t>(lanes);
-  out.margins = Take(margin_count_ * sizeof(float), &out.end);
+  out.margins = TakeBytes(margin_count_ * sizeof(float), &out.end);
   // Ids of the rows come first, so that they can be left out.
   out.wanted = !finds ? out.margins : work.wants_ids ? 0 : places * sizeof(std::uint32_t);
   for (auto [array, size] : {std::pair{&in_, in.end}, std::pair{&out_, out.end}}) {

@@ -179,12 +179,6 @@ class JobChecker : private JobChecks {
   // Settings of the other kind of model are a mistake about the kind.
   void CheckModel() {
     const bool trees = config_.model.type == "gbdt";
-    if (config_.device == "cuda" && !trees && config_.train.staleness == 0) {
-      Add("device", "cuda learns in one process, and train.staleness: 0 is the cluster's way; remove one of the two");
-    }
-    if (config_.device == "cuda" && config_.cluster.servers > 0 && !trees) {
-      Add("device", "cuda learns a linear model in one process in this version; remove cluster.servers and workers, or set auto");
-    }
     if (!trees) {
       if (config_.model.optimizer.type == OptimizerType::kNewtonCg) CheckNewton();
       if (IsGiven("data.label.classes")) Add("data.label.classes", "only for model.type gbdt with objective softmax");

@@ -304,9 +304,8 @@ const std::vector<SchemaRow>& JobSchema() {
                                              ValueType::kWord,
                                              "auto",
                                              "What learns. cuda: a GPU, or the job ends with exit code 5; cpu: the processor; auto: trees on a GPU where there is "
-                                             "one that can, lr on the processor. Of trees on a cluster each worker has a GPU or not (cuda: all of them, and they "
-                                             "share the rows); lr takes one in one process. The model is the same, of lr that of the same train.batch_rows on "
-                                             "the processor.",
+                                             "one that can, lr on the processor. On a cluster each worker has a GPU or not (cuda: all of them, and those of trees "
+                                             "share the rows). The model is the same, of lr in one process that of the same train.batch_rows on the processor.",
                                              [](JobConfig* c, const V& v) {
                                                static constexpr const char* kNames[] = {"auto", "cpu", "cuda"};
                                                c->device = kNames[v.integer];

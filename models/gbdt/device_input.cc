@@ -90,9 +90,4 @@ void DeviceNodesOf(const Tree& tree, const BinnedRows& rows, std::vector<DeviceT
   }
 }
 
-absl::Status NoDeviceError(const absl::Status& reason) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("device: cuda cannot be had: ", reason.message(), ". Set device: auto or cpu"));
-}
-
 }  // namespace ps

@@ -36,7 +36,4 @@ DeviceSplit DeviceSplitOf(const SplitChoice& choice);
 // The nodes of a tree for rows of such a layout. Replaces what is in `nodes`.
 void DeviceNodesOf(const Tree& tree, const BinnedRows& rows, std::vector<DeviceTreeNode>* nodes);
 
-// Of a job that asks for a device which is not there, or cannot take it.
-absl::Status NoDeviceError(const absl::Status& reason);
-
 }  // namespace ps

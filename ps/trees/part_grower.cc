@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
 #include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"

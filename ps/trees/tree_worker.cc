@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "kernels/cuda/device.h"
-#include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
 #include "ps/trees/histogram_codec.h"
 #include "ps/trees/row_reports.h"
@@ -32,9 +31,7 @@ absl::StatusOr<std::unique_ptr<TreeWorker>> TreeWorker::Make(Options options,
   if (!columns || plan.part() >= plan.parts() || !HasValidClasses(plan) || !IsDevice(plan.device()) ||
       plan.first_tree() % static_cast<unsigned>(std::max(1, plan.classes_size())) != 0)
     return absl::InvalidArgumentError("the scheduler's plan of trees is none");
-  if (plan.device() == "cuda") {  // else it is told after all rows were read
-    if (const absl::Status device = FindDevice().status(); !device.ok()) return NoDeviceError(device);
-  }
+  PS_RETURN_IF_ERROR(CheckDevice(plan.device()));  // else it is told after all rows were read
   auto made = std::make_shared<Made>();
   PartWanted wanted{plan.part(), plan.parts()};
   const std::string device = plan.device().empty() ? "cpu" : plan.device();

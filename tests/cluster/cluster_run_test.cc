@@ -48,6 +48,19 @@ TEST_F(ClusterRunTest, StalenessZeroIsTheSameBytesInThreadsAndProcesses) {
   ExpectSameBytes(one, processes);
 }
 
+// Without one, by what the workers say themselves; with one, to the same bytes.
+TEST_F(ClusterRunTest, WorkersTakeTheirGpuOrSayThatThereIsNone) {
+  ClusterJob job = MakeJob(0);
+  Collected processor, cuda;
+  ASSERT_TRUE(RunLocalCluster(job, {1, 1}, {&processor, {}}, LocalOptions()).ok());
+  job.config.device = "cuda";
+  const absl::Status status = RunLocalCluster(job, {1, 2}, {&cuda, {}}, LocalOptions()).status();
+  if (status.ok()) return ExpectSameBytes(processor, cuda);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_NE(status.message().find("device: cuda cannot be had: "), std::string::npos) << status;
+  EXPECT_TRUE(cuda.passes.empty());
+}
+
 // Hands over the weights of one lane.
 struct OneLane : Collected {
   explicit OneLane(std::uint32_t lane) : lane(lane) {}

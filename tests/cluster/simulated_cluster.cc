@@ -75,6 +75,7 @@ SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeDa
   plan.set_chunks_per_round(job.chunks_per_round);
   plan.set_bias(true);
   plan.set_ack_primary(job.ack_primary);
+  plan.set_device(job.device);
   options.shards = job.shards;
   options.workers = job.workers;
   options.passes = job.passes;

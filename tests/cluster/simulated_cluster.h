@@ -83,6 +83,7 @@ struct SimulatedJob {
   int scheduler_kills = 0;  // at random times; another takes its place and its address
   int restarts = 0;  // the whole job is killed, and another, of other nodes, goes on from what is stored
   std::vector<OptimizerParams> settings;  // of lanes of logistic regression
+  std::string device;  // of workers that learn
   int lanes = 1;  // of a job that counts, at first; at random chunks some of them go on, in any order, until one is left
   MonotonicTime look_at{0};  // not zero: when SimulatedResult::computed is taken
 };
@@ -103,6 +104,7 @@ struct SimulatedResult : JobEvents {
   MonotonicTime ended{0};   // of the virtual clock
   std::uint64_t epoch = 0;  // versions of the configuration that there were
   std::uint64_t checkpoints = 0;
+  std::vector<WorkerDevices> devices;  // as they were told
   int schedulers = 0;  // that went on with the nodes of another
   int resumed = 0;  // jobs that went on from a checkpoint
   // Of a job with lanes: where they change, as its coordinator would have it (LaneRace).
@@ -118,6 +120,7 @@ struct SimulatedResult : JobEvents {
   // A job that this is to watch, the first or one that goes on.
   void Begin(const SimulatedJob& job, const MadeData& data);
   void OnStarted() override { started = true; }
+  void OnDevices(const WorkerDevices& now) override { devices.push_back(now); }
   void OnLearnt(const LearntRows& rows) override {
     rows_told += rows.labels.size();
     entries_told = rows.entries;

@@ -70,9 +70,6 @@ INSTANTIATE_TEST_SUITE_P(
         Case{std::string(kData) + "model: {type: gbdt, gbdt: {distribution: columns}}\ndevice: cuda\n",
              "job.yaml:3: device: cuda grows trees where workers share the rows; set model.gbdt.distribution: rows or "
              "auto, or device: auto"},
-        Case{std::string(kData) + "device: cuda\ntrain: {staleness: 0}\n",
-             "job.yaml:2: device: cuda learns in one process, and train.staleness: 0 is the cluster's way; remove one "
-             "of the two"},
         Case{"data: {train: {files: [a]}, label: {classes: [1, 2]}}\n",
              "job.yaml:1: data.label.classes: only for model.type gbdt with objective softmax"},
         Case{"data: {train: {files: [a]}, label: {classes: [1, 2]}}\nmodel: {type: gbdt}\n",

@@ -315,7 +315,6 @@ TEST_F(ErrorsTest, ADryRunIsRefusedAsTheJobWouldBe) {
       {{"--local", "1x1", "--set", "checkpoint.dir=file"}, 2},
       {{"--local", "1x1", "--set", "checkpoint.dir=file/kept"}, 2},
       {{"--set", "model={type: gbdt}", "--set", "checkpoint.dir=file/kept"}, 2},
-      {{"--local", "1x1", "--set", "device=cuda"}, 2},
       {{"--set", "model.warm_start=table"}, 3},
       {{"--local", "1x1", "--set", "model.warm_start=table"}, 3},
       {{"--set", "model={type: gbdt, warm_start: first}"}, 3},
@@ -335,7 +334,8 @@ TEST_F(ErrorsTest, ADryRunIsRefusedAsTheJobWouldBe) {
     EXPECT_THAT(run.err, testing::Not(HasSubstr("valid loss"))) << "it trained first";
     EXPECT_FALSE(HasModel());
   }
-  for (const Settings& job : {Settings{"model.type=lr"}, {"model.type=gbdt"}, {"model.type=gbdt", "--local", "1x2"}}) {
+  for (const Settings& job : {Settings{"model.type=lr"}, {"model.type=gbdt"}, {"model.type=gbdt", "--local", "1x2"},
+                             {"model.type=lr", "--local", "1x2"}, {"cluster={servers: 1, workers: 2}"}, {"train.staleness=0"}}) {
     Settings settings = {"--dry_run", "--set", "device=cuda", "--set"};
     settings.insert(settings.end(), job.begin(), job.end());
     const Finished planned = Train(settings);

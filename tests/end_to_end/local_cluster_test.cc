@@ -66,6 +66,32 @@ TEST_F(LocalClusterTest, LearnsEveryRowOnceAndAsWellAsEmbedded) {
   }
 }
 
+// Where there is a GPU, workers on it learn the bytes of workers without.
+TEST_F(LocalClusterTest, ComputesOnGpusOrSaysWhyNot) {
+  for (const std::vector<std::string>& nodes :
+       std::vector<std::vector<std::string>>{{"--local", "1x2"}, {"--set", "cluster={servers: 1, workers: 2}"}, {}}) {
+    const auto train = [&](const char* device) {
+      std::vector<std::string> all = {"--config", "job.yaml", "--set", "train.staleness=0", "--set", device};
+      all.insert(all.end(), nodes.begin(), nodes.end());
+      return RunProgram("ps_train", all, place_.path());
+    };
+    const Finished processor = train("device=auto");
+    ASSERT_EQ(processor.exit_code, 0) << processor.err;
+    EXPECT_EQ(MetricsOf(place_ / "out").members.at("device").text, "cpu");
+    const std::string weights = ReadText(place_ / "out/weights.bin");
+    const Finished cuda = train("device=cuda");
+    if (cuda.exit_code != 0) {
+      EXPECT_EQ(cuda.exit_code, 5) << cuda.err;
+      EXPECT_THAT(cuda.err, HasSubstr("ps_train: device: cuda cannot be had: "));
+      EXPECT_THAT(cuda.err, testing::Not(HasSubstr("rows/s"))) << "it trained first";
+      continue;
+    }
+    EXPECT_THAT(cuda.err, HasSubstr("gradients are computed at "));
+    EXPECT_EQ(MetricsOf(place_ / "out").members.at("device").text, "cuda");
+    EXPECT_TRUE(ReadText(place_ / "out/weights.bin") == weights);
+  }
+}
+
 // What is read of a pass and how many features there are, while it goes on, and not only at its end.
 TEST_F(LocalClusterTest, ProgressSaysWhatIsKnown) {
   const int kMany = kSanitized ? 60000 : 150000;

@@ -31,7 +31,7 @@ TEST_F(DeviceWorkers, GrowTheTreesOfOneProcess) {
   for (const BinnedSample& sample : {Dense(), Sparse()}) {
     const ps::Outcome run =
         ExpectSame({.servers = 2, .workers = 3, .device = "cuda"}, sample, Params(12), 3);
-    EXPECT_EQ(run.counts.on_device, 3);
+    EXPECT_EQ(run.counts.devices.on_device, 3);
     BoostParams params = Params(8);
     params.objective = Objective::kSquared;
     params.row_sample = 0.7;
@@ -61,11 +61,11 @@ TEST_F(DeviceWorkers, MixWithWorkersWithoutAGpu) {
     device_executor::memory.limit = BytesOfWorker(sample, 2) * 3 / 2;
     Cluster cluster{.servers = 2, .workers = 2, .device = "auto"};
     const Outcome run = ExpectSame(cluster, sample, Params(10), 4);
-    EXPECT_EQ(run.counts.on_device, 1);
-    EXPECT_EQ(run.counts.device(), "cuda at some workers");
-    ASSERT_EQ(run.counts.grows_on.size(), 2u);
+    EXPECT_EQ(run.counts.devices.on_device, 1);
+    EXPECT_EQ(run.counts.devices.Name(), "cuda at some workers");
+    ASSERT_EQ(run.counts.devices.kinds.size(), 2u);
     bool told = false;
-    for (const auto& [kind, workers] : run.counts.grows_on)
+    for (const auto& [kind, workers] : run.counts.devices.kinds)
       told = told || kind.find(" of the processor: device: no ") != std::string::npos;
     EXPECT_TRUE(told);
     for (std::uint64_t seed = 1; seed <= 4; ++seed) {
@@ -104,7 +104,7 @@ TEST_F(DeviceWorkers, WithoutAGpuTheJobFailsWhereItInsists) {
             std::string::npos)
       << run.status;
   const Outcome without = ExpectSame({.device = "auto"}, Dense(), Params(8), 2);
-  EXPECT_EQ(without.counts.device(), "cpu");
+  EXPECT_EQ(without.counts.devices.Name(), "cpu");
 }
 
 TEST_F(DeviceWorkers, WithoutAGpuNothingIsReadWhereTheJobInsists) {
@@ -131,9 +131,9 @@ TEST_F(DeviceWorkers, WithoutAGpuNothingIsReadWhereTheJobInsists) {
 TEST_F(DeviceWorkers, ThoseWithoutRowsDoNotCount) {
   const Outcome run = GrowOn({.device = "cuda"}, MakeSample({.rows = 1}), Params(4), 1);
   EXPECT_TRUE(run.status.ok()) << run.status;
-  EXPECT_EQ(run.counts.on_device, 1);
-  EXPECT_EQ(run.counts.device(), "cuda");
-  EXPECT_EQ(run.counts.grows_on.size(), 2u);
+  EXPECT_EQ(run.counts.devices.on_device, 1);
+  EXPECT_EQ(run.counts.devices.Name(), "cuda");
+  EXPECT_EQ(run.counts.devices.kinds.size(), 2u);
 }
 
 // Of more leaves than the job's trees may have: the device makes room, or says that there is none.

@@ -73,9 +73,11 @@ void SetLanes(const std::vector<OptimizerParams>& lanes, wire::Plan* plan) {
   }
 }
 
-// Of all that decides what the rows of a chunk are and what learning them does.
+// Of all that decides what the rows of a chunk are and what learning them does. A device does the same.
 std::string DigestOf(const SchedulerMachine::Options& options) {
-  std::string bytes = options.plan.SerializeAsString();
+  wire::Plan plan = options.plan;
+  plan.clear_device();
+  std::string bytes = plan.SerializeAsString();
   for (const FileRange& chunk : options.chunks) {
     absl::StrAppend(&bytes, " ", chunk.file, ":", chunk.begin, "-", chunk.end);
   }
@@ -149,6 +151,7 @@ absl::StatusOr<SchedulerMachine::Options> PlanCluster(const ClusterJob& job) {
   PS_ASSIGN_OR_RETURN(const wire::ValueFormat values, ValueFormatOf(config.cluster.values));
   plan.set_values(values);
   plan.set_ack_primary(config.cluster.ack_primary);
+  plan.set_device(config.device);
   PlanSplit(config, &plan);
 
   const double batch_bytes = plan.batch_rows() * data.row_bytes;

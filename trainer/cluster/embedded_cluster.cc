@@ -70,6 +70,7 @@ absl::StatusOr<std::vector<Node>> MakeNodes(InProcessHub& hub, ClusterShape shap
     options.host = "thread";
     options.scheduler_timeout = kSilenceLimit;
     options.incarnation = NewIncarnation();
+    options.ends_with_gpu = false;
     auto machine = std::make_unique<WorkerMachine>(std::move(options), OpenPlannedData,
                                                    std::make_unique<LogisticModel>());
     nodes.push_back({std::make_unique<UntilOver>(std::move(machine), over), std::move(transport)});

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "kernels/cuda/device.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/zeromq_transport.h"
 #include "trainer/cluster/cluster_checkpoints.h"
@@ -85,6 +86,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
                     .arguments = {absl::StrCat("--scheduler=", transport->endpoint()),
                                   absl::StrCat("--curve_key_file=", curve_key_file),
                                   absl::StrCat("--silence_limit_s=", silence.count())},
+                    .gpus = job.config.device == "cuda" ? DeviceCount() : 0,
                     .most_restarts = options.most_restarts});
   if (callbacks.on_plan) callbacks.on_plan(plan);
   SchedulerMachine scheduler(std::move(plan), callbacks.events);

@@ -23,6 +23,7 @@ absl::StatusOr<std::string> ThisProgramsDirectory() {
 
 LocalNodes::LocalNodes(Options options)
     : options_(std::move(options)),
+      turns_(options_.gpus),
       servers_{.program = absl::StrCat(options_.directory, "/ps_server")},
       workers_{.program = absl::StrCat(options_.directory, "/ps_worker")},
       restarts_left_(options_.most_restarts) {}
@@ -30,7 +31,12 @@ LocalNodes::LocalNodes(Options options)
 absl::Status LocalNodes::StartOne(const Kind& kind) {
   std::vector<std::string> argv = {kind.program};
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
-  return children_.Start(argv);
+  std::optional<int> gpu;
+  if (&kind == &workers_) gpu = turns_.Next(children_.Running(kind.program));
+  if (gpu) argv.push_back(absl::StrCat("--gpu=", *gpu));
+  PS_RETURN_IF_ERROR(children_.Start(argv));
+  if (gpu) turns_.Started(children_.Running(kind.program).back(), *gpu);
+  return absl::OkStatus();
 }
 
 absl::Status LocalNodes::Start(SchedulerMachine::Wanted wanted) {

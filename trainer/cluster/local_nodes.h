@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "scheduler/scheduler_machine.h"
 #include "trainer/cluster/child_processes.h"
+#include "trainer/cluster/gpu_turns.h"
 
 namespace ps {
 
@@ -31,6 +32,7 @@ class LocalNodes {
   struct Options {
     std::string directory;               // of the programs
     std::vector<std::string> arguments;  // of both
+    int gpus = 0;  // of this machine, which the workers share out
     // Processes started in place of those that died. Not when a dozen die within two seconds: they
     // die of a mistake that another would make too.
     int most_restarts = 100;
@@ -59,6 +61,7 @@ class LocalNodes {
   void StartMissing(Kind& kind, std::size_t wanted, const NodeOwner& owner);
 
   const Options options_;
+  GpuTurns turns_;
   ChildProcesses children_;
   Kind servers_, workers_;
   SchedulerMachine::Wanted wanted_;  // as last seen

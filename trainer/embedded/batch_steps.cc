@@ -25,8 +25,7 @@ absl::StatusOr<std::unique_ptr<BatchSteps>> BatchSteps::For(const PreparedJob& j
     } else if (absl::IsResourceExhausted(made.status())) {  // as where it is full later
       where = absl::StrCat("on the processor (", made.status().message(), ")");
     } else {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "device: cuda cannot be had: ", made.status().message(), ". Set device: auto or cpu"));
+      return NoDeviceError(made.status());
     }
   }
   if (batch_rows == 0) {

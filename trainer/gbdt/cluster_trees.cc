@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "glog/logging.h"
+#include "kernels/cuda/device.h"
 #include "models/data/bad_rows.h"
 #include "ps/base/cgroup.h"
 #include "ps/base/status_macros.h"
@@ -39,12 +39,9 @@ std::string AbsolutePath(const std::string& path) {
 }
 
 // What trees grow on at the workers, and at how many of them.
-std::string DescribeDevices(const PartCounts& counts) {
-  if (counts.grows_on.empty()) return "trees grow on the processors of the workers, by columns";
-  std::vector<std::string> kinds;
-  for (const auto& [kind, workers] : counts.grows_on)
-    kinds.push_back(absl::StrCat(workers, workers == 1 ? " worker on " : " workers on ", kind));
-  return absl::StrCat("trees grow at ", absl::StrJoin(kinds, "; at "));
+std::string DescribeDevices(const WorkerDevices& devices) {
+  if (devices.kinds.empty()) return "trees grow on the processors of the workers, by columns";
+  return absl::StrCat("trees grow at ", devices.Text());
 }
 
 // Drives the coordinator and looks after the processes, if they are ours.
@@ -95,7 +92,7 @@ class ClusterTrees final : public TreeMaker {
   absl::StatusOr<Tree> GrowNext() override;
   absl::StatusOr<TrainMetrics> Judge(const std::vector<Tree>& trees) override;
   // Nodes that take the places of others may have what those had not.
-  std::string device() const override { return coordinator_->counts().device(); }
+  std::string device() const override { return coordinator_->counts().devices.Name(); }
   MadeOnCluster made() const override {
     return {wire_bytes_ + coordinator_->pushed_bytes(), coordinator_->steps(),
             coordinator_->attempts(), choice_.by_columns ? "columns" : "rows",
@@ -237,7 +234,8 @@ absl::Status ClusterTrees::Start() {
         .directory = directory,
         .arguments = {absl::StrCat("--scheduler=", transport_->endpoint()),
                       absl::StrCat("--curve_key_file=", config.cluster.curve_key_file),
-                      absl::StrCat("--silence_limit_s=", kNodeSilenceSeconds)}});
+                      absl::StrCat("--silence_limit_s=", kNodeSilenceSeconds)},
+        .gpus = config.device == "cpu" || choice_.by_columns ? 0 : DeviceCount()});
     const TreeCoordinator::Wanted wanted = coordinator->wanted();
     PS_RETURN_IF_ERROR(nodes_->Start({wanted.servers, wanted.workers}));
   } else {
@@ -290,7 +288,7 @@ absl::StatusOr<TrainRows> ClusterTrees::Load(LoadedRows* held_out) {
   TrainRows rows{coordinator_->sums(), coordinator_->base_scores(), counts.dropped,
                  counts.bad_rows, counts.bad_row_text};
   rows.distribution_text = choice_.text;
-  rows.device_text = DescribeDevices(counts);
+  rows.device_text = DescribeDevices(counts.devices);
   return rows;
 }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "models/gbdt/booster.h"
+#include "kernels/cuda/device.h"
 #include "models/gbdt/device_booster.h"
 #include "models/gbdt/device_input.h"
 #include "models/gbdt/refit.h"

@@ -7,7 +7,6 @@
 #include "absl/strings/str_format.h"
 #include "kernels/cuda/device.h"
 #include "models/gbdt/booster.h"
-#include "models/gbdt/device_input.h"
 #include "ps/base/status_macros.h"
 #include "ps/wire/curve.h"
 #include "trainer/gbdt/gbdt_trainer_run.h"
@@ -34,9 +33,7 @@ absl::Status GbdtTrainer::Run::CheckDevice() const {
   const bool here = !cluster_ || cluster_->listen.empty();  // workers elsewhere look for their own
   if (job_.config.device != "cuda" || !here) return absl::OkStatus();
   const absl::Status job = cluster_ ? absl::OkStatus() : CheckJobForDevice(job_.config);
-  if (!job.ok()) return NoDeviceError(job);
-  const absl::StatusOr<DeviceInfo> device = FindDevice();
-  return device.ok() ? absl::OkStatus() : NoDeviceError(device.status());
+  return job.ok() ? ps::CheckDevice(job_.config.device) : NoDeviceError(job);
 }
 
 absl::Status GbdtTrainer::Run::Check() {

@@ -109,11 +109,6 @@ void TreeCoordinator::Stop(bool failed) {
   in_step_ = false;
 }
 
-std::string PartCounts::device() const {
-  if (on_device == 0) return "cpu";
-  return on_device == with_rows ? "cuda" : "cuda at some workers";
-}
-
 PartCounts TreeCoordinator::counts() const {
   PartCounts counts;
   for (const auto& part : parts_) {
@@ -122,9 +117,7 @@ PartCounts TreeCoordinator::counts() const {
     counts.good_rows += part->good_rows();
     counts.bad_rows += part->bad_rows();
     AppendQuoted(part->bad_row_text(), &counts.bad_row_text);
-    if (!part->grows_on().empty()) ++counts.grows_on[part->grows_on()];
-    counts.with_rows += part->rows() > 0 ? 1 : 0;
-    counts.on_device += part->on_device() ? 1 : 0;
+    counts.devices.Add(part->grows_on(), part->on_device(), part->rows() > 0);
   }
   return counts;
 }

@@ -32,6 +32,7 @@
 #include "models/gbdt/tree_builder.h"
 #include "models/metrics/class_metrics.h"
 #include "models/metrics/metrics.h"
+#include "ps/base/worker_devices.h"
 #include "ps/trees/tree_codec.h"
 #include "ps/wire/machine.h"
 #include "trainer/gbdt/split_forecast.h"
@@ -41,10 +42,7 @@ namespace ps {
 struct PartCounts {
   std::uint64_t dropped = 0, good_rows = 0, bad_rows = 0;
   std::string bad_row_text;
-  std::map<std::string, int> grows_on;  // by rows: how many workers grow trees on what, in words
-  int with_rows = 0;                    // workers that have some
-  int on_device = 0;                    // workers whose trees grow on a GPU
-  std::string device() const;           // of those with rows: cpu, cuda, or "cuda at some workers"
+  WorkerDevices devices;  // by rows: what trees grow on; by columns there are no kinds
 };
 
 class TreeCoordinator final : public Machine {

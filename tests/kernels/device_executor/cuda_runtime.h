@@ -102,6 +102,12 @@ inline unsigned __ballot_sync(unsigned, bool vote) {
   for (unsigned lane = 0; lane < 32; ++lane) ballot |= static_cast<unsigned>(votes[lane]) << lane;
   return ballot;
 }
+inline unsigned __match_any_sync(unsigned, unsigned value) {
+  const auto& values = device_executor::ExchangeInWarp(value);
+  unsigned same = 0;
+  for (unsigned lane = 0; lane < 32; ++lane) same |= (values[lane] == value ? 1u : 0u) << lane;
+  return same;
+}
 inline int __popc(unsigned bits) { return std::popcount(bits); }
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
   __extension__ using Wide = unsigned __int128;
