@@ -13,6 +13,9 @@
 namespace ps {
 namespace {
 
+constexpr char kSending[] = "sending a batch to the device", kFindingKeys[] = "finding a batch's keys",
+               kComputing[] = "computing gradients", kPreparing[] = "preparing for batches";
+
 // What batches take turns at: a call leaves nothing under way.
 struct Workplace {
   ~Workplace() {
@@ -33,8 +36,8 @@ struct Workplace {
   static absl::Status Room(PinnedBytes* pinned, std::size_t bytes) {
     return bytes <= pinned->size() ? absl::OkStatus() : pinned->Room(bytes + bytes / 4);
   }
-  absl::Status Wait() {
-    PS_DEVICE_OK(cudaStreamSynchronize(stream));
+  absl::Status Wait(const char* doing) {
+    PS_DEVICE_OK(cudaStreamSynchronize(stream), doing);
     return absl::OkStatus();
   }
 
@@ -137,27 +140,29 @@ class Batch final : public DeviceBatch {
     view_.values = put(rows.values, features_, layout_.values);
     view_.labels = put(rows.labels, rows.rows, layout_.labels);
     view_.weights = put(rows.weights, rows.rows, layout_.weights);
-    PS_DEVICE_OK(CopyToDevice(kept_.data(), up, layout_.sent, place_.stream));
-    if (size == 0) return absl::OkStatus();
+    PS_DEVICE_OK(CopyToDevice(kept_.data(), up, layout_.sent, place_.stream), kSending);
+    if (size == 0) return place_.Wait(kSending);
     unsigned char* const keys = up + layout_.sent;
     if (features_ > 0) std::memcpy(keys, input.keys, features_ * sizeof(std::uint64_t));
     if (size > features_)
       std::memcpy(keys + features_ * sizeof(std::uint64_t), &input.bias_key, sizeof(std::uint64_t));
     PS_DEVICE_OK(CopyToDevice(place_.sort.keys(), reinterpret_cast<const unsigned long long*>(keys),
-                              size, place_.stream));
+                              size, place_.stream),
+                 kSending);
     return absl::OkStatus();
   }
 
   absl::Status Find(std::size_t size, const DistinctKeysView& distinct, bool wants_places,
                     DeviceBatchKeys* found) {
-    PS_DEVICE_OK(place_.sort.Run(size, distinct, place_.stream));
+    PS_DEVICE_OK(place_.sort.Run(size, distinct, place_.stream), kFindingKeys);
     // All that there may be: to ask how many there are first would take longer.
     unsigned char* const down = place_.found.data();
     const std::size_t keys_end = DeviceKeySort::kKeysAt + size * sizeof(std::uint64_t);
-    PS_DEVICE_OK(CopyToHost(down, place_.sort.found(), keys_end, place_.stream));
+    PS_DEVICE_OK(CopyToHost(down, place_.sort.found(), keys_end, place_.stream), kFindingKeys);
     auto* const places = reinterpret_cast<std::uint32_t*>(down + keys_end);
-    if (wants_places) PS_DEVICE_OK(CopyToHost(places, distinct.begin, size + 1, place_.stream));
-    if (const absl::Status status = place_.Wait(); !status.ok()) return status;
+    if (wants_places)
+      PS_DEVICE_OK(CopyToHost(places, distinct.begin, size + 1, place_.stream), kFindingKeys);
+    if (const absl::Status status = place_.Wait(kFindingKeys); !status.ok()) return status;
     const auto* const counts = reinterpret_cast<const std::uint32_t*>(down);
     view_.id_count = counts[0];
     view_.long_count = counts[1];
@@ -192,15 +197,16 @@ class Batch final : public DeviceBatch {
     std::copy_n(weight, of_ids, reinterpret_cast<float*>(place_.up.data()));
     PS_DEVICE_OK(CopyToDevice(part(arrays_.weight),
                               reinterpret_cast<const float*>(place_.up.data()), of_ids,
-                              place_.stream));
+                              place_.stream),
+                 kComputing);
     const GradientArrays arrays = {part(arrays_.weight), part(arrays_.margins),
                                    part(arrays_.errors), part(arrays_.parts),
                                    part(arrays_.gradient)};
-    PS_DEVICE_OK(LaunchBatchMargins(view_, arrays, place_.stream));
-    PS_DEVICE_OK(LaunchGradientsOfIds(view_, arrays, place_.stream));
+    PS_DEVICE_OK(LaunchBatchMargins(view_, arrays, place_.stream), kComputing);
+    PS_DEVICE_OK(LaunchGradientsOfIds(view_, arrays, place_.stream), kComputing);
     const std::size_t back = arrays_.end - arrays_.gradient;
-    PS_DEVICE_OK(CopyToHost(place_.down.data(), memory + arrays_.gradient, back, place_.stream));
-    if (const absl::Status status = place_.Wait(); !status.ok()) return status;
+    PS_DEVICE_OK(CopyToHost(place_.down.data(), memory + arrays_.gradient, back, place_.stream), kComputing);
+    if (const absl::Status status = place_.Wait(kComputing); !status.ok()) return status;
     const unsigned char* const down = place_.down.data();
     std::copy_n(reinterpret_cast<const float*>(down), of_ids, gradient);
     std::copy_n(reinterpret_cast<const float*>(down + (arrays_.margins - arrays_.gradient)),
@@ -222,9 +228,9 @@ class Batches final : public DeviceBatches {
   explicit Batches(std::string name) : name_(std::move(name)) {}
 
   absl::Status Start() {
-    PS_DEVICE_OK(LoadSortKernels());
-    PS_DEVICE_OK(LoadGradientKernels());
-    PS_DEVICE_OK(cudaStreamCreate(&place_->stream));
+    PS_DEVICE_OK(LoadSortKernels(), kPreparing);
+    PS_DEVICE_OK(LoadGradientKernels(), kPreparing);
+    PS_DEVICE_OK(cudaStreamCreate(&place_->stream), kPreparing);
     return absl::OkStatus();
   }
   const std::string& device_name() const override { return name_; }
