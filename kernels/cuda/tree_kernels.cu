@@ -86,10 +86,10 @@ constexpr unsigned kHistogramsOfProcessor = 2;  // blocks that it holds at once
 constexpr unsigned kCellsOfThread = kGroupCells / kHistogramThreads;
 constexpr unsigned kPieceRows = 1024;  // no narrow sum of so many rows leaves its 16 bits
 constexpr unsigned kRowsOfWarp = kPieceRows / (kHistogramThreads / kWarp);
-constexpr unsigned kRowsAtOnce = 8;  // reads in flight
 
 // One lane of a warp has one column: a row is 32 sums in 32 banks. Narrow sums lie in shared
 // memory; after every piece each thread takes its cells of them over into registers.
+template <unsigned kAtOnce>
 __global__ void
     __launch_bounds__(kHistogramThreads, kHistogramsOfProcessor) HistogramKernel(HistogramWork work) {
   __shared__ std::uint32_t narrow[kGroupCells];
@@ -107,19 +107,19 @@ __global__ void
     const std::uint64_t begin = piece + warp * kRowsOfWarp;
     const std::uint64_t limit = begin + kRowsOfWarp;
     const std::uint64_t end = limit < range.end ? limit : range.end;
-    for (std::uint64_t i = begin; i < end && has_column; i += kRowsAtOnce) {
-      RowGradient entry[kRowsAtOnce];
-      unsigned bin[kRowsAtOnce];
+    for (std::uint64_t i = begin; i < end && has_column; i += kAtOnce) {
+      RowGradient entry[kAtOnce];
+      unsigned bin[kAtOnce];
 #pragma unroll
-      for (unsigned k = 0; k < kRowsAtOnce; ++k) {
+      for (unsigned k = 0; k < kAtOnce; ++k) {
         if (i + k < end) entry[k] = work.node.entries[i + k];
       }
 #pragma unroll
-      for (unsigned k = 0; k < kRowsAtOnce; ++k) {
+      for (unsigned k = 0; k < kAtOnce; ++k) {
         if (i + k < end) bin[k] = work.matrix.bins[entry[k].row * work.matrix.stride + column];
       }
 #pragma unroll
-      for (unsigned k = 0; k < kRowsAtOnce; ++k) {
+      for (unsigned k = 0; k < kAtOnce; ++k) {
         if (i + k < end) atomicAdd(&narrow[bin[k] * kGroupColumns + lane], entry[k].packed);
       }
     }
@@ -281,8 +281,9 @@ __global__ void ScanKernel(ScanWork work) {
 }  // namespace
 
 cudaError_t LoadTreeKernels() {
-  return LoadKernels(SoftmaxNormsKernel, GradientKernel, LargestGradientKernel, HistogramKernel, PartitionKernel,
-                     ScanKernel<false>, ScanKernel<true>);
+  return LoadKernels(SoftmaxNormsKernel, GradientKernel, LargestGradientKernel,
+                     HistogramKernel<kRowsAtOnce>, HistogramKernel<kFewerRowsAtOnce>,
+                     PartitionKernel, ScanKernel<false>, ScanKernel<true>);
 }
 
 cudaError_t LaunchSoftmaxNorms(const NormWork& work, cudaStream_t stream) {
@@ -303,7 +304,9 @@ cudaError_t LaunchHistogram(const HistogramWork& work, int processors, cudaStrea
   const unsigned blocks = ResidentBlocksFor(work.node.range.end - work.node.range.begin,
                                             2 * kPieceRows, kHistogramsOfProcessor, processors);
   const auto groups = static_cast<unsigned>(ColumnGroups(work.matrix.columns));
-  return Launch(HistogramKernel, {blocks, groups}, kHistogramThreads, stream, work);
+  return Launch(work.rows_at_once == kFewerRowsAtOnce ? HistogramKernel<kFewerRowsAtOnce>
+                                                      : HistogramKernel<kRowsAtOnce>,
+                {blocks, groups}, kHistogramThreads, stream, work);
 }
 
 cudaError_t LaunchPartition(const PartitionWork& work, cudaStream_t stream) {

@@ -90,11 +90,17 @@ PS_HOST_DEVICE inline EntryRange RangeOf(const NodeEntries& node) {
   return {middle, node.range.end};
 }
 
+// Rows whose bins a thread of the histogram's kernel has on their way at once. Eight hide more of the
+// memory's delay, but do not fit its registers with two blocks a processor (88 bytes are spilled), four
+// do: which is faster, device_bench measures.
+inline constexpr unsigned kRowsAtOnce = 8, kFewerRowsAtOnce = 4;
+
 // histogram[cell] += sums of a node's entries.
 struct HistogramWork {
   DenseBins matrix;
   NodeEntries node;
   WideSum* histogram = nullptr;
+  unsigned rows_at_once = kRowsAtOnce;  // or kFewerRowsAtOnce
 };
 [[nodiscard]] cudaError_t LaunchHistogram(const HistogramWork& work, int processors, cudaStream_t stream);
 

@@ -113,11 +113,13 @@ TEST(TreeKernels, HistogramsAreThoseOfTheProcessor) {
       const std::uint32_t begin = side == Side::kRight ? third : 0,
                           end = side == Side::kLeft ? third : rows.count();
       std::vector<WideSum> expected = HistogramOf(rows, rows.entries.data() + begin, end - begin);
-      std::vector<WideSum> histogram(expected.size(), 5);  // adds
       for (WideSum& cell : expected) cell += 5;
       const NodeEntries node{rows.entries.data(), {0, rows.count()}, side, &sides};
-      ASSERT_EQ(LaunchHistogram({rows.matrix(), node, histogram.data()}, 2, nullptr), cudaSuccess);
-      ASSERT_EQ(histogram, expected) << shape.rows << " x " << shape.columns;
+      for (const unsigned at_once : {kRowsAtOnce, kFewerRowsAtOnce}) {
+        std::vector<WideSum> histogram(expected.size(), 5);  // adds
+        ASSERT_EQ(LaunchHistogram({rows.matrix(), node, histogram.data(), at_once}, 2, nullptr), cudaSuccess);
+        ASSERT_EQ(histogram, expected) << shape.rows << " x " << shape.columns;
+      }
     }
   }
 }
