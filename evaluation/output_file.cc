@@ -1,5 +1,6 @@
 #include "evaluation/output_file.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -39,6 +40,12 @@ absl::Status OutputFile::Finish() {
   if (status.ok() && ::rename(temporary_.c_str(), path_.c_str()) != 0) status = FileError("rename to", path_, errno);
   if (!status.ok()) ::unlink(temporary_.c_str());
   return status;
+}
+
+bool IsStandardOutput(const std::string& path) {
+  struct stat there, out;
+  return ::stat(path.c_str(), &there) == 0 && ::fstat(STDOUT_FILENO, &out) == 0 && there.st_dev == out.st_dev &&
+         there.st_ino == out.st_ino && there.st_rdev == out.st_rdev;
 }
 
 absl::Status WriteOutputFile(const std::string& path, std::string_view content) {

@@ -33,6 +33,9 @@ class OutputFile {
   std::FILE* file_;
 };
 
+// Whether what is written to `path` goes where standard output goes.
+bool IsStandardOutput(const std::string& path);
+
 // A whole file of results.
 absl::Status WriteOutputFile(const std::string& path, std::string_view content);
 

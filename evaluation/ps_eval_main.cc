@@ -47,8 +47,9 @@ constexpr char kUsage[] =
     "\n"
     "--unlabelled: rows without labels, for their predictions. Of tables with a header, columns are found by\n"
     "name, in any order; label and weight may be there, and are not looked at. Rows of tables without one have\n"
-    "all columns, or all but the label (and the weight), in their order. A label is left out of libsvm rows\n"
-    "(\"3:1 7:0.5\") and of Vowpal Wabbit rows (\"| a b\"), or is not looked at.\n"
+    "all columns, or all but the label (and the weight), in their order, as most rows at a file's begin have it.\n"
+    "A label is left out of libsvm rows (\"3:1 7:0.5\") and of Vowpal Wabbit rows (\"| a b\"), or is not looked at.\n"
+    "An empty line holds no row, as with labels: a libsvm row without a feature needs its label.\n"
     "\n"
     "exit codes: 0 ok; 2 wrong usage, or not a model bundle; 3 missing or bad data, a damaged "
     "bundle\n";
@@ -208,6 +209,8 @@ absl::Status CheckOutputs(const ps::ModelScorer& model, const ps::DataFiles& fil
   const auto wrong = [](const char* what) { return absl::InvalidArgumentError(absl::StrCat(what, "\n\n", kUsage)); };
   if (ps::LiesIn(FLAGS_report, FLAGS_predictions) && ps::LiesIn(FLAGS_predictions, FLAGS_report))
     return wrong("--report and --predictions are one file");
+  if (FLAGS_json && ps::IsStandardOutput(FLAGS_predictions))
+    return wrong("--json and --predictions both go to standard output");
   if (!FLAGS_report.empty() && model.predicts_numbers())
     return wrong("--report shows curves of classes: a model of numbers has none");
   return absl::OkStatus();

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <unordered_set>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -67,6 +69,21 @@ bool Fits(const std::vector<std::string>& wanted, const std::vector<std::string>
          std::all_of(read.begin(), read.end(), [&](std::uint32_t column) { return has[column] == wanted[column]; });
 }
 
+// The names in a file's first line: none of an empty file, nullopt where the line is malformed.
+absl::StatusOr<std::optional<std::vector<std::string>>> ReadHeader(std::uint32_t file, const TextLayout& layout,
+                                                                   RangeReader* reader) {
+  std::string text;
+  std::uint64_t offset = 0;
+  PS_RETURN_IF_ERROR(reader->Read({file, 0, 1}, &text, &offset));
+  std::vector<std::string> names;
+  if (text.empty()) return names;
+  std::string_view line = text;
+  if (line.substr(0, 3) == "\xef\xbb\xbf") line.remove_prefix(3);
+  while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
+  if (!SplitNames(line, layout, &names)) return std::nullopt;
+  return names;
+}
+
 }  // namespace
 
 TextLayout LayoutOf(const features::Plan& plan) {
@@ -91,20 +108,6 @@ std::set<std::uint32_t> ColumnsRead(const features::Plan& plan) {
     for (const features::Feature& member : feature.member()) read.insert(member.column());
   }
   return read;
-}
-
-absl::StatusOr<std::optional<std::vector<std::string>>> ReadHeader(std::uint32_t file, const TextLayout& layout,
-                                                                   RangeReader* reader) {
-  std::string text;
-  std::uint64_t offset = 0;
-  PS_RETURN_IF_ERROR(reader->Read({file, 0, 1}, &text, &offset));
-  std::vector<std::string> names;
-  if (text.empty()) return names;
-  std::string_view line = text;
-  if (line.substr(0, 3) == "\xef\xbb\xbf") line.remove_prefix(3);
-  while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
-  if (!SplitNames(line, layout, &names)) return std::nullopt;
-  return names;
 }
 
 std::string HeaderProblem(const features::Plan& plan, std::string_view line, const TextLayout& layout) {

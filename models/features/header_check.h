@@ -2,14 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "models/data/data_files.h"
 #include "models/features/extractor.pb.h"
 #include "models/features/split_row.h"
@@ -22,10 +20,6 @@ TextLayout LayoutOf(const features::Plan& plan);
 // Positions of the columns that the plan reads, label and weight among them; with trees in it any may be one of theirs.
 // None of text that has no columns.
 std::set<std::uint32_t> ColumnsRead(const features::Plan& plan);
-
-// The names in a file's first line: none of an empty file, nullopt where the line is malformed.
-absl::StatusOr<std::optional<std::vector<std::string>>> ReadHeader(std::uint32_t file, const TextLayout& layout,
-                                                                   RangeReader* reader);
 
 // For a message: of many the first ones.
 std::string ListNames(const std::vector<std::string>& names);

@@ -52,6 +52,10 @@ std::vector<std::uint32_t> ModelScorer::FeatureColumns() const {
     if (plan->weighted()) of_plan.erase(plan->weight_column());
     read.merge(of_plan);
   }
+  // Trees of another tool may have columns that the plan makes nothing of.
+  if (trees_ != nullptr && plan_.column_size() > 0) {
+    for (const TreeColumn& column : trees_->model().columns) read.insert(column.source);
+  }
   return {read.begin(), read.end()};
 }
 

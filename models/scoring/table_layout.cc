@@ -76,6 +76,12 @@ const TableLayout::Sources* TableLayout::ByNumber(std::size_t fields) const {
   return less < by_number_.size() ? &by_number_[less] : nullptr;
 }
 
+std::string TableLayout::DescribeNumbers() const {
+  std::string text = absl::StrCat(names_.size(), ", or ", names_.size() - 1, " without the label");
+  if (by_number_.size() > 2) absl::StrAppend(&text, ", or ", names_.size() - 2, " without label and weight");
+  return text;
+}
+
 void TableLayout::AppendLine(const Sources& sources, absl::Span<const std::string_view> fields,
                              std::string* text) const {
   for (std::size_t column = 0; column < sources.size(); ++column) {

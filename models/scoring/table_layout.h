@@ -37,6 +37,8 @@ class TableLayout {
   // Of fields in the order of the columns: all of them, or all but the label, or but label and weight.
   // Null: neither.
   const Sources* ByNumber(std::size_t fields) const;
+  // Such numbers of fields, for a message: "4, or 3 without the label".
+  std::string DescribeNumbers() const;
 
   // Appends a line of fields that are written as the text has them, quotes and all.
   void AppendLine(const Sources& sources, absl::Span<const std::string_view> fields, std::string* text) const;

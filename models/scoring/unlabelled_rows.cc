@@ -1,12 +1,12 @@
 #include "models/scoring/unlabelled_rows.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "models/data/bad_rows.h"
 #include "models/data/row_text.h"
-#include "models/features/header_check.h"
 #include "ps/base/status_macros.h"
 
 namespace ps {
@@ -14,6 +14,18 @@ namespace {
 
 // Where the rewritten text is said to be: not at a file's begin, where parsers look for headers.
 constexpr std::uint64_t kOffset = 1;
+// How much of a file without names tells how its rows are.
+constexpr std::uint64_t kFrontBytes = 64 << 10;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+// The line that begins at text[*at], without its end; *at moves behind it.
+std::string_view TakeLine(std::string_view text, std::size_t* at) {
+  const std::size_t newline = std::min(text.size(), text.find('\n', *at));
+  std::string_view line = text.substr(*at, newline - *at);
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  *at = newline + 1;
+  return line;
+}
 
 void SplitPlain(std::string_view line, char delimiter, std::vector<std::string_view>* fields) {
   fields->clear();
@@ -49,26 +61,55 @@ UnlabelledRows::UnlabelledRows(const ModelScorer& model)
 
 absl::StatusOr<std::unique_ptr<UnlabelledRows>> UnlabelledRows::Open(const ModelScorer& model, const DataFiles& files) {
   std::unique_ptr<UnlabelledRows> rows(new UnlabelledRows(model));
-  // A plan of no rows came with a model of another tool, and its names may be numbers of columns.
-  if (rows->table_ && model.plan().header() && model.plan().sample_rows() > 0) PS_RETURN_IF_ERROR(rows->ReadHeaders(files));
+  if (!rows->table_) return rows;
+  const auto reader = RangeReader::Create(files);
+  for (std::uint32_t file = 0; file < files.files().size(); ++file) {
+    auto layout = rows->LayoutOfFile(file, reader.get());
+    if (absl::IsInvalidArgument(layout.status()))
+      return absl::InvalidArgumentError(absl::StrCat(files.files()[file].path, ": ", layout.status().message()));
+    if (!layout.ok()) return layout.status();
+    rows->layouts_.push_back(*std::move(layout));
+  }
   return rows;
 }
 
-absl::Status UnlabelledRows::ReadHeaders(const DataFiles& files) {
-  const auto reader = RangeReader::Create(files);
-  for (std::uint32_t file = 0; file < files.files().size(); ++file) {
-    const std::string& path = files.files()[file].path;
-    PS_ASSIGN_OR_RETURN(const std::optional<std::vector<std::string>> names, ReadHeader(file, table_->text(), reader.get()));
-    if (!names) return absl::InvalidArgumentError(absl::StrCat(path, ": the header is malformed"));
-    Header header{.fields = names->size(), .sources = {}};
-    if (!names->empty()) {  // the file is empty
-      auto sources = table_->ByName(*names);
-      if (!sources.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", sources.status().message()));
-      header.sources = *std::move(sources);
-    }
-    headers_.push_back(std::move(header));
+absl::StatusOr<UnlabelledRows::FileLayout> UnlabelledRows::LayoutOfFile(std::uint32_t file, RangeReader* reader) const {
+  std::string front;
+  std::uint64_t offset = 0;
+  PS_RETURN_IF_ERROR(reader->Read({file, 0, kFrontBytes}, &front, &offset));
+  std::size_t at = std::string_view(front).starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  if (!model_.plan().header() || at >= front.size()) return LayoutOfRows(std::string_view(front).substr(at));
+  SplitRow split;
+  if (!split.Split(TakeLine(front, &at), table_->text())) return absl::InvalidArgumentError("the header is malformed");
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < split.fields(); ++i) names.emplace_back(split.field(i));
+  auto by_name = table_->ByName(names);
+  if (by_name.ok()) return FileLayout{names.size(), *std::move(by_name)};
+  // A plan of no rows came with a model of another tool, and its names may be numbers of columns.
+  if (model_.plan().sample_rows() > 0) return by_name.status();
+  return LayoutOfRows(std::string_view(front).substr(std::min(at, front.size())));
+}
+
+// As most of the rows have it: one of another number of fields is a malformed one.
+absl::StatusOr<UnlabelledRows::FileLayout> UnlabelledRows::LayoutOfRows(std::string_view front) const {
+  std::map<std::size_t, std::size_t> rows;  // by number of fields
+  SplitRow split;
+  for (std::size_t at = 0; at < front.size();) {
+    const std::string_view line = TakeLine(front, &at);
+    if (!line.empty() && split.Split(line, table_->text())) ++rows[split.fields()];
   }
-  return absl::OkStatus();
+  if (rows.empty()) return FileLayout{table_->columns(), *table_->ByNumber(table_->columns())};
+  const TableLayout::Sources* best = nullptr;
+  std::size_t fields = 0, most = 0;
+  for (const auto& [number, count] : rows) {
+    const TableLayout::Sources* const sources = table_->ByNumber(number);
+    if (sources == nullptr || count < most) continue;
+    best = sources;
+    fields = number;
+    most = count;
+  }
+  if (best != nullptr) return FileLayout{fields, *best};
+  return absl::InvalidArgumentError(absl::StrCat("expected ", table_->DescribeNumbers(), " columns, found ", rows.begin()->first));
 }
 
 void UnlabelledRows::ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows,
@@ -81,31 +122,31 @@ void UnlabelledRows::ScoreText(std::string_view text, TextOrigin origin, RowBloc
 
 void UnlabelledRows::Rewrite(std::string_view text, TextOrigin origin, Rewritten* to) const {
   to->text.reserve(text.size() + text.size() / 8);
-  constexpr std::string_view kMark = "\xef\xbb\xbf";
   std::size_t at = 0;
   if (origin.offset == 0) {
-    if (text.substr(0, kMark.size()) == kMark) at = kMark.size();
-    if (table_ && model_.plan().header()) at = std::min(text.size(), text.find('\n', at)) + 1;
+    if (text.starts_with(kByteOrderMark)) at = kByteOrderMark.size();
+    if (table_ && model_.plan().header()) TakeLine(text, &at);
   }
   while (at < text.size()) {
-    const std::size_t newline = std::min(text.size(), text.find('\n', at));
-    std::string_view line = text.substr(at, newline - at);
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    RewriteLine({.begin = to->text.size(), .offset = origin.offset + at, .text = line}, origin, to);
-    at = newline + 1;
+    Line line{.begin = to->text.size(), .offset = origin.offset + at, .text = {}};
+    line.text = TakeLine(text, &at);
+    RewriteLine(line, origin, to);
   }
 }
 
 void UnlabelledRows::RewriteLine(Line line, TextOrigin origin, Rewritten* to) const {
-  if (line.text.empty()) return;
-  if (!table_) {
-    to->text.append(label_).append(1, ' ').append(line.text.substr(FeaturesOf(line.text))).append(1, '\n');
-  } else {
-    std::string problem = RewriteFields(line.text, origin.file, to);
+  if (table_) {
+    if (line.text.empty()) return;
+    std::string problem = RewriteFields(line.text, layouts_[origin.file], to);
     if (!problem.empty()) {
       QuoteBadRow(line.text, {origin.file, line.offset}, 1, std::move(problem), &to->refused);
       return;
     }
+  } else {
+    // What holds no row with a label holds none without.
+    const std::size_t first = std::min(line.text.size(), line.text.find_first_not_of(" \t"));
+    if (first == line.text.size() || (!vw_ && line.text[first] == '#')) return;
+    to->text.append(label_).append(1, ' ').append(line.text.substr(FeaturesOf(line.text))).append(1, '\n');
   }
   to->lines.push_back(line);
 }
@@ -123,13 +164,8 @@ std::size_t UnlabelledRows::FeaturesOf(std::string_view line) const {
   return end < line.size() && line[end] == ':' ? first : end;
 }
 
-const TableLayout::Sources* UnlabelledRows::SourcesOf(std::uint32_t file, std::size_t fields) const {
-  if (headers_.empty()) return table_->ByNumber(fields);
-  return fields == headers_[file].fields ? &headers_[file].sources : nullptr;
-}
-
 // Appends the line of a table. Empty, or what is wrong with it.
-std::string UnlabelledRows::RewriteFields(std::string_view line, std::uint32_t file, Rewritten* to) const {
+std::string UnlabelledRows::RewriteFields(std::string_view line, const FileLayout& of_file, Rewritten* to) const {
   const TextLayout& layout = table_->text();
   const bool plain = layout.quote == 0 || line.find(layout.quote) == std::string_view::npos;
   if (plain) {
@@ -139,16 +175,11 @@ std::string UnlabelledRows::RewriteFields(std::string_view line, std::uint32_t f
     to->fields.clear();
     for (std::size_t i = 0; i < to->split.fields(); ++i) to->fields.push_back(to->split.field(i));
   }
-  const TableLayout::Sources* const sources = SourcesOf(file, to->fields.size());
-  if (sources == nullptr) {
-    if (!headers_.empty())
-      return absl::StrCat("expected ", headers_[file].fields, " columns, found ", to->fields.size());
-    return absl::StrCat("expected ", table_->columns() - 1, " columns without the label, or ", table_->columns(),
-                        " with it, found ", to->fields.size());
-  }
+  if (to->fields.size() != of_file.fields)
+    return absl::StrCat("expected ", of_file.fields, " columns, found ", to->fields.size());
   if (plain) {
-    table_->AppendLine(*sources, to->fields, &to->text);
-  } else if (!table_->AppendMeanings(*sources, to->fields, &to->text)) {
+    table_->AppendLine(of_file.sources, to->fields, &to->text);
+  } else if (!table_->AppendMeanings(of_file.sources, to->fields, &to->text)) {
     return "a carriage return within a field";
   }
   return "";
@@ -161,15 +192,20 @@ std::uint32_t UnlabelledRows::ColumnWithin(const Line& line, std::uint32_t file,
     const std::size_t head = label_.size() + 1;
     return at < head ? 1 : static_cast<std::uint32_t>(at - head + FeaturesOf(line.text) + 1);
   }
+  // Quoted fields have lost their place.
   const TextLayout& layout = table_->text();
-  if (layout.quote != 0 && line.text.find(layout.quote) != std::string_view::npos) return 1;
+  const std::string_view made = rewritten.substr(0, rewritten.find('\n'));
+  if (layout.quote != 0 && (line.text.find(layout.quote) != std::string_view::npos ||
+                            made.find(layout.quote) != std::string_view::npos)) {
+    return 1;
+  }
   std::vector<std::string_view> fields;
   SplitPlain(line.text, layout.delimiter, &fields);
-  const TableLayout::Sources* const sources = SourcesOf(file, fields.size());
   const std::string_view before = rewritten.substr(0, at);
   const auto column = static_cast<std::size_t>(std::count(before.begin(), before.end(), layout.delimiter));
-  if (sources == nullptr || column >= sources->size() || (*sources)[column] == TableLayout::kFiller) return 1;
-  const std::string_view field = fields[static_cast<std::size_t>((*sources)[column])];
+  const TableLayout::Sources& sources = layouts_[file].sources;
+  if (column >= sources.size() || sources[column] == TableLayout::kFiller) return 1;
+  const std::string_view field = fields[static_cast<std::size_t>(sources[column])];
   const std::size_t begin = before.rfind(layout.delimiter) + 1;  // of the field; 0 of the first
   return static_cast<std::uint32_t>(field.data() - line.text.data()) + static_cast<std::uint32_t>(at - begin) + 1;
 }
@@ -182,15 +218,19 @@ void UnlabelledRows::Restore(const Rewritten& from, RowBlock* rows) const {
     return behind[-1];
   };
   for (std::uint64_t& offset : rows->row_offset) offset = line_at(offset).offset;
-  RowBlock quoted = from.refused;
+  RowBlock quoted;
   for (BadRow& row : rows->bad) {
     const Line& line = line_at(row.offset);
     const std::uint32_t column =
         ColumnWithin(line, rows->file, std::string_view(from.text).substr(line.begin), row.column - 1);
     QuoteBadRow(line.text, {rows->file, line.offset}, column, std::move(row.what), &quoted);
   }
-  std::sort(quoted.bad.begin(), quoted.bad.end(), [](const BadRow& a, const BadRow& b) { return a.offset < b.offset; });
-  rows->bad = std::move(quoted.bad);
+  // The first ones of both.
+  std::vector<BadRow>& bad = quoted.bad;
+  bad.insert(bad.end(), from.refused.bad.begin(), from.refused.bad.end());
+  std::sort(bad.begin(), bad.end(), [](const BadRow& a, const BadRow& b) { return a.offset < b.offset; });
+  bad.resize(std::min(bad.size(), RowBlock::kMaxQuoted));
+  rows->bad = std::move(bad);
   rows->bad_rows += from.refused.bad_rows;
 }
 

@@ -2,9 +2,10 @@
 // parsers read it (table_layout.h), so that features are made by the same code as of rows with labels.
 //
 // Tables with a header: columns are found by name, in any order, between others; label and weight may be
-// there. Tables without one: all columns, or all but the label (and the weight). libsvm: a first token
-// without a colon is a label. Vowpal Wabbit text: what stands in front of the first bar is left out.
-// Immutable after construction: any thread.
+// there. Tables without one: all columns, or all but the label (and the weight), the same in all rows of a
+// file, as most rows at its begin have it. libsvm: a first token without a colon is a label. Vowpal Wabbit
+// text: what stands in front of the first bar is left out. As with labels, lines that are empty, or of
+// libsvm text blank or a comment, hold no row. Immutable after construction: any thread.
 #pragma once
 
 #include <memory>
@@ -22,8 +23,8 @@ namespace ps {
 
 class UnlabelledRows {
  public:
-  // Reads the files' headers, where they have some; `model` must outlive it. InvalidArgument: a file lacks
-  // a column that the model reads.
+  // Looks at the begin of tables; `model` must outlive it. InvalidArgument: a file lacks a column that the
+  // model reads.
   static absl::StatusOr<std::unique_ptr<UnlabelledRows>> Open(const ModelScorer& model, const DataFiles& files);
 
   // As ModelScorer::ScoreText, of text of those files. Labels and weights of the rows mean nothing.
@@ -32,19 +33,19 @@ class UnlabelledRows {
  private:
   struct Line;
   struct Rewritten;
-  // Of a table's file with a header: how many fields its rows have, and which columns they are.
-  struct Header {
+  // Of a table's file: how many fields its rows have, and which columns they are.
+  struct FileLayout {
     std::size_t fields = 0;
     TableLayout::Sources sources;
   };
 
   explicit UnlabelledRows(const ModelScorer& model);
-  absl::Status ReadHeaders(const DataFiles& files);
+  absl::StatusOr<FileLayout> LayoutOfFile(std::uint32_t file, RangeReader* reader) const;
+  absl::StatusOr<FileLayout> LayoutOfRows(std::string_view front) const;
   void Rewrite(std::string_view text, TextOrigin origin, Rewritten* to) const;
   void RewriteLine(Line line, TextOrigin origin, Rewritten* to) const;
+  std::string RewriteFields(std::string_view line, const FileLayout& layout, Rewritten* to) const;
   std::size_t FeaturesOf(std::string_view line) const;
-  std::string RewriteFields(std::string_view line, std::uint32_t file, Rewritten* to) const;
-  const TableLayout::Sources* SourcesOf(std::uint32_t file, std::size_t fields) const;
   void Restore(const Rewritten& from, RowBlock* rows) const;
   std::uint32_t ColumnWithin(const Line& line, std::uint32_t file, std::string_view rewritten, std::size_t at) const;
 
@@ -52,7 +53,7 @@ class UnlabelledRows {
   const bool vw_;
   const std::string label_;
   std::optional<TableLayout> table_;
-  std::vector<Header> headers_;  // by file; empty: rows go by the number of their fields
+  std::vector<FileLayout> layouts_;  // of tables, by file
 };
 
 }  // namespace ps

@@ -108,6 +108,27 @@ TEST_F(UnlabelledTest, ColumnsOfATableAreFoundByName) {
   EXPECT_THAT(lacking.err, HasSubstr("lacking.csv: there is no column text, which the model reads, but amount, colour"));
 }
 
+// Its trees know columns that the plan, which is another model's, makes nothing of.
+TEST_F(UnlabelledTest, AnImportedModelReadsTheColumnsOfItsTrees) {
+  const std::vector<Row> rows = DrawRows([](int mixed) { return mixed % 10 < 3 ? "1" : "0"; });
+  WriteText(place_ / "train.csv", "id,label,weight,amount,colour,text\n" + Table(rows, {0, 1, 2, 3, 4, 5}));
+  WriteText(place_ / "moved.csv", "text,weight,more,amount\n" + Table(rows, {5, 2, -1, 3}));
+  WriteText(place_ / "lacking.csv", "text,amount\n" + Table(rows, {5, 3}));
+  const std::string data = "data: {train: {files: [train.csv]}, format: csv, header: true}\n";
+  Train(data + "features: [{column: amount, op: numeric}, {column: weight, op: numeric}]\nmodel: {type: gbdt, gbdt: {trees: 5}}\n", "wide");
+  Train(data + "features: [{column: amount, op: numeric}]\nmodel: {type: gbdt, gbdt: {trees: 5}}\n", "narrow");
+  const Finished exported =
+      RunProgram("ps_model", {"export", "--format", "lightgbm", "--model", "wide", "--out", "wide.txt"}, place_.path());
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  const Finished imported = RunProgram(
+      "ps_model", {"import", "--format", "lightgbm", "--model", "wide.txt", "--out", "imported", "--like", "narrow"}, place_.path());
+  ASSERT_EQ(imported.exit_code, 0) << imported.err;
+  ExpectTheSame("train.csv", "moved.csv", "imported");
+  const Finished lacking = Eval("lacking.csv", {"--unlabelled"}, "imported");
+  EXPECT_EQ(lacking.exit_code, 3);
+  EXPECT_THAT(lacking.err, HasSubstr("there is no column weight"));
+}
+
 TEST_F(UnlabelledTest, ClassesAndNumbersAreKindsOfLabels) {
   const std::vector<Row> classes = DrawRows([](int mixed) { return mixed % 10 < 3 ? "\"a, b\"" : mixed % 10 < 6 ? "c" : "d"; });
   WriteText(place_ / "train.csv", "id,label,weight,amount,colour,text\n" + Table(classes, {0, 1, 2, 3, 4, 5}));
@@ -187,6 +208,19 @@ TEST_F(UnlabelledTest, MalformedRowsAreQuotedAsTheyStandInTheFile) {
   EXPECT_EQ(libsvm.out, "{\"rows_read\": 1, \"bad_rows\": 2}\n") << libsvm.err;
   EXPECT_THAT(libsvm.err, HasSubstr("bad.svm:2: column 5: expected a number, found 'x': '1 5:x'"));
   EXPECT_THAT(libsvm.err, HasSubstr("bad.svm:3: column 3: expected a number, found 'y': '6:y'"));
+}
+
+TEST_F(UnlabelledTest, OneStandardOutputIsNotForBoth) {
+  Generate(place_.path(), "train.svm", "libsvm", kRows);
+  Train("data: {train: {files: [train.svm]}, format: libsvm}\n");
+  std::vector<std::string> arguments{"--model", "out", "--data", "train.svm", "--unlabelled", "--predictions", "/dev/stdout"};
+  const Finished predictions = RunProgram("ps_eval", arguments, place_.path());
+  EXPECT_EQ(predictions.exit_code, 0) << predictions.err;
+  EXPECT_EQ(predictions.out.substr(0, predictions.out.find('\n')), "row,margin,probability");
+  arguments.push_back("--json");
+  const Finished both = RunProgram("ps_eval", arguments, place_.path());
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_THAT(both.err, HasSubstr("--json and --predictions both go to standard output"));
 }
 
 TEST_F(UnlabelledTest, WhatHasNoMetricsIsRefused) {

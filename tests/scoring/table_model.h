@@ -30,6 +30,12 @@ inline std::unique_ptr<ModelScorer> TableModel(const std::string& place, DataFor
   config.data.format = format;
   config.data.header = header;
   const std::vector<std::string> names = {"label", "amount", "colour", "text"};
+  for (const char* name : {"amount", "colour", "text"}) {
+    FeatureConfig feature;
+    feature.op = name == names[1] ? FeatureOp::kNumeric : FeatureOp::kHash;
+    feature.column.name = name;
+    config.features.push_back(feature);
+  }
   std::string line;
   for (const std::string& name : names) line += (line.empty() ? "" : std::string(1, delimiter)) + name;
   if (weighted) line += std::string(1, delimiter) + "weight";
