@@ -74,13 +74,13 @@ absl::Status PrintKernels(const RowBlock& block, double bytes_per_ms) {
   distinct.ids = ids.data();
   distinct.sorted = sorted.data();
   distinct.long_ids = long_ids.data();
-  cudaError_t launched = cudaSuccess;
   const auto upload = [&] {
-    cudaMemcpyAsync(sort.keys(), block.key.data(), size * sizeof(Key), cudaMemcpyHostToDevice, nullptr);
+    return DeviceStatus(
+        cudaMemcpyAsync(sort.keys(), block.key.data(), size * sizeof(Key), cudaMemcpyHostToDevice, nullptr), "keys");
   };
-  PS_ASSIGN_OR_RETURN(const double sort_ms,
-                      MedianMs(upload, [&] { launched = sort.Run(size, distinct, nullptr); }));
-  PS_RETURN_IF_ERROR(DeviceStatus(launched, "sorting"));
+  PS_ASSIGN_OR_RETURN(const double sort_ms, MedianMs(upload, [&] {
+                        return DeviceStatus(sort.Run(size, distinct, nullptr), "sorting");
+                      }));
   // Eight times: keys are read to be counted, read with their order, and written with it; in the end once more, and
   // ids and sorted places are written.
   PrintKernel("distinct keys", sort_ms, static_cast<double>(size) * (8 * (8 + 12 + 12) + 28), bytes_per_ms);
@@ -99,15 +99,13 @@ absl::Status PrintKernels(const RowBlock& block, double bytes_per_ms) {
   view.id_count = counts[0];
   view.long_count = counts[1];
   const GradientArrays arrays = {weight.data(), margins.data(), errors.data(), parts.data(), gradient.data()};
-  PS_ASSIGN_OR_RETURN(const double margins_ms, MedianMs([] {}, [&] {
-                        launched = LaunchBatchMargins(view, arrays, nullptr);
+  PS_ASSIGN_OR_RETURN(const double margins_ms, MedianMs(NoPreparation, [&] {
+                        return DeviceStatus(LaunchBatchMargins(view, arrays, nullptr), "margins");
                       }));
-  PS_RETURN_IF_ERROR(DeviceStatus(launched, "margins"));
   PrintKernel("margins", margins_ms, static_cast<double>(size) * 16 + static_cast<double>(rows) * 16, bytes_per_ms);
-  PS_ASSIGN_OR_RETURN(const double gradients_ms, MedianMs([] {}, [&] {
-                        launched = LaunchGradientsOfIds(view, arrays, nullptr);
+  PS_ASSIGN_OR_RETURN(const double gradients_ms, MedianMs(NoPreparation, [&] {
+                        return DeviceStatus(LaunchGradientsOfIds(view, arrays, nullptr), "gradients");
                       }));
-  PS_RETURN_IF_ERROR(DeviceStatus(launched, "gradients"));
   PrintKernel("gradients of keys", gradients_ms, static_cast<double>(size) * 4 + 8.0 * counts[0], bytes_per_ms);
   std::printf("  %u distinct keys, %u of them at more than %u places\n", counts[0], counts[1],
               DistinctKeysView::kShort);
