@@ -38,8 +38,7 @@ struct UnlabelledRows::Rewritten {
   std::string text;
   std::vector<Line> lines;
   RowBlock refused;  // lines that could not be rewritten, quoted
-  std::vector<std::string_view> fields;
-  SplitRow split;
+  Scratch scratch;
 };
 
 UnlabelledRows::UnlabelledRows(const ModelScorer& model)
@@ -52,6 +51,10 @@ absl::StatusOr<std::unique_ptr<UnlabelledRows>> UnlabelledRows::Open(const Model
   // A plan of no rows came with a model of another tool, and its names may be numbers of columns.
   if (rows->table_ && model.plan().header() && model.plan().sample_rows() > 0) PS_RETURN_IF_ERROR(rows->ReadHeaders(files));
   return rows;
+}
+
+std::unique_ptr<UnlabelledRows> UnlabelledRows::OfLines(const ModelScorer& model) {
+  return std::unique_ptr<UnlabelledRows>(new UnlabelledRows(model));
 }
 
 absl::Status UnlabelledRows::ReadHeaders(const DataFiles& files) {
@@ -98,16 +101,20 @@ void UnlabelledRows::Rewrite(std::string_view text, TextOrigin origin, Rewritten
 
 void UnlabelledRows::RewriteLine(Line line, TextOrigin origin, Rewritten* to) const {
   if (line.text.empty()) return;
-  if (!table_) {
-    to->text.append(label_).append(1, ' ').append(line.text.substr(FeaturesOf(line.text))).append(1, '\n');
-  } else {
-    std::string problem = RewriteFields(line.text, origin.file, to);
-    if (!problem.empty()) {
-      QuoteBadRow(line.text, {origin.file, line.offset}, 1, std::move(problem), &to->refused);
-      return;
-    }
-  }
-  to->lines.push_back(line);
+  std::string problem = AppendRow(line.text, origin.file, &to->scratch, &to->text);
+  if (problem.empty()) return to->lines.push_back(line);
+  QuoteBadRow(line.text, {origin.file, line.offset}, 1, std::move(problem), &to->refused);
+}
+
+std::string UnlabelledRows::AppendRow(std::string_view line, Scratch* scratch, std::string* text) const {
+  return AppendRow(line, 0, scratch, text);
+}
+
+std::string UnlabelledRows::AppendRow(std::string_view line, std::uint32_t file, Scratch* scratch,
+                                      std::string* text) const {
+  if (table_) return AppendFields(line, file, scratch, text);
+  text->append(label_).append(1, ' ').append(line.substr(FeaturesOf(line))).append(1, '\n');
+  return "";
 }
 
 // Where the features begin in a line of libsvm or Vowpal Wabbit text.
@@ -128,27 +135,29 @@ const TableLayout::Sources* UnlabelledRows::SourcesOf(std::uint32_t file, std::s
   return fields == headers_[file].fields ? &headers_[file].sources : nullptr;
 }
 
-// Appends the line of a table. Empty, or what is wrong with it.
-std::string UnlabelledRows::RewriteFields(std::string_view line, std::uint32_t file, Rewritten* to) const {
+// Of a table.
+std::string UnlabelledRows::AppendFields(std::string_view line, std::uint32_t file, Scratch* scratch,
+                                         std::string* text) const {
+  std::vector<std::string_view>& fields = scratch->fields;
   const TextLayout& layout = table_->text();
   const bool plain = layout.quote == 0 || line.find(layout.quote) == std::string_view::npos;
   if (plain) {
-    SplitPlain(line, layout.delimiter, &to->fields);
+    SplitPlain(line, layout.delimiter, &fields);
   } else {
-    if (!to->split.Split(line, layout)) return to->split.problem();
-    to->fields.clear();
-    for (std::size_t i = 0; i < to->split.fields(); ++i) to->fields.push_back(to->split.field(i));
+    if (!scratch->split.Split(line, layout)) return scratch->split.problem();
+    fields.clear();
+    for (std::size_t i = 0; i < scratch->split.fields(); ++i) fields.push_back(scratch->split.field(i));
   }
-  const TableLayout::Sources* const sources = SourcesOf(file, to->fields.size());
+  const TableLayout::Sources* const sources = SourcesOf(file, fields.size());
   if (sources == nullptr) {
     if (!headers_.empty())
-      return absl::StrCat("expected ", headers_[file].fields, " columns, found ", to->fields.size());
+      return absl::StrCat("expected ", headers_[file].fields, " columns, found ", fields.size());
     return absl::StrCat("expected ", table_->columns() - 1, " columns without the label, or ", table_->columns(),
-                        " with it, found ", to->fields.size());
+                        " with it, found ", fields.size());
   }
   if (plain) {
-    table_->AppendLine(*sources, to->fields, &to->text);
-  } else if (!table_->AppendMeanings(*sources, to->fields, &to->text)) {
+    table_->AppendLine(*sources, fields, text);
+  } else if (!table_->AppendMeanings(*sources, fields, text)) {
     return "a carriage return within a field";
   }
   return "";

@@ -26,8 +26,22 @@ class UnlabelledRows {
   // a column that the model reads.
   static absl::StatusOr<std::unique_ptr<UnlabelledRows>> Open(const ModelScorer& model, const DataFiles& files);
 
+  // Of rows that are in no file. Tables go by the number of fields, as those without a header do.
+  static std::unique_ptr<UnlabelledRows> OfLines(const ModelScorer& model);
+
   // As ModelScorer::ScoreText, of text of those files. Labels and weights of the rows mean nothing.
   void ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows, std::vector<float>* margins) const;
+
+  // What rewriting a line needs; of one thread, for any number of lines.
+  struct Scratch {
+    std::vector<std::string_view> fields;
+    SplitRow split;
+  };
+  // Of an object made by OfLines: appends a row's line, which comes without its end, as the model's parsers
+  // read it. Empty, or what is wrong with it; then nothing is appended.
+  std::string AppendRow(std::string_view line, Scratch* scratch, std::string* text) const;
+  // Null: the model's rows are of no table.
+  const TableLayout* table() const { return table_ ? &*table_ : nullptr; }
 
  private:
   struct Line;
@@ -43,7 +57,8 @@ class UnlabelledRows {
   void Rewrite(std::string_view text, TextOrigin origin, Rewritten* to) const;
   void RewriteLine(Line line, TextOrigin origin, Rewritten* to) const;
   std::size_t FeaturesOf(std::string_view line) const;
-  std::string RewriteFields(std::string_view line, std::uint32_t file, Rewritten* to) const;
+  std::string AppendRow(std::string_view line, std::uint32_t file, Scratch* scratch, std::string* text) const;
+  std::string AppendFields(std::string_view line, std::uint32_t file, Scratch* scratch, std::string* text) const;
   const TableLayout::Sources* SourcesOf(std::uint32_t file, std::size_t fields) const;
   void Restore(const Rewritten& from, RowBlock* rows) const;
   std::uint32_t ColumnWithin(const Line& line, std::uint32_t file, std::string_view rewritten, std::size_t at) const;

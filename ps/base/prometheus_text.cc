@@ -1,4 +1,4 @@
-#include "trainer/control/prometheus_text.h"
+#include "ps/base/prometheus_text.h"
 
 #include <dirent.h>
 #include <sys/resource.h>
