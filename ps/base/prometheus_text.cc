@@ -89,6 +89,19 @@ PrometheusText& PrometheusText::Counter(const char* name, const char* help, doub
   return Begin(name, "counter", help).Sample(value);
 }
 
+PrometheusText& PrometheusText::Histogram(const char* name, const char* help, absl::Span<const double> bounds,
+                                          absl::Span<const std::uint64_t> counts, double sum) {
+  Begin(name, "histogram", help);
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    count += counts[i];
+    const std::string bound = i < bounds.size() ? Number(bounds[i]) : "+Inf";
+    absl::StrAppend(&text_, name, "_bucket{le=\"", bound, "\"} ", count, "\n");
+  }
+  absl::StrAppend(&text_, name, "_sum ", Number(sum), "\n", name, "_count ", count, "\n");
+  return *this;
+}
+
 void AppendProcessMetrics(PrometheusText* out) {
   const auto count = [](auto bytes) { return static_cast<double>(bytes); };
   const MemoryLimits memory = EffectiveMemory();
