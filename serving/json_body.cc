@@ -84,9 +84,12 @@ absl::Status JsonBody::ReadCell(json::value value, Cell* cell) {
       cell->kind = Cell::Kind::kFlag;
       error = value.get_bool().get(cell->flag);
       break;
-    case json::json_type::null:
-      error = value.is_null() ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
+    case json::json_type::null: {  // by its first letter
+      bool null = false;
+      error = value.is_null().get(null);
+      if (error == simdjson::SUCCESS && !null) error = simdjson::N_ATOM_ERROR;
       break;
+    }
     default:
       return absl::InvalidArgumentError("expected a number, a text, true, false or null, found a list or an object");
   }

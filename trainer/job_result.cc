@@ -189,9 +189,10 @@ std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
     text += Row("constant prediction", ConstantBaseline(judged));
   }
   text += r.trees ? TreesText(r, bundle_dir) : PassesText(r, bundle_dir);
-  absl::StrAppendFormat(&text, "model: %s (%s)\n  evaluate: ps_eval --model %s --data FILE\n  inspect:  ps_model inspect %s\n",
-                        bundle_dir, FormatBytes(static_cast<std::int64_t>(bundle_bytes)), bundle_dir,
-                        bundle_dir);
+  absl::StrAppendFormat(&text,
+                        "model: %s (%s)\n  evaluate: ps_eval --model %s --data FILE\n  inspect:  ps_model inspect %s\n"
+                        "  serve:    ps_serve --model %s\n",
+                        bundle_dir, FormatBytes(static_cast<std::int64_t>(bundle_bytes)), bundle_dir, bundle_dir, bundle_dir);
   return text;
 }
 
