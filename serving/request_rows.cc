@@ -81,6 +81,7 @@ absl::Status RequestRows::AddList(absl::Span<const Cell> cells) {
 
 absl::Status RequestRows::Begin() {
   if (table_ != nullptr) {
+    cells_ = 0;
     std::fill(fields_.begin(), fields_.end(), std::string_view(model_.missing_text()));
     return absl::OkStatus();
   }
@@ -93,8 +94,18 @@ absl::Status RequestRows::Set(std::string_view name, const Cell& cell) {
   return table_ != nullptr ? SetColumn(name, cell) : SetIndex(name, cell);
 }
 
-absl::Status RequestRows::SetColumn(std::string_view name, const Cell& cell) {
+std::optional<std::uint32_t> RequestRows::NextColumn(std::string_view name) {
+  const std::size_t cell = cells_++;
+  if (cell < order_.size() && table_->names()[order_[cell]] == name) return order_[cell];
   const std::optional<std::uint32_t> column = model_.ColumnNamed(name);
+  if (!column) return column;
+  order_.resize(std::max(order_.size(), cell + 1));
+  order_[cell] = *column;
+  return column;
+}
+
+absl::Status RequestRows::SetColumn(std::string_view name, const Cell& cell) {
+  const std::optional<std::uint32_t> column = NextColumn(name);
   if (!column) {
     return Wrong(absl::StrCat("there is no column ", Quoted(name), ", but ", ListNames(table_->names())));
   }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,7 @@ class RequestRows {
  private:
   absl::Status WrongAt(std::size_t row, const std::string& what) const;
   std::string_view TextOf(std::uint32_t column, const Cell& cell) const;
+  std::optional<std::uint32_t> NextColumn(std::string_view name);
   absl::Status SetColumn(std::string_view name, const Cell& cell);
   absl::Status SetIndex(std::string_view name, const Cell& cell);
   absl::Status EndTable();
@@ -65,7 +67,11 @@ class RequestRows {
   std::vector<std::size_t> line_begin_;  // of each row, in text_
   UnlabelledRows::Scratch scratch_;
 
+  // Of the row before: the column of each of its cells. Those of the next one mostly come in the same order.
+  std::vector<std::uint32_t> order_;
+
   // Of the row that is being added.
+  std::size_t cells_ = 0;
   std::vector<std::string_view> fields_;  // by column
   std::vector<std::uint64_t> set_in_;     // by column: 1 + the row that last set it
   std::string line_;                      // of libsvm text
