@@ -106,6 +106,15 @@ std::string Inputs(const ServedModel& model) {
   return text;
 }
 
+// In the order of the outputs that have one value for each.
+void AppendClassNames(const ServedModel& model, std::string* text) {
+  text->append(", \"parameters\": {\"classes\": [");
+  for (std::size_t c = 0; c < model.class_names().size(); ++c) {
+    absl::StrAppend(text, c > 0 ? ", " : "", JsonString(model.class_names()[c]));
+  }
+  text->append("]}");
+}
+
 }  // namespace
 
 std::string PredictAnswer(const ServedModel& model, absl::Span<const float> margins) {
@@ -151,7 +160,9 @@ std::string ModelMetadata(const ServedModel& model, const std::string& name) {
     absl::StrAppend(&text, before, Tensor(output, DatatypeOf(output), ShapeOf(model, output, "-1")));
     before = ", ";
   }
-  text.append("]}\n");
+  text.append("]");
+  if (!model.class_names().empty()) AppendClassNames(model, &text);
+  text.append("}\n");
   return text;
 }
 

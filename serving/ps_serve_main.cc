@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <iostream>
@@ -41,7 +42,8 @@ constexpr char kUsage[] =
     "exit codes: 0 stopped; 2 wrong usage, or not a model bundle; 3 a damaged bundle; 75 the port is taken\n";
 
 constexpr auto kDrainLimit = std::chrono::seconds(20);
-constexpr unsigned kConnections = 1000;
+constexpr int kConnections = 1000;
+constexpr int kConnectionsOfThread = 16;  // at least
 constexpr unsigned kIdleSeconds = 60;  // of connections that are kept for the next request
 constexpr std::size_t kConnectionBytes = 64 << 10;
 constexpr int kThreadsOfProcessor = 4;  // connections stay with their thread, and are not evenly shared out
@@ -76,11 +78,17 @@ HttpOptions ServerOptions(const HttpEndpoint& endpoint) {
   const int threads = FLAGS_threads > 0 ? FLAGS_threads : kThreadsOfProcessor * EffectiveCpuCount();
   return {.endpoint = endpoint,
           .threads = static_cast<unsigned>(threads),
-          .connections = kConnections,
+          .connections = static_cast<unsigned>(std::max(kConnections, kConnectionsOfThread * threads)),
           .connections_per_address = 0,  // they come from one load balancer
           .idle_seconds = kIdleSeconds,
           .connection_bytes = kConnectionBytes,
           .most_body_bytes = static_cast<std::size_t>(FLAGS_max_body)};
+}
+
+// A path that is no bundle is the caller's mistake, a bundle that is damaged is not.
+ExitCode ExitCodeOfModel(const absl::Status& status) {
+  if (absl::IsDataLoss(status)) return ExitCode::kData;
+  return absl::IsUnavailable(status) ? ExitCode::kTryAgain : ExitCode::kConfiguration;
 }
 
 sigset_t EndSignals() {
@@ -103,9 +111,7 @@ int Serve() {
   ::pthread_sigmask(SIG_BLOCK, &end_signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   const absl::StatusOr<std::unique_ptr<ModelWatch>> models = ModelWatch::Open(FLAGS_model);
-  if (!models.ok()) {
-    return Fail(models.status(), absl::IsDataLoss(models.status()) ? ExitCode::kData : ExitCode::kConfiguration);
-  }
+  if (!models.ok()) return Fail(models.status(), ExitCodeOfModel(models.status()));
   ModelService service({.name = name, .most_rows = static_cast<std::size_t>(FLAGS_max_rows)}, models->get());
   const auto server = HttpServer::Listen(ServerOptions(*endpoint),
                                          [&service](const HttpRequest& request) { return service.Answer(request); });

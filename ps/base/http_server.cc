@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t kThreadStack = 512 << 10;
 constexpr auto kDrainPoll = std::chrono::milliseconds(5);
+constexpr auto kDrainQuiet = std::chrono::milliseconds(50);  // what was sent before it knew is read in that time
 
 struct Exchange {  // of one request
   std::string body;
@@ -253,8 +254,10 @@ bool HttpServer::Drain(std::chrono::milliseconds limit) {
   draining_.store(true);
   const int listening = MHD_quiesce_daemon(daemon_);
   if (listening >= 0) ::close(listening);
-  while (under_way_.load() > 0) {
-    if (std::chrono::steady_clock::now() >= deadline) return false;
+  auto busy = std::chrono::steady_clock::now();
+  for (auto now = busy; now - busy < kDrainQuiet; now = std::chrono::steady_clock::now()) {
+    if (under_way_.load() > 0) busy = now;
+    if (now >= deadline) return under_way_.load() == 0;
     std::this_thread::sleep_for(kDrainPoll);
   }
   return true;

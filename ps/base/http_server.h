@@ -68,8 +68,8 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   // Takes no further connection, says to those that there are that each answer is their last, and
-  // waits until no request is under way. False: one was after `limit`. Once, from one thread; what
-  // remains is for the destructor.
+  // waits until no request has been under way for a moment. False: one is after `limit`. Once, from
+  // one thread; what remains is for the destructor.
   bool Drain(std::chrono::milliseconds limit);
 
   int port() const { return port_; }

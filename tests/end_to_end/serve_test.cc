@@ -203,6 +203,7 @@ TEST_F(ServeTest, ClassesHaveNamesAndProbabilities) {
   const std::vector<std::string> likeliest = Infer(lines_, "class"), margins = Infer(lines_, "margin");
   EXPECT_EQ(std::set<std::string>(likeliest.begin(), likeliest.end()).count("\"d\""), 1);
   EXPECT_EQ(margins.size(), 3 * kRows);
+  EXPECT_THAT(client_.Ask({.url = url_ + "/v2/models/m"})->body, HasSubstr("{\"classes\": [\"a, b\", \"c\", \"d\"]}"));
   Stop();
 }
 
