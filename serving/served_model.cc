@@ -73,6 +73,9 @@ void ServedModel::ReadPlan() {
   }
   for (const features::Feature& feature : plan.feature()) {
     if (ReadsAsNumber(feature)) numeric_[feature.column()] = true;
+    for (const features::Feature& member : feature.member()) {
+      if (ReadsAsNumber(member)) numeric_[member.column()] = true;
+    }
   }
   // What a job takes for missing need not be the empty text.
   const auto& missing = plan.missing();

@@ -20,6 +20,7 @@
 namespace ps {
 namespace {
 
+constexpr int kBacklog = 1024;  // connections not yet taken; a client above it tries again after a second
 constexpr std::size_t kThreadStack = 512 << 10;
 constexpr auto kDrainPoll = std::chrono::milliseconds(5);
 constexpr auto kDrainQuiet = std::chrono::milliseconds(50);  // what was sent before it knew is read in that time
@@ -128,7 +129,7 @@ absl::StatusOr<int> OpenListeningSocket(const HttpEndpoint& endpoint) {
     const int fd = ::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const int on = 1;
     if (fd >= 0) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (fd >= 0 && ::bind(fd, at->ai_addr, at->ai_addrlen) == 0 && ::listen(fd, 64) == 0) {
+    if (fd >= 0 && ::bind(fd, at->ai_addr, at->ai_addrlen) == 0 && ::listen(fd, kBacklog) == 0) {
       listening = fd;
     } else {
       last_error = errno;
@@ -234,15 +235,16 @@ absl::Status HttpServer::StartDaemon(int listening) {
         options_.connection_bytes, MHD_OPTION_THREAD_STACK_SIZE, kThreadStack,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, further, value, MHD_OPTION_END);
   };
-  // The library takes a pool from two threads on.
+  // poll, not epoll: with that, libmicrohttpd 0.9.75 does not see that a client has hung up in the midst of a body, and
+  // the connection stays until it has been idle for too long. The library takes a pool from two threads on.
   if (options_.threads == 0) {
     daemon_ = start(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL,
         MHD_OPTION_END, 0);
   } else if (options_.threads == 1) {
-    daemon_ = start(MHD_USE_EPOLL_INTERNAL_THREAD, MHD_OPTION_END, 0);
+    daemon_ = start(MHD_USE_POLL_INTERNAL_THREAD, MHD_OPTION_END, 0);
   } else {
-    daemon_ = start(MHD_USE_EPOLL_INTERNAL_THREAD, MHD_OPTION_THREAD_POOL_SIZE, options_.threads);
+    daemon_ = start(MHD_USE_POLL_INTERNAL_THREAD, MHD_OPTION_THREAD_POOL_SIZE, options_.threads);
   }
   if (daemon_ != nullptr) return absl::OkStatus();
   ::close(listening);

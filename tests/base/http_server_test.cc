@@ -2,9 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -58,6 +62,38 @@ TEST(HttpServer, SaysThatABodyIsTooLongBeforeItHasCome) {
         {.method = "POST", .url = server->url(), .headers = {{"Transfer-Encoding", "chunked"}}, .body = body});
     EXPECT_EQ(chunked.ok(), body.size() == 100) << chunked.status();
   }
+}
+
+// Sends bytes as they are and hangs up.
+void SendRaw(int port, const std::string& bytes) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+  (void)!::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  ::close(fd);
+}
+
+TEST(HttpServer, WhatIsNoWholeRequestIsNotHandled) {
+  std::atomic<int> handled = 0;
+  const auto server = Listen({.threads = 2, .most_body_bytes = 1 << 20}, [&](const HttpRequest& request) {
+    ++handled;
+    return Echo(request);
+  });
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\n";
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 200; ++i) {
+    SendRaw(server->port(), head + "Content-Length: 1000\r\n\r\n" + std::string(random() % 1000, 'x'));
+    SendRaw(server->port(), head + "Transfer-Encoding: chunked\r\n\r\n3e8\r\n" + std::string(random() % 1000, 'x'));
+    SendRaw(server->port(), (head + "Content-Length: 5\r\n\r\n").substr(0, random() % 40));
+    SendRaw(server->port(), std::string(random() % 100000, static_cast<char>(random())));
+  }
+  WebClient client;
+  EXPECT_EQ(Post(client, *server, "a").body, "POST /a b a");
+  EXPECT_TRUE(server->Drain(milliseconds(20000)));
+  EXPECT_EQ(handled, 1);
 }
 
 TEST(HttpServer, DrainsAfterTheRequestsUnderWay) {
