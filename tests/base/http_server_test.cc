@@ -78,7 +78,9 @@ void SendRaw(int port, const std::string& bytes) {
 
 TEST(HttpServer, WhatIsNoWholeRequestIsNotHandled) {
   std::atomic<int> handled = 0;
-  const auto server = Listen({.threads = 2, .most_body_bytes = 1 << 20}, [&](const HttpRequest& request) {
+  // More connections than are made, so that none is closed for being too many.
+  const HttpOptions options = {.threads = 2, .connections = 1000, .connections_per_address = 0, .most_body_bytes = 1 << 20};
+  const auto server = Listen(options, [&](const HttpRequest& request) {
     ++handled;
     return Echo(request);
   });
