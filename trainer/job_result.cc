@@ -204,9 +204,10 @@ std::string JobResultText(const JobResult& r, const std::string& bundle_dir,
     absl::StrAppend(&text, "no test metrics: the test rows could not be read (metrics.json says why, as test_missing); "
                            "the model is whole\n");
   }
-  absl::StrAppendFormat(&text, "model: %s (%s)\n  evaluate: ps_eval --model %s --data FILE\n  inspect:  ps_model inspect %s\n",
-                        bundle_dir, FormatBytes(static_cast<std::int64_t>(bundle_bytes)), bundle_dir,
-                        bundle_dir);
+  absl::StrAppendFormat(&text,
+                        "model: %s (%s)\n  evaluate: ps_eval --model %s --data FILE\n  inspect:  ps_model inspect %s\n"
+                        "  serve:    ps_serve --model %s\n",
+                        bundle_dir, FormatBytes(static_cast<std::int64_t>(bundle_bytes)), bundle_dir, bundle_dir, bundle_dir);
   return text;
 }
 

@@ -1,5 +1,6 @@
 #include "models/scoring/table_layout.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,9 @@ std::string PlaceholderLabel(const ModelScorer& model) {
 
 TableLayout::TableLayout(const ModelScorer& model)
     : text_(LayoutOf(model.plan())), read_(model.FeatureColumns()) {
+  for (const char c : {'\n', '\r', text_.delimiter}) special_[static_cast<unsigned char>(c)] = true;
+  if (text_.trim) special_[' '] = true;
+  if (text_.quote != 0) special_[static_cast<unsigned char>(text_.quote)] = true;
   const features::Plan& plan = model.plan();
   for (const features::Column& column : plan.column()) names_.push_back(column.name());
   filler_.resize(names_.size());
@@ -96,6 +100,11 @@ void TableLayout::AppendLine(const Sources& sources, absl::Span<const std::strin
 }
 
 bool TableLayout::Quoted(std::string_view field, std::string* text) const {
+  const auto special = [&](char c) { return special_[static_cast<unsigned char>(c)]; };
+  if (std::none_of(field.begin(), field.end(), special)) {
+    text->append(field);
+    return true;
+  }
   if (field.find('\n') != std::string_view::npos || field.find('\r') != std::string_view::npos) return false;
   const bool spaces = text_.trim && !field.empty() && (field.front() == ' ' || field.back() == ' ');
   const bool odd = spaces || field.find(text_.delimiter) != std::string_view::npos ||

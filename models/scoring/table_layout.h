@@ -3,6 +3,7 @@
 // prediction depends on it. Immutable after construction: any thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -55,6 +56,7 @@ class TableLayout {
   std::vector<std::uint32_t> read_;
   std::vector<std::string> filler_;  // of each column, as text
   std::vector<Sources> by_number_;   // fewer fields from one to the next
+  std::array<bool, 256> special_{};  // bytes for which a field's text is looked at more closely
 };
 
 }  // namespace ps

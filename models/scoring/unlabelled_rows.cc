@@ -50,8 +50,7 @@ struct UnlabelledRows::Rewritten {
   std::string text;
   std::vector<Line> lines;
   RowBlock refused;  // lines that could not be rewritten, quoted
-  std::vector<std::string_view> fields;
-  SplitRow split;
+  Scratch scratch;
 };
 
 UnlabelledRows::UnlabelledRows(const ModelScorer& model)
@@ -71,6 +70,10 @@ absl::StatusOr<std::unique_ptr<UnlabelledRows>> UnlabelledRows::Open(const Model
     rows->layouts_.push_back(*std::move(layout));
   }
   return rows;
+}
+
+std::unique_ptr<UnlabelledRows> UnlabelledRows::OfLines(const ModelScorer& model) {
+  return std::unique_ptr<UnlabelledRows>(new UnlabelledRows(model));
 }
 
 absl::StatusOr<UnlabelledRows::FileLayout> UnlabelledRows::LayoutOfFile(std::uint32_t file, RangeReader* reader) const {
@@ -137,7 +140,7 @@ void UnlabelledRows::Rewrite(std::string_view text, TextOrigin origin, Rewritten
 void UnlabelledRows::RewriteLine(Line line, TextOrigin origin, Rewritten* to) const {
   if (table_) {
     if (line.text.empty()) return;
-    std::string problem = RewriteFields(line.text, layouts_[origin.file], to);
+    std::string problem = AppendFields(line.text, &layouts_[origin.file], &to->scratch, &to->text);
     if (!problem.empty()) {
       QuoteBadRow(line.text, {origin.file, line.offset}, 1, std::move(problem), &to->refused);
       return;
@@ -146,9 +149,15 @@ void UnlabelledRows::RewriteLine(Line line, TextOrigin origin, Rewritten* to) co
     // What holds no row with a label holds none without.
     const std::size_t first = std::min(line.text.size(), line.text.find_first_not_of(" \t"));
     if (first == line.text.size() || (!vw_ && line.text[first] == '#')) return;
-    to->text.append(label_).append(1, ' ').append(line.text.substr(FeaturesOf(line.text))).append(1, '\n');
+    AppendRow(line.text, &to->scratch, &to->text);
   }
   to->lines.push_back(line);
+}
+
+std::string UnlabelledRows::AppendRow(std::string_view line, Scratch* scratch, std::string* text) const {
+  if (table_) return AppendFields(line, nullptr, scratch, text);
+  text->append(label_).append(1, ' ').append(line.substr(FeaturesOf(line))).append(1, '\n');
+  return "";
 }
 
 // Where the features begin in a line of libsvm or Vowpal Wabbit text.
@@ -164,22 +173,27 @@ std::size_t UnlabelledRows::FeaturesOf(std::string_view line) const {
   return end < line.size() && line[end] == ':' ? first : end;
 }
 
-// Appends the line of a table. Empty, or what is wrong with it.
-std::string UnlabelledRows::RewriteFields(std::string_view line, const FileLayout& of_file, Rewritten* to) const {
+// Appends the line of a table, whose layout is its file's or, without one, its own. Empty, or what is wrong with it.
+std::string UnlabelledRows::AppendFields(std::string_view line, const FileLayout* of_file, Scratch* scratch,
+                                         std::string* text) const {
+  std::vector<std::string_view>& fields = scratch->fields;
   const TextLayout& layout = table_->text();
   const bool plain = layout.quote == 0 || line.find(layout.quote) == std::string_view::npos;
   if (plain) {
-    SplitPlain(line, layout.delimiter, &to->fields);
+    SplitPlain(line, layout.delimiter, &fields);
   } else {
-    if (!to->split.Split(line, layout)) return to->split.problem();
-    to->fields.clear();
-    for (std::size_t i = 0; i < to->split.fields(); ++i) to->fields.push_back(to->split.field(i));
+    if (!scratch->split.Split(line, layout)) return scratch->split.problem();
+    fields.clear();
+    for (std::size_t i = 0; i < scratch->split.fields(); ++i) fields.push_back(scratch->split.field(i));
   }
-  if (to->fields.size() != of_file.fields)
-    return absl::StrCat("expected ", of_file.fields, " columns, found ", to->fields.size());
+  if (of_file != nullptr && fields.size() != of_file->fields)
+    return absl::StrCat("expected ", of_file->fields, " columns, found ", fields.size());
+  const TableLayout::Sources* const sources = of_file != nullptr ? &of_file->sources : table_->ByNumber(fields.size());
+  if (sources == nullptr)
+    return absl::StrCat("expected ", table_->DescribeNumbers(), " columns, found ", fields.size());
   if (plain) {
-    table_->AppendLine(of_file.sources, to->fields, &to->text);
-  } else if (!table_->AppendMeanings(of_file.sources, to->fields, &to->text)) {
+    table_->AppendLine(*sources, fields, text);
+  } else if (!table_->AppendMeanings(*sources, fields, text)) {
     return "a carriage return within a field";
   }
   return "";

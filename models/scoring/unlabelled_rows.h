@@ -27,8 +27,22 @@ class UnlabelledRows {
   // model reads.
   static absl::StatusOr<std::unique_ptr<UnlabelledRows>> Open(const ModelScorer& model, const DataFiles& files);
 
+  // Of rows that are in no file. Tables go by the number of fields, as those without a header do.
+  static std::unique_ptr<UnlabelledRows> OfLines(const ModelScorer& model);
+
   // As ModelScorer::ScoreText, of text of those files. Labels and weights of the rows mean nothing.
   void ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows, std::vector<float>* margins) const;
+
+  // What rewriting a line needs; of one thread, for any number of lines.
+  struct Scratch {
+    std::vector<std::string_view> fields;
+    SplitRow split;
+  };
+  // Of an object made by OfLines: appends a row's line, which comes without its end, as the model's parsers
+  // read it. Empty, or what is wrong with it; then nothing is appended.
+  std::string AppendRow(std::string_view line, Scratch* scratch, std::string* text) const;
+  // Null: the model's rows are of no table.
+  const TableLayout* table() const { return table_ ? &*table_ : nullptr; }
 
  private:
   struct Line;
@@ -44,8 +58,8 @@ class UnlabelledRows {
   absl::StatusOr<FileLayout> LayoutOfRows(std::string_view front) const;
   void Rewrite(std::string_view text, TextOrigin origin, Rewritten* to) const;
   void RewriteLine(Line line, TextOrigin origin, Rewritten* to) const;
-  std::string RewriteFields(std::string_view line, const FileLayout& layout, Rewritten* to) const;
   std::size_t FeaturesOf(std::string_view line) const;
+  std::string AppendFields(std::string_view line, const FileLayout* of_file, Scratch* scratch, std::string* text) const;
   void Restore(const Rewritten& from, RowBlock* rows) const;
   std::uint32_t ColumnWithin(const Line& line, std::uint32_t file, std::string_view rewritten, std::size_t at) const;
 
@@ -53,7 +67,7 @@ class UnlabelledRows {
   const bool vw_;
   const std::string label_;
   std::optional<TableLayout> table_;
-  std::vector<FileLayout> layouts_;  // of tables, by file
+  std::vector<FileLayout> layouts_;  // of tables in files, by file
 };
 
 }  // namespace ps

@@ -66,7 +66,7 @@ std::optional<PrometheusPage> PrometheusPage::Read(const std::string& text, std:
       } else if (words[1] == "TYPE") {
         if (name != current || !page.types_.emplace(name, words[3]).second)
           return wrong("a stray TYPE", line);
-        if (words[3] != "counter" && words[3] != "gauge") return wrong("an unknown type", line);
+        if (words[3] != "counter" && words[3] != "gauge" && words[3] != "histogram") return wrong("an unknown type", line);
         if ((words[3] == "counter") != absl::EndsWith(name, "_total")) {
           return wrong("counters, and only they, end with _total", line);
         }
@@ -77,7 +77,10 @@ std::optional<PrometheusPage> PrometheusPage::Read(const std::string& text, std:
     }
     PrometheusSample sample;
     if (!ReadSample(line, &sample)) return wrong("not a sample", line);
-    if (sample.name != current || page.types_.count(current) == 0 || closed.count(current) != 0) {
+    const bool histogram = page.types_.count(current) > 0 && page.types_.at(current) == "histogram";
+    const std::string part = histogram && absl::StartsWith(sample.name, current) ? sample.name.substr(current.size()) : "";
+    const bool fits = histogram ? part == "_bucket" || part == "_sum" || part == "_count" : sample.name == current;
+    if (!fits || page.types_.count(current) == 0 || closed.count(current) != 0) {
       return wrong("a sample away from its HELP and TYPE", line);
     }
     if (!seen.insert(line.substr(0, line.rfind(' '))).second) return wrong("a sample twice", line);

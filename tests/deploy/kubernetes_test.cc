@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
 #include "absl/strings/str_cat.h"
 
 #include "models/config/load.h"
@@ -32,6 +36,16 @@ std::string Render(const LoadedJob& job, const std::string& uid = "") {
   const auto text = RenderKubernetes(job.config, {.job_yaml = job.effective_yaml, .owner_uid = uid});
   EXPECT_TRUE(text.ok()) << text.status();
   return text.value_or("");
+}
+
+TEST(Kubernetes, TheDocumentsObjectsOfServingAreSound) {
+  std::ifstream file(absl::StrCat(std::getenv("PS_SOURCE_DIR"), "/docs/kubernetes.md"));
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t begin = page.find("apiVersion: apps/v1");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string objects = page.substr(begin, page.find("```", begin) - begin);
+  EXPECT_THAT(KubernetesErrors(objects), IsEmpty());
+  EXPECT_EQ(YAML::LoadAll(objects).size(), 2);
 }
 
 TEST(Kubernetes, EveryFieldIsKnownAndOfItsType) {

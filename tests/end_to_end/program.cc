@@ -126,8 +126,10 @@ Finished Program::Wait(double seconds) {
           ReadText(err_path_)};
 }
 
+std::string Program::ErrorText() const { return ReadText(err_path_); }
+
 bool Program::WaitForError(const std::string& text, double seconds) {
-  const auto said = [&] { return ReadText(err_path_).find(text) != std::string::npos; };
+  const auto said = [&] { return ErrorText().find(text) != std::string::npos; };
   WaitUntil(seconds, [&] { return said() || !Running(); });
   return said();
 }

@@ -53,6 +53,7 @@ class Program {
   Finished Wait(double seconds = 50);
   // True once `text` is in what it has printed to standard error, false when it has ended without.
   bool WaitForError(const std::string& text, double seconds = 50);
+  std::string ErrorText() const;  // so far
   bool Running();
   // Living processes whose parent it is, with their names.
   std::map<pid_t, std::string> Children() const;

@@ -162,7 +162,7 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(const Option
   PS_ASSIGN_OR_RETURN(
       control->server_,
       HttpServer::Listen(
-          options.endpoint,
+          {.endpoint = options.endpoint},  // commands have no bodies to speak of, and their handlers wait
           [token = options.token, board, command = std::move(command)](const HttpRequest& request) {
             return AnswerControl(request, token, *board, command);
           }));

@@ -13,7 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "scheduler/cluster_command.h"
-#include "trainer/control/http_server.h"
+#include "ps/base/http_server.h"
 #include "trainer/control/status_board.h"
 
 namespace ps {

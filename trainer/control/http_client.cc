@@ -13,7 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "ps/base/status_macros.h"
-#include "trainer/control/http_server.h"
+#include "ps/base/http_server.h"
 
 namespace ps {
 namespace {

@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "trainer/control/prometheus_text.h"
+#include "ps/base/prometheus_text.h"
 #include "trainer/control/status_text.h"
 
 namespace ps {

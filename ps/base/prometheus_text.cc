@@ -1,4 +1,4 @@
-#include "trainer/control/prometheus_text.h"
+#include "ps/base/prometheus_text.h"
 
 #include <dirent.h>
 #include <sys/resource.h>
@@ -87,6 +87,19 @@ PrometheusText& PrometheusText::Gauge(const char* name, const char* help, double
 }
 PrometheusText& PrometheusText::Counter(const char* name, const char* help, double value) {
   return Begin(name, "counter", help).Sample(value);
+}
+
+PrometheusText& PrometheusText::Histogram(const char* name, const char* help, absl::Span<const double> bounds,
+                                          absl::Span<const std::uint64_t> counts, double sum) {
+  Begin(name, "histogram", help);
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    count += counts[i];
+    const std::string bound = i < bounds.size() ? Number(bounds[i]) : "+Inf";
+    absl::StrAppend(&text_, name, "_bucket{le=\"", bound, "\"} ", count, "\n");
+  }
+  absl::StrAppend(&text_, name, "_sum ", Number(sum), "\n", name, "_count ", count, "\n");
+  return *this;
 }
 
 void AppendProcessMetrics(PrometheusText* out) {

@@ -1,6 +1,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "trainer/control/http_server.h"
+#include "ps/base/http_server.h"
 
 namespace ps {
 

@@ -1,0 +1,272 @@
+#include "ps/base/http_server.h"
+
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "ps/base/status_macros.h"
+
+namespace ps {
+namespace {
+
+constexpr int kBacklog = 1024;  // connections not yet taken; a client above it tries again after a second
+constexpr std::size_t kThreadStack = 512 << 10;
+constexpr auto kDrainPoll = std::chrono::milliseconds(5);
+constexpr auto kDrainQuiet = std::chrono::milliseconds(50);  // what was sent before it knew is read in that time
+
+struct Exchange {  // of one request
+  std::string body;
+  bool answered = false;  // before the body has come
+};
+
+bool IsLoopback(const sockaddr* address) {
+  if (address == nullptr) return false;
+  if (address->sa_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(address);
+    return (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
+  }
+  if (address->sa_family != AF_INET6) return false;
+  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(address);
+  if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) return v6->sin6_addr.s6_addr[12] == 127;
+  return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+std::string Header(MHD_Connection* connection, const char* name) {
+  const char* value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+  return value == nullptr ? "" : value;
+}
+
+MHD_Result Answer(MHD_Connection* connection, HttpResponse response, bool last) {
+  auto* body = new std::string(std::move(response.body));
+  MHD_Response* out = MHD_create_response_from_buffer_with_free_callback_cls(
+      body->size(), body->data(), [](void* owned) { delete static_cast<std::string*>(owned); }, body);
+  if (out == nullptr) {
+    delete body;
+    return MHD_NO;
+  }
+  MHD_add_response_header(out, MHD_HTTP_HEADER_CONTENT_TYPE, response.type.c_str());
+  MHD_add_response_header(out, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+  MHD_add_response_header(out, "X-Content-Type-Options", "nosniff");
+  if (last) MHD_add_response_header(out, MHD_HTTP_HEADER_CONNECTION, "close");
+  if (response.status == 405)
+    MHD_add_response_header(out, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST");
+  if (response.status == 401) {
+    MHD_add_response_header(out, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+  }
+  const MHD_Result result =
+      MHD_queue_response(connection, static_cast<unsigned>(response.status), out);
+  MHD_destroy_response(out);
+  return result;
+}
+
+HttpResponse BodyTooLong(std::size_t most) {
+  return {.status = 413, .body = absl::StrCat("a request's body has at most ", most, " bytes\n")};
+}
+
+// What the headers say that the body will be; 0 where they do not.
+std::uint64_t AnnouncedBytes(MHD_Connection* connection) {
+  std::uint64_t bytes = 0;
+  return absl::SimpleAtoi(Header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH), &bytes) ? bytes : 0;
+}
+
+// False where a name is given twice: which of the two is meant, nobody knows.
+struct Query {
+  std::map<std::string, std::string> values;
+  bool repeated = false;
+};
+MHD_Result TakeArgument(void* to, MHD_ValueKind, const char* name, const char* value) {
+  auto& query = *static_cast<Query*>(to);
+  query.repeated |=
+      !query.values.emplace(name, value == nullptr ? std::string() : std::string(value)).second;
+  return MHD_YES;
+}
+
+// The request without its body, or what is wrong with it.
+absl::StatusOr<HttpRequest> ReadRequest(MHD_Connection* connection, const char* url) {
+  HttpRequest request;
+  request.path = url;
+  Query query;
+  MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, TakeArgument, &query);
+  if (query.repeated) return absl::InvalidArgumentError("a parameter is given twice\n");
+  request.query = std::move(query.values);
+  request.authorization = Header(connection, MHD_HTTP_HEADER_AUTHORIZATION);
+  request.from_web_page = !Header(connection, "Origin").empty();
+  const MHD_ConnectionInfo* info =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  request.from_this_host = info != nullptr && IsLoopback(info->client_addr);
+  return request;
+}
+
+void Ignore(void*, const char*, va_list) {}  // what clients send wrongly is no news
+
+absl::StatusOr<int> OpenListeningSocket(const HttpEndpoint& endpoint) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const std::string where = absl::StrCat(endpoint.host, ":", endpoint.port);
+  const int error =
+      ::getaddrinfo(endpoint.host.c_str(), absl::StrCat(endpoint.port).c_str(), &hints, &found);
+  if (error != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen at ", where, ": ", ::gai_strerror(error)));
+  }
+  int last_error = 0;
+  int listening = -1;
+  for (addrinfo* at = found; at != nullptr && listening < 0; at = at->ai_next) {
+    const int fd = ::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int on = 1;
+    if (fd >= 0) ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (fd >= 0 && ::bind(fd, at->ai_addr, at->ai_addrlen) == 0 && ::listen(fd, kBacklog) == 0) {
+      listening = fd;
+    } else {
+      last_error = errno;
+      if (fd >= 0) ::close(fd);
+    }
+  }
+  ::freeaddrinfo(found);
+  if (listening >= 0) return listening;
+  if (last_error == EADDRINUSE) {
+    return absl::UnavailableError(absl::StrCat("cannot listen at ", where,
+                                               ": another program has this port; choose another, "
+                                               "or port 0 for a free one"));
+  }
+  return absl::UnavailableError(
+      absl::StrCat("cannot listen at ", where, ": ", std::strerror(last_error)));
+}
+
+int PortOf(int listening) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof(address);
+  if (::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &length) != 0) return 0;
+  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(address).sin6_port
+                                             : reinterpret_cast<sockaddr_in&>(address).sin_port);
+}
+
+}  // namespace
+
+struct HttpServer::Callbacks {
+  static HttpResponse Handle(const HttpServer& server, MHD_Connection* connection, const char* url,
+                             const std::string& method, std::string body) {
+    const bool get = method == "GET" || method == "HEAD";
+    if (!get && method != "POST") return {.status = 405, .body = "only GET and POST are known here\n"};
+    absl::StatusOr<HttpRequest> request = ReadRequest(connection, url);
+    if (!request.ok()) return {.status = 400, .body = std::string(request.status().message())};
+    request->method = get ? "GET" : method;
+    request->body = std::move(body);
+    return server.handler_(*request);
+  }
+
+  static MHD_Result OnRequest(void* self, MHD_Connection* connection, const char* url,
+                              const char* method, const char* /*version*/, const char* upload,
+                              std::size_t* upload_bytes, void** state) {
+    HttpServer& server = *static_cast<HttpServer*>(self);
+    const std::size_t most = server.options_.most_body_bytes;
+    if (*state == nullptr) {  // the headers have come
+      auto* begun = new Exchange;
+      *state = begun;
+      server.under_way_.fetch_add(1);
+      const std::uint64_t announced = AnnouncedBytes(connection);
+      if (announced > most) {
+        begun->answered = true;
+        return Answer(connection, BodyTooLong(most), /*last=*/true);
+      }
+      begun->body.reserve(announced);
+      return MHD_YES;
+    }
+    auto& exchange = *static_cast<Exchange*>(*state);
+    if (*upload_bytes > 0) {
+      // Of a body of unannounced length there is no answer before its end: the connection is closed.
+      if (exchange.body.size() + *upload_bytes > most) return MHD_NO;
+      exchange.body.append(upload, *upload_bytes);
+      *upload_bytes = 0;
+      return MHD_YES;
+    }
+    if (exchange.answered) return MHD_YES;
+    HttpResponse response = Handle(server, connection, url, method, std::move(exchange.body));
+    return Answer(connection, std::move(response), server.draining_.load());
+  }
+
+  static void OnCompleted(void* self, MHD_Connection*, void** state, MHD_RequestTerminationCode) {
+    if (*state == nullptr) return;
+    delete static_cast<Exchange*>(*state);
+    *state = nullptr;
+    static_cast<HttpServer*>(self)->under_way_.fetch_sub(1);
+  }
+};
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(const HttpOptions& options,
+                                                               Handler handler) {
+  const HttpEndpoint& endpoint = options.endpoint;
+  PS_ASSIGN_OR_RETURN(const int listening, OpenListeningSocket(endpoint));
+  std::unique_ptr<HttpServer> server(new HttpServer(options, std::move(handler)));
+  server->port_ = PortOf(listening);
+  const bool any = endpoint.host == "0.0.0.0" || endpoint.host == "::";
+  const bool v6 = absl::StrContains(endpoint.host, ':');
+  server->url_ = absl::StrCat("http://",
+                              any  ? "127.0.0.1"
+                              : v6 ? "["
+                                   : "",
+                              any ? "" : endpoint.host, v6 && !any ? "]" : "", ":", server->port_);
+  PS_RETURN_IF_ERROR(server->StartDaemon(listening));
+  return server;
+}
+
+absl::Status HttpServer::StartDaemon(int listening) {
+  const auto start = [&](unsigned flags, MHD_OPTION further, unsigned value) {
+    return MHD_start_daemon(
+        flags | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, nullptr, nullptr, Callbacks::OnRequest, this,
+        MHD_OPTION_EXTERNAL_LOGGER, Ignore, nullptr, MHD_OPTION_LISTEN_SOCKET, listening,
+        MHD_OPTION_NOTIFY_COMPLETED, Callbacks::OnCompleted, this, MHD_OPTION_CONNECTION_LIMIT,
+        options_.connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, options_.connections_per_address,
+        MHD_OPTION_CONNECTION_TIMEOUT, options_.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        options_.connection_bytes, MHD_OPTION_THREAD_STACK_SIZE, kThreadStack,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, further, value, MHD_OPTION_END);
+  };
+  // poll, not epoll: with that, libmicrohttpd 0.9.75 does not see that a client has hung up in the midst of a body, and
+  // the connection stays until it has been idle for too long. The library takes a pool from two threads on.
+  if (options_.threads == 0) {
+    daemon_ = start(
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL,
+        MHD_OPTION_END, 0);
+  } else if (options_.threads == 1) {
+    daemon_ = start(MHD_USE_POLL_INTERNAL_THREAD, MHD_OPTION_END, 0);
+  } else {
+    daemon_ = start(MHD_USE_POLL_INTERNAL_THREAD, MHD_OPTION_THREAD_POOL_SIZE, options_.threads);
+  }
+  if (daemon_ != nullptr) return absl::OkStatus();
+  ::close(listening);
+  return absl::UnavailableError("cannot start the HTTP server's threads");
+}
+
+bool HttpServer::Drain(std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  draining_.store(true);
+  const int listening = MHD_quiesce_daemon(daemon_);
+  if (listening >= 0) ::close(listening);
+  auto busy = std::chrono::steady_clock::now();
+  for (auto now = busy; now - busy < kDrainQuiet; now = std::chrono::steady_clock::now()) {
+    if (under_way_.load() > 0) busy = now;
+    if (now >= deadline) return under_way_.load() == 0;
+    std::this_thread::sleep_for(kDrainPoll);
+  }
+  return true;
+}
+
+HttpServer::~HttpServer() {
+  if (daemon_ != nullptr) MHD_stop_daemon(daemon_);  // closes the listening socket
+}
+
+}  // namespace ps
