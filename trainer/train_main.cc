@@ -169,7 +169,7 @@ std::optional<int> SearchOrFirstTrial(LoadedJob* loaded) {
 std::optional<int> EndsWithItsPlan(const PreparedJob& job, const std::optional<ClusterTrainer::Options>& cluster) {
   if (job.config.model.type == "gbdt") {
     if (const absl::Status rows = CheckHeldOutOfTrees(job); !rows.ok()) return Fail(rows, ExitCode::kData);
-    const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(cluster));
+    const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(cluster), FLAGS_dry_run ? TreesPlanOf::kDryRun : TreesPlanOf::kNeeds);
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     if (FLAGS_dry_run) std::cout << DescribeTreesPlan(job, *plan) << std::flush;
     if (!cluster && !plan->front.ok()) return Fail(plan->front, ExitCode::kData);
@@ -242,6 +242,7 @@ int Train(const std::vector<std::string>& overrides) {
   absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job, Nodes());
   if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);
   if (const absl::Status stay = CheckInputsStay(FLAGS_config, *job); !stay.ok()) return Fail(stay, ExitCode::kConfiguration);
+  if (const absl::Status once = CheckLearntOnce(*job); !once.ok()) return Fail(once, ExitCode::kConfiguration);
   job->nodes = DescribeNodes(*job, *cluster);
   if (const std::optional<int> ended = EndsWithItsPlan(*job, *cluster)) return *ended;
   if (FLAGS_dry_run) return TryStart(*job, *cluster, &reporter);
