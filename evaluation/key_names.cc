@@ -8,6 +8,7 @@
 #include "evaluation/table_keys.h"
 #include "models/features/extractor.h"
 #include "models/features/extractor.pb.h"
+#include "models/features/header_check.h"
 #include "models/features/plan.h"
 #include "models/gbdt/leaf_keys.h"
 #include "ps/base/status_macros.h"
@@ -17,17 +18,20 @@ namespace {
 
 bool IsTablePlan(const features::Plan& plan) { return plan.column_size() > 0; }
 
-// Without its line end, and without a byte order mark.
+// Without its line end.
 std::string_view LineAt(std::string_view text, std::size_t begin) {
   std::string_view line = text.substr(begin, text.substr(begin).find('\n'));
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-  if (begin == 0 && line.substr(0, 3) == "\xef\xbb\xbf") line.remove_prefix(3);
   return line;
 }
 
 }  // namespace
 
-KeyNames::KeyNames(const Bundle& bundle, const std::string& extractor) {
+KeyNames::KeyNames(const Bundle& bundle, const std::string& extractor) { Read(bundle, extractor); }
+
+KeyNames::KeyNames(const Bundle& bundle, absl::Span<const Key> wanted) : wanted_(wanted) { Read(bundle, kExtractorName); }
+
+void KeyNames::Read(const Bundle& bundle, const std::string& extractor) {
   const absl::StatusOr<std::string> serialized = bundle.ReadFile(extractor);
   features::Plan plan;
   if (!serialized.ok() || !plan.ParseFromString(*serialized) || !ValidatePlan(plan).ok()) return;
@@ -36,30 +40,32 @@ KeyNames::KeyNames(const Bundle& bundle, const std::string& extractor) {
   if (indices_) title_ = "index";
   if (IsTablePlan(plan) && plan.feature_size() > 0) {
     title_ = "feature";
-    TableKeys(plan).OfPlan([this](Key key, const std::function<std::string()>& name) { names_.emplace(key, name()); });
+    TableKeys(plan).OfPlan([this](Key key, const std::function<std::string()>& name) {
+      if (IsWanted(key)) names_.emplace(key, name());
+    });
   }
   if (plan.trees().empty()) return;
   const absl::StatusOr<TreeModel> trees = TreesOfPlan(plan);
   if (!trees.ok()) return;
-  for (auto& [key, name] : LeafNames(*trees)) names_.emplace(key, std::move(name));
+  for (auto& [key, name] : LeafNames(*trees)) {
+    if (IsWanted(key)) names_.emplace(key, std::move(name));
+  }
   title_ = title_.empty() ? "leaf" : "feature";
 }
 
-absl::Status KeyNames::LearnFrom(const DataFiles& files, const absl::flat_hash_set<Key>& wanted, BadRows* bad_rows) {
+absl::Status KeyNames::LearnFrom(const DataFiles& files, BadRows* bad_rows) {
   features::Plan plan;
   if (!plan.ParseFromString(plan_) || !IsTablePlan(plan)) {
     return absl::InvalidArgumentError("the model is of no csv, tsv or criteo data: data can name none of its keys");
   }
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Extractor> extractor, Extractor::Parse(plan_));
-  PS_ASSIGN_OR_RETURN(const DataFormat format, FormatOfName(plan.format()));
-  const TextLayout layout{DelimiterOf(format), plan.quote().empty() ? '\0' : plan.quote()[0], format == DataFormat::kCsv};
+  const TextLayout layout = LayoutOf(plan);
   const std::unique_ptr<RowParser> parser = extractor->MakeParser();
   const std::unique_ptr<BlockStream> stream = BlockStream::Create(files, 256 << 10);
   const TableKeys keys(plan);
-  std::size_t unnamed = 0;
-  for (const Key key : wanted) unnamed += names_.count(key) == 0;
+  std::size_t unnamed = wanted_->size() - names_.size();
   const auto add = [&](Key key, const std::function<std::string()>& name) {
-    if (wanted.count(key) != 0 && names_.count(key) == 0) {
+    if (names_.count(key) == 0 && IsWanted(key)) {
       names_.emplace(key, name());
       --unnamed;
     }

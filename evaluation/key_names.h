@@ -3,11 +3,13 @@
 // does not keep; data that have them can tell. Immutable but for LearnFrom; any thread.
 #pragma once
 
+#include <algorithm>
+#include <optional>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "models/bundle/bundle.h"
 #include "models/bundle/manifest.h"
 #include "models/data/bad_rows.h"
@@ -18,12 +20,15 @@ namespace ps {
 
 class KeyNames {
  public:
-  // A bundle whose plan cannot be read has no names. `extractor` is the file of it.
+  // Of all keys. A bundle whose plan cannot be read has no names. `extractor` is the file of it.
   explicit KeyNames(const Bundle& bundle, const std::string& extractor = kExtractorName);
+  // Of these keys only, ascending, which must outlive it.
+  KeyNames(const Bundle& bundle, absl::Span<const Key> wanted);
 
-  // Adds names of those of the `wanted` keys that rows of these files have, and reads until all have one. InvalidArgument:
-  // a model of no table, whose keys need no data; else errors of the data (bad_rows judges malformed rows). One thread.
-  absl::Status LearnFrom(const DataFiles& files, const absl::flat_hash_set<Key>& wanted, BadRows* bad_rows);
+  // Adds names of those of the wanted keys that rows of these files have, and reads until all have one: they stay in
+  // memory. Made for wanted keys. InvalidArgument: a model of no table, whose keys need no data; else errors of the data
+  // (bad_rows judges malformed rows). One thread.
+  absl::Status LearnFrom(const DataFiles& files, BadRows* bad_rows);
 
   // What names are of: "index", "leaf" or "feature" (columns, or several of these); empty where there are none.
   const std::string& title() const { return title_; }
@@ -31,6 +36,10 @@ class KeyNames {
   std::string NameOf(Key key) const;
 
  private:
+  void Read(const Bundle& bundle, const std::string& extractor);
+  bool IsWanted(Key key) const { return !wanted_ || std::binary_search(wanted_->begin(), wanted_->end(), key); }
+
+  std::optional<absl::Span<const Key>> wanted_;
   std::string title_;
   std::string plan_;  // as serialized
   bool indices_ = false;

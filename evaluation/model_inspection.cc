@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
@@ -122,7 +121,6 @@ void InspectModel(const Bundle& bundle, std::ostream& out) {
 }
 
 absl::Status DumpModel(const Bundle& bundle, const DumpOptions& options, std::ostream& out) {
-  KeyNames names(bundle);
   const std::uint64_t count = bundle.keys().size();
   // All weights in the order of their keys are written as they lie; else the chosen ones.
   const bool as_they_lie = options.top == 0 && options.order == DumpOrder::kKey;
@@ -138,12 +136,11 @@ absl::Status DumpModel(const Bundle& bundle, const DumpOptions& options, std::os
                 [](const Weighted& a, const Weighted& b) { return a.key < b.key; });
     }
   }
-  if (options.data) {
-    absl::flat_hash_set<Key> wanted;
-    if (as_they_lie) wanted.insert(bundle.keys().begin(), bundle.keys().end());
-    for (const Weighted& item : chosen) wanted.insert(item.key);
-    PS_RETURN_IF_ERROR(names.LearnFrom(*options.data->files, wanted, options.data->bad_rows));
-  }
+  std::vector<Key> wanted;
+  for (const Weighted& item : chosen) wanted.push_back(item.key);
+  std::sort(wanted.begin(), wanted.end());
+  KeyNames names(bundle, as_they_lie ? bundle.keys() : absl::Span<const Key>(wanted));
+  if (options.data) PS_RETURN_IF_ERROR(names.LearnFrom(*options.data->files, options.data->bad_rows));
   const bool named = !names.title().empty();
   const auto print = [&](Key key, float weight) {
     out << Hex(key) << '\t';

@@ -2,21 +2,42 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "evaluation/inspection_text.h"
 #include "models/features/number.h"
 #include "models/features/plan.h"
+#include "models/gbdt/json_value.h"
 
 namespace ps {
 namespace {
 
 using features::Feature;
 
-// Names stand between tabs.
-std::string Printable(std::string_view text) { return absl::Utf8SafeCEscape(std::string(text)); }
+// Names stand between tabs, and in JSON.
+std::string Printable(std::string_view text) {
+  const std::string escaped = IsUtf8(text) ? absl::Utf8SafeCEscape(std::string(text)) : absl::CHexEscape(std::string(text));
+  std::string printable;
+  for (const char c : escaped) {  // " x " stands between the members of a cross
+    if (c == ' ' && absl::EndsWith(printable, " x")) printable.replace(printable.size() - 1, 1, "\\x78");
+    printable.push_back(c);
+  }
+  return printable;
+}
+
+// A column's part of a name, which ends where its keys' parts begin.
+std::string ColumnName(const std::string& column, Feature::Op op, bool say_op) {
+  const std::string name = absl::StrReplaceAll(Printable(column), {{"=", "\\x3d"}});
+  // One that ends like a name with an operation says its own, lest it be taken for the other.
+  for (int other = Feature::Op_MIN; other <= Feature::Op_MAX; ++other)
+    say_op |= absl::EndsWith(name, absl::StrCat(" (", OpName(static_cast<Feature::Op>(other)), ")"));
+  return say_op ? absl::StrCat(name, " (", OpName(op), ")") : name;
+}
 
 std::string RangeName(const std::string& name, const double* low, const double* high) {
   if (low == nullptr && high == nullptr) return absl::StrCat(name, " a number");
@@ -42,18 +63,23 @@ std::string CellName(const std::string& name, std::uint64_t cell, double scale) 
 }  // namespace
 
 TableKeys::TableKeys(const features::Plan& plan) : missing_(plan.missing().begin(), plan.missing().end()) {
-  for (const Feature& feature : plan.feature()) sources_.push_back(Compile(plan, feature));
+  std::map<std::uint32_t, int> features_of;  // by column
+  for (const Feature& feature : plan.feature()) {
+    if (feature.op() != Feature::CROSS) ++features_of[feature.column()];
+  }
+  for (const Feature& feature : plan.feature())
+    sources_.push_back(Compile(plan, feature, feature.op() != Feature::CROSS && features_of[feature.column()] > 1));
 }
 
-TableKeys::Source TableKeys::Compile(const features::Plan& plan, const Feature& feature) {
+TableKeys::Source TableKeys::Compile(const features::Plan& plan, const Feature& feature, bool say_op) {
   Source source;
   const std::string name = FeatureName(plan, feature);
   source.op = feature.op();
   source.seed = FieldSeed(name);
-  for (const Feature& member : feature.member()) source.members.push_back(Compile(plan, member));
+  for (const Feature& member : feature.member()) source.members.push_back(Compile(plan, member, /*say_op=*/false));
   if (source.op == Feature::CROSS) return source;
   source.column = feature.column();
-  source.name = Printable(plan.column(static_cast<int>(feature.column())).name());
+  source.name = ColumnName(plan.column(static_cast<int>(feature.column())).name(), source.op, say_op);
   source.text_seed = FieldSeed(TextName(name));
   source.missing_key = BucketKey(FieldSeed(MissingName(name)), 0);
   source.cuts.assign(feature.cut().begin(), feature.cut().end());

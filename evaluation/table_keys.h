@@ -19,8 +19,10 @@ class TableKeys {
   // `plan` has been validated and is of a table. Keys of trees in it are none of these.
   explicit TableKeys(const features::Plan& plan);
 
-  // Called with each key; `name` says what it stands for and costs more than the key. Names of different keys of a
-  // plan differ: "city=Paris", "age in [18, 30)", "age missing", "city=Paris x age < 18".
+  // Called with each key; `name` says what it stands for and costs more than the key: "city=Paris", "age in [18, 30)",
+  // "age missing", "city=Paris x age < 18", and of a column that several features read "zip (hash)=75001" and "zip (log)
+  // missing". Names of different keys of a plan differ, and are UTF-8 without control characters: what could be taken for
+  // another part of a name is escaped as in C.
   using Visit = std::function<void(Key key, const std::function<std::string()>& name)>;
 
   // Keys that need no row: buckets, missing values and standardised numbers.
@@ -37,7 +39,7 @@ class TableKeys {
   struct Source {  // a feature
     features::Feature::Op op = features::Feature::UNKNOWN;
     std::uint32_t column = 0;
-    std::string name;  // of the column
+    std::string name;  // of the column, and of the operation where the column alone does not tell the feature
     std::uint64_t seed = 0, text_seed = 0;
     Key missing_key = 0;
     std::vector<double> cuts;
@@ -46,7 +48,8 @@ class TableKeys {
     std::vector<Source> members;  // of a cross
   };
 
-  static Source Compile(const features::Plan& plan, const features::Feature& feature);
+  // `say_op`: the column has other features. Members of a cross have one operation for each column.
+  static Source Compile(const features::Plan& plan, const features::Feature& feature, bool say_op);
   bool IsMissing(std::string_view text) const;
   void OfField(const Source& source, std::string_view text, const Visit& visit) const;
   void OfCross(const Source& source, const SplitRow& row, const Visit& visit) const;

@@ -11,6 +11,7 @@
 #include "ps/wire/curve.h"
 #include "trainer/cluster/cluster_checkpoints.h"
 #include "trainer/cluster_trainer_run.h"
+#include "trainer/progress/progress_line.h"
 #include "trainer/row_losses.h"
 
 namespace ps {
@@ -63,6 +64,7 @@ absl::StatusOr<std::uint32_t> ClusterTrainer::Run::Judge(std::uint32_t pass,
   LaneRecord record(static_cast<int>(lanes), LaneRecord::Rows::kAllAlike);
   std::vector<MetricState> metrics(lanes);
   std::vector<float> losses, of_one;
+  std::string malformed;
   PS_RETURN_IF_ERROR(ScoreHeldOut(
       RowsOf(job_.valid, Part::kValid), *parser_, scorers, job_.config.data.max_bad_rows, job_.threads,
       [&](absl::Span<const float> margins, const RowBlock& rows) {
@@ -74,7 +76,10 @@ absl::StatusOr<std::uint32_t> ClusterTrainer::Run::Judge(std::uint32_t pass,
           for (std::size_t r = 0; r < of_one.size(); ++r) of_one[r] = margins[r * lanes + k];
           metrics[k].AddRows(of_one, rows.label, rows.weight);
         }
-      }));
+      },
+      told_malformed_ || !job_.valid ? nullptr : &malformed));
+  told_malformed_ = true;
+  SayMalformed(malformed);
   int leader = race_ && race_->lanes() == record.lanes() ? static_cast<int>(race_->LeadingLane()) : 0;
   if (!(metrics[leader].rows() > 0)) return static_cast<std::uint32_t>(leader);  // nothing to judge by
   if (race_ && race_->Judges(pass) && race_->lanes() == record.lanes()) {
@@ -106,12 +111,32 @@ absl::StatusOr<bool> ClusterTrainer::Run::EarlyStop(int pass, std::uint32_t lane
   return true;
 }
 
-// The whole of the files that passes will be judged by, before there is a pass that they could cost.
+// The whole of the files that passes will be judged by, before there is a pass that they could cost. Not where nodes come
+// by themselves: they must not wait for a scheduler that reads. There it is the front, and the first pass reads the rest.
+absl::Status ClusterTrainer::Run::CheckValid() {
+  if (options_.nodes != Nodes::kJoining) return ReadValid();
+  RowBlock block;
+  const auto read = [&](std::string_view text, TextOrigin origin) -> const RowBlock& {
+    block.Clear();
+    parser_->Parse(text, origin, &block);
+    return block;
+  };
+  BadRows rows(&*job_.valid, job_.config.data.max_bad_rows);
+  return CheckFront(*job_.valid, kLinearBlockBytes, read, &rows);
+}
+
 absl::Status ClusterTrainer::Run::ReadValid() {
+  constexpr std::uint64_t kReadUnnoticed = 64 << 20;
+  const std::uint64_t bytes = job_.valid->stored_bytes();
+  if (bytes > kReadUnnoticed)
+    log_.Say(absl::StrCat("reading data.valid before the first pass, ", FormatBytes(static_cast<std::int64_t>(bytes))));
   std::string malformed;
-  PS_RETURN_IF_ERROR(ScoreHeldOut(RowsOf(job_.valid, Part::kValid), *parser_, {}, job_.config.data.max_bad_rows,
-                                  job_.threads, [](absl::Span<const float>, const RowBlock&) {}, &malformed));
-  if (!malformed.empty()) log_.Say(malformed);
+  const absl::Status read = ScoreHeldOut(RowsOf(job_.valid, Part::kValid), *parser_, {}, job_.config.data.max_bad_rows,
+                                         job_.threads, [](absl::Span<const float>, const RowBlock&) {}, &malformed, &stop_);
+  if (absl::IsCancelled(read)) return StoppedBeforeLearningError();
+  PS_RETURN_IF_ERROR(read);
+  told_malformed_ = true;
+  SayMalformed(malformed);
   return absl::OkStatus();
 }
 
@@ -208,19 +233,22 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   if (job_.config.checkpoint.dir.empty() && job_.config.cluster.state.empty()) PS_RETURN_IF_ERROR(candidates_.RemoveFormer());
   PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> start, OpenWarmStart(job_));
   start_ = StartWeights(std::move(start), job_.config.model.bias);
-  if (job_.valid) PS_RETURN_IF_ERROR(ReadValid());
   const ClusterJob cluster = JobOfCluster();
   const bool later_passes = LanesGoOn(job_.config);
   ClusterCallbacks callbacks;
   callbacks.events = this;
   callbacks.on_tick = options_.on_tick;
-  callbacks.on_plan = [this, later_passes](const SchedulerMachine::Options& plan) {
-    if (!job_.config.model.tune) return;
+  callbacks.on_plan = [this, later_passes](const SchedulerMachine::Options& plan) -> absl::Status {
+    // What goes on was judged when it began; and servers may hold weights that wait for a scheduler.
+    const bool begins = !plan.resume && !HasStoredNodes(plan.stored);
+    if (job_.valid && begins) PS_RETURN_IF_ERROR(CheckValid());
+    if (!job_.config.model.tune) return absl::OkStatus();
     LaneRace::Options race = LaneRace::OptionsOf(plan.plan, static_cast<std::uint32_t>(plan.chunks.size()));
     race.warm_start = !job_.config.model.warm_start.empty();
     race.later_passes = later_passes;
     race_.emplace(race);
     racing_ = true;
+    return absl::OkStatus();
   };
   if (hands_over_) callbacks.hand_over = [this] { return stop_.load(); };
   callbacks.stop_requested = [this] {
@@ -238,8 +266,10 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   result_.train_seconds = SecondsSince(train_start_);
   log_.Final(result_.features);
   result_.complete = !ran->interrupted;
-  // Line numbers cost reading the data again up to them: not while somebody waits for the end.
-  if (!bad_examples_.empty() && result_.complete) log_.Say(DescribeBadRows(job_.train, bad_examples_));
+  // Line numbers cost reading the data again up to them: not while somebody waits for the end, nor far, as the model is
+  // still to be written.
+  if (!bad_examples_.empty() && result_.complete)
+    log_.Say(DescribeBadRows(job_.train, bad_examples_, kMostDescribedBytes));
   if (final_ == nullptr) {
     if (!ran->interrupted) return absl::InternalError("no pass has left a model whose validation log loss is a number");
     // The weights were exported all the same.
@@ -255,7 +285,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   if (job_.test || job_.config.data.split.test > 0) {
     std::string malformed;
     SetTest(Evaluate(job_.test, Part::kTest, *final_, job_.test ? &malformed : nullptr), &result_);
-    if (!malformed.empty()) log_.Say(malformed);
+    SayMalformed(malformed);
   }
   if (result_.valid) result_.rows_valid = static_cast<std::uint64_t>(result_.valid->rows);
   return result_;

@@ -15,6 +15,7 @@
 #include "models/data/bad_rows.h"
 #include "trainer/candidate_models.h"
 #include "trainer/cluster_trainer.h"
+#include "trainer/front_check.h"
 #include "trainer/held_out.h"
 #include "trainer/pass_log.h"
 #include "trainer/tuning/lane_race.h"
@@ -78,9 +79,7 @@ class ClusterTrainer::Run : public JobEvents {
     start_.Restart();
   }
   std::string Describe(absl::Span<const BadRow> rows) override {
-    // The scheduler waits for it.
-    constexpr std::uint64_t kMostBytes = std::uint64_t{4} << 30;
-    return DescribeBadRows(job_.train, rows, kMostBytes);
+    return DescribeBadRows(job_.train, rows, kMostDescribedBytes);  // the scheduler waits for it
   }
   std::string SaveState() override;
   absl::Status OnResume(const std::string& state, const PassReport& report) override;
@@ -112,7 +111,12 @@ class ClusterTrainer::Run : public JobEvents {
                                    std::string* malformed = nullptr) const {
     return EvaluateHeldOut(RowsOf(files, part), *parser_, scorer, job_.config.data.max_bad_rows, job_.threads, malformed);
   }
+  // Before there is a node, of a job that begins: whether data.valid can judge it.
+  absl::Status CheckValid();
   absl::Status ReadValid();
+  void SayMalformed(const std::string& rows) {
+    if (!rows.empty()) log_.Say(rows);
+  }
   absl::Status WriteValidLosses() const;  // by the model, where somebody wants them
   void TellNews() {
     if (const std::string news = race_->TakeNews(); !news.empty()) log_.Say(news);
@@ -145,6 +149,7 @@ class ClusterTrainer::Run : public JobEvents {
   bool resumed_ = false;
   bool begun_ = false;                         // Train was called
   bool told_devices_ = false;
+  bool told_malformed_ = false;                // of data.valid.files, or there is nothing to tell
   bool saved_ = false;                         // its progress, by this process or an earlier one
   bool written_ = false;                       // the bundle is in its place
   std::unique_ptr<Scorer> final_;              // the model that Export hands over

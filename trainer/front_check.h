@@ -14,6 +14,8 @@ namespace ps {
 
 // What a linear model in one process reads at once.
 inline constexpr std::uint64_t kLinearBlockBytes = 256 << 10;
+// Of a file, for the line numbers of rows that are quoted while something waits: other nodes, or a model to be written.
+inline constexpr std::uint64_t kMostDescribedBytes = std::uint64_t{4} << 30;
 
 // Adds the rows of the first megabytes of text to *rows, in the blocks of a training in one process. InvalidArgument:
 // there that would end, as more of them are malformed than may be. Errors of reading that much.

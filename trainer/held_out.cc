@@ -1,5 +1,6 @@
 #include "trainer/held_out.h"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -8,37 +9,56 @@
 
 #include "models/data/bad_rows.h"
 #include "ps/base/status_macros.h"
+#include "trainer/front_check.h"
 #include "trainer/in_order.h"
 
 namespace ps {
 
 absl::Status ScoreHeldOut(const HeldOutRows& rows, const RowParser& parser, absl::Span<const Scorer* const> scorers,
-                          double max_bad_rows, int threads, const TakeScored& take, std::string* malformed) {
+                          double max_bad_rows, int threads, const TakeScored& take, std::string* malformed,
+                          const std::atomic<bool>* stop) {
   struct Scored {
     std::vector<float> margins;
     RowBlock rows;
+    // Of the whole block, all parts.
+    std::uint64_t good_rows = 0, bad_rows = 0;
+    std::vector<BadRow> bad;
   };
-  InOrder<Scored> in_order(4 * static_cast<std::uint64_t>(threads), [&](Scored& scored) { take(scored.margins, scored.rows); });
   BadRows bad_rows(rows.files, max_bad_rows);
-  const std::unique_ptr<BlockStream> stream = BlockStream::Create(*rows.files, 256 << 10);
+  const std::unique_ptr<BlockStream> stream = BlockStream::Create(*rows.files, kLinearBlockBytes);
   std::mutex mutex;
   absl::Status error;
+  std::atomic<bool> ended = false;
+  const auto end_with = [&](const absl::Status& status) {
+    std::lock_guard<std::mutex> lock(mutex);
+    error.Update(status);
+    ended = true;
+  };
+  InOrder<Scored> in_order(4 * static_cast<std::uint64_t>(threads), [&](Scored& scored) {
+    if (ended) return;
+    bad_rows.Add(scored.good_rows, scored.bad_rows, scored.bad);
+    const absl::Status verdict = scored.bad_rows > 0 ? bad_rows.Check(false) : absl::OkStatus();
+    if (!verdict.ok()) return end_with(verdict);
+    take(scored.margins, scored.rows);
+  });
   const auto work = [&] {
     BlockStream::Block text;
     RowBlock all;
     std::vector<float> of_one;
-    while (true) {
+    while (!ended) {
+      if (stop != nullptr && stop->load()) return end_with(absl::CancelledError("stopped"));
       const absl::StatusOr<bool> more = stream->Next(&text);
       if (!more.ok()) {
-        std::lock_guard<std::mutex> lock(mutex);
-        error.Update(more.status());
+        end_with(more.status());
         in_order.Abandon();
       }
       if (!more.ok() || !*more) return;
       Scored scored = in_order.Spare();
       all.Clear();
       parser.Parse(text.text, {text.file, text.offset}, &all);
-      bad_rows.Add(all);
+      scored.good_rows = all.rows();
+      scored.bad_rows = all.bad_rows;
+      scored.bad = all.bad;
       if (rows.split != nullptr) {
         rows.split->TakePart(all, rows.part, &scored.rows);
       } else {
@@ -59,7 +79,7 @@ absl::Status ScoreHeldOut(const HeldOutRows& rows, const RowParser& parser, absl
   for (std::thread& thread : others) thread.join();
   PS_RETURN_IF_ERROR(error);
   PS_RETURN_IF_ERROR(bad_rows.Check(true));
-  if (malformed != nullptr) *malformed = bad_rows.Describe();
+  if (malformed != nullptr) *malformed = bad_rows.Describe(kMostDescribedBytes);
   return absl::OkStatus();
 }
 

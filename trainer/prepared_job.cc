@@ -62,17 +62,6 @@ void WarnOfShared(const char* part, const std::optional<DataFiles>& files, const
                                    ".files, too: ", what));
 }
 
-// A tuned job of several passes learns the validation files too, in the end.
-absl::Status CheckLearntOnce(const PreparedJob& job) {
-  const ModelConfig& model = job.config.model;
-  if (!job.valid || !model.tune || !model.tune_all_rows || job.config.train.passes == 1) return absl::OkStatus();
-  const std::vector<std::string> shared = job.valid->SharedWith(job.train);
-  if (shared.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("data.valid.files: ", shared[0], " is among data.train.files, too, and validation rows are learnt when they "
-                   "have chosen the setting: its rows would count twice. Give other files, or set model.tune_all_rows: false"));
-}
-
 std::vector<std::string> DescribeShared(const PreparedJob& job) {
   constexpr char kRemembered[] = "metrics of these rows say how well they are remembered, not how new rows are predicted";
   std::vector<std::string> warnings;
@@ -155,6 +144,16 @@ double MarginOffset(const DataConfig& data) {
   return data.keep_negatives < 1 ? std::log(data.keep_negatives) : 0.0;
 }
 
+absl::Status CheckLearntOnce(const PreparedJob& job) {
+  const ModelConfig& model = job.config.model;
+  if (!job.valid || !model.tune || !model.tune_all_rows || job.config.train.passes == 1) return absl::OkStatus();
+  const std::vector<std::string> shared = job.valid->SharedWith(job.train);
+  if (shared.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("data.valid.files: ", shared[0], " is among data.train.files, too, and validation rows are learnt when they "
+                   "have chosen the setting: its rows would count twice. Give other files, or set model.tune_all_rows: false"));
+}
+
 absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded) {
   PreparedJob job;
   job.config = std::move(loaded.config);
@@ -173,7 +172,6 @@ absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded) {
   PS_RETURN_IF_ERROR(CheckAllHeaders(job));
   PS_RETURN_IF_ERROR(WarnOfHeader(&job));
   PS_RETURN_IF_ERROR(CheckHeldOut(job));
-  PS_RETURN_IF_ERROR(CheckLearntOnce(job));
   job.shared_files = DescribeShared(job);
   job.threads = job.config.train.threads > 0 ? job.config.train.threads : EffectiveCpuCount();
   return job;

@@ -35,6 +35,10 @@ std::string OptimizerText(const OptimizerConfig& config);
 // What a margin of the model lacks of the true log odds because negatives were sampled: ln r.
 double MarginOffset(const DataConfig& data);
 
+// InvalidArgument: data.valid names files of data.train, of a job that would learn its validation rows in the end (a tuned
+// one of several passes): they would count twice.
+absl::Status CheckLearntOnce(const PreparedJob& job);
+
 // Of a linear model that declares no features and has model.warm_start, features are those of that model.
 absl::StatusOr<PreparedJob> PrepareJob(LoadedJob loaded);
 

@@ -19,7 +19,6 @@
 #include "ps/base/cgroup.h"
 #include "ps/base/program_flags.h"
 #include "ps/base/status_macros.h"
-#include "trainer/cluster/pod_scaler.h"
 #include "trainer/cluster_trainer.h"
 #include "trainer/control/job_control.h"
 #include "trainer/embedded/embedded_trainer.h"
@@ -28,6 +27,7 @@
 #include "trainer/job_plan.h"
 #include "trainer/node_choice.h"
 #include "trainer/output_check.h"
+#include "trainer/pod_end.h"
 #include "trainer/progress/progress_reporter.h"
 #include "trainer/render/kubernetes.h"
 #include "trainer/search/job_search.h"
@@ -169,7 +169,7 @@ std::optional<int> SearchOrFirstTrial(LoadedJob* loaded) {
 std::optional<int> EndsWithItsPlan(const PreparedJob& job, const std::optional<ClusterTrainer::Options>& cluster) {
   if (job.config.model.type == "gbdt") {
     if (const absl::Status rows = CheckHeldOutOfTrees(job); !rows.ok()) return Fail(rows, ExitCode::kData);
-    const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(cluster));
+    const absl::StatusOr<TreesPlan> plan = PlanTrees(job, TreeNodesOf(cluster), FLAGS_dry_run ? TreesPlanOf::kDryRun : TreesPlanOf::kNeeds);
     if (!plan.ok()) return Fail(plan.status(), ExitCode::kData);
     if (FLAGS_dry_run) std::cout << DescribeTreesPlan(job, *plan) << std::flush;
     if (!cluster && !plan->front.ok()) return Fail(plan->front, ExitCode::kData);
@@ -242,6 +242,7 @@ int Train(const std::vector<std::string>& overrides) {
   absl::StatusOr<std::optional<ClusterTrainer::Options>> cluster = ClusterOf(*job, Nodes());
   if (!cluster.ok()) return Fail(cluster.status(), ExitCode::kConfiguration);
   if (const absl::Status stay = CheckInputsStay(FLAGS_config, *job); !stay.ok()) return Fail(stay, ExitCode::kConfiguration);
+  if (const absl::Status once = CheckLearntOnce(*job); !once.ok()) return Fail(once, ExitCode::kConfiguration);
   job->nodes = DescribeNodes(*job, *cluster);
   if (const std::optional<int> ended = EndsWithItsPlan(*job, *cluster)) return *ended;
   if (FLAGS_dry_run) return TryStart(*job, *cluster, &reporter);
@@ -271,18 +272,9 @@ int Train(const std::vector<std::string>& overrides) {
   std::cout << JobResultText(*result, job->config.output.dir, *bytes) << std::flush;
   if (!result->complete) return static_cast<int>(ExitCode::kTerminated);
   if (result->test_missing.empty()) return 0;
-  return Fail(absl::DataLossError(absl::StrCat("the model is in ", job->config.output.dir,
-                                               ", but without test metrics: ", result->test_missing)),
-              ExitCode::kWithoutTest);
-}
-
-// In a pod: no other need try what cannot succeed, or was stopped by a person (a signal is no person).
-void TellJob(int exit_code) {
-  const bool again = exit_code == static_cast<int>(ExitCode::kTryAgain) || stop_requested.load();
-  if (FLAGS_deployments.empty() || exit_code == 0 || again) return;
-  absl::StatusOr<KubernetesAccess> access = AccessFromPod();
-  const absl::Status told = access.ok() ? LetJobFail(*access, FLAGS_deployments) : access.status();
-  if (!told.ok()) LOG(WARNING) << "the Job may start another pod: " << told;
+  const std::string note = absl::StrCat("the model is in ", job->config.output.dir, ", but without test metrics: ",
+                                        result->test_missing);
+  return Fail(absl::DataLossError(note), ExitCodeWithoutTest(FLAGS_deployments, note));
 }
 
 }  // namespace
@@ -305,7 +297,7 @@ constexpr char kUsage[] =
     "--http serves status and metrics, and takes the commands of ps_ctl.\n"
     "\n"
     "exit codes: 0 ok; 2 configuration; 3 data; 4 diverged; 5 impossible here;\n"
-    "6 trained, but the test rows could not be read; 75 try again;\n"
+    "6 trained, but the test rows could not be read (with --deployments 0); 75 try again;\n"
     "143 stopped by SIGTERM, with what was learnt so far in the bundle\n";
 
 int Usage(const std::string& what) {
@@ -346,6 +338,6 @@ int main(int argc, char** argv) {
   std::signal(SIGTERM, ps::RequestStop);
   std::signal(SIGINT, ps::RequestStop);
   const int exit_code = ps::Train(overrides);
-  ps::TellJob(exit_code);
+  ps::TellJobOfEnd(FLAGS_deployments, exit_code, ps::stop_requested.load());
   return exit_code;
 }

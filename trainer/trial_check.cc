@@ -30,6 +30,9 @@ Tried Try(const std::string& job_file, const SearchSpace& space, SearchSpace::Po
   } else if (const absl::Status stay = CheckInputsStay(job_file, *job); !stay.ok()) {
     tried.failure = stay;
     tried.code = ExitCode::kConfiguration;
+  } else if (const absl::Status once = CheckLearntOnce(*job); !once.ok()) {
+    tried.failure = once;
+    tried.code = ExitCode::kConfiguration;
   } else if (const auto cluster = ClusterOf(*job, flags); !cluster.ok()) {
     tried.failure = cluster.status();
     tried.code = ExitCode::kConfiguration;
@@ -38,7 +41,7 @@ Tried Try(const std::string& job_file, const SearchSpace& space, SearchSpace::Po
     tried.code = ExitCode::kImpossible;
   } else if (job->config.model.type == "gbdt") {
     tried.failure = CheckHeldOutOfTrees(*job);
-    if (tried.failure.ok()) tried.failure = PlanTrees(*job, TreeNodesOf(*cluster)).status();
+    if (tried.failure.ok()) tried.failure = PlanTrees(*job, TreeNodesOf(*cluster), TreesPlanOf::kNeeds).status();
   }
   return tried;
 }

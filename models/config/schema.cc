@@ -26,7 +26,7 @@ std::vector<SchemaRow> DataRows() {
        [](JobConfig* c, const V& v) { c->data.valid.files = v.texts; }},
       {"data.test.files", ValueType::kTextList, nullptr,
        "Test files, evaluated once when training has ended. What cannot be read then costs the metrics, not the model: "
-       "exit code 6.",
+       "exit code 6. Trees read them before they grow: what cannot be read ends the job, exit code 3.",
        [](JobConfig* c, const V& v) { c->data.test.files = v.texts; }},
       {"data.format",
        ValueType::kWord,

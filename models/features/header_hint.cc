@@ -66,19 +66,32 @@ class Judge {
 
   bool HasNumericColumns() const { return std::count(numbers_.begin(), numbers_.end(), true) > 0; }
 
-  // Texts only, though below some of them there are numbers only; or a label that no row has.
+  // Texts only, though below some of them there are numbers only; or a label that no row has. Of a column that numbers
+  // the rows the name may be empty.
   bool LooksLikeNames(std::uint32_t label) const {
-    for (const std::string& name : front_.first) {
+    const std::size_t begin = HasNamelessIndex() ? 1 : 0;
+    for (std::size_t column = begin; column < front_.first.size(); ++column) {
+      const std::string& name = front_.first[column];
       if (IsMissing(name) || IsNumber(name)) return false;
       if (std::count(front_.first.begin(), front_.first.end(), name) > 1) return false;
     }
-    if (HasNumericColumns()) return true;
+    if (label < begin) return false;
+    if (std::count(numbers_.begin() + static_cast<std::ptrdiff_t>(begin), numbers_.end(), true) > 0) return true;
     const auto same = [&](const Fields& row) { return row[label] == front_.first[label]; };
     std::vector<std::string> labels;
     for (const Fields& row : front_.rows) labels.push_back(row[label]);
     std::sort(labels.begin(), labels.end());
     const auto distinct = std::unique(labels.begin(), labels.end()) - labels.begin();
     return front_.rows.size() >= kFewestRows && distinct <= 2 && std::none_of(front_.rows.begin(), front_.rows.end(), same);
+  }
+
+  // As pandas writes it: nothing, and then 0, 1, 2.
+  bool HasNamelessIndex() const {
+    if (!front_.first[0].empty()) return false;
+    for (std::size_t row = 0; row < front_.rows.size(); ++row) {
+      if (front_.rows[row][0] != absl::StrCat(row)) return false;
+    }
+    return true;
   }
 
   // Numbers wherever there are numbers below. Those of a writer that numbers its columns are names.
@@ -152,8 +165,9 @@ absl::StatusOr<std::string> DescribeDoubtfulHeader(const features::Plan& plan, c
     const Judge judge(front, shape.missing);
     const std::string where = absl::StrCat(files.files()[file].path, ":1: the first line looks like ");
     if (!data.header && judge.LooksLikeNames(plan.label_column())) {
+      const char* const named = judge.HasNamelessIndex() ? ", and give the first column a name, or leave it out" : "";
       return absl::StrCat(where, "names of columns (", Quoted(front.first),
-                          "), and is taken as a row: if the files have a header, set data.header: true");
+                          "), and is taken as a row: if the files have a header, set data.header: true", named);
     }
     if (data.header && judge.LooksLikeARow()) {
       return absl::StrCat(where, "a row (", Quoted(front.first),

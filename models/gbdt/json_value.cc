@@ -203,6 +203,11 @@ bool IsUtf8(std::string_view text) {
                              : lead >= 0xf0 && lead <= 0xf4 ? 3
                                                             : text.size();
     if (more >= text.size() - i) return false;
+    // Neither longer than need be, nor half of a surrogate pair, nor beyond U+10FFFF.
+    const auto next = more == 0 ? 0u : static_cast<unsigned char>(text[i + 1]);
+    if ((lead == 0xe0 && next < 0xa0) || (lead == 0xed && next >= 0xa0) || (lead == 0xf0 && next < 0x90) ||
+        (lead == 0xf4 && next >= 0x90))
+      return false;
     for (std::size_t k = 1; k <= more; ++k) {
       if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80) return false;
     }

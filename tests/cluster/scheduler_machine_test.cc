@@ -18,10 +18,15 @@ namespace {
 struct Told : JobEvents {
   std::size_t rows = 0;
   std::size_t passes = 0;
+  std::size_t described = 0;
   void OnLearnt(const LearntRows& learnt) override { rows += learnt.labels.size(); }
   bool OnPassEnd(const PassReport&) override {
     ++passes;
     return true;
+  }
+  std::string Describe(absl::Span<const BadRow>) override {
+    ++described;
+    return "";
   }
 };
 
@@ -98,6 +103,40 @@ TEST_F(SchedulerMachineTest, ABatchListedTwiceCountsOnce) {
   Send("worker", message);
   EXPECT_EQ(AckedMask(), 1u);
   EXPECT_EQ(told_.rows, 5u);
+}
+
+// To describe rows costs reading the files: not once more with each report that comes to a job that has failed.
+TEST_F(SchedulerMachineTest, MalformedRowsOfAFailedJobAreDescribedOnce) {
+  Told told;
+  SchedulerMachine::Options options = MakeOptions();
+  options.chunks = {{0, 0, 1}, {0, 1, 2}};
+  options.max_bad_rows = 0.1;
+  SchedulerMachine scheduler(options, &told);
+  const auto send = [&](const Address& from, const Message& message) { scheduler.OnMessage(from, message, now_, outbox_); };
+  for (const wire::Role role : {wire::SERVER, wire::WORKER}) {
+    Message hello;
+    hello.body.mutable_hello()->set_role(role);
+    hello.body.mutable_hello()->set_incarnation(role == wire::SERVER ? 11 : 12);
+    hello.body.mutable_hello()->set_endpoint(wire::Role_Name(role));
+    hello.body.mutable_hello()->set_protocol(ProtocolDigest());
+    send(wire::Role_Name(role), hello);
+  }
+  scheduler.OnTick(now_, outbox_);
+  Message request;
+  request.body.mutable_lease_request()->set_want(2);
+  send(wire::Role_Name(wire::WORKER), request);
+  ASSERT_EQ(Last().body.lease().chunks_size(), 2);
+  for (const std::uint32_t chunk : {0u, 1u}) {
+    Message message = Progress(1);
+    AddStats(&message, 0, 5);
+    message.body.mutable_progress()->set_chunk(chunk);
+    message.body.mutable_progress()->mutable_rows()->set_rows(5);
+    message.body.mutable_progress()->mutable_rows()->set_bad(20000);
+    send(wire::Role_Name(wire::WORKER), message);
+    EXPECT_TRUE(absl::IsDataLoss(scheduler.status())) << scheduler.status();
+    EXPECT_EQ(told.rows, 5u * (chunk + 1)) << "its report was taken";
+    EXPECT_EQ(told.described, 1u);
+  }
 }
 
 TEST_F(SchedulerMachineTest, AMalformedBatchIsNotDone) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "ps/wire/zeromq_transport.h"
 #include "tests/data/compressed_text.h"
 #include "tests/end_to_end/errors_fixture.h"
 
@@ -202,6 +203,38 @@ TEST_F(BadDataTest, AModelStaysThatHasNoTestMetrics) {
       EXPECT_THAT(valid.err, testing::AllOf(HasSubstr(what), testing::Not(HasSubstr("valid loss")))) << "it trained first";
       EXPECT_FALSE(HasModel());
     }
+  }
+}
+
+// Nodes that come by themselves do not wait for a scheduler that reads data.valid; what its front shows ends the job.
+TEST_F(BadDataTest, NodesDoNotWaitForValidationRows) {
+  std::string late;
+  while (late.size() < (9u << 20)) late += "1 1:1\n0 2:1\n1 3:1\n";
+  const std::string bad = [] {
+    std::string text;
+    for (int i = 0; i < 20000; ++i) text += "what is this\n";
+    return text;
+  }();
+  WriteText(place_ / "late.svm", late + bad);
+  WriteText(place_ / "early.svm", FirstLines(late, 3000) + bad + late);
+  for (const std::string file : {"late.svm", "early.svm"}) {
+    std::string listen;
+    {
+      const absl::StatusOr<std::unique_ptr<Transport>> transport = OpenZeroMqTransport({});
+      ASSERT_TRUE(transport.ok());
+      listen = (*transport)->endpoint();
+    }
+    const std::vector<std::string> scheduler = {absl::StrCat("--scheduler=", listen)};
+    Program job("ps_train", {"--config", "job.yaml", "--listen", listen, "--set", absl::StrCat("data.valid.files=[", file, "]"),
+                             "--set", "cluster={servers: 1, workers: 1}"}, place_.path());
+    Program server("ps_server", scheduler, place_.path());
+    Program worker("ps_worker", scheduler, place_.path());
+    const Finished failed = job.Wait();
+    SCOPED_TRACE(failed.err);
+    EXPECT_EQ(failed.exit_code, 3);
+    EXPECT_THAT(failed.err, HasSubstr(file + ":"));
+    EXPECT_EQ(failed.err.find("training begins") != std::string::npos, file == "late.svm");
+    EXPECT_FALSE(HasModel());
   }
 }
 

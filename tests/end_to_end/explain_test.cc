@@ -163,6 +163,23 @@ TEST_F(ExplainTest, WhatItCannotDoHasADefinedEnd) {
   EXPECT_EQ(Explain("train.csv", {"--out", "none/e.jsonl"}).exit_code, 2);
 }
 
+// A column whose numbers may be names is read as both, and its keys are told apart; what is no UTF-8 becomes it.
+TEST_F(ExplainTest, ALinearModelsNamesAreItsKeysOwn) {
+  std::string rows = "label,caf\xe9\n";
+  for (int i = 0; i < 3000; ++i) {
+    const int name = i % 3 == 0 ? i % 40 : i % 2 == 0 ? 7 * (i % 5) : 11 * (i % 3);
+    absl::StrAppend(&rows, i % 5 < 2 ? 1 : 0, ",", i % 8 == 0 ? "" : absl::StrCat(name, "e-3"), "\n");
+  }
+  WriteText(place_ / "train.csv", rows);
+  const Finished run = Train("data: {train: {files: [train.csv]}, format: csv, header: true}\n");
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const Finished explained = Explain("train.csv");
+  ASSERT_EQ(explained.exit_code, 0) << explained.err;
+  ExpectMargins(explained.out, Margins("train.csv"));
+  EXPECT_THAT(explained.out, testing::AllOf(testing::HasSubstr("\"caf\\\\xe9 (hash) missing\": "), testing::HasSubstr("\"caf\\\\xe9 (numeric) missing\": ")));
+  EXPECT_EQ(explained.out.find('\xe9'), std::string::npos);
+}
+
 // Buckets are named by the model, texts by data that have them.
 TEST(DumpTest, KeysOfATableAreNamed) {
   const Workplace place;
@@ -194,6 +211,8 @@ TEST(DumpTest, KeysOfATableAreNamed) {
   const Finished top = dump({"--data", "t.csv", "--top", "1"});
   EXPECT_EQ(std::count(top.out.begin(), top.out.end(), '\n'), 3);
   EXPECT_THAT(top.out, testing::HasSubstr("city="));
+  WriteText(place / "marked.csv", "\xef\xbb\xbf" + rows);
+  EXPECT_EQ(dump({"--data", "marked.csv"}).out, dump({"--data", "t.csv"}).out);
   EXPECT_EQ(dump({"--data", "absent.csv"}).exit_code, 3);
   const Finished other = dump({"--data", "other.csv"});
   EXPECT_EQ(other.exit_code, 3);

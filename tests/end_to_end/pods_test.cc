@@ -1,148 +1,27 @@
-// A job in pods: against a strict fake of the Kubernetes API server, whose controller runs the
-// servers and workers as processes. Every occurrence of every feature counts once.
+// A job in pods: nodes and schedulers that die, are evicted, replaced and scaled. Every occurrence of every feature counts
+// once.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <yaml-cpp/yaml.h>
 
 #include <chrono>
-#include <map>
-#include <memory>
+#include <filesystem>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "ps/state_store/etcd_client.h"
 #include "ps/state_store/kubernetes_state_store.h"
-#include "ps/wire/zeromq_transport.h"
-#include "tests/end_to_end/counted_data.h"
-#include "tests/end_to_end/program.h"
-#include "tests/end_to_end/watched_job.h"
-#include "tests/state_store/fake_kubernetes.h"
+#include "tests/end_to_end/pods_fixture.h"
+#include "trainer/cluster/pod_scaler.h"
 
 namespace ps {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-constexpr int kRows = 20000;
-const int kPasses = kSanitized ? 30 : 60;
-constexpr char kUid[] = "12345678-0000";  // of the Job
-
-std::string Json(const YAML::Node& node) {
-  std::vector<std::string> parts;
-  if (node.IsMap()) {
-    for (const auto& field : node) {
-      parts.push_back(absl::StrCat("\"", field.first.Scalar(), "\":", Json(field.second)));
-    }
-    return absl::StrCat("{", absl::StrJoin(parts, ","), "}");
-  }
-  if (node.IsSequence()) {
-    for (const YAML::Node& item : node) parts.push_back(Json(item));
-    return absl::StrCat("[", absl::StrJoin(parts, ","), "]");
-  }
-  const bool flag = node.Scalar() == "true" || node.Scalar() == "false";
-  return flag && node.Tag() != "!" ? node.Scalar() : absl::StrCat("\"", node.Scalar(), "\"");
-}
-
-class PodsTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!api_.running()) GTEST_SKIP() << "openssl is not installed";
-    api_.EnterPod();
-    const auto transport = OpenZeroMqTransport({.bind = "tcp://127.0.0.1:0"});
-    ASSERT_TRUE(transport.ok());
-    listen_ = (*transport)->endpoint();
-    WriteText(place_ / "job.yaml",
-              absl::StrCat(
-                  "job: ctr\ndata: {train: {files: ['", place_ / "train.svm",
-                  "']}}\nmodel: ", CountedData::kModel, "\ncheckpoint: {dir: ckpt, every: 0.5}\n",
-                  "train: {passes: ", kPasses, "}\noutput: {dir: out}\n",
-                  "cluster: {servers: 2, workers: 2, state: 'kubernetes://ctr-state', http: "
-                  "'127.0.0.1:0'}\n"));
-    api_.Ask({.method = "POST",
-              .path = "/test/job",
-              .body = absl::StrCat("{\"name\":\"ctr\",\"uid\":\"", kUid, "\"}")});
-    GiveRenderedObjects();
-  }
-
-  // The scheduler has the rights that are rendered for such a job, to objects that are rendered.
-  void GiveRenderedObjects() {
-    const Finished rendered = RunProgram(
-        "ps_train",
-        {"--config", "job.yaml", "--render", "kubernetes", "--set", "cluster.state=''", "--set",
-         "kubernetes={namespace: training, image: i, data_claim: d, output_claim: o}", "--set",
-         "output.dir=/models/ctr", "--owner_uid", kUid},
-        place_.path());
-    ASSERT_EQ(rendered.exit_code, 0) << rendered.err;
-    for (const YAML::Node& object : YAML::LoadAll(rendered.out)) {
-      const std::string kind = object["kind"].as<std::string>();
-      if (kind == "Role") role_ = object["rules"];
-      if (object["metadata"]["name"].as<std::string>() != "ctr-state") continue;
-      api_.Ask({.method = "POST",
-                .path = absl::StrCat(
-                    kind == "Lease" ? "/apis/" : "/api/", object["apiVersion"].as<std::string>(),
-                    "/namespaces/training/", kind == "Lease" ? "leases" : "configmaps"),
-                .body = Json(object)});
-    }
-    SetRole(role_);
-  }
-  void SetRole(const YAML::Node& rules) const {
-    api_.Ask({.method = "POST", .path = "/test/role", .body = Json(rules)});
-  }
-
-  // A Deployment of the controller, whose pods run the program.
-  void Deploy(const std::string& name, const std::string& program, int replicas) const {
-    api_.Ask({.method = "POST",
-              .path = "/test/deployment",
-              .body = absl::StrCat("{\"name\":\"", name, "\",\"replicas\":", replicas,
-                                   ",\"command\":[\"", std::getenv("PS_BIN_DIR"), "/", program,
-                                   "\",\"--scheduler=", listen_, "\",\"--minloglevel=2\"]}")});
-  }
-
-  // A pod of the Job.
-  std::unique_ptr<Program> Scheduler(const std::string& pod,
-                                     const std::vector<std::string>& more = {}) const {
-    ::setenv("POD_NAME", pod.c_str(), 1);
-    std::vector<std::string> arguments = {"--config", "job.yaml",      "--listen",
-                                          listen_,    "--deployments", "ctr"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
-    return std::make_unique<Program>("ps_train", arguments, place_.path());
-  }
-
-  struct Pod {
-    std::string owner;
-    double cost = 0, restarts = 0;
-    bool terminating = false;
-  };
-  std::map<std::string, Pod> Pods() const {
-    std::map<std::string, Pod> pods;
-    const auto answer = api_.Ask({.path = "/test/pods"});
-    for (const auto& value : answer.fields().at("pods").list_value().values()) {
-      const auto& pod = value.struct_value().fields();
-      pods[pod.at("name").string_value()] = {
-          pod.at("owner").string_value(), pod.at("cost").number_value(),
-          pod.at("restarts").number_value(), pod.at("terminating").bool_value()};
-    }
-    return pods;
-  }
-  std::set<std::string> Hosts(const std::string& kind) const {
-    std::set<std::string> hosts;
-    for (const JsonValue& node : job_.Living(kind)) hosts.insert(node.members.at("host").text);
-    return hosts;
-  }
-
-  const Workplace place_;
-  const CountedData data_{place_, kRows};
-  const WatchedJob job_{place_};
-  const FakeKubernetes api_;
-  std::string listen_;
-  YAML::Node role_;  // its rules
-};
 
 TEST_F(PodsTest, ASchedulerWhosePodIsKilledComesBackInAnother) {
   Deploy("ctr-server", "ps_server", 2);
@@ -212,6 +91,34 @@ TEST_F(PodsTest, AJobThatHasEndedForGoodStartsNoOtherPod) {
   EXPECT_EQ(job_.Ctl({"stop"}).exit_code, 0);
   EXPECT_EQ(run->Wait().exit_code, 143);
   EXPECT_EQ(limit(), 0u);
+}
+
+// A model that is written is no reason to train once more, nor is its Job Failed.
+TEST_F(PodsTest, AJobWithoutTestMetricsIsComplete) {
+  Deploy("ctr-server", "ps_server", 2);
+  Deploy("ctr-worker", "ps_worker", 2);
+  std::string late;
+  while (late.size() < (9u << 20)) late += "1 1:1\n0 2:1\n1 3:1\n";
+  for (int i = 0; i < 20000; ++i) late += "what is this\n";
+  WriteText(place_ / "late.svm", late);
+  const Finished done = Scheduler("ctr-aaaaa", {"--set", "train.passes=2", "--set", "data.test.files=[late.svm]"})->Wait(100);
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("the model is in out, but without test metrics: "));
+  EXPECT_THAT(MetricsOf(place_ / "out").members.at("test_missing").text, HasSubstr("late.svm:"));
+  const auto job = api_.Ask({.path = "/apis/batch/v1/namespaces/training/jobs/ctr"});
+  EXPECT_EQ(JsonInteger(JsonPart(job, "spec"), "backoffLimit"), 6u);
+  data_.ExpectCounted(place_ / "out", 2);
+}
+
+TEST(PodTest, TheTerminationMessageGoesIntoTheFileThatIsThere) {
+  const Workplace place;
+  EXPECT_TRUE(absl::IsNotFound(LeaveTerminationMessage("no test metrics", place / "log")));
+  EXPECT_FALSE(std::filesystem::exists(place / "log"));
+  WriteText(place / "log", "of an earlier and longer one");
+  EXPECT_TRUE(LeaveTerminationMessage("no test metrics", place / "log").ok());
+  EXPECT_EQ(ReadText(place / "log"), "no test metrics");
+  EXPECT_TRUE(LeaveTerminationMessage(std::string(5000, 'x'), place / "log").ok());
+  EXPECT_EQ(ReadText(place / "log"), std::string(4096, 'x'));
 }
 
 // It was only slow: another has the Lease and the records by now. It ends without a word to the

@@ -203,6 +203,12 @@ TEST_F(SearchTest, WarningsOfTrialsAreSaid) {
   const std::string warning = "warning: all rows of data.train have the same label";
   EXPECT_THAT(run.err, AllOf(HasSubstr("trial 1: " + warning), Not(HasSubstr("trial 2: " + warning)))) << "once is enough";
   EXPECT_THAT(run.out.substr(run.out.find("searched: 2 trials")), HasSubstr("\n" + warning));
+  // One that stands beside the figures is not said once more.
+  const Finished shared = Train({"data.test.files=[train.csv]", "tune.search.vary={model.type: [lr, gbdt]}", "output.dir=shared"});
+  ASSERT_EQ(shared.exit_code, 0) << shared.err;
+  const std::string among = "warning: data.test.files: train.csv is among data.train.files";
+  EXPECT_NE(shared.out.find(among), std::string::npos) << shared.out;
+  EXPECT_EQ(shared.out.find(among), shared.out.rfind(among)) << shared.out;
 }
 
 TEST_F(SearchTest, WhatEveryTrialWouldFailByIsSaidAtOnce) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "trainer/cluster/cluster_plan.h"
 
@@ -27,8 +28,8 @@ struct ClusterCallbacks {
   JobEvents* events = nullptr;
   std::function<bool()> stop_requested;  // polled; may be empty
   std::function<bool()> hand_over;       // likewise, of nodes that come by themselves; needs cluster.state
-  // Before the first event: how the job is parted.
-  std::function<void(const SchedulerMachine::Options& plan)> on_plan;
+  // Before the first event and before there is a node: how the job is parted, and what it goes on from. An error ends it.
+  std::function<absl::Status(const SchedulerMachine::Options& plan)> on_plan;
   // After every tick of the scheduler, in its thread: to look at it, and to hand it commands.
   std::function<void(SchedulerMachine& scheduler, MonotonicTime now)> on_tick;
 };

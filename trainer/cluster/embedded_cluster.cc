@@ -92,7 +92,7 @@ absl::StatusOr<ClusterResult> RunEmbeddedCluster(const ClusterJob& job, ClusterS
   PS_ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, hub.Open("scheduler"));
   std::atomic<bool> over = false;
   PS_ASSIGN_OR_RETURN(std::vector<Node> nodes, MakeNodes(hub, shape, over));
-  if (callbacks.on_plan) callbacks.on_plan(options);
+  if (callbacks.on_plan) PS_RETURN_IF_ERROR(callbacks.on_plan(options));
   SchedulerMachine scheduler(std::move(options), callbacks.events);
   std::vector<std::thread> threads;
   for (Node& node : nodes) {

@@ -88,7 +88,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
                                   absl::StrCat("--silence_limit_s=", silence.count())},
                     .gpus = job.config.device == "cuda" ? DeviceCount() : 0,
                     .most_restarts = options.most_restarts});
-  if (callbacks.on_plan) callbacks.on_plan(plan);
+  if (callbacks.on_plan) PS_RETURN_IF_ERROR(callbacks.on_plan(plan));
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
   PS_RETURN_IF_ERROR(nodes.Start(scheduler.wanted()));
   WatchedScheduler watched(scheduler, callbacks, nodes);
@@ -138,7 +138,7 @@ absl::StatusOr<ClusterResult> RunJoinedCluster(const ClusterJob& job, ClusterSha
                            .context = std::make_shared<ZeroMqContext>(std::move(keys))}));
   LOG(INFO) << "waiting at " << transport->endpoint() << " for " << shape.servers << " servers and "
             << shape.workers << " workers";
-  if (callbacks.on_plan) callbacks.on_plan(plan);
+  if (callbacks.on_plan) PS_RETURN_IF_ERROR(callbacks.on_plan(plan));
   SchedulerMachine scheduler(std::move(plan), callbacks.events);
   ObservedScheduler observed(scheduler, observers);
   PS_RETURN_IF_ERROR(RunMachine(observed, *transport, MonotonicTime::zero()));

@@ -1,10 +1,15 @@
 #include "trainer/cluster/pod_scaler.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "ps/base/file.h"
 #include "ps/base/status_macros.h"
 #include "ps/state_store/etcd_client.h"
 
@@ -218,6 +223,16 @@ absl::Status LetJobFail(const KubernetesAccess& access, const std::string& job) 
             .content_type = kPatch},
            steady_clock::now() + kFinishLimit)
       .status();
+}
+
+absl::Status LeaveTerminationMessage(const std::string& text, const std::string& path) {
+  constexpr std::size_t kMostBytes = 4096;  // that are kept
+  const int file = ::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC);  // it is a mount: not to be made or replaced
+  if (file < 0) return FileError("write", path, errno);
+  const ssize_t written = ::write(file, text.data(), std::min(text.size(), kMostBytes));
+  const int error = errno;
+  ::close(file);
+  return written < 0 ? FileError("write", path, error) : absl::OkStatus();
 }
 
 }  // namespace ps

@@ -95,4 +95,8 @@ class PodScaler {
 // no further pod. Its pods have no podFailurePolicy, under which none on a lost node is replaced.
 absl::Status LetJobFail(const KubernetesAccess& access, const std::string& job);
 
+// The container's last word, which `kubectl describe pod` shows; of long texts the beginning. NotFound where Kubernetes has
+// put no file there for it.
+absl::Status LeaveTerminationMessage(const std::string& text, const std::string& path = "/dev/termination-log");
+
 }  // namespace ps

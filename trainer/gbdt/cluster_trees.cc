@@ -123,7 +123,7 @@ class ClusterTrees final : public TreeMaker {
 };
 
 absl::Status ClusterTrees::ChooseShares() {
-  PS_ASSIGN_OR_RETURN(const TreesPlan plan, PlanTrees(*job_.job, std::nullopt));
+  PS_ASSIGN_OR_RETURN(const TreesPlan plan, PlanTrees(*job_.job, std::nullopt, TreesPlanOf::kNeeds));
   DistributionShape shape = ShapeOf(*job_.job, plan, options_);
   const bool sparse = job_.bins->sparse;
   if (job_.bins->rows > 0) shape.rows = static_cast<double>(job_.bins->rows);

@@ -43,21 +43,25 @@ std::string OneLabelOfTrees(const GbdtConfig& gbdt, bool seen_all);
 // As CheckHeldOutFiles, of the files that trees shall be judged by.
 absl::Status CheckHeldOutOfTrees(const PreparedJob& job);
 
+enum class TreesPlanOf {
+  kNeeds,   // what a job is refused by before it reads its rows
+  kDryRun,  // and what a person is told: malformed rows, and whether the job ends at the front of its data
+};
 // What a job of trees will need, for --dry_run and for refusing early. Reads the first rows only.
 struct TreesPlan {
   double rows = 0, columns = 0, values = 0;  // estimates; columns of libsvm text are those of the first rows
   double classes = 1;  // of softmax: as declared, or those of the first rows
   bool sparse = false;
   double text_bytes = 0;
-  std::string bad_rows;  // of the first ones, for a person; empty: none
+  std::string bad_rows;  // dry run: of the first ones, for a person; empty: none
   std::string one_label;  // a warning, where all that were seen have the same
-  // InvalidArgument: in one process, where rows are judged in the order of the data, the job ends at their front.
+  // Dry run: InvalidArgument: in one process, where rows are judged in the order of the data, the job ends at their front.
   absl::Status front;
   std::uint64_t memory_bytes = 0, memory_limit = 0;
   std::optional<DistributionChoice> distribution;  // on a cluster
 };
 absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
-                                    const std::optional<TreeClusterOptions>& cluster);
+                                    const std::optional<TreeClusterOptions>& cluster, TreesPlanOf of);
 std::string DescribeTreesPlan(const PreparedJob& job, const TreesPlan& plan);
 // ResourceExhausted when it cannot fit.
 absl::Status CheckTreesPlan(const TreesPlan& plan);

@@ -166,7 +166,7 @@ absl::Status CheckHeldOutOfTrees(const PreparedJob& job) {
 }
 
 absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
-                                    const std::optional<TreeClusterOptions>& cluster) {
+                                    const std::optional<TreeClusterOptions>& cluster, TreesPlanOf of) {
   TreesPlan plan;
   plan.memory_limit = static_cast<std::uint64_t>(EffectiveMemory().limit_bytes);
   PS_ASSIGN_OR_RETURN(const features::Plan features, FeaturesOf(job));
@@ -219,9 +219,9 @@ absl::StatusOr<TreesPlan> PlanTrees(const PreparedJob& job,
   // Trees to start from bring their classes. Of the front alone too many are enough to know.
   const bool own_classes = reading.looks_for_classes && job.config.model.warm_start.empty();
   if (own_classes && (read >= bytes || classes.size() > kMostClasses)) PS_RETURN_IF_ERROR(CheckClasses(classes));
-  if (read >= bytes) {
+  if (of == TreesPlanOf::kDryRun && read >= bytes) {
     plan.bad_rows = DescribeMalformed(bad_rows, "that were looked at", /*whole=*/true, job.config.data.max_bad_rows);
-  } else {
+  } else if (of == TreesPlanOf::kDryRun) {
     PS_RETURN_IF_ERROR(LookAtFront(job, reading, &plan));
   }
   if (one_label) plan.one_label = OneLabelOfTrees(job.config.model.gbdt, read >= bytes);

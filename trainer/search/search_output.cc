@@ -6,6 +6,7 @@
 #include <set>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "models/bundle/manifest.h"
@@ -93,7 +94,10 @@ absl::StatusOr<std::string> SearchOutput::Text() const {
                   DescribeTrial(space_, metric_, state_, BestTrial(state_)),
                   equal.empty() ? "" : absl::StrCat("\n  ", equal), "\n  as a job file: ", output, "/", kTunedJobName, "\n  all trials: ", output,
                   "/search.json\n");
-  for (const std::string& warning : state_.trials(BestTrial(state_)).warnings()) absl::StrAppend(&text, warning, "\n");
+  for (const std::string& warning : state_.trials(BestTrial(state_)).warnings()) {
+    // Some the trial has printed beside its figures.
+    if (!absl::StrContains(text, absl::StrCat("\n", warning, "\n"))) absl::StrAppend(&text, warning, "\n");
+  }
   return text;
 }
 
