@@ -241,7 +241,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   // Line numbers cost reading the data again up to them: not while somebody waits for the end.
   if (!bad_examples_.empty() && result_.complete) log_.Say(DescribeBadRows(job_.train, bad_examples_));
   if (final_ == nullptr) {
-    if (!ran->interrupted) return absl::InternalError("no pass has left a model whose validation log loss is a number");
+    if (!ran->interrupted) return absl::OutOfRangeError("no pass has left a model whose validation log loss is a number");
     // The weights were exported all the same.
     PS_ASSIGN_OR_RETURN(auto models, candidates_.Open(1));
     final_ = std::move(models[0]);
