@@ -80,12 +80,13 @@ void Membership::Excuse(MonotonicTime gap) {
   }
 }
 
-std::vector<Member*> Membership::FindDead(MonotonicTime now, MonotonicTime limit) {
+std::vector<Member*> Membership::FindDead(MonotonicTime now,
+                                          const std::function<MonotonicTime(const Member&)>& limit) {
   std::vector<Member*> dead;
   for (Member& member : members_) {
     if (!member.alive || member.stopped) continue;
     const bool replaced = member.last_heard == MonotonicTime::min();
-    if (!replaced && now - member.last_heard <= limit) continue;
+    if (!replaced && now - member.last_heard <= limit(member)) continue;
     member.alive = false;
     dead.push_back(&member);
   }

@@ -27,6 +27,7 @@ struct Member {
   bool stopped = false;
   bool leaving = false;      // has been asked to leave, by a command or from outside
   bool ending = false;       // from outside: its process waits to be told to stop
+  bool failed = false;       // a worker, whose device has: it does nothing any more, and waits to be told to stop
   wire::Heartbeat beat;      // the latest
   std::string computes_on;   // a worker, as its beats say; empty: none has said
   bool on_device = false;    // likewise
@@ -53,8 +54,8 @@ class Membership {
   // The scheduler itself was busy for so long: what members said meanwhile is still to be read.
   void Excuse(MonotonicTime gap);
 
-  // Marks members silent since before `now - limit` as dead and returns them.
-  std::vector<Member*> FindDead(MonotonicTime now, MonotonicTime limit);
+  // Marks members that are silent for longer than their limit as dead, and returns them.
+  std::vector<Member*> FindDead(MonotonicTime now, const std::function<MonotonicTime(const Member&)>& limit);
 
   std::size_t alive(wire::Role role) const;
   std::deque<Member>& members() { return members_; }

@@ -113,20 +113,12 @@ void SchedulerMachine::Take(const Address& from, Message message, MonotonicTime 
       // for a forerunner at its address), or be thought alive again by a late beat.
       if (phase_ == Phase::kStopping) {
         member->stopped = true;
-      } else if (member->leaving) {
+      } else if (member->leaving || member->failed) {
         membership_.Ended(*member);
       }
       return;
-    case wire::Body::kFailure: {
-      // A server that was cut off may fail at what is no longer its own. If it is, it says so again.
-      if (member->role == wire::SERVER && body.epoch() < slots_.epoch()) return;
-      // Whatever the wire says, this is no success.
-      const std::uint32_t said = body.failure().status_code();
-      const bool known = said >= 1 && said <= 16;
-      Fail(absl::Status(known ? static_cast<absl::StatusCode>(said) : absl::StatusCode::kInternal,
-                        absl::StrCat(member->Name(), ": ", body.failure().message())));
-      return;
-    }
+    case wire::Body::kFailure:
+      return OnFailure(*member, message, outbox);
     default:
       return;
   }
@@ -179,6 +171,7 @@ void SchedulerMachine::OnHeartbeat(const Address& from, const Message& message, 
     if (member->computes_on != beat.computes_on()) {
       member->computes_on = beat.computes_on();
       member->on_device = beat.on_device();
+      device_failure_ = absl::OkStatus();
       TellDevices();
     }
     pace_.Beat(member->node, std::chrono::microseconds(beat.busy_micros()), beat.landed());

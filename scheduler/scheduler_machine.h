@@ -68,6 +68,9 @@ class SchedulerMachine : public Machine {
     MonotonicTime interrupt_limit = std::chrono::seconds(10);  // for leased chunks to be finished
     MonotonicTime stop_limit = std::chrono::seconds(2);        // for nodes to say Stopped
     MonotonicTime heartbeat = std::chrono::milliseconds(500);
+    // The same of a worker that is not yet known to have its GPU: where the plan wants one, it says nothing
+    // while the driver starts.
+    MonotonicTime device_limit = std::chrono::seconds(60);
     int silent_beats = 4;  // of a worker that is missed: its chunks go to others
     std::function<bool()> stop_requested;  // polled; true: finish what is leased, export, and end
     // Polled; true: store what is done and end without a word to the nodes, with which the next
@@ -134,8 +137,9 @@ class SchedulerMachine : public Machine {
   ClusterStatus Status(MonotonicTime now) const;
   void OnCommand(const ClusterCommand& command, MonotonicTime now, const CommandReply& reply);
 
-  // Unavailable: a node was away too long (exit 75). DataLoss: too many bad rows, or a worker could
-  // not read its data. Otherwise what a worker reported.
+  // Unavailable: a node was away too long (exit 75). ResourceExhausted: no worker was left that had the
+  // GPU which it needs. DataLoss: too many bad rows, or a worker could not read its data. Otherwise what a
+  // worker reported.
   const absl::Status& status() const { return status_; }
   // Stopped before its last pass was done; the weights were exported all the same.
   bool interrupted() const { return interrupted_; }
@@ -239,6 +243,12 @@ class SchedulerMachine : public Machine {
   const char* PhaseName() const;
 
   // Workers (scheduler_workers.cc).
+  // Has not said yet that it has the GPU which the plan wants.
+  bool LacksDevice(const Member& member) const {
+    return member.role == wire::WORKER && options_.plan.device() == "cuda" && member.computes_on.empty();
+  }
+  std::size_t ReadyWorkers() const;  // alive, with all that they need
+  void OnFailure(Member& member, const Message& message, Outbox& outbox);
   std::set<NodeId> WorkersToWaitFor() const;  // that are neither silent nor, as long as others are there, slow
   void FindSilentWorkers(MonotonicTime now);
   void FindSlowWorkers(MonotonicTime now);
@@ -301,6 +311,7 @@ class SchedulerMachine : public Machine {
   std::uint32_t passes_done_ = 0;
   std::map<NodeId, WaitingWorker> waiting_;
   WorkerDevices devices_;  // as last told
+  absl::Status device_failure_;  // of the last worker that ended of it, unless another has come since
   EventLog history_;
   std::uint64_t rows_learnt_ = 0;  // in all passes
   bool done_changed_ = false;  // since SendDone went to all shards

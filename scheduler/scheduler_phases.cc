@@ -89,13 +89,14 @@ void SchedulerMachine::Interrupt(MonotonicTime now, const std::string& why) {
 
 void SchedulerMachine::Gather(MonotonicTime now, Outbox& outbox) {
   const std::size_t shards = membership_.alive(wire::SERVER);
-  const std::size_t workers = membership_.alive(wire::WORKER);
+  const std::size_t workers = ReadyWorkers();
   if (interrupted_) return Fail(absl::CancelledError("stopped before training began"));
   if (shards >= options_.shards && workers >= options_.workers) return Start(now, outbox);
   if (now - phase_began_ <= options_.gather_limit) return;
   std::vector<std::string> names;
   for (const Member& member : membership_.members()) {
-    if (member.alive) names.push_back(member.Name());
+    if (!member.alive) continue;
+    names.push_back(absl::StrCat(member.Name(), LacksDevice(member) ? ", whose GPU is not ready" : ""));
   }
   Fail(absl::UnavailableError(
       absl::StrCat("after ", Seconds(options_.gather_limit), " s only ", shards, " of ",
@@ -225,7 +226,11 @@ void SchedulerMachine::AfterExport() {
 
 void SchedulerMachine::CheckMembers(MonotonicTime now) {
   std::set<NodeId> dead;
-  for (Member* member : membership_.FindDead(now, options_.dead_after)) {
+  const auto limit = [this](const Member& member) {
+    return LacksDevice(member) ? std::max(options_.dead_after, options_.device_limit) : options_.dead_after;
+  };
+  bool worker_died = false;
+  for (Member* member : membership_.FindDead(now, limit)) {
     const bool left = member->leaving && !slots_.Holders().contains(member->node);
     Note(absl::StrCat(member->Name(), left ? " has left" : " is gone"),
          left ? google::GLOG_INFO : google::GLOG_WARNING);
@@ -233,15 +238,21 @@ void SchedulerMachine::CheckMembers(MonotonicTime now) {
       ledger_.Release(member->node);
       waiting_.erase(member->node);
       pace_.Forget(member->node);
+      worker_died = true;
     } else {
       dead.insert(member->node);
     }
   }
+  if (worker_died) TellDevices();
   RemoveServers(dead);
-  if (membership_.alive(wire::WORKER) > 0) workers_seen_ = now;
-  if (phase_ == Phase::kTraining && now - workers_seen_ > options_.no_workers_limit) {
-    Fail(absl::UnavailableError(
-        absl::StrCat("no worker has been alive for ", Seconds(options_.no_workers_limit), " s")));
+  if (ReadyWorkers() > 0) workers_seen_ = now;
+  const MonotonicTime patience = membership_.alive(wire::WORKER) == 0
+                                     ? options_.no_workers_limit
+                                     : std::max(options_.no_workers_limit, options_.device_limit);
+  if (phase_ == Phase::kTraining && now - workers_seen_ > patience) {
+    const std::string what = absl::StrCat("no worker has been alive for ", Seconds(patience), " s");
+    if (device_failure_.ok()) return Fail(absl::UnavailableError(what));
+    Fail(absl::ResourceExhaustedError(absl::StrCat(what, ": ", device_failure_.message())));
   }
 }
 

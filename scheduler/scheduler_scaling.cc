@@ -28,7 +28,7 @@ std::set<std::uint32_t> SchedulerMachine::LeavingPids() const {
 std::size_t SchedulerMachine::Staying(wire::Role role) const {
   const auto& members = membership_.members();
   return std::count_if(members.begin(), members.end(), [&](const Member& member) {
-    return member.role == role && member.alive && !member.leaving;
+    return member.role == role && member.alive && !member.leaving && !member.failed;
   });
 }
 

@@ -18,7 +18,8 @@ constexpr MonotonicTime kLeaseWait = std::chrono::milliseconds(800);
 std::set<NodeId> SchedulerMachine::WorkersToWaitFor() const {
   std::set<NodeId> workers, slow;
   for (const Member& member : membership_.members()) {
-    if (member.role != wire::WORKER || !member.alive || member.leaving || silent_.contains(member.node)) continue;
+    if (member.role != wire::WORKER || !member.alive || member.leaving || member.failed) continue;
+    if (silent_.contains(member.node) || LacksDevice(member)) continue;
     (pace_.Slow(member.node) ? slow : workers).insert(member.node);
   }
   return workers.empty() ? slow : workers;
@@ -28,8 +29,11 @@ void SchedulerMachine::TellDevices() {
   if (phase_ == Phase::kGathering) return;
   WorkerDevices devices;
   for (const Member& member : membership_.members()) {
-    if (member.role != wire::WORKER || !member.alive) continue;
-    if (member.computes_on.empty()) return;
+    if (member.role != wire::WORKER || !member.alive || member.failed) continue;
+    if (member.computes_on.empty()) {
+      if (LacksDevice(member) || silent_.contains(member.node)) continue;
+      return;
+    }
     devices.Add(member.computes_on, member.on_device, /*has_work=*/true);
   }
   if (devices.workers == 0 || devices == devices_) return;
@@ -37,12 +41,44 @@ void SchedulerMachine::TellDevices() {
   events_->OnDevices(devices_);
 }
 
+std::size_t SchedulerMachine::ReadyWorkers() const {
+  const auto& members = membership_.members();
+  return static_cast<std::size_t>(std::count_if(members.begin(), members.end(), [this](const Member& member) {
+    return member.role == wire::WORKER && member.alive && !member.failed && !LacksDevice(member);
+  }));
+}
+
+void SchedulerMachine::OnFailure(Member& member, const Message& message, Outbox& outbox) {
+  // A server that was cut off may fail at what is no longer its own. If it is, it says so again.
+  if (member.role == wire::SERVER && message.body.epoch() < slots_.epoch()) return;
+  const wire::Failure& failure = message.body.failure();
+  // Whatever the wire says, this is no success.
+  const bool known = failure.status_code() >= 1 && failure.status_code() <= 16;
+  const absl::Status status(known ? static_cast<absl::StatusCode>(failure.status_code()) : absl::StatusCode::kInternal,
+                            absl::StrCat(member.Name(), ": ", failure.message()));
+  if (!failure.of_device() || member.role != wire::WORKER || !slots_.started()) return Fail(status);
+  if (phase_ >= Phase::kStopping) return;  // which tells everybody to stop
+  if (!member.failed) {
+    Note(absl::StrCat(status.message(), "; it ends, and others go on"), google::GLOG_WARNING);
+    member.failed = true;
+    device_failure_ = status;
+    changed_ = true;
+    ledger_.Release(member.node);
+    waiting_.erase(member.node);
+    pace_.Forget(member.node);
+    TellDevices();
+  }
+  Message stop;
+  stop.body.mutable_stop()->set_reason("its GPU has failed, or is not there");
+  outbox.Send(member.address, std::move(stop));
+}
+
 // One that says nothing may be dead, stopped, or cut off. It is given up only after dead_after, but others need not wait for
 // it until then: what it does all the same counts once.
 void SchedulerMachine::FindSilentWorkers(MonotonicTime now) {
   const MonotonicTime limit = std::min(options_.dead_after, options_.silent_beats * options_.heartbeat);
   for (const Member& member : membership_.members()) {
-    if (member.role != wire::WORKER) continue;
+    if (member.role != wire::WORKER || LacksDevice(member)) continue;
     if (!member.alive || now - member.last_heard <= limit) {
       if (silent_.erase(member.node) > 0 && member.alive) Note(absl::StrCat(member.Name(), " is heard again"));
     } else if (silent_.insert(member.node).second) {
@@ -78,7 +114,7 @@ void SchedulerMachine::FindSlowWorkers(MonotonicTime now) {
 
 void SchedulerMachine::OnLeaseRequest(Member& member, Message message, MonotonicTime now,
                                       Outbox& outbox) {
-  if (!member.alive || member.leaving || member.role != wire::WORKER) return;
+  if (!member.alive || member.leaving || member.failed || member.role != wire::WORKER) return;
   if (TryLease(member, message, now, outbox)) {
     waiting_.erase(member.node);
   } else {

@@ -271,7 +271,7 @@ absl::StatusOr<JobResult> ClusterTrainer::Run::Train() {
   if (!bad_examples_.empty() && result_.complete)
     log_.Say(DescribeBadRows(job_.train, bad_examples_, kMostDescribedBytes));
   if (final_ == nullptr) {
-    if (!ran->interrupted) return absl::InternalError("no pass has left a model whose validation log loss is a number");
+    if (!ran->interrupted) return absl::OutOfRangeError("no pass has left a model whose validation log loss is a number");
     // The weights were exported all the same.
     PS_ASSIGN_OR_RETURN(auto models, candidates_.Open(1));
     final_ = std::move(models[0]);

@@ -88,7 +88,9 @@ class ClusterTrainer::Run : public JobEvents {
   ClusterJob JobOfCluster() const;
   // Workers elsewhere look for their device themselves.
   absl::Status CheckDeviceHere() const {
-    return options_.nodes == Nodes::kJoining ? absl::OkStatus() : CheckDevice(job_.config.device);
+    if (options_.nodes == Nodes::kJoining) return absl::OkStatus();
+    const bool here = options_.nodes == Nodes::kThreads;
+    return CheckDevice(job_.config.device, here ? DeviceChoice::kFirst : DeviceChoice::kAny);
   }
   // Of a tuned job.
   absl::Status EndRace();

@@ -36,7 +36,8 @@ Tried Try(const std::string& job_file, const SearchSpace& space, SearchSpace::Po
   } else if (const auto cluster = ClusterOf(*job, flags); !cluster.ok()) {
     tried.failure = cluster.status();
     tried.code = ExitCode::kConfiguration;
-  } else if (const absl::Status device = CheckDevice(job->config.device); !device.ok()) {  // trials run here
+  } else if (const absl::Status device = CheckDevice(job->config.device, DeviceChoice::kFirst);
+             !device.ok()) {  // trials run here
     tried.failure = device;
     tried.code = ExitCode::kImpossible;
   } else if (job->config.model.type == "gbdt") {

@@ -131,15 +131,18 @@ void WorkerMachine::StartBatch(std::shared_ptr<HeldChunk> chunk, MonotonicTime n
   const absl::Status built = maker_->Build(
       block, RowsOfBatch(block.rows(), plan_->batch_rows(), flight->index), plan_->bias(),
       LanesOf(flight->chunk->lease), &flight->batch, plan_->min_count() > 1 ? &flight->counts : nullptr);
-  if (!built.ok()) return FailOfGpu(built, now);
-  if (maker_->on_device() != on_device) next_heartbeat_ = now;  // which says so
+  if (!built.ok()) return FailOfDevice(built, now);
+  if (maker_->on_device() != on_device) {
+    next_heartbeat_ = now;  // which says so
+    spare_.clear();         // with what they have of the device's memory, which others may want
+  }
   shards_->Pull(*flight, now, outbox);
   flights_.push_back(std::move(flight));
 }
 
 void WorkerMachine::Compute(Flight& flight, MonotonicTime now, Outbox& outbox) {
   if (const absl::Status status = maker_->Compute(&flight.batch, &flight.margins); !status.ok())
-    return FailOfGpu(status, now);
+    return FailOfDevice(status, now);
   const auto is_finite = [](float gradient) { return std::isfinite(gradient); };
   if (!std::all_of(flight.batch.gradient.begin(), flight.batch.gradient.end(), is_finite) &&
       !LeaveOutBrokenLanes(&flight.batch)) {
@@ -156,6 +159,7 @@ void WorkerMachine::Land(MonotonicTime now) {
     --flight->chunk->in_flight;
     leases_.Landed(*flight->chunk, StatsOf(*flight), now);
     flight->chunk.reset();
+    if (!maker_->on_device()) flight->batch.on_device.reset();
     spare_.push_back(std::move(flight));
   }
   std::erase(flights_, nullptr);

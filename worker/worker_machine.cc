@@ -49,7 +49,7 @@ void WorkerMachine::OnMessage(const Address& from, Message message, MonotonicTim
       }
       return;
     case wire::Body::kWelcome:
-      OnWelcome(body.welcome());
+      OnWelcome(body.welcome(), now);
       break;
     case wire::Body::kRouting:
       OnRouting(body.epoch(), body.routing(), now, outbox);
@@ -80,7 +80,7 @@ void WorkerMachine::OnMessage(const Address& from, Message message, MonotonicTim
   last_heard_ = now;
 }
 
-void WorkerMachine::OnWelcome(const wire::Welcome& welcome) {
+void WorkerMachine::OnWelcome(const wire::Welcome& welcome, MonotonicTime now) {
   if (plan_.has_value() || welcome.incarnation() != options_.incarnation) return;
   plan_ = welcome.plan();
   heartbeat_interval_ = std::chrono::milliseconds(std::max(1u, welcome.heartbeat_ms()));
@@ -96,10 +96,7 @@ void WorkerMachine::OnWelcome(const wire::Welcome& welcome) {
   window_ = static_cast<std::size_t>(staleness < 0 ? most : std::min(staleness + 1, most));
   absl::StatusOr<std::unique_ptr<GradientMaker>> maker =
       GradientMaker::Make(plan_->device(), std::move(model_));
-  if (!maker.ok()) {
-    status_ = maker.status();
-    return;
-  }
+  if (!maker.ok()) return FailOfDevice(maker.status(), now);
   maker_ = *std::move(maker);
   absl::StatusOr<std::unique_ptr<ChunkSource>> source = open_(*plan_);
   if (!source.ok()) {
@@ -181,11 +178,9 @@ void WorkerMachine::Fail(absl::Status status, MonotonicTime now) {
   next_heartbeat_ = now;
 }
 
-void WorkerMachine::FailOfGpu(absl::Status status, MonotonicTime now) {
-  if (!options_.ends_with_gpu) return Fail(std::move(status), now);
-  LOG(ERROR) << "this worker ends: " << status;
-  status_ = std::move(status);
-  finished_ = true;
+void WorkerMachine::FailOfDevice(absl::Status status, MonotonicTime now) {
+  of_device_ = status_.ok() && options_.ends_with_gpu;
+  Fail(std::move(status), now);
 }
 
 void WorkerMachine::OnTick(MonotonicTime now, Outbox& outbox) {
@@ -277,6 +272,7 @@ void WorkerMachine::SendFailure(Outbox& outbox) {
   wire::Failure& failure = *message.body.mutable_failure();
   failure.set_status_code(static_cast<std::uint32_t>(status_.code()));
   failure.set_message(std::string(status_.message()));
+  failure.set_of_device(of_device_);
   outbox.Send(options_.scheduler, std::move(message));
 }
 

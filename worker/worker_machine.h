@@ -42,8 +42,9 @@ class WorkerMachine : public Machine {
     MonotonicTime scheduler_timeout = std::chrono::seconds(30);
     int most_in_flight = 8;  // batches on their way, whatever the staleness
     int chunks_ahead = 2;    // leased chunks with batches to start
-    // Where the GPU that it computes on fails: true, this node ends, and its work goes to others, among them a
-    // process that is started in its place; false, for a thread, whose place nobody takes: the job fails.
+    // Where its GPU fails, or cannot be had: true, this node ends once the scheduler has heard of it, and its work goes
+    // to others, among them a process that is started in its place (before training has begun the job fails); false, for
+    // a thread, whose place nobody takes: the job fails.
     bool ends_with_gpu = true;
     // What the scheduler is told of this worker's pace is measured by it. Null: nothing is.
     std::function<MonotonicTime()> clock;
@@ -61,19 +62,19 @@ class WorkerMachine : public Machine {
   std::uint64_t repeated() const { return shards_.has_value() ? shards_->repeated() : 0; }
 
   // OK after an orderly Stop; Aborted when the job failed; Unavailable when the scheduler went
-  // silent; Internal when its GPU failed; and this worker's own error where it was the one that failed
-  // the job.
+  // silent; Internal when its GPU failed, ResourceExhausted where there is none; and this worker's own
+  // error where it was the one that failed the job.
   const absl::Status& status() const { return status_; }
   std::uint64_t rows() const { return rows_; }
 
  private:
-  void OnWelcome(const wire::Welcome& welcome);
+  void OnWelcome(const wire::Welcome& welcome, MonotonicTime now);
   void OnRouting(std::uint64_t epoch, const wire::Routing& routing, MonotonicTime now,
                  Outbox& outbox);
   void OnLease(const Message& message, MonotonicTime now);
   void OnStop(const wire::Stop& stop, Outbox& outbox);
   void Fail(absl::Status status, MonotonicTime now);
-  void FailOfGpu(absl::Status status, MonotonicTime now);
+  void FailOfDevice(absl::Status status, MonotonicTime now);
   // A rollback: what is leased and on its way is void.
   void BeginGen(std::uint64_t gen, MonotonicTime now);
 
@@ -122,6 +123,7 @@ class WorkerMachine : public Machine {
   bool to_tell_ = false;  // a message changed what the scheduler should hear at once
   bool leaving_ = false;
   bool finished_ = false;
+  bool of_device_ = false;  // status_ is of a GPU: others may go on
   absl::Status status_;  // not OK before finished_: the failure to report
 };
 

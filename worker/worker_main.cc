@@ -31,7 +31,13 @@ int main(int argc, char** argv) {
   }
   if (FLAGS_gpu >= 0) {  // before anything asks CUDA, which looks once
     const char* const variable = "CUDA_VISIBLE_DEVICES";
-    ::setenv(variable, ps::VisibleGpu(std::getenv(variable), FLAGS_gpu).c_str(), 1);
+    const char* const visible = std::getenv(variable);
+    const std::string gpu = ps::VisibleGpu(visible, FLAGS_gpu);
+    if (gpu.empty()) {
+      std::fprintf(stderr, "ps_worker: --gpu=%d: %s=%s shows fewer GPUs\n", FLAGS_gpu, variable, visible);
+      return 2;
+    }
+    ::setenv(variable, gpu.c_str(), 1);
   }
   const absl::Status status =
       ps::RunWorkerNode({.scheduler = FLAGS_scheduler,

@@ -16,7 +16,9 @@ absl::Status Absent() {
 
 }  // namespace
 
-int DeviceCount() { return 0; }
+std::vector<int> UsableDevices() { return {}; }
+
+absl::Status CheckFirstDevice() { return Absent(); }
 
 absl::StatusOr<DeviceInfo> FindDevice() { return Absent(); }
 

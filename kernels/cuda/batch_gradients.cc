@@ -24,17 +24,20 @@ struct Workplace {
     cudaStreamDestroy(stream);
   }
 
-  // Room that only grows, with some to spare: batches of a job are much alike. Where there is no
-  // more, what was there stays, for other batches that count on it.
+  // Room that only grows, with some to spare where there is some: batches of a job are much alike.
+  // Where there is no more, what was there stays, for other batches that count on it.
   static absl::Status Room(DeviceArray<unsigned char>* array, std::size_t bytes, const char* what) {
     if (array->data() != nullptr && bytes <= array->size()) return absl::OkStatus();
     DeviceArray<unsigned char> more;
     absl::Status status = more.Allocate(bytes + bytes / 4, what);
+    if (absl::IsResourceExhausted(status)) status = more.Allocate(bytes, what);
     if (status.ok()) *array = std::move(more);
     return status;
   }
   static absl::Status Room(PinnedBytes* pinned, std::size_t bytes) {
-    return bytes <= pinned->size() ? absl::OkStatus() : pinned->Room(bytes + bytes / 4);
+    if (bytes <= pinned->size()) return absl::OkStatus();
+    absl::Status status = pinned->Room(bytes + bytes / 4);
+    return absl::IsResourceExhausted(status) ? pinned->Room(bytes) : status;
   }
   absl::Status Wait(const char* doing) {
     PS_DEVICE_OK(cudaStreamSynchronize(stream), doing);
@@ -114,6 +117,7 @@ class Batch final : public DeviceBatch {
     at.sorted = TakeBytes(size * sizeof(std::uint32_t), &at.end);
     const std::size_t most_long = size / DistinctKeysView::kShort;
     at.long_ids = TakeBytes(most_long * sizeof(std::uint32_t), &at.end);
+    if (at.end > kept_.size()) kept_ = {};  // before there is more, as nobody counts on it
     const std::size_t places = input.wants_places ? (size + 1) * sizeof(std::uint32_t) : 0;
     for (const absl::Status& status :
          {Workplace::Room(&kept_, at.end, "rows"), place_.sort.Reserve(size),

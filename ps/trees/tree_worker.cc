@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<TreeWorker>> TreeWorker::Make(Options options,
   if (!columns || plan.part() >= plan.parts() || !HasValidClasses(plan) || !IsDevice(plan.device()) ||
       plan.first_tree() % static_cast<unsigned>(std::max(1, plan.classes_size())) != 0)
     return absl::InvalidArgumentError("the scheduler's plan of trees is none");
-  PS_RETURN_IF_ERROR(CheckDevice(plan.device()));  // else it is told after all rows were read
+  PS_RETURN_IF_ERROR(CheckDevice(plan.device(), DeviceChoice::kFirst));  // else it is told after all rows were read
   auto made = std::make_shared<Made>();
   PartWanted wanted{plan.part(), plan.parts()};
   const std::string device = plan.device().empty() ? "cpu" : plan.device();

@@ -112,6 +112,58 @@ TEST_F(DeviceJob, AWorkerWhoseDeviceFailsEndsAndOthersGoOn) {
     const SimulatedResult failed = RunSimulatedJob(Job(3, "cuda"), data_);
     EXPECT_LT(device_executor::launches.until_failure, 0) << "none has failed";
     ExpectSameModel(failed, processor);
+    ASSERT_EQ(failed.worker_errors.size(), 1u);
+    EXPECT_EQ(failed.worker_errors[0].code(), absl::StatusCode::kInternal) << failed.worker_errors[0];
+    ASSERT_FALSE(failed.devices.empty());
+    EXPECT_EQ(failed.devices.back().Text(), "2 workers on executor on the host");
+  }
+}
+
+// Its processes are started again and again, and none has a GPU.
+TEST_F(DeviceJob, GoesOnWhenTheDeviceOfAWorkerIsGone) {
+  constexpr std::uint32_t kPasses = 12;  // long enough for some to be started
+  SimulatedJob of_processor = Job(1, "cpu");
+  of_processor.passes = kPasses;
+  const SimulatedResult processor = RunSimulatedJob(of_processor, data_);
+  for (const int launch : {3, 60, 333}) {
+    SCOPED_TRACE(launch);
+    device_executor::launches.until_failure = launch;
+    device_executor::memory.asks_left = 3;
+    SimulatedJob job = Job(3, "cuda");
+    job.passes = kPasses;
+    job.replaces_ended = true;
+    const SimulatedResult gone = RunSimulatedJob(job, data_);
+    ExpectSameModel(gone, processor);
+    ASSERT_GE(gone.worker_errors.size(), 2u) << "none was started in its place";
+    EXPECT_EQ(gone.worker_errors[0].code(), absl::StatusCode::kInternal) << gone.worker_errors[0];
+    for (std::size_t i = 1; i < gone.worker_errors.size(); ++i)
+      EXPECT_EQ(gone.worker_errors[i].code(), absl::StatusCode::kResourceExhausted) << gone.worker_errors[i];
+  }
+}
+
+TEST_F(DeviceJob, EndsWithTheReasonWhenNoDeviceIsLeft) {
+  device_executor::launches.until_failure = 60;
+  device_executor::memory.asks_left = 1;
+  SimulatedJob job = Job(3, "cuda");
+  job.workers = 1;
+  job.replaces_ended = true;
+  const SimulatedResult gone = RunSimulatedJob(job, data_);
+  EXPECT_EQ(gone.status.code(), absl::StatusCode::kResourceExhausted) << gone.status;
+  EXPECT_NE(gone.status.message().find("no worker has been alive for 300 s: worker "), std::string::npos) << gone.status;
+  EXPECT_NE(gone.status.message().find("CUDA finds no NVIDIA GPU"), std::string::npos) << gone.status;
+  EXPECT_LT(gone.ended, std::chrono::seconds(310));
+}
+
+// The others have theirs, and wait.
+TEST_F(DeviceJob, WithoutADeviceForEveryWorkerItFailsBeforeRowsAreRead) {
+  for (int have = 0; have < 3; ++have) {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      device_executor::memory.asks_left = have;
+      const SimulatedResult none = RunSimulatedJob(Job(seed, "cuda"), data_);
+      EXPECT_EQ(none.status.code(), absl::StatusCode::kResourceExhausted) << none.status;
+      EXPECT_FALSE(none.started);
+      EXPECT_EQ(none.rows_told, 0u);
+    }
   }
 }
 
@@ -136,6 +188,54 @@ TEST(SortTiles, CoverArraysOfEverySize) {
     ASSERT_GE(tiles.count * of_tile, size);
     ASSERT_LT((tiles.count - 1) * of_tile, size);
   }
+}
+
+// A batch gets some room to spare, but needs none: the exact size is tried, too.
+TEST_F(DeviceJob, ABatchThatJustFitsStaysOnTheDevice) {
+  std::mt19937_64 random(7);
+  const RowBlock block = RandomBlock(random, 200, 3000, false, true, false, 40);
+  const auto needs = [&](std::size_t limit, bool* fits) {
+    device_executor::memory = {};
+    device_executor::memory.limit = limit;
+    const auto maker = *GradientMaker::Make("cuda", std::make_unique<LogisticModel>());
+    Batch batch;
+    EXPECT_TRUE(maker->Build(block, {0, block.rows()}, true, 1, &batch, nullptr).ok());
+    *fits = maker->on_device();
+    return device_executor::memory.used;
+  };
+  bool fits = false;
+  const std::size_t spared = needs(1 << 30, &fits);
+  ASSERT_TRUE(fits);
+  const std::size_t exact = needs(spared - spared / 40, &fits);
+  EXPECT_TRUE(fits);
+  EXPECT_LT(exact, spared);
+}
+
+struct WatchedMemory : SimulatedResult {
+  std::size_t at_end = ~std::size_t{0};  // of the last pass
+  bool OnPassEnd(const PassReport& report) override {
+    at_end = device_executor::memory.used;
+    return SimulatedResult::OnPassEnd(report);
+  }
+};
+
+// It is for others, once the processor computes.
+TEST_F(DeviceJob, NothingStaysOnADeviceThatWasLeft) {
+  int left = 0;
+  for (std::size_t limit = 8 << 10; limit < (4 << 20); limit += limit / 3) {
+    SCOPED_TRACE(limit);
+    device_executor::memory.limit = limit;
+    SimulatedJob job = Job(2, "cuda");
+    job.workers = 1;
+    job.staleness = 4;
+    WatchedMemory watched;
+    RunSimulatedJob(job, data_, &watched);
+    ASSERT_TRUE(watched.status.ok()) << watched.status;
+    if (watched.devices.size() < 2) continue;
+    ++left;
+    EXPECT_EQ(watched.at_end, 0u);
+  }
+  EXPECT_GT(left, 0);
 }
 
 // Whatever of its memory is the first that is not there, of a batch beside others that are on their way.

@@ -1,7 +1,9 @@
 // A cluster of threads whose worker has a GPU, which is executed on the host.
 #include <cuda_runtime_api.h>
 
+#include "kernels/cuda/device.h"
 #include "tests/cluster/cluster_run_fixture.h"
+#include "trainer/exit_code.h"
 
 namespace ps {
 namespace {
@@ -42,6 +44,47 @@ TEST_F(DeviceRunTest, AKernelThatFailsEndsTheJob) {
   const absl::Status status = RunEmbeddedCluster(JobOn("cuda"), {1, 1}, {&failed, {}}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
   EXPECT_NE(status.message().find("too many resources"), std::string::npos) << status;
+  EXPECT_EQ(ExitCodeOf(status), ExitCode::kImpossible) << "the data is not what is wrong";
+}
+
+// A worker may need the GPU for itself, which whoever starts it has only looked at.
+TEST_F(DeviceRunTest, LookingAtTheDeviceTakesNothingOfIt) {
+  device_executor::memory = {};
+  device_executor::memory.limit = 0;  // a full one is there
+  for (const DeviceChoice choice : {DeviceChoice::kFirst, DeviceChoice::kAny}) {
+    EXPECT_TRUE(CheckDevice("cuda", choice).ok());
+    device_executor::memory.asks_left = 0;
+    EXPECT_EQ(CheckDevice("cuda", choice).code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_TRUE(CheckDevice("auto", choice).ok());
+    device_executor::memory.asks_left = -1;
+  }
+  EXPECT_EQ(UsableDevices(), std::vector<int>{0});
+  EXPECT_EQ(device_executor::memory.contexts, 0);
+  EXPECT_TRUE(FindDevice().ok());
+  EXPECT_EQ(device_executor::memory.contexts, 1);
+  device_executor::memory = {};
+}
+
+// So that a person sees what ps_worker --gpu, or somebody else, has set.
+TEST_F(DeviceRunTest, ADeviceThatIsHiddenIsSaidToBe) {
+  device_executor::memory.has_device = false;
+  ASSERT_EQ(::unsetenv("CUDA_VISIBLE_DEVICES"), 0);
+  EXPECT_EQ(CheckFirstDevice().message(),
+            "CUDA finds no NVIDIA GPU on this machine (no CUDA-capable device is detected)");
+  ASSERT_EQ(::setenv("CUDA_VISIBLE_DEVICES", "9", 1), 0);
+  EXPECT_EQ(CheckFirstDevice().message(),
+            "CUDA finds no NVIDIA GPU on this machine (no CUDA-capable device is detected), with CUDA_VISIBLE_DEVICES=9");
+  ::unsetenv("CUDA_VISIBLE_DEVICES");
+  device_executor::memory.has_device = true;
+}
+
+// What of a device is a reason to compute on the processor, and what is an error.
+TEST_F(DeviceRunTest, ADeviceThatFailsIsNoDeviceThatIsMissing) {
+  for (const absl::Status& missing : {absl::NotFoundError("a"), absl::UnimplementedError("a"), absl::FailedPreconditionError("a"),
+                                      absl::ResourceExhaustedError("a")}) {
+    EXPECT_EQ(NoDeviceError(missing).message(), "device: cuda cannot be had: a. Set device: auto or cpu");
+  }
+  EXPECT_EQ(NoDeviceError(absl::InternalError("a")), absl::InternalError("a"));
 }
 
 // So a checkpoint of workers on GPUs is gone on from by workers without, and the other way round.

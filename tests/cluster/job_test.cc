@@ -242,6 +242,8 @@ TEST(Job, WithoutShardsTheJobEndsAndTheyAreNamed) {
   EXPECT_NE(result.status.message().find("shard0"), std::string::npos) << result.status;
 }
 
+MonotonicTime TenSeconds(const Member&) { return std::chrono::seconds(10); }
+
 // As when a pass is evaluated: meanwhile nothing that nodes say is read.
 TEST(Membership, ABusySchedulerDoesNotTakeOthersForDead) {
   Membership membership;
@@ -251,8 +253,8 @@ TEST(Membership, ABusySchedulerDoesNotTakeOthersForDead) {
   using std::chrono::seconds;
   membership.Admit(hello, "a", seconds(1));
   membership.Excuse(seconds(60));
-  EXPECT_TRUE(membership.FindDead(seconds(62), seconds(10)).empty());
-  EXPECT_EQ(membership.FindDead(seconds(72), seconds(10)).size(), 1u);
+  EXPECT_TRUE(membership.FindDead(seconds(62), TenSeconds).empty());
+  EXPECT_EQ(membership.FindDead(seconds(72), TenSeconds).size(), 1u);
 }
 
 TEST(Membership, ALateHelloOfAForerunnerDoesNotEvictForGood) {
@@ -263,7 +265,7 @@ TEST(Membership, ALateHelloOfAForerunnerDoesNotEvictForGood) {
   late.set_incarnation(2);
   membership.Admit(living, "a", seconds(1));
   membership.Admit(late, "a", seconds(2));
-  EXPECT_EQ(membership.FindDead(seconds(2), seconds(10)).size(), 1u);
+  EXPECT_EQ(membership.FindDead(seconds(2), TenSeconds).size(), 1u);
   wire::Heartbeat beat;
   beat.set_incarnation(1);
   Member* member = membership.HeardBeat(beat, "a", seconds(3));

@@ -157,6 +157,82 @@ TEST_F(SchedulerMachineTest, AMalformedBatchIsNotDone) {
   EXPECT_EQ(AckedMask(), 1u);
 }
 
+Message BeatOf(std::uint64_t incarnation, const char* computes_on) {
+  Message message;
+  message.body.mutable_heartbeat()->set_incarnation(incarnation);
+  message.body.mutable_heartbeat()->set_computes_on(computes_on);
+  return message;
+}
+
+// While its GPU's driver starts it says nothing: it is neither gone, nor does training begin without it.
+TEST_F(SchedulerMachineTest, AWorkerHasTimeToGetItsGpu) {
+  using std::chrono::seconds;
+  for (const bool in_time : {true, false}) {
+    SCOPED_TRACE(in_time);
+    SchedulerMachine::Options options = MakeOptions();
+    options.plan.set_device("cuda");
+    options.dead_after = seconds(1);
+    options.gather_limit = seconds(90);
+    SchedulerMachine scheduler(options, &told_);
+    Outbox outbox;
+    const auto hello = [&](const Address& from, wire::Role role, std::uint64_t incarnation, MonotonicTime now) {
+      Message message;
+      message.body.mutable_hello()->set_role(role);
+      message.body.mutable_hello()->set_incarnation(incarnation);
+      message.body.mutable_hello()->set_protocol(ProtocolDigest());
+      scheduler.OnMessage(from, message, now, outbox);
+    };
+    hello("worker", wire::WORKER, 12, seconds(0));
+    for (int quarter = 0; quarter < 4 * 40; ++quarter) {
+      const MonotonicTime now = std::chrono::milliseconds(250) * quarter;
+      hello("shard", wire::SERVER, 11, now);
+      scheduler.OnTick(now, outbox);
+      ASSERT_FALSE(scheduler.running()) << "without a word of its GPU";
+    }
+    const MonotonicTime later = in_time ? seconds(41) : seconds(70);
+    hello("shard", wire::SERVER, 11, later);
+    scheduler.OnTick(later, outbox);
+    EXPECT_EQ(scheduler.Status(later).workers.size(), 1u);
+    if (in_time) scheduler.OnMessage("worker", BeatOf(12, "a GPU"), later, outbox);
+    scheduler.OnTick(later + seconds(1), outbox);
+    EXPECT_EQ(scheduler.running(), in_time);
+  }
+}
+
+// Others go on: it alone is told to stop, as often as it asks, and what it had is somebody else's.
+TEST_F(SchedulerMachineTest, AWorkerWhoseGpuFailsEndsAlone) {
+  Hello("other", wire::WORKER, 13);
+  Tick();
+  Message failure;
+  failure.body.mutable_failure()->set_status_code(13);
+  failure.body.mutable_failure()->set_message("device: it burns");
+  failure.body.mutable_failure()->set_of_device(true);
+  Message request;
+  request.body.mutable_lease_request()->set_want(1);
+  for (int time = 0; time < 3; ++time) {
+    Send("worker", failure);
+    EXPECT_TRUE(Last().body.has_stop());
+    EXPECT_EQ(outbox_.items().back().to, "worker");
+    const std::size_t before = outbox_.items().size();
+    Send("worker", request);
+    EXPECT_EQ(outbox_.items().size(), before) << "it gets work";
+  }
+  EXPECT_TRUE(scheduler_.running());
+  Send("other", request);
+  EXPECT_EQ(Last().body.lease().chunks_size(), 1);
+  Message stopped;
+  stopped.body.mutable_stopped();
+  Send("worker", stopped);
+  Tick();
+  EXPECT_TRUE(scheduler_.running());
+  int told = 0;
+  for (const auto& event : scheduler_.Status(now_).events) told += event.text.find("device: it burns") != std::string::npos;
+  EXPECT_EQ(told, 1);
+  failure.body.mutable_failure()->set_of_device(false);
+  Send("other", failure);
+  EXPECT_EQ(scheduler_.status().code(), absl::StatusCode::kInternal);
+}
+
 TEST_F(SchedulerMachineTest, ANodeOfAnotherProtocolIsRefusedAndEnds) {
   Outbox outbox;
   for (const std::uint64_t protocol : {std::uint64_t{0}, ProtocolDigest() + 2}) {

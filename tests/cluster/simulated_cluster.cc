@@ -9,6 +9,7 @@
 #include "tests/cluster/made_source.h"
 #include "tests/cluster/memory_state_store.h"
 #include "tests/cluster/simulated_checkpoints.h"
+#include "tests/cluster/simulated_options.h"
 
 namespace ps {
 namespace {
@@ -21,6 +22,15 @@ class Cluster {
           SimulatedResult* result);
   // Until its end, or until it is killed (null: it is not).
   absl::Status Run(MonotonicTime until, bool* killed);
+  // Of workers that ended by themselves, while the job went on.
+  std::vector<absl::Status> WorkerErrors() const {
+    std::vector<absl::Status> errors;
+    for (const auto& worker : workers_) {
+      if (worker->finished() && !worker->status().ok() && !absl::IsAborted(worker->status()))
+        errors.push_back(worker->status());
+    }
+    return errors;
+  }
   std::uint64_t checkpoints() const { return scheduler_->Status(network_.now()).checkpoints; }
   MonotonicTime now() const { return network_.now(); }
 
@@ -35,6 +45,8 @@ class Cluster {
   void PlanScalings(SimulatedResult* result);
   void StartMissing(SimulatedResult* result);
   void StartEnded();
+  // Somebody looks after the processes.
+  bool HasOwner() const { return job_.scalings > 0 || job_.replaces_ended; }
 
   const SimulatedJob& job_;
   const MadeData& data_;
@@ -55,61 +67,6 @@ class Cluster {
   std::map<Address, std::uint64_t> computed_;
   SimulatedNetwork network_;
 };
-
-SchedulerMachine::Options SchedulerOptions(const SimulatedJob& job, const MadeData& data,
-                                           MemoryStorage& storage,
-                                           const std::shared_ptr<MemoryStateStore>& store,
-                                           const SimulatedResult* result) {
-  SchedulerMachine::Options options;
-  if (job.stop_at_rollback) options.stop_requested = [result] { return result->rollbacks > 0; };
-  wire::Plan& plan = options.plan;
-  plan.set_slot_bits(job.slot_bits);
-  plan.set_optimizer(static_cast<std::uint32_t>(job.count ? Optimizer::kSgd : Optimizer::kFtrl));
-  plan.set_alpha(job.count ? -1.0f : 0.1f);
-  plan.set_beta(1);
-  plan.set_l1(job.count ? 0.0f : 0.05f);
-  AddLanes(job.lanes > 1 ? CountingLanes(job.lanes) : job.settings, &plan);
-  plan.set_min_count(job.min_count);
-  plan.set_batch_rows(job.batch_rows);
-  plan.set_staleness(job.staleness);
-  plan.set_chunks_per_round(job.chunks_per_round);
-  plan.set_bias(true);
-  plan.set_ack_primary(job.ack_primary);
-  plan.set_device(job.device);
-  options.shards = job.shards;
-  options.workers = job.workers;
-  options.passes = job.passes;
-  options.export_every_pass = job.export_every_pass;
-  options.lease_limit = job.lease_limit;
-  options.gather_limit = std::chrono::seconds(300);
-  options.stall_limit = job.stall_limit;
-  options.dead_after = job.dead_after;
-  options.heartbeat = job.heartbeat;
-  options.silent_beats = job.silent_beats;
-  options.replicas = job.replicas;
-  options.no_servers_limit = std::chrono::seconds(300);
-  options.no_workers_limit = std::chrono::seconds(300);
-  if (job.scalings > 0) options.scaling_refusal.clear();
-  for (std::uint64_t c = 0; c < data.chunks.size(); ++c) options.chunks.push_back({0, c, c + 1});
-  if (job.checkpoint_every > MonotonicTime::zero()) {
-    plan.set_checkpoint_path("memory");
-    options.checkpoints = std::make_shared<SimulatedCheckpointCatalog>(storage, job.seed * 31 + 7);
-    options.checkpointing.every = job.checkpoint_every;
-    options.checkpointing.full_every = 3;
-    options.checkpointing.ask_again = std::chrono::milliseconds(100);
-    const std::vector<std::uint64_t> ids = ListCheckpoints(storage).value();
-    if (!ids.empty()) options.resume = ReadManifest(storage, ids.back()).value();
-  }
-  if (store == nullptr) return options;
-  options.store = store;
-  options.stored = store->Load().value();
-  if (const absl::StatusOr<std::uint64_t> id = StoredCheckpoint(options.stored); id.value() != 0) {
-    options.resume = ReadManifest(storage, *id).value();
-  } else if (HasStoredNodes(options.stored)) {
-    options.resume.reset();
-  }
-  return options;
-}
 
 Cluster::Cluster(const SimulatedJob& job, const MadeData& data, MemoryStorage& storage,
                  SimulatedResult* result)
@@ -151,7 +108,7 @@ void Cluster::AddShard(int index) {
   options.endpoint = absl::StrCat("shard", index);
   options.incarnation = random_() | 1;
   options.scheduler_timeout = std::chrono::seconds(60);
-  if (job_.scalings > 0) options.pid = pids_[options.endpoint] = ++processes_;
+  if (HasOwner()) options.pid = pids_[options.endpoint] = ++processes_;
   if (job_.tiny_key_cache) options.key_cache_bytes = 1200;
   options.open_checkpoints = [this, seed = options.incarnation](
                                  const wire::Plan&) -> absl::StatusOr<CheckpointIo> {
@@ -244,7 +201,7 @@ void Cluster::PlanScalings(SimulatedResult* result) {
 
 // As whoever runs the processes does: there are to be as many as the scheduler wants.
 void Cluster::StartMissing(SimulatedResult* result) {
-  if (job_.scalings == 0 || !scheduler_->running()) return;
+  if (!HasOwner() || !scheduler_->running()) return;
   const std::set<std::uint32_t> leaving = scheduler_->LeavingPids();
   const auto staying = [&](const auto& living) {
     std::uint32_t count = 0;
@@ -317,7 +274,7 @@ void Cluster::AddWorker(const Address& address) {
   options.host = address;
   options.incarnation = random_() | 1;
   options.scheduler_timeout = std::chrono::seconds(60);
-  if (job_.scalings > 0) options.pid = pids_[address] = ++processes_;
+  if (HasOwner()) options.pid = pids_[address] = ++processes_;
   const bool slow = std::stoi(address.substr(6)) < job_.slow_workers;
   if (slow) network_.SlowDown(address, 20);
   if (job_.clocks) {
@@ -381,6 +338,7 @@ void RunSimulatedJob(const SimulatedJob& job, const MadeData& data, SimulatedRes
     result.status = cluster.Run(until, restart < job.restarts ? &killed : nullptr);
     result.checkpoints += cluster.checkpoints();
     result.ended = cluster.now();
+    result.worker_errors = cluster.WorkerErrors();
     if (!killed) return;
     now.seed = random();
     now.shards = 1 + static_cast<int>(random() % 4);

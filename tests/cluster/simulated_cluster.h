@@ -67,6 +67,7 @@ struct SimulatedJob {
   int gone = 0;
   int total_losses = 0;            // all shards at once; they are replaced
   int drains = 0;                  // shards that are asked to leave
+  bool replaces_ended = false;     // workers that end by themselves are replaced
   int scalings = 0;                // commands that nodes come or go, which are then started
   MonotonicTime faults_end{0};     // not zero: from then on the network is kind
   MonotonicTime kills_within = std::chrono::milliseconds(600);
@@ -105,6 +106,7 @@ struct SimulatedResult : JobEvents {
   std::uint64_t epoch = 0;  // versions of the configuration that there were
   std::uint64_t checkpoints = 0;
   std::vector<WorkerDevices> devices;  // as they were told
+  std::vector<absl::Status> worker_errors;  // of those that ended by themselves before the scheduler did
   int schedulers = 0;  // that went on with the nodes of another
   int resumed = 0;  // jobs that went on from a checkpoint
   // Of a job with lanes: where they change, as its coordinator would have it (LaneRace).

@@ -92,6 +92,14 @@ TEST_F(LocalClusterTest, ComputesOnGpusOrSaysWhyNot) {
   }
 }
 
+TEST_F(LocalClusterTest, AWorkerRefusesAGpuThatItIsNotShown) {
+  const std::string worker = std::string(std::getenv("PS_BIN_DIR")) + "/ps_worker";
+  const Finished refused = RunProgram(
+      "env", {"CUDA_VISIBLE_DEVICES=4,6", worker, "--scheduler=tcp://127.0.0.1:9", "--gpu=2"}, place_.path());
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("ps_worker: --gpu=2: CUDA_VISIBLE_DEVICES=4,6 shows fewer GPUs"));
+}
+
 // What is read of a pass and how many features there are, while it goes on, and not only at its end.
 TEST_F(LocalClusterTest, ProgressSaysWhatIsKnown) {
   const int kMany = kSanitized ? 60000 : 150000;

@@ -1,5 +1,6 @@
 // Which GPU of this machine each worker process computes on: one that fewest of those that run
-// have. A process is shown that one only, so all else takes the first that it sees. One thread.
+// have, of those that have failed least. A process is shown that one only, so all else takes the
+// first that it sees. One thread.
 #pragma once
 
 #include <sys/types.h>
@@ -13,16 +14,27 @@ namespace ps {
 
 class GpuTurns {
  public:
-  // So many as this process sees.
-  explicit GpuTurns(int gpus) : gpus_(gpus) {}
+  // The GPUs to share out, by their numbers among what this process sees. None: nobody chooses, and
+  // whatever a worker finds by itself counts as one.
+  explicit GpuTurns(const std::vector<int>& gpus);
 
-  // Of a process that is started beside these. None where there is nothing to choose.
+  // Of a process that is started beside these. None where a process takes the right one by itself.
   std::optional<int> Next(const std::vector<pid_t>& running) const;
-  void Started(pid_t pid, int gpu) { gpu_of_[pid] = gpu; }
+  // A process was started, on what Next said.
+  void Started(pid_t pid, std::optional<int> gpu);
+  // It has ended because its GPU failed, or was not there. False: all GPUs have failed so often that
+  // another process would be started in vain.
+  bool Failed(pid_t pid);
 
  private:
-  const int gpus_;
-  std::map<pid_t, int> gpu_of_;
+  static constexpr int kMostFailures = 3;  // of a GPU: it is not tried again
+  struct Gpu {
+    int number = 0;
+    int failures = 0;
+  };
+  std::vector<Gpu> gpus_;                // one at least
+  std::map<pid_t, std::size_t> gpu_of_;  // index into gpus_
+  const bool chooses_;
 };
 
 // CUDA_VISIBLE_DEVICES of a process that is to see number `gpu` of what `visible` shows, which is

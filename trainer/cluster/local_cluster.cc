@@ -86,7 +86,7 @@ absl::StatusOr<ClusterResult> RunLocalCluster(const ClusterJob& job, ClusterShap
                     .arguments = {absl::StrCat("--scheduler=", transport->endpoint()),
                                   absl::StrCat("--curve_key_file=", curve_key_file),
                                   absl::StrCat("--silence_limit_s=", silence.count())},
-                    .gpus = job.config.device == "cuda" ? DeviceCount() : 0,
+                    .gpus = job.config.device == "cuda" ? UsableDevices() : std::vector<int>{},
                     .most_restarts = options.most_restarts});
   if (callbacks.on_plan) PS_RETURN_IF_ERROR(callbacks.on_plan(plan));
   SchedulerMachine scheduler(std::move(plan), callbacks.events);

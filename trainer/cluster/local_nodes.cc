@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "ps/base/status_macros.h"
+#include "trainer/exit_code.h"
 
 namespace ps {
 
@@ -35,7 +36,7 @@ absl::Status LocalNodes::StartOne(const Kind& kind) {
   if (&kind == &workers_) gpu = turns_.Next(children_.Running(kind.program));
   if (gpu) argv.push_back(absl::StrCat("--gpu=", *gpu));
   PS_RETURN_IF_ERROR(children_.Start(argv));
-  if (gpu) turns_.Started(children_.Running(kind.program).back(), *gpu);
+  if (&kind == &workers_) turns_.Started(children_.Running(kind.program).back(), gpu);
   return absl::OkStatus();
 }
 
@@ -76,9 +77,14 @@ void LocalNodes::Keep(NodeOwner& owner, MonotonicTime now) {
     deaths_.push_back(child.what);
     const auto pid = static_cast<std::uint32_t>(child.pid);
     const bool to_replace = owner.running() && !owner.LeavingPids().contains(pid);
+    const bool of_device =
+        child.exit_code == static_cast<int>(ExitCode::kImpossible) && child.program == workers_.program;
     owner.OnProcessEnded(pid, child.what);
     Kind& kind = child.program == servers_.program ? servers_ : workers_;
-    if (to_replace && !MayReplace(now)) ++kind.given_up;
+    if (!to_replace) continue;
+    const bool device_left = !of_device || turns_.Failed(child.pid);
+    if (!device_left) LOG(ERROR) << "no worker is started in its place: those before it failed of their GPU, too";
+    if (!device_left || !MayReplace(now)) ++kind.given_up;
   }
   // Before training begins a process that ends is a mistake that would be made again.
   if (!owner.running()) return;

@@ -32,7 +32,9 @@ class LocalNodes {
   struct Options {
     std::string directory;               // of the programs
     std::vector<std::string> arguments;  // of both
-    int gpus = 0;  // of this machine, which the workers share out
+    // Which the workers share out, by their numbers. A worker whose GPU fails is replaced by one on another, where
+    // there is one that has failed less, and by none when all have failed often.
+    std::vector<int> gpus;
     // Processes started in place of those that died. Not when a dozen die within two seconds: they
     // die of a mistake that another would make too.
     int most_restarts = 100;

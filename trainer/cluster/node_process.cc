@@ -26,6 +26,7 @@
 #include "ps/wire/protocol.h"
 #include "ps/wire/zeromq_transport.h"
 #include "trainer/cluster/cluster_checkpoints.h"
+#include "trainer/exit_code.h"
 #include "trainer/gbdt/part_loader.h"
 #include "trainer/planned_split.h"
 #include "worker/logistic_model.h"
@@ -253,6 +254,9 @@ int NodeExitCode(const absl::Status& status) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kPermissionDenied:
       return 3;
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kResourceExhausted:
+      return static_cast<int>(ExitCode::kImpossible);
     default:
       return 1;
   }

@@ -51,7 +51,8 @@ std::uint64_t NewIncarnation();
 // a coordinator, which stops them itself.
 const std::atomic<bool>* LeaveAtSigterm();
 
-// 0; 75 for a peer that was away too long; 3 for data; 1 otherwise.
+// 0; 75 for a peer that was away too long; 3 for data; 5 where this machine is what fails: its GPU, its memory; 1
+// otherwise.
 int NodeExitCode(const absl::Status& status);
 
 }  // namespace ps

@@ -235,7 +235,7 @@ absl::Status ClusterTrees::Start() {
         .arguments = {absl::StrCat("--scheduler=", transport_->endpoint()),
                       absl::StrCat("--curve_key_file=", config.cluster.curve_key_file),
                       absl::StrCat("--silence_limit_s=", kNodeSilenceSeconds)},
-        .gpus = config.device == "cpu" || choice_.by_columns ? 0 : DeviceCount()});
+        .gpus = config.device == "cpu" || choice_.by_columns ? std::vector<int>{} : UsableDevices()});
     const TreeCoordinator::Wanted wanted = coordinator->wanted();
     PS_RETURN_IF_ERROR(nodes_->Start({wanted.servers, wanted.workers}));
   } else {

@@ -33,7 +33,8 @@ absl::Status GbdtTrainer::Run::CheckDevice() const {
   const bool here = !cluster_ || cluster_->listen.empty();  // workers elsewhere look for their own
   if (job_.config.device != "cuda" || !here) return absl::OkStatus();
   const absl::Status job = cluster_ ? absl::OkStatus() : CheckJobForDevice(job_.config);
-  return job.ok() ? ps::CheckDevice(job_.config.device) : NoDeviceError(job);
+  if (!job.ok()) return NoDeviceError(job);
+  return ps::CheckDevice(job_.config.device, cluster_ ? DeviceChoice::kAny : DeviceChoice::kFirst);
 }
 
 absl::Status GbdtTrainer::Run::Check() {

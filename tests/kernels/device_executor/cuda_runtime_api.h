@@ -16,6 +16,7 @@ enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorMemoryAllocation = 2,
   cudaErrorInvalidConfiguration = 9,
+  cudaErrorDevicesUnavailable = 46,
   cudaErrorNoDevice = 100,
   cudaErrorLaunchOutOfResources = 701
 };
@@ -37,6 +38,8 @@ namespace device_executor {
 
 struct Memory {
   bool has_device = true;
+  int asks_left = -1;  // so many more that ask for a device find one; negative: all do
+  int contexts = 0;    // made so far: by what takes something of a device
   bool pinned_is_full = false;
   std::size_t limit = std::size_t{1} << 30, used = 0;
   std::map<void*, std::size_t> allocated;
@@ -84,7 +87,9 @@ inline cudaError_t cudaGetLastError() {
   return std::exchange(device_executor::last_error, cudaSuccess);
 }
 inline cudaError_t cudaGetDeviceCount(int* count) {
-  *count = device_executor::memory.has_device ? 1 : 0;
+  auto& memory = device_executor::memory;
+  *count = memory.has_device && memory.asks_left != 0 ? 1 : 0;
+  if (memory.asks_left > 0) --memory.asks_left;
   return device_executor::Keep(*count == 0 ? cudaErrorNoDevice : cudaSuccess);
 }
 enum cudaLimit { cudaLimitMaxL2FetchGranularity = 5 };
@@ -94,7 +99,15 @@ template <typename Kernel>
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, Kernel* kernel) {
   return device_executor::LoadKernel(reinterpret_cast<const void*>(kernel));
 }
-inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor = 75 };
+inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 9;
+  return cudaSuccess;
+}
+inline cudaError_t cudaSetDevice(int) {
+  ++device_executor::memory.contexts;
+  return cudaSuccess;
+}
 inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {"executor on the host", 9, 0, 2};
   return cudaSuccess;
