@@ -210,33 +210,6 @@ TEST_F(DeviceJob, ABatchThatJustFitsStaysOnTheDevice) {
   EXPECT_TRUE(fits);
 }
 
-struct WatchedMemory : SimulatedResult {
-  std::size_t at_end = ~std::size_t{0};  // of the last pass
-  bool OnPassEnd(const PassReport& report) override {
-    at_end = device_executor::memory.used;
-    return SimulatedResult::OnPassEnd(report);
-  }
-};
-
-// It is for others, once the processor computes.
-TEST_F(DeviceJob, NothingStaysOnADeviceThatWasLeft) {
-  int left = 0;
-  for (std::size_t limit = 8 << 10; limit < (4 << 20); limit += limit / 2) {
-    SCOPED_TRACE(limit);
-    device_executor::memory.limit = limit;
-    SimulatedJob job = Job(2, "cuda");
-    job.workers = 1;
-    job.staleness = 4;
-    WatchedMemory watched;
-    RunSimulatedJob(job, data_, &watched);
-    ASSERT_TRUE(watched.status.ok()) << watched.status;
-    if (watched.devices.size() < 2) continue;
-    ++left;
-    EXPECT_EQ(watched.at_end, 0u);
-  }
-  EXPECT_GT(left, 0);
-}
-
 // Whatever of its memory is the first that is not there, of a batch beside others that are on their way.
 TEST_F(DeviceJob, BatchesOnTheirWayEndWhereTheyWereBuilt) {
   std::mt19937_64 random(5);
