@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "models/data/bad_rows.h"
 #include "models/data/row_text.h"
@@ -25,6 +26,12 @@ std::string_view TakeLine(std::string_view text, std::size_t* at) {
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   *at = newline + 1;
   return line;
+}
+
+std::string_view Trimmed(std::string_view text) {
+  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 void SplitPlain(std::string_view line, char delimiter, std::vector<std::string_view>* fields) {
@@ -138,25 +145,34 @@ void UnlabelledRows::Rewrite(std::string_view text, TextOrigin origin, Rewritten
 }
 
 void UnlabelledRows::RewriteLine(Line line, TextOrigin origin, Rewritten* to) const {
-  if (table_) {
-    if (line.text.empty()) return;
-    std::string problem = AppendFields(line.text, &layouts_[origin.file], &to->scratch, &to->text);
-    if (!problem.empty()) {
-      QuoteBadRow(line.text, {origin.file, line.offset}, 1, std::move(problem), &to->refused);
-      return;
-    }
+  if (!HoldsRow(line.text)) return;
+  std::string problem = table_ ? AppendFields(line.text, &layouts_[origin.file], &to->scratch, &to->text)
+                               : AppendRow(line.text, &to->scratch, &to->text);
+  if (problem.empty()) {
+    to->lines.push_back(line);
   } else {
-    // What holds no row with a label holds none without.
-    const std::size_t first = std::min(line.text.size(), line.text.find_first_not_of(" \t"));
-    if (first == line.text.size() || (!vw_ && line.text[first] == '#')) return;
-    AppendRow(line.text, &to->scratch, &to->text);
+    QuoteBadRow(line.text, {origin.file, line.offset}, 1, std::move(problem), &to->refused);
   }
-  to->lines.push_back(line);
+}
+
+// What holds no row with a label holds none without.
+bool UnlabelledRows::HoldsRow(std::string_view line) const {
+  if (table_) return !line.empty();
+  const std::string_view text = Trimmed(line);
+  return !text.empty() && (vw_ || text.front() != '#');
 }
 
 std::string UnlabelledRows::AppendRow(std::string_view line, Scratch* scratch, std::string* text) const {
   if (table_) return AppendFields(line, nullptr, scratch, text);
-  text->append(label_).append(1, ' ').append(line.substr(FeaturesOf(line))).append(1, '\n');
+  const std::size_t features = FeaturesOf(line);
+  if (!vw_) {
+    // Any text without a blank would be a label that nobody looks at, and a row without features.
+    const std::string_view label = Trimmed(line.substr(0, features));
+    double number;
+    if (!label.empty() && !absl::SimpleAtod({label.data(), label.size()}, &number))
+      return absl::StrCat("expected index:value or a label, found '", std::string(label.substr(0, 40)), "'");
+  }
+  text->append(label_).append(1, ' ').append(line.substr(features)).append(1, '\n');
   return "";
 }
 

@@ -3,7 +3,7 @@
 //
 // Tables with a header: columns are found by name, in any order, between others; label and weight may be
 // there. Tables without one: all columns, or all but the label (and the weight), the same in all rows of a
-// file, as most rows at its begin have it. libsvm: a first token without a colon is a label. Vowpal Wabbit
+// file, as most rows at its begin have it. libsvm: a number in front of the features is a label. Vowpal Wabbit
 // text: what stands in front of the first bar is left out. As with labels, lines that are empty, or of
 // libsvm text blank or a comment, hold no row. Immutable after construction: any thread.
 #pragma once
@@ -58,6 +58,7 @@ class UnlabelledRows {
   absl::StatusOr<FileLayout> LayoutOfRows(std::string_view front) const;
   void Rewrite(std::string_view text, TextOrigin origin, Rewritten* to) const;
   void RewriteLine(Line line, TextOrigin origin, Rewritten* to) const;
+  bool HoldsRow(std::string_view line) const;
   std::size_t FeaturesOf(std::string_view line) const;
   std::string AppendFields(std::string_view line, const FileLayout* of_file, Scratch* scratch, std::string* text) const;
   void Restore(const Rewritten& from, RowBlock* rows) const;

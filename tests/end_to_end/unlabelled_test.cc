@@ -175,7 +175,7 @@ TEST_F(UnlabelledTest, LibsvmAndVowpalWabbitRowsNeedNone) {
     for (const absl::string_view line : absl::StrSplit(ReadText(place_ / ("train." + format)), '\n', absl::SkipEmpty())) {
       const std::size_t features = format == "vw" ? line.find('|') : line.find(' ') + 1;
       absl::StrAppend(&bare, line.substr(features), "\n");
-      absl::StrAppend(&other, format == "vw" ? "'tag" : "someone", " ", line.substr(features), "\n");
+      absl::StrAppend(&other, format == "vw" ? "'tag" : "7.5", " ", line.substr(features), "\n");
     }
     WriteText(place_ / ("bare." + format), bare);
     WriteText(place_ / ("other." + format), other);
@@ -203,10 +203,11 @@ TEST_F(UnlabelledTest, MalformedRowsAreQuotedAsTheyStandInTheFile) {
 
   Generate(place_.path(), "train.svm", "libsvm", kRows);
   Train("data: {train: {files: [train.svm]}, format: libsvm}\n", "svm");
-  WriteText(place_ / "bad.svm", "3:1 4:1\n1 5:x\n6:y\n");
+  WriteText(place_ / "bad.svm", "3:1 4:1\n1 5:x\n6:y\nlabel,amount\n");
   const Finished libsvm = Eval("bad.svm", {"--unlabelled", "--max_bad_rows=1", "--json"}, "svm");
-  EXPECT_EQ(libsvm.out, "{\"rows_read\": 1, \"bad_rows\": 2}\n") << libsvm.err;
+  EXPECT_EQ(libsvm.out, "{\"rows_read\": 1, \"bad_rows\": 3}\n") << libsvm.err;
   EXPECT_THAT(libsvm.err, HasSubstr("bad.svm:2: column 5: expected a number, found 'x': '1 5:x'"));
+  EXPECT_THAT(libsvm.err, HasSubstr("bad.svm:4: column 1: expected index:value or a label, found 'label,amount'"));
   EXPECT_THAT(libsvm.err, HasSubstr("bad.svm:3: column 3: expected a number, found 'y': '6:y'"));
 }
 
