@@ -13,7 +13,7 @@
 namespace ps {
 namespace {
 
-constexpr char kSending[] = "sending a batch to the device", kFindingKeys[] = "finding a batch's keys",
+constexpr char kSendingBatch[] = "sending a batch to the device", kFindingBatchKeys[] = "finding a batch's keys",
                kComputing[] = "computing gradients", kPreparing[] = "preparing for batches";
 
 // What batches take turns at: a call leaves nothing under way.
@@ -144,29 +144,29 @@ class Batch final : public DeviceBatch {
     view_.values = put(rows.values, features_, layout_.values);
     view_.labels = put(rows.labels, rows.rows, layout_.labels);
     view_.weights = put(rows.weights, rows.rows, layout_.weights);
-    PS_DEVICE_OK(CopyToDevice(kept_.data(), up, layout_.sent, place_.stream), kSending);
-    if (size == 0) return place_.Wait(kSending);
+    PS_DEVICE_OK(CopyToDevice(kept_.data(), up, layout_.sent, place_.stream), kSendingBatch);
+    if (size == 0) return place_.Wait(kSendingBatch);
     unsigned char* const keys = up + layout_.sent;
     if (features_ > 0) std::memcpy(keys, input.keys, features_ * sizeof(std::uint64_t));
     if (size > features_)
       std::memcpy(keys + features_ * sizeof(std::uint64_t), &input.bias_key, sizeof(std::uint64_t));
     PS_DEVICE_OK(CopyToDevice(place_.sort.keys(), reinterpret_cast<const unsigned long long*>(keys),
                               size, place_.stream),
-                 kSending);
+                 kSendingBatch);
     return absl::OkStatus();
   }
 
   absl::Status Find(std::size_t size, const DistinctKeysView& distinct, bool wants_places,
                     DeviceBatchKeys* found) {
-    PS_DEVICE_OK(place_.sort.Run(size, distinct, place_.stream), kFindingKeys);
+    PS_DEVICE_OK(place_.sort.Run(size, distinct, place_.stream), kFindingBatchKeys);
     // All that there may be: to ask how many there are first would take longer.
     unsigned char* const down = place_.found.data();
     const std::size_t keys_end = DeviceKeySort::kKeysAt + size * sizeof(std::uint64_t);
-    PS_DEVICE_OK(CopyToHost(down, place_.sort.found(), keys_end, place_.stream), kFindingKeys);
+    PS_DEVICE_OK(CopyToHost(down, place_.sort.found(), keys_end, place_.stream), kFindingBatchKeys);
     auto* const places = reinterpret_cast<std::uint32_t*>(down + keys_end);
     if (wants_places)
-      PS_DEVICE_OK(CopyToHost(places, distinct.begin, size + 1, place_.stream), kFindingKeys);
-    if (const absl::Status status = place_.Wait(kFindingKeys); !status.ok()) return status;
+      PS_DEVICE_OK(CopyToHost(places, distinct.begin, size + 1, place_.stream), kFindingBatchKeys);
+    if (const absl::Status status = place_.Wait(kFindingBatchKeys); !status.ok()) return status;
     const auto* const counts = reinterpret_cast<const std::uint32_t*>(down);
     view_.id_count = counts[0];
     view_.long_count = counts[1];

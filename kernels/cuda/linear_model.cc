@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t kStagedStates = 1 << 18;
 
 // What errors say was being done.
-constexpr char kLoadingKernels[] = "loading the kernels of linear models",
+constexpr char kLoadingLinear[] = "loading the kernels of linear models",
                kFindingKeys[] = "finding keys", kLearning[] = "learning a batch",
                kMovingStates[] = "moving the state of features";
 
@@ -38,8 +38,8 @@ class LinearModel final : public DeviceLinearModel {
   }
 
   absl::Status Start() {
-    PS_DEVICE_OK(LoadLinearKernels(), kLoadingKernels);
-    PS_DEVICE_OK(LoadKeyKernels(), kLoadingKernels);
+    PS_DEVICE_OK(LoadLinearKernels(), kLoadingLinear);
+    PS_DEVICE_OK(LoadKeyKernels(), kLoadingLinear);
     // Entries and buckets lie anywhere: what the device fetches beside their sectors is for
     // nothing. A device that does not listen is as right.
     if (cudaDeviceSetLimit(cudaLimitMaxL2FetchGranularity, 32) != cudaSuccess) cudaGetLastError();

@@ -14,7 +14,7 @@
 namespace ps {
 namespace {
 
-constexpr char kSplit[] = "splitting a node";
+constexpr char kSplittingNode[] = "splitting a node";
 
 class PartRows final : public DevicePartRows {
  public:
@@ -60,7 +60,7 @@ class PartRows final : public DevicePartRows {
     const DeviceRows::Place place = nodes_.at(node);
     PartitionWork part;
     PS_RETURN_IF_ERROR(source_->PlaceSplit(split, &part));
-    PS_DEVICE_OK(cudaMemsetAsync(sides_.data(), 0, sizeof(SideCounts), rows_.stream()), kSplit);
+    PS_DEVICE_OK(cudaMemsetAsync(sides_.data(), 0, sizeof(SideCounts), rows_.stream()), kSplittingNode);
     PS_RETURN_IF_ERROR(rows_.Part(part, place, sides_.data()));
     PS_RETURN_IF_ERROR(rows_.TakeBack(place));
     if (summed != Summed::kNone) {
@@ -70,8 +70,8 @@ class PartRows final : public DevicePartRows {
                               sides_.data()},
                              static_cast<std::uint64_t>(share * place.size())));
     }
-    PS_DEVICE_OK(CopyToHost(sides_of_split_.data(), sides_.data(), 1, rows_.stream()), kSplit);
-    PS_RETURN_IF_ERROR(rows_.Finish(kSplit));
+    PS_DEVICE_OK(CopyToHost(sides_of_split_.data(), sides_.data(), 1, rows_.stream()), kSplittingNode);
+    PS_RETURN_IF_ERROR(rows_.Finish(kSplittingNode));
     const std::uint32_t middle = place.range.begin + sides_of_split_[0].left;
     nodes_[left] = {{place.range.begin, middle}, 0};
     nodes_[left + 1] = {{middle, place.range.end}, 0};

@@ -11,7 +11,7 @@
 namespace ps {
 namespace {
 
-constexpr char kFetching[] = "fetching the margins of held-out rows";
+constexpr char kFetchingMargins[] = "fetching the margins of held-out rows";
 
 class TreeMargins final : public DeviceTreeMargins {
  public:
@@ -46,8 +46,8 @@ class TreeMargins final : public DeviceTreeMargins {
   }
 
   absl::Status Copy(float* margins) override {
-    PS_RETURN_IF_ERROR(DeviceStatus(CopyToHost(margins, margins_.data(), margins_.size(), stream_), kFetching));
-    return DeviceStatus(cudaStreamSynchronize(stream_), kFetching);
+    PS_RETURN_IF_ERROR(DeviceStatus(CopyToHost(margins, margins_.data(), margins_.size(), stream_), kFetchingMargins));
+    return DeviceStatus(cudaStreamSynchronize(stream_), kFetchingMargins);
   }
 
  private:

@@ -19,7 +19,7 @@ alignas(64) constexpr auto kIdentity = [] {
 }();
 
 // The places of 64 bytes.
-PS_WIDE_INLINE std::uint32_t* WritePlaces(__mmask64 marks, __m512i base, std::uint32_t* out) {
+PS_WIDE_INLINE std::uint32_t* WritePlacesOf64(__mmask64 marks, __m512i base, std::uint32_t* out) {
   std::uint32_t* const end = out + std::popcount(marks);
   while (true) {
     const __m512i packed = _mm512_maskz_compress_epi8(marks, _mm512_load_si512(kIdentity.data()));
@@ -57,8 +57,8 @@ PS_WIDE void WideRow::FindPlaces(const char* begin, const char* end, std::size_t
     const __mmask64 in_row = newline ^ (newline - 1);  // up to the newline; all when there is none
     const __mmask64 stop_marks = _mm512_cmpeq_epi8_mask(piece, _mm512_set1_epi8(' ')) | newline;
     const __mmask64 colon_marks = _mm512_cmpeq_epi8_mask(piece, _mm512_set1_epi8(':'));
-    colon = WritePlaces(colon_marks & in_row, base, colon);
-    stop = WritePlaces(stop_marks & in_row, base, stop);
+    colon = WritePlacesOf64(colon_marks & in_row, base, colon);
+    stop = WritePlacesOf64(stop_marks & in_row, base, stop);
     if (newline != 0) break;
     base = _mm512_add_epi32(base, _mm512_set1_epi32(64));
   }

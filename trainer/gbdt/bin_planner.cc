@@ -14,7 +14,7 @@
 namespace ps {
 namespace {
 
-constexpr std::uint64_t kBlockBytes = 512 << 10;
+constexpr std::uint64_t kSampleBlockBytes = 512 << 10;
 // One row in 2^h, so that about `wanted` of `all` are taken.
 int Halvings(double all, double wanted) {
   int halvings = 0;
@@ -132,7 +132,7 @@ class Planner {
     for (std::uint32_t file = 0; file < files_.files().size(); ++file) {
       std::string text;
       std::uint64_t offset = 0;
-      PS_RETURN_IF_ERROR(reader->Read({file, 0, kBlockBytes}, &text, &offset));
+      PS_RETURN_IF_ERROR(reader->Read({file, 0, kSampleBlockBytes}, &text, &offset));
       if (text.empty()) continue;
       ValueRows head;
       parser_->Parse(text, {file, offset}, RowSample(), &head);
@@ -147,7 +147,7 @@ class Planner {
   }
 
   absl::Status Read() {
-    const std::unique_ptr<BlockStream> stream = BlockStream::Create(files_, kBlockBytes);
+    const std::unique_ptr<BlockStream> stream = BlockStream::Create(files_, kSampleBlockBytes);
     taken_.resize(static_cast<std::size_t>(options_.threads));
     std::vector<std::thread> others;
     for (int t = 1; t < options_.threads; ++t) {
