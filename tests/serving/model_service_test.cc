@@ -241,10 +241,10 @@ TEST_F(ModelServiceTest, LargeRequestsAreRefused) {
 
 // 7 and 7.0 are one number and two texts: who is told that a column has numbers may send either.
 TEST_F(ModelServiceTest, ColumnsThatAreHashedHaveTexts) {
-  const auto datatype = [&](const std::string& features) {
+  const auto datatype = [&](const std::string& features, const std::string& model = "lr") {
     const std::atomic<bool> stop = false;
     Train(absl::StrCat("job: h\ndata: {train: {files: [", place_, "/train.csv]}, format: csv, header: true}\nfeatures: [", features,
-                       "]\nmodel: {type: lr}\noutput: {dir: ", place_, "/hashed}\n"),
+                       "]\nmodel: {type: ", model, "}\noutput: {dir: ", place_, "/hashed}\n"),
           {}, stop);
     const auto watch = Watch(place_ + "/hashed");
     ModelService service({.name = "t"}, watch.get());
@@ -253,6 +253,9 @@ TEST_F(ModelServiceTest, ColumnsThatAreHashedHaveTexts) {
   EXPECT_EQ(datatype("{column: price, op: numeric}"), "FP64");
   EXPECT_EQ(datatype("{column: price, op: hash}"), "BYTES");
   EXPECT_EQ(datatype("{column: price, op: numeric}, {column: price, op: hash}"), "BYTES");
+  const std::string trees = "gbdt, gbdt: {trees: 2}";  // of categories
+  EXPECT_EQ(datatype("{column: price, op: numeric}", trees), "FP64");
+  EXPECT_EQ(datatype("{column: price, op: hash}", trees), "BYTES");
 }
 
 TEST_F(ModelServiceTest, DescribesModelAndServer) {
