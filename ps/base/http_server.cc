@@ -265,9 +265,12 @@ struct HttpServer::Callbacks {
     }
     const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (info == nullptr) return;
-    TimedConnection* const timed = server.deadlines_.Add(info->connect_fd);
-    *context = timed;
-    server.LimitHeaders(timed);
+    try {
+      TimedConnection* const timed = server.deadlines_.Add(info->connect_fd);
+      *context = timed;
+      server.LimitHeaders(timed);
+    } catch (const std::bad_alloc&) {  // it goes untimed
+    }
   }
 };
 
