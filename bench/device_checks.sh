@@ -61,7 +61,10 @@ run() {
   done
 
   echo "== whole jobs: the same bytes?"
+  # In a shell of its own, and not in front of || or in a condition: there set -e would be without effect.
+  set +e
   (
+    set -e
     cd "$place"
     within 60 "$dir/gbdt_datagen" --shape dense --rows 300000 --out dense.tsv
     within 60 "$dir/gbdt_datagen" --shape sparse --rows 100000 --out sparse.svm
@@ -84,14 +87,18 @@ EOT
     }
     # NAME OTHER: of one job on the processor and elsewhere.
     same() { cmp "$1/trees.pb" "$2/trees.pb" && echo "$2: the same bytes" || differ=1; }
+    # NAME: of a job that has learnt on the device alone. The bytes would be the same without one.
+    on_device() { grep -q '"device": *"cuda"' "$1/metrics.json" || { echo "$1: not on the device"; differ=1; }; }
     # NAME OPTION...: a job on the processor, on the device, and by two workers with one.
     check_job() {
       local name=$1
       shift
       train "$name.cpu" "$@" --set device=cpu
       train "$name.cuda" "$@" --set device=cuda
+      on_device "$name.cuda"
       same "$name.cpu" "$name.cuda"
       train "$name.workers" "$@" --local 1x2 --set device=cuda
+      on_device "$name.workers"
       same "$name.cpu" "$name.workers"
     }
     softmax=(--set model.gbdt.objective=softmax --set model.gbdt.trees=7)
@@ -130,14 +137,18 @@ EOT
       within 60 "$dir/ps_train" --config linear.yaml --set device=$device --set output.dir=linear_$device 2>&1 |
         grep -E 'rows are learnt|keys are found|rows/s,'
     done
+    on_device linear_cuda
     cmp linear_cpu/weights.bin linear_cuda/weights.bin && echo "linear: the same bytes" || differ=1
     for device in cpu cuda; do
       within 60 "$dir/ps_train" --config linear.yaml --local 2x2 --set train.staleness=0 --set device=$device \
         --set output.dir=workers_$device 2>&1 | grep -E 'gradients are computed|rows/s,'
     done
+    on_device workers_cuda
     cmp workers_cpu/weights.bin workers_cuda/weights.bin && echo "linear, two workers in steps: the same bytes" || differ=1
     [ "$differ" -eq 0 ]
-  ) || failed=1
+  )
+  [ $? -eq 0 ] || failed=1
+  set -e
 
   echo "== device_bench"
   within 270 "$dir/device_bench" || failed=1

@@ -118,7 +118,7 @@ void FoldLanes(const __m256 (&partial)[K], float* margins) {
 }
 
 // What the prediction of a vector leaves for its update.
-struct Remembered {
+struct RememberedLanes {
   FtrlVector::State state;
   __m256 weight;
 };
@@ -164,7 +164,7 @@ class LaneLearner {
     }
     __m256 partial[K];
     for (__m256& sum : partial) sum = _mm256_setzero_ps();
-    Remembered* kept = remembered_.data();
+    RememberedLanes* kept = remembered_.data();
     for (std::uint32_t at = begin; at < end; at += kGroup, kept += K) {
       const __m256 values = GroupValues(rows, at);
       const unsigned features = FeatureMask(rows.ids + at);
@@ -195,7 +195,7 @@ class LaneLearner {
       gradient[part] = g;
       curvature[part] = _mm256_max_ps(expected, least);
     }
-    const Remembered* kept = remembered_.data();
+    const RememberedLanes* kept = remembered_.data();
     for (std::uint32_t at = rows.row_begin[r]; at < rows.row_begin[r + 1];
          at += kGroup, kept += K) {
       const __m256 values = GroupValues(rows, at);
@@ -213,7 +213,7 @@ class LaneLearner {
   }
 
   const FtrlVector ftrl_[2];  // of the first and the last eight lanes
-  std::vector<Remembered> remembered_;
+  std::vector<RememberedLanes> remembered_;
 };
 
 }  // namespace

@@ -29,6 +29,7 @@ absl::StatusOr<std::unique_ptr<GradientMaker>> GradientMaker::Make(
     const std::string& device, std::unique_ptr<GradientModel> model) {
   std::unique_ptr<GradientMaker> maker(new GradientMaker(std::move(model)));
   if (device != "cuda") return maker;
+  if (!maker->model_->IsOfDevice()) return NoDeviceError(absl::UnimplementedError("this model is the processor's"));
   absl::StatusOr<std::unique_ptr<DeviceBatches>> made = DeviceBatches::Make();
   if (made.ok()) {
     maker->computes_on_ = (*made)->device_name();

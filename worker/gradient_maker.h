@@ -18,8 +18,9 @@ namespace ps {
 
 class GradientMaker {
  public:
-  // `device` is the job's: cuda takes a GPU, or is ResourceExhausted with the reason; anything
-  // else, the processor, which `model` is for. A GPU without any memory left: the processor, too.
+  // `device` is the job's: cuda takes a GPU, or is ResourceExhausted with the reason, also where `model`
+  // is not one that GPUs compute, or Internal, where it fails; anything else, the processor, by `model`. A
+  // GPU without any memory left: the processor, too.
   static absl::StatusOr<std::unique_ptr<GradientMaker>> Make(const std::string& device,
                                                              std::unique_ptr<GradientModel> model);
 

@@ -15,6 +15,8 @@ class GradientModel {
   // and sets *margins (one a row and lane) to the predictions made with the pulled weights. No result
   // may depend on vector width, and none of a lane on how many others there are.
   virtual void Compute(Batch* batch, std::vector<float>* margins) const = 0;
+  // Whether DeviceBatches (kernels/cuda/batch_gradients.h) computes the same.
+  virtual bool IsOfDevice() const { return false; }
 };
 
 }  // namespace ps

@@ -1,4 +1,4 @@
-// Logistic regression on the processor: kernels/batch_gradients.h.
+// Logistic regression, on the processor: kernels/batch_gradients.h.
 #pragma once
 
 #include <vector>
@@ -10,6 +10,7 @@ namespace ps {
 class LogisticModel : public GradientModel {
  public:
   void Compute(Batch* batch, std::vector<float>* margins) const override;
+  bool IsOfDevice() const override { return true; }
 };
 
 }  // namespace ps

@@ -30,6 +30,12 @@ inline absl::Status DeviceStatus(cudaError_t error, const char* doing) {
       return ::ps::DeviceStatus(device_error, doing);                         \
   } while (false)
 
+// For people: whole MiB, or of less KiB, rounded up.
+inline std::string SizeText(std::size_t bytes) {
+  if (bytes >> 20 > 0) return absl::StrCat(bytes >> 20, " MiB");
+  return absl::StrCat((bytes + 1023) >> 10, " KiB");
+}
+
 template <typename T>
 class DeviceArray {
  public:
@@ -52,7 +58,7 @@ class DeviceArray {
     const std::size_t bytes = std::max<std::size_t>(size * sizeof(T), 1);
     void* memory = nullptr;
     if (const cudaError_t error = cudaMalloc(&memory, bytes); error != cudaSuccess)
-      return DeviceStatus(error, absl::StrCat("no ", bytes >> 20, " MiB for ", what).c_str());
+      return DeviceStatus(error, absl::StrCat("no ", SizeText(bytes), " for ", what).c_str());
     data_ = static_cast<T*>(memory);
     size_ = size;
     return absl::OkStatus();

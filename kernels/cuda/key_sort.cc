@@ -19,12 +19,15 @@ absl::Status DeviceKeySort::Reserve(std::size_t size) {
     if (!status.ok()) return status;
   }
   if (keys_.data() != nullptr && size <= keys_.size()) return absl::OkStatus();
-  const std::size_t room = size + size / 4;
   keys_ = {};  // the last one to be there again
-  absl::Status status = found_.Allocate(room + kCountsOfFound, "sorted keys");
-  if (status.ok()) status = order_.Allocate(room, "the order of keys");
-  if (status.ok()) status = other_order_.Allocate(room, "the order of keys");
-  if (status.ok()) status = keys_.Allocate(room, "keys");
+  absl::Status status;
+  for (const std::size_t room : {size + size / 4, size}) {  // some to spare, where there is some
+    status = found_.Allocate(room + kCountsOfFound, "sorted keys");
+    if (status.ok()) status = order_.Allocate(room, "the order of keys");
+    if (status.ok()) status = other_order_.Allocate(room, "the order of keys");
+    if (status.ok()) status = keys_.Allocate(room, "keys");
+    if (!absl::IsResourceExhausted(status)) break;
+  }
   return status;
 }
 

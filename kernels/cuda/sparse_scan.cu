@@ -8,7 +8,8 @@ namespace ps {
 namespace {
 
 constexpr unsigned kWarpsOfBlock = kRowThreads / kWarp;
-constexpr unsigned kScanBlocksOfProcessor = 4;  // of kRowThreads; sums of a column take registers
+// Blocks of kRowThreads that a processor holds: sums of a column take registers, and so do bounds.
+constexpr unsigned kScanBlocksOfProcessor = 4, kBoundedBlocksOfProcessor = 2;
 constexpr int kRounds = kBinsPerColumn / static_cast<int>(kWarp);
 
 // Total: whatever is compared first, the same one is left.
@@ -159,11 +160,13 @@ unsigned SparseScanBlocks(std::uint32_t columns, int processors) {
 }
 
 cudaError_t LaunchSparseScan(const SparseScanWork& work, int processors, cudaStream_t stream) {
-  const unsigned blocks = SparseScanBlocks(work.columns, processors),
+  const bool bounded = work.directions != nullptr;
+  const unsigned blocks = bounded ? ResidentBlocksFor(work.columns, kWarpsOfBlock,
+                                                      kBoundedBlocksOfProcessor, processors)
+                                  : SparseScanBlocks(work.columns, processors),
                  nodes = work.parent == nullptr ? 1 : 2;
-  const cudaError_t error =
-      Launch(work.directions == nullptr ? SparseScanKernel<false> : SparseScanKernel<true>,
-             {blocks, nodes}, kRowThreads, stream, work);
+  const cudaError_t error = Launch(bounded ? SparseScanKernel<true> : SparseScanKernel<false>,
+                                   {blocks, nodes}, kRowThreads, stream, work);
   if (error != cudaSuccess) return error;
   return Launch(BestFindingKernel, {nodes}, kRowThreads, stream, work, blocks);
 }

@@ -42,7 +42,7 @@ std::vector<SchemaRow> KubernetesRows() {
       {"kubernetes.worker_gpus",
        ValueType::kInteger,
        "0",
-       "--render kubernetes: GPUs (nvidia.com/gpu) of a worker.",
+       "--render kubernetes: GPUs (nvidia.com/gpu) of a worker; 1 at least with device: cuda.",
        [](JobConfig* c, const Value& v) {
          c->kubernetes.worker_gpus = static_cast<int>(v.integer);
        },

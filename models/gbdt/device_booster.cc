@@ -30,8 +30,10 @@ absl::StatusOr<std::unique_ptr<DeviceBooster>> DeviceBooster::Make(
 
 absl::Status DeviceBooster::GoOnAfter(const std::vector<Tree>& trees) {
   std::vector<DeviceTreeNode> nodes;
+  // Only of a round that is to be ended here does a tree need what its beginning finds.
+  const std::size_t after = trees_ + trees.size(), unfinished = after - after % params_.classes;
   for (const Tree& tree : trees) {
-    PS_RETURN_IF_ERROR(BeginRound());
+    if (trees_ >= unfinished) PS_RETURN_IF_ERROR(BeginRound());
     DeviceNodesOf(tree, layout_, &nodes);
     PS_RETURN_IF_ERROR(rows_->AddTree(nodes, tree.leaf_value, trees_ % params_.classes));
     ++trees_;

@@ -37,7 +37,7 @@ absl::StatusOr<std::unique_ptr<PartGrower>> PartGrower::Make(Part part, const st
       grower->grows_on_ = name;
       return grower;
     }
-    if (device == "cuda") return NoDeviceError(loaded.status());
+    if (device == "cuda" || !IsWithoutDevice(loaded.status())) return NoDeviceError(loaded.status());
     reason = std::string(loaded.status().message());
   }
   auto grower = MakeCpuPartGrower(std::move(part));

@@ -53,6 +53,19 @@ TEST(Kubernetes, EveryFieldIsKnownAndOfItsType) {
   EXPECT_THAT(KubernetesErrors(Render(Load(), "8a2b5c1e-0000-4000-8000-123456789abc")), IsEmpty());
 }
 
+TEST(Kubernetes, AJobOnGpusNeedsThem) {
+  const std::string linear = kJob, trees = absl::StrCat(kJob, "model: {type: gbdt}\n");
+  for (const std::string& yaml : {linear, trees}) {
+    EXPECT_THAT(Render(Load(yaml, {"device=cuda"})), HasSubstr("nvidia.com/gpu: \"1\""));
+    const LoadedJob without = Load(yaml, {"device=cuda", "kubernetes.worker_gpus=0"});
+    const auto refused = RenderKubernetes(without.config, {.job_yaml = without.effective_yaml});
+    EXPECT_EQ(refused.status().message(),
+              "kubernetes.worker_gpus: \"0\"; --render kubernetes needs a GPU for each worker, at least 1, with device: cuda");
+    const LoadedJob either = Load(yaml, {"device=auto", "kubernetes.worker_gpus=0"});
+    EXPECT_TRUE(RenderKubernetes(either.config, {.job_yaml = either.effective_yaml}).ok());
+  }
+}
+
 TEST(Kubernetes, TheKeyPairIsASecretOfEveryPod) {
   const LoadedJob job = Load(
       kJob, {"cluster.curve_key_file=/etc/hyperplane-curve/curve.key"});

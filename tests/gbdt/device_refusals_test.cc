@@ -54,7 +54,7 @@ TEST(DeviceBooster, SaysWhatDoesNotFitIntoItsMemory) {
       device_executor::memory.limit = limit;
       const absl::Status full = Refusal(sample, params);
       EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
-      EXPECT_NE(full.message().find("MiB for"), std::string::npos) << full;
+      EXPECT_NE(full.message().find("iB for "), std::string::npos) << full;
       EXPECT_EQ(device_executor::memory.used, 0u);  // all is given back
     }
     device_executor::memory.limit = needed;
@@ -63,7 +63,7 @@ TEST(DeviceBooster, SaysWhatDoesNotFitIntoItsMemory) {
     params.grow.max_leaves = 1000;
     const absl::Status leaves = Refusal(sample, params);
     device_executor::memory.limit = std::size_t{1} << 30;
-    EXPECT_NE(leaves.message().find("MiB for histograms of leaves"), std::string::npos) << leaves;
+    EXPECT_NE(leaves.message().find("iB for histograms of leaves"), std::string::npos) << leaves;
   }
 }
 

@@ -44,7 +44,7 @@ TEST_F(DeviceWorkers, GrowTheTreesOfOneProcess) {
 TEST_F(DeviceWorkers, LearnSeveralClasses) {
   for (const BinnedSample& sample : {OfClasses(Dense()), OfClasses(Sparse())}) {
     const Outcome run = ExpectSame({.servers = 2, .workers = 3, .device = "cuda"}, sample, SoftmaxParams(), 6);
-    EXPECT_EQ(run.counts.on_device, 3);
+    EXPECT_EQ(run.counts.devices.on_device, 3);
     // Replaced workers begin in the middle of a round.
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
       Cluster cluster{.servers = 1, .workers = 2, .seed = seed, .kills = 1, .restarts = 1, .device = "auto"};

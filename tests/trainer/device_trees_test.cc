@@ -38,12 +38,15 @@ std::string ReadAll(std::FILE* file) {
   return text;
 }
 
+std::string YamlOf(const std::string& data) {
+  return "data:\n  train: {files: [" + data + "]}\n  format: tsv\n  label: {column: 0}\n" +
+         "  split: {by: ratio, valid: 0.25}\ntrain: {early_stopping: {patience: 3}}\n" +
+         "model: {type: gbdt, gbdt: {trees: 60, max_leaves: 6, learning_rate: 0.5}}\noutput: {dir: " +
+         TempPath("trees") + "}\n";
+}
+
 TrainedTrees TrainTrees(const std::string& data, const Overrides& overrides) {
-  const std::string yaml = "data:\n  train: {files: [" + data + "]}\n  format: tsv\n  label: {column: 0}\n" +
-                           "  split: {by: ratio, valid: 0.25}\ntrain: {early_stopping: {patience: 3}}\n" +
-                           "model: {type: gbdt, gbdt: {trees: 60, max_leaves: 6, learning_rate: 0.5}}\noutput: {dir: " +
-                           TempPath("trees") + "}\n";
-  const absl::StatusOr<PreparedJob> job = PreparedOf(yaml, overrides);
+  const absl::StatusOr<PreparedJob> job = PreparedOf(YamlOf(data), overrides);
   EXPECT_TRUE(job.ok()) << job.status();
   std::FILE* const log = std::tmpfile();
   TrainedTrees trained;
@@ -190,7 +193,25 @@ TEST(DeviceTrees, AreTheProcessorsWhereTheDeviceHasNoRoomToGoOn) {
   }
   memory.limit = limit;
   EXPECT_LT(enough, std::size_t{4} << 20);
-  EXPECT_NE(said.find("of the processor: device: no 0 MiB for a tree"), std::string::npos) << said;
+  EXPECT_NE(said.find("KiB for a tree"), std::string::npos) << said;
+}
+
+// Of a device that is there: the processor goes on neither by itself nor by being asked for.
+TEST(DeviceTrees, AFaultBeforeTheFirstTreeIsAnErrorWithAutoToo) {
+  const std::string data = WriteTable(1000), checkpoint = Dir("checkpoint.dir", "faulty");
+  TrainTrees(data, {"device=cpu", checkpoint, "model.gbdt.trees=2"});
+  for (const char* device : {"device=auto", "device=cuda"}) {
+    const auto job = PreparedOf(YamlOf(data), {device, checkpoint, "model.gbdt.trees=4"});
+    ASSERT_TRUE(job.ok()) << job.status();
+    const std::atomic<bool> stop{false};
+    ProgressReporter reporter(Nowhere(), {});
+    device_executor::launches.until_failure = 0;
+    const absl::Status failed = GbdtTrainer(&*job, std::nullopt, &reporter, &stop).Train().status();
+    EXPECT_LT(device_executor::launches.until_failure, 0);
+    device_executor::launches.until_failure = -1;
+    EXPECT_EQ(failed.code(), absl::StatusCode::kInternal) << failed;
+    EXPECT_EQ(failed.message().find("cannot be had"), std::string::npos) << failed;
+  }
 }
 
 TEST(DeviceTrees, OfJobsThatAreTheProcessorsAreRefusedBeforeRowsAreRead) {

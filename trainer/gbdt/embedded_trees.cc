@@ -82,7 +82,7 @@ class EmbeddedTrees final : public TreeMaker {
                                            device_->device_name(), device_->memory_bytes() >> 20);
       return absl::OkStatus();
     }
-    if (wanted == "cuda") return NoDeviceError(refused);
+    if (wanted == "cuda" || !IsWithoutDevice(refused)) return NoDeviceError(refused);
     train->device_text = absl::StrCat("trees grow on ", job_.crew->threads(),
                                       " threads of the processor: ", refused.message());
     return absl::OkStatus();

@@ -57,6 +57,8 @@ absl::Status Check(const JobConfig& job) {
   const KubernetesConfig& k = job.kubernetes;
   PS_RETURN_IF_ERROR(CheckName("job", job.job, 40));
   PS_RETURN_IF_ERROR(CheckName("kubernetes.namespace", k.name_space, 63));
+  if (job.device == "cuda" && k.worker_gpus == 0)
+    return Wrong("kubernetes.worker_gpus", "0", "a GPU for each worker, at least 1, with device: cuda");
   if (!Matches(k.image, "[a-zA-Z0-9][-a-zA-Z0-9._:/@]*")) {
     return Wrong("kubernetes.image", k.image, "the image that deploy/Dockerfile builds");
   }
