@@ -16,6 +16,8 @@ namespace ps {
 namespace {
 
 constexpr std::string_view kLines = "rows";
+constexpr std::size_t kMostMembers = 64;         // of an object, of which some are looked at
+constexpr std::size_t kMostIndices = 64 << 10;  // of libsvm rows that come as tensors
 
 std::string Shown(std::string_view text) { return absl::StrCat("\"", absl::Utf8SafeCEscape(std::string(text.substr(0, 80))), "\""); }
 
@@ -40,7 +42,11 @@ std::string DataOf(std::string_view datatype, Cell::Kind* kind) {
 class InferReader {
  public:
   InferReader(const ServedModel& model, std::size_t most_rows, InferRequest* request, RequestRows* rows)
-      : model_(model), most_rows_(most_rows), request_(*request), rows_(*rows) {}
+      : model_(model),
+        most_rows_(most_rows),
+        most_inputs_(rows->most_cells() > 0 ? rows->most_cells() : kMostIndices),
+        request_(*request),
+        rows_(*rows) {}
 
   absl::Status Read(std::string_view body) {
     json::object whole;
@@ -69,6 +75,7 @@ class InferReader {
       if (const auto error = std::move(member).get(field)) return body_.Error(error);
       std::string_view name;
       if (const auto error = field.unescaped_key().get(name)) return body_.Error(error);
+      if (seen.size() == kMostMembers) return absl::InvalidArgumentError("an object has too many members");
       if (!seen.insert(name).second) return absl::InvalidArgumentError(absl::StrCat(Shown(name), " is there twice"));
       PS_RETURN_IF_ERROR(take(name, field.value()));
     }
@@ -102,6 +109,8 @@ class InferReader {
     return EachElement(value, "\"inputs\"", [&](json::value item) -> absl::Status {
       json::object object;
       PS_RETURN_IF_ERROR(AsObject(item, "\"inputs\"", &object));
+      if (inputs_.size() == most_inputs_)
+        return absl::InvalidArgumentError(absl::StrCat("there are more inputs than the ", most_inputs_, " that there may be"));
       Input& input = inputs_.emplace_back();
       return EachMember(object, [&](std::string_view name, json::value member) -> absl::Status {
         if (name == "name") return body_.ReadText(member, "name of an input", &input.name);
@@ -139,6 +148,9 @@ class InferReader {
   absl::Status ReadDatum(json::value value, Input* input) {
     if (input->data.size() == most_rows_) {
       return absl::ResourceExhaustedError(absl::StrCat("a request has at most ", most_rows_, " rows"));
+    }
+    if (++cells_ > RequestRows::kMostCells) {
+      return absl::ResourceExhaustedError(absl::StrCat("a request has at most ", RequestRows::kMostCells, " cells"));
     }
     return body_.ReadCell(value, &input->data.emplace_back());
   }
@@ -212,10 +224,12 @@ class InferReader {
 
   const ServedModel& model_;
   const std::size_t most_rows_;
+  const std::size_t most_inputs_;  // columns are there once
   InferRequest& request_;
   RequestRows& rows_;
   JsonBody body_;
   std::vector<Input> inputs_;
+  std::size_t cells_ = 0;  // of all of them
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ struct InferRequest {
 };
 
 // Adds the rows to *rows, which is empty. InvalidArgument: the body is none such; ResourceExhausted: there
-// are more than `most_rows` rows.
+// are more than `most_rows` rows, or than RequestRows::kMostCells cells.
 absl::Status ReadInferRequest(std::string_view body, const ServedModel& model, std::size_t most_rows,
                               InferRequest* request, RequestRows* rows);
 

@@ -18,6 +18,8 @@
 namespace ps {
 namespace {
 
+constexpr std::string_view kModels = "/v1/models/", kPredict = ":predict";
+constexpr std::string_view kInference = "/v2/models/", kInfer = "/infer";
 constexpr char kJson[] = "application/json";
 constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -65,10 +67,15 @@ std::string ServerMetadata() {
 
 }  // namespace
 
+bool ModelService::TakesBody(const std::string& path) {
+  const std::string_view asked = path;
+  return (asked.starts_with(kModels) && asked.ends_with(kPredict)) ||
+         (asked.starts_with(kInference) && asked.ends_with(kInfer));
+}
+
 HttpResponse ModelService::Answer(const HttpRequest& request) {
   const std::string& path = request.path;
   const std::string_view rest = path;
-  constexpr std::string_view kModels = "/v1/models/", kInference = "/v2/models/";
   if (rest.starts_with(kModels)) return AnswerModels(request, rest.substr(kModels.size()));
   if (rest.starts_with(kInference)) return AnswerInference(request, rest.substr(kInference.size()));
   const bool known = path == "/healthz" || path == "/readyz" || path == "/metrics" || path == "/v2" ||
@@ -93,7 +100,7 @@ HttpResponse ModelService::AnswerModels(const HttpRequest& request, std::string_
     if (request.method != "GET") return WrongMethod("GET");
     return Json(ModelStatus(*models_.Current()));
   }
-  if (rest != ":predict") return UnknownPath();
+  if (rest != kPredict) return UnknownPath();
   if (request.method != "POST") return WrongMethod("POST");
   return CountAnswer([&](const ServedModel& model, std::size_t* rows) { return PredictInstances(request.body, model, rows); });
 }
@@ -101,7 +108,7 @@ HttpResponse ModelService::AnswerModels(const HttpRequest& request, std::string_
 HttpResponse ModelService::AnswerInference(const HttpRequest& request, std::string_view rest) {
   const std::string_view asked = rest.substr(0, rest.find('/'));
   if (!TakeName(options_.name, &rest)) return UnknownModel(options_.name, asked);
-  if (rest == "/infer") {
+  if (rest == kInfer) {
     if (request.method != "POST") return WrongMethod("POST");
     return CountAnswer([&](const ServedModel& model, std::size_t* rows) { return Infer(request.body, model, rows); });
   }

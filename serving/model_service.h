@@ -5,7 +5,7 @@
 //   GET  /v2   /v2/health/live   /v2/health/ready   /healthz   /readyz   /metrics
 //
 // Any thread. A request is answered by one model, that which is current when it comes. Errors are
-// {"error": "..."}: 400 for a request that is wrong, 404 for another model or path, 413 for too many rows.
+// {"error": "..."}: 400 for a request that is wrong, 404 for another model or path, 413 for too many rows or cells.
 #pragma once
 
 #include <atomic>
@@ -30,6 +30,8 @@ class ModelService {
   ModelService(const Options& options, const ModelWatch* models) : options_(options), models_(*models) {}
 
   HttpResponse Answer(const HttpRequest& request);
+  // Whether a POST there asks for predictions: other requests have no body.
+  static bool TakesBody(const std::string& path);
   // From now on it is not ready: no new requests should be sent to it.
   void Drain() { draining_.store(true); }
 

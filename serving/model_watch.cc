@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -86,18 +87,24 @@ void ModelWatch::Poll(std::chrono::steady_clock::time_point now) {
   }
 }
 
-absl::Status ModelWatch::TryReload(const Stamp& stamp) {
+absl::Status ModelWatch::TryReload(const Stamp& stamp) try {
   PS_ASSIGN_OR_RETURN(const std::string version, ServedModel::VersionAt(dir_));
   if (version != Current()->version()) {
     PS_ASSIGN_OR_RETURN(std::shared_ptr<const ServedModel> model, ServedModel::Open(dir_));
-    LOG(INFO) << "the model was replaced: version " << model->version() << " is served from now on, no longer "
-              << Current()->version();
+    retired_.reserve(retired_.size() + 1);  // what may fail comes before the exchange
+    {
+      const std::lock_guard lock(mutex_);
+      std::swap(model_, model);
+    }
+    retired_.push_back(std::move(model));
     reloads_.fetch_add(1);
-    const std::lock_guard lock(mutex_);
-    retired_.push_back(std::exchange(model_, std::move(model)));
+    // After it, so that who reads this is answered by the new one.
+    LOG(INFO) << "the model was replaced: version " << version << " is served, no longer " << retired_.back()->version();
   }
   seen_ = stamp;  // taken before the bundle was opened: a later one is looked at again
   return absl::OkStatus();
+} catch (const std::bad_alloc&) {  // of the new model's own containers: the old one needs no more
+  return absl::ResourceExhaustedError(absl::StrCat(dir_, ": there is no memory for a second model"));
 }
 
 }  // namespace ps

@@ -102,6 +102,7 @@ class PredictReader {
         return rows_.Wrong(absl::StrCat("cell ", cells_.size(), ": ", read.message()));
       }
       cells_.push_back(cell);
+      if (cells_.size() > rows_.most_cells()) break;  // an error: no more is read
     }
     return rows_.AddList(cells_);
   }

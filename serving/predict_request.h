@@ -12,7 +12,7 @@
 namespace ps {
 
 // Adds the instances to *rows, which is empty. InvalidArgument: the body is none such, or an instance is
-// no row, and which; ResourceExhausted: there are more than `most_rows`.
+// no row, and which; ResourceExhausted: there are more than `most_rows`, or than RequestRows::kMostCells cells.
 absl::Status ReadPredictRequest(std::string_view body, std::size_t most_rows, RequestRows* rows);
 
 }  // namespace ps

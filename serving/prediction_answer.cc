@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "models/bundle/manifest.h"
@@ -19,10 +18,6 @@ constexpr char kMargin[] = "margin";
 constexpr char kClass[] = "class";
 
 void AppendFloat(float value, std::string* text) {
-  if (!std::isfinite(value)) {
-    text->append("null");
-    return;
-  }
   char digits[32];
   text->append(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
 }
@@ -101,7 +96,7 @@ std::string Inputs(const ServedModel& model) {
   for (const std::uint32_t column : model.scorer().FeatureColumns()) {
     const std::string& name = table->names()[column];
     if (!IsUtf8(name)) continue;  // JSON cannot name it: lists of cells and lines can
-    absl::StrAppend(&text, text.empty() ? "" : ", ", Tensor(name, model.IsNumeric(column) ? "FP64" : "BYTES", "[-1]"));
+    absl::StrAppend(&text, text.empty() ? "" : ", ", Tensor(name, model.ReadsNumbers(column) ? "FP64" : "BYTES", "[-1]"));
   }
   return text;
 }

@@ -1,5 +1,5 @@
 // What margins predict, as JSON. Floats have the fewest digits that read back as the same float, as in the
-// predictions file of ps_eval. Pure functions.
+// predictions file of ps_eval. Margins are finite. Pure functions.
 #pragma once
 
 #include <string>

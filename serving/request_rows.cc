@@ -1,17 +1,20 @@
 #include "serving/request_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "models/features/header_check.h"
+#include "ps/base/status_macros.h"
 
 namespace ps {
 namespace {
 
 constexpr std::uint64_t kOffset = 1;  // of the text: not at a file's begin, where parsers look for headers
 constexpr std::size_t kMostQuoted = 80;
+constexpr std::size_t kMostDigits = 20;  // of an index: 2^64 has so many
 
 std::string Quoted(std::string_view text) {
   return absl::StrCat("\"", absl::Utf8SafeCEscape(std::string(text.substr(0, kMostQuoted))), "\"");
@@ -37,13 +40,26 @@ absl::Status RequestRows::WrongAt(std::size_t row, const std::string& what) cons
 absl::Status RequestRows::AddLine(std::string_view line) {
   if (line.ends_with('\n')) line.remove_suffix(1);
   if (line.ends_with('\r')) line.remove_suffix(1);
+  if (table_ != nullptr) {
+    if (line.empty()) return Wrong("an empty line is no row");
+  } else {  // as in a file
+    const std::size_t first = line.find_first_not_of(" \t");
+    const bool comment = model_.format() == RowFormat::kLibsvm && first != std::string_view::npos && line[first] == '#';
+    if (first == std::string_view::npos || comment) return Wrong("the line holds no row: it is blank or a comment");
+  }
   return Append(line);
+}
+
+absl::Status RequestRows::CheckRoom() const {
+  if (table_ == nullptr || rows() < kMostCells / table_->columns()) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("a request has at most ", kMostCells, " cells: ",
+                                                   kMostCells / table_->columns(), " rows of ", table_->columns(), " columns"));
 }
 
 absl::Status RequestRows::Append(std::string_view line) {
   if (line.find('\n') != std::string_view::npos) return Wrong("a row is one line of text, and this has several");
+  PS_RETURN_IF_ERROR(CheckRoom());
   const std::size_t begin = text_.size();
-  if (line.empty() && table_ != nullptr) return Wrong("an empty line is no row");
   const std::string problem = model_.rows().AppendRow(line, &scratch_, &text_);
   if (!problem.empty()) return Wrong(problem);
   line_begin_.push_back(begin);
@@ -68,8 +84,8 @@ absl::Status RequestRows::AddList(absl::Span<const Cell> cells) {
   }
   const TableLayout::Sources* const sources = table_->ByNumber(cells.size());
   if (sources == nullptr) {
-    return Wrong(absl::StrCat("expected ", table_->columns() - 1, " columns without the label, or ", table_->columns(),
-                              " with it, found ", cells.size()));
+    const std::string found = cells.size() > most_cells() ? "more" : absl::StrCat(cells.size());
+    return Wrong(absl::StrCat("expected ", table_->DescribeNumbers(), " columns, found ", found));
   }
   for (std::uint32_t column = 0; column < fields_.size(); ++column) {
     const int source = (*sources)[column];
@@ -117,7 +133,7 @@ absl::Status RequestRows::SetColumn(std::string_view name, const Cell& cell) {
 }
 
 absl::Status RequestRows::SetIndex(std::string_view name, const Cell& cell) {
-  if (!IsIndex(name)) return Wrong(absl::StrCat("expected an index, as in {\"3\": 1}, found ", Quoted(name)));
+  if (!IsIndex(name) || name.size() > kMostDigits) return Wrong(absl::StrCat("expected an index, as in {\"3\": 1}, found ", Quoted(name)));
   if (cell.kind == Cell::Kind::kMissing) return absl::OkStatus();
   if (cell.kind == Cell::Kind::kText) {
     return Wrong(absl::StrCat("index ", std::string(name), ": expected a number, found ", Quoted(cell.text)));
@@ -131,6 +147,7 @@ absl::Status RequestRows::SetIndex(std::string_view name, const Cell& cell) {
 absl::Status RequestRows::End() { return table_ != nullptr ? EndTable() : Append(line_); }
 
 absl::Status RequestRows::EndTable() {
+  PS_RETURN_IF_ERROR(CheckRoom());
   const std::size_t begin = text_.size();
   if (table_->AppendMeanings(*table_->ByNumber(fields_.size()), fields_, &text_)) {
     line_begin_.push_back(begin);
@@ -143,12 +160,19 @@ absl::Status RequestRows::EndTable() {
   return Wrong("a text has the delimiter in it, which rows of this format cannot have");
 }
 
+absl::Status RequestRows::CheckFinite(absl::Span<const float> margins) const {
+  const auto wrong = std::find_if(margins.begin(), margins.end(), [](float margin) { return !std::isfinite(margin); });
+  if (wrong == margins.end()) return absl::OkStatus();
+  const std::size_t row = static_cast<std::size_t>(wrong - margins.begin()) / model_.scorer().outputs();
+  return WrongAt(row, "the model predicts no finite number of it");
+}
+
 absl::Status RequestRows::Score(std::vector<float>* margins) const {
   margins->clear();
   if (rows() == 0) return absl::OkStatus();
   RowBlock block;
   model_.scorer().ScoreText(text_, TextOrigin{0, kOffset}, &block, margins);
-  if (block.bad_rows == 0 && block.rows() == rows()) return absl::OkStatus();
+  if (block.bad_rows == 0 && block.rows() == rows()) return CheckFinite(*margins);
   // The first in order: blocks quote those that they meet first.
   const auto first = std::min_element(block.bad.begin(), block.bad.end(),
                                       [](const BadRow& a, const BadRow& b) { return a.offset < b.offset; });

@@ -6,7 +6,8 @@
 // named. A name that the training data do not have is an error: ignored, a misspelt column would be a
 // missing one. Label and weight may be named, as may columns that the model does not read.
 //
-// Errors are InvalidArgument and say which row is meant, as NAME[3], with the name of the constructor.
+// Errors are InvalidArgument and say which row is meant, as NAME[3], with the name of the constructor; but
+// ResourceExhausted where the rows have more than kMostCells.
 #pragma once
 
 #include <cstdint>
@@ -31,13 +32,18 @@ struct Cell {
 
 class RequestRows {
  public:
+  // Of a request's tables, rows times columns: what a row needs, it needs for each column, named or not.
+  static constexpr std::size_t kMostCells = 4 << 20;
+
   // `model` and `name` must outlive it.
   RequestRows(const ServedModel& model, const char* name);
 
   // A row as a line of the model's format, with or without a label; an end of line may follow it.
   absl::Status AddLine(std::string_view line);
-  // Of a table: cells of all columns, of all but the label, or of all but label and weight.
+  // Of a table: cells of all columns, of all but the label, or of all but label and weight. Of more than
+  // most_cells() it is enough to give one more.
   absl::Status AddList(absl::Span<const Cell> cells);
+  std::size_t most_cells() const { return fields_.size(); }  // of a row; 0: it is of no table
 
   // A row of cells with names: of columns of a table, or indices of libsvm text.
   absl::Status Begin();
@@ -45,7 +51,8 @@ class RequestRows {
   absl::Status End();
 
   std::size_t rows() const { return line_begin_.size(); }
-  // Margins of all rows, row by row: outputs() of the model for each.
+  // Margins of all rows, row by row: outputs() of the model for each. InvalidArgument: a row is malformed,
+  // or its margin is no finite number, as values near the largest float can make it.
   absl::Status Score(std::vector<float>* margins) const;
 
   // Of the row that is being added.
@@ -58,6 +65,8 @@ class RequestRows {
   absl::Status SetColumn(std::string_view name, const Cell& cell);
   absl::Status SetIndex(std::string_view name, const Cell& cell);
   absl::Status EndTable();
+  absl::Status CheckRoom() const;
+  absl::Status CheckFinite(absl::Span<const float> margins) const;
   absl::Status Append(std::string_view line);
 
   const ServedModel& model_;

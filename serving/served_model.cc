@@ -47,20 +47,26 @@ absl::StatusOr<std::string> ServedModel::VersionAt(const std::string& dir) {
 absl::StatusOr<std::shared_ptr<const ServedModel>> ServedModel::Open(const std::string& dir) {
   for (int opening = 0; opening < kMostOpenings; ++opening) {
     const absl::StatusOr<std::string> before = VersionAt(dir);
-    auto bundle = Bundle::Open(dir);
+    absl::StatusOr<std::shared_ptr<ServedModel>> model = OpenOnce(dir);
     const absl::StatusOr<std::string> after = VersionAt(dir);
-    // Another bundle took its place meanwhile: of which one the files were is not known.
+    // Another bundle took its place meanwhile: of which one the files were is not known, nor whether what
+    // is wrong with them is wrong with it.
     if (before.ok() != after.ok() || (before.ok() && *before != *after)) continue;
-    if (!bundle.ok()) return bundle.status();
+    if (!model.ok()) return model.status();
     if (!before.ok()) return before.status();
-    std::shared_ptr<ServedModel> model(new ServedModel);
-    PS_ASSIGN_OR_RETURN(model->scorer_, ModelScorer::FromBundle(*std::move(bundle)));
-    model->version_ = *before;
-    model->opened_at_ = Seconds(std::chrono::system_clock::now().time_since_epoch());
-    model->ReadPlan();
-    return model;
+    (*model)->version_ = *before;
+    return *std::move(model);
   }
   return absl::UnavailableError(absl::StrCat(dir, ": the model is replaced faster than it can be opened"));
+}
+
+absl::StatusOr<std::shared_ptr<ServedModel>> ServedModel::OpenOnce(const std::string& dir) {
+  PS_ASSIGN_OR_RETURN(std::unique_ptr<Bundle> bundle, Bundle::Open(dir));
+  std::shared_ptr<ServedModel> model(new ServedModel);
+  PS_ASSIGN_OR_RETURN(model->scorer_, ModelScorer::FromBundle(std::move(bundle)));
+  model->opened_at_ = Seconds(std::chrono::system_clock::now().time_since_epoch());
+  model->ReadPlan();
+  return model;
 }
 
 void ServedModel::ReadPlan() {
@@ -77,6 +83,8 @@ void ServedModel::ReadPlan() {
       if (ReadsAsNumber(member)) numeric_[member.column()] = true;
     }
   }
+  text_.resize(numeric_.size());
+  for (const std::uint32_t column : scorer_->TextColumns()) text_[column] = true;
   // What a job takes for missing need not be the empty text.
   const auto& missing = plan.missing();
   if (!missing.empty() && std::find(missing.begin(), missing.end(), "") == missing.end()) missing_text_ = missing[0];

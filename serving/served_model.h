@@ -36,7 +36,10 @@ class ServedModel {
   RowFormat format() const { return format_; }
   // Of tables. Names are those of the training data, label and weight among them.
   std::optional<std::uint32_t> ColumnNamed(std::string_view name) const;
+  // Its values look like numbers: flags in it are 1 and 0.
   bool IsNumeric(std::uint32_t column) const { return numeric_[column]; }
+  // Whether all that read it read numbers, so that one may be written in other digits: 7 or 7.0.
+  bool ReadsNumbers(std::uint32_t column) const { return numeric_[column] && !text_[column]; }
   const std::string& missing_text() const { return missing_text_; }  // a field without a value
 
   // Names of the outputs' classes that JSON can hold.
@@ -44,6 +47,7 @@ class ServedModel {
 
  private:
   ServedModel() = default;
+  static absl::StatusOr<std::shared_ptr<ServedModel>> OpenOnce(const std::string& dir);
   void ReadPlan();
 
   std::unique_ptr<const ModelScorer> scorer_;
@@ -52,7 +56,8 @@ class ServedModel {
   double opened_at_ = 0;
   RowFormat format_ = RowFormat::kTable;
   absl::flat_hash_map<std::string, std::uint32_t> columns_;
-  std::vector<bool> numeric_;
+  std::vector<bool> numeric_;  // by column
+  std::vector<bool> text_;     // some part of the model reads it as a text
   std::string missing_text_;
   std::vector<std::string> class_names_;
 };

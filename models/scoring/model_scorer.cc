@@ -59,6 +59,28 @@ std::vector<std::uint32_t> ModelScorer::FeatureColumns() const {
   return {read.begin(), read.end()};
 }
 
+std::vector<std::uint32_t> ModelScorer::TextColumns() const {
+  std::set<std::uint32_t> texts;
+  const auto add_trees = [&](const TreeModel& trees) {
+    for (const TreeColumn& column : trees.columns) {
+      if (column.kind == ColumnKind::kCategory || column.target != nullptr) texts.insert(column.source);
+    }
+  };
+  for (const features::Plan* plan : {&plan_, &base_plan_}) {
+    if (plan->column_size() == 0) continue;
+    for (const features::Feature& feature : plan->feature()) {
+      if (feature.op() == features::Feature::HASH) texts.insert(feature.column());
+      for (const features::Feature& member : feature.member()) {
+        if (member.op() == features::Feature::HASH) texts.insert(member.column());
+      }
+    }
+    if (plan->trees().empty()) continue;
+    if (const absl::StatusOr<TreeModel> trees = TreeModel::Parse(plan->trees()); trees.ok()) add_trees(*trees);
+  }
+  if (trees_ != nullptr && plan_.column_size() > 0) add_trees(trees_->model());
+  return {texts.begin(), texts.end()};
+}
+
 void ModelScorer::ScoreText(std::string_view text, TextOrigin origin, RowBlock* rows,
                             std::vector<float>* margins) const {
   if (trees_ != nullptr) return trees_->ScoreText(text, origin, rows, margins);

@@ -31,6 +31,8 @@ class ModelScorer {
   const features::Plan& base_plan() const { return base_plan_; }
   // Positions of the columns, of a table, that some part of the model makes features of.
   std::vector<std::uint32_t> FeatureColumns() const;
+  // Those of them that some part reads as texts, even where they look like numbers: 7 and 7.0 are two.
+  std::vector<std::uint32_t> TextColumns() const;
 
   bool predicts_numbers() const { return numbers_; }                   // margins are predictions
   const std::vector<std::string>& classes() const { return classes_; }  // empty: there are two

@@ -9,6 +9,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -27,7 +29,8 @@ constexpr auto kDrainQuiet = std::chrono::milliseconds(50);  // what was sent be
 
 struct Exchange {  // of one request
   std::string body;
-  bool answered = false;  // before the body has come
+  std::size_t reserved = 0;  // bytes of it
+  bool answered = false;     // before the body has come
 };
 
 bool IsLoopback(const sockaddr* address) {
@@ -74,10 +77,21 @@ HttpResponse BodyTooLong(std::size_t most) {
   return {.status = 413, .body = absl::StrCat("a request's body has at most ", most, " bytes\n")};
 }
 
+HttpResponse Busy() { return {.status = 503, .body = "there is no memory for this request now\n"}; }
+
 // What the headers say that the body will be; 0 where they do not.
 std::uint64_t AnnouncedBytes(MHD_Connection* connection) {
   std::uint64_t bytes = 0;
   return absl::SimpleAtoi(Header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH), &bytes) ? bytes : 0;
+}
+
+bool HasBody(MHD_Connection* connection) {
+  return AnnouncedBytes(connection) > 0 || !Header(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING).empty();
+}
+
+TimedConnection* TimedBy(MHD_Connection* connection) {
+  const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  return info == nullptr ? nullptr : static_cast<TimedConnection*>(info->socket_context);
 }
 
 // False where a name is given twice: which of the two is meant, nobody knows.
@@ -120,8 +134,8 @@ absl::StatusOr<int> OpenListeningSocket(const HttpEndpoint& endpoint) {
   const int error =
       ::getaddrinfo(endpoint.host.c_str(), absl::StrCat(endpoint.port).c_str(), &hints, &found);
   if (error != 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen at ", where, ": ", ::gai_strerror(error)));
+    const std::string what = absl::StrCat("cannot listen at ", where, ": ", ::gai_strerror(error));
+    return error == EAI_AGAIN ? absl::UnavailableError(what) : absl::InvalidArgumentError(what);
   }
   int last_error = 0;
   int listening = -1;
@@ -143,7 +157,7 @@ absl::StatusOr<int> OpenListeningSocket(const HttpEndpoint& endpoint) {
                                                ": another program has this port; choose another, "
                                                "or port 0 for a free one"));
   }
-  return absl::UnavailableError(
+  return absl::InvalidArgumentError(
       absl::StrCat("cannot listen at ", where, ": ", std::strerror(last_error)));
 }
 
@@ -162,48 +176,101 @@ struct HttpServer::Callbacks {
                              const std::string& method, std::string body) {
     const bool get = method == "GET" || method == "HEAD";
     if (!get && method != "POST") return {.status = 405, .body = "only GET and POST are known here\n"};
-    absl::StatusOr<HttpRequest> request = ReadRequest(connection, url);
-    if (!request.ok()) return {.status = 400, .body = std::string(request.status().message())};
-    request->method = get ? "GET" : method;
-    request->body = std::move(body);
-    return server.handler_(*request);
+    try {
+      absl::StatusOr<HttpRequest> request = ReadRequest(connection, url);
+      if (!request.ok()) return {.status = 400, .body = std::string(request.status().message())};
+      request->method = get ? "GET" : method;
+      request->body = std::move(body);
+      return server.handler_(*request);
+    } catch (const std::bad_alloc&) {  // of the standard containers that the request was put into
+      return Busy();
+    }
+  }
+
+  // The headers have come. What need not or may not have a body is answered before it comes.
+  static MHD_Result Begin(HttpServer& server, MHD_Connection* connection, const char* url, const std::string& method,
+                          Exchange* begun) {
+    const auto answer = [&](HttpResponse response) {
+      begun->answered = true;
+      return Answer(connection, std::move(response), /*last=*/true);
+    };
+    if (!HasBody(connection)) return MHD_YES;
+    const HttpOptions& options = server.options_;
+    if (method != "POST" || (options.takes_body != nullptr && !options.takes_body(url)))
+      return answer(Handle(server, connection, url, method, ""));
+    const std::uint64_t announced = AnnouncedBytes(connection);
+    if (announced > options.most_body_bytes) return answer(BodyTooLong(options.most_body_bytes));
+    if (!server.Reserve(announced)) return answer(Busy());
+    begun->reserved = announced;
+    begun->body.reserve(announced);
+    return MHD_YES;
+  }
+
+  static MHD_Result Append(HttpServer& server, std::string_view piece, Exchange* exchange) {
+    // Of a body of unannounced length there is no answer before its end: the connection is closed.
+    const std::size_t bytes = exchange->body.size() + piece.size();
+    if (bytes > server.options_.most_body_bytes) return MHD_NO;
+    if (bytes > exchange->reserved) {
+      if (!server.Reserve(bytes - exchange->reserved)) return MHD_NO;
+      exchange->reserved = bytes;
+    }
+    exchange->body.append(piece);
+    return MHD_YES;
   }
 
   static MHD_Result OnRequest(void* self, MHD_Connection* connection, const char* url,
                               const char* method, const char* /*version*/, const char* upload,
                               std::size_t* upload_bytes, void** state) {
     HttpServer& server = *static_cast<HttpServer*>(self);
-    const std::size_t most = server.options_.most_body_bytes;
-    if (*state == nullptr) {  // the headers have come
-      auto* begun = new Exchange;
-      *state = begun;
-      server.under_way_.fetch_add(1);
-      const std::uint64_t announced = AnnouncedBytes(connection);
-      if (announced > most) {
-        begun->answered = true;
-        return Answer(connection, BodyTooLong(most), /*last=*/true);
+    TimedConnection* const timed = TimedBy(connection);
+    try {
+      if (*state == nullptr) {
+        auto* begun = new Exchange;
+        *state = begun;
+        server.under_way_.fetch_add(1);
+        server.LimitRequest(timed);
+        return Begin(server, connection, url, method, begun);
       }
-      begun->body.reserve(announced);
-      return MHD_YES;
+      auto& exchange = *static_cast<Exchange*>(*state);
+      if (*upload_bytes > 0) {
+        const std::string_view piece(upload, std::exchange(*upload_bytes, 0));
+        return exchange.answered ? MHD_YES : Append(server, piece, &exchange);
+      }
+      if (exchange.answered) return MHD_YES;
+      server.deadlines_.Lift(timed);
+      HttpResponse response = Handle(server, connection, url, method, std::move(exchange.body));
+      server.LimitRequest(timed);
+      return Answer(connection, std::move(response), server.draining_.load());
+    } catch (const std::bad_alloc&) {
+      return MHD_NO;  // the connection is closed
     }
-    auto& exchange = *static_cast<Exchange*>(*state);
-    if (*upload_bytes > 0) {
-      // Of a body of unannounced length there is no answer before its end: the connection is closed.
-      if (exchange.body.size() + *upload_bytes > most) return MHD_NO;
-      exchange.body.append(upload, *upload_bytes);
-      *upload_bytes = 0;
-      return MHD_YES;
-    }
-    if (exchange.answered) return MHD_YES;
-    HttpResponse response = Handle(server, connection, url, method, std::move(exchange.body));
-    return Answer(connection, std::move(response), server.draining_.load());
   }
 
-  static void OnCompleted(void* self, MHD_Connection*, void** state, MHD_RequestTerminationCode) {
+  static void OnCompleted(void* self, MHD_Connection* connection, void** state, MHD_RequestTerminationCode) {
     if (*state == nullptr) return;
-    delete static_cast<Exchange*>(*state);
+    HttpServer& server = *static_cast<HttpServer*>(self);
+    auto* const exchange = static_cast<Exchange*>(*state);
+    server.body_bytes_.fetch_sub(exchange->reserved);
+    delete exchange;
     *state = nullptr;
-    static_cast<HttpServer*>(self)->under_way_.fetch_sub(1);
+    server.LimitHeaders(TimedBy(connection));
+    server.under_way_.fetch_sub(1);
+  }
+
+  static void OnConnection(void* self, MHD_Connection* connection, void** context, MHD_ConnectionNotificationCode code) {
+    HttpServer& server = *static_cast<HttpServer*>(self);
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {  // before its socket is closed
+      server.deadlines_.Remove(static_cast<TimedConnection*>(std::exchange(*context, nullptr)));
+      return;
+    }
+    const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info == nullptr) return;
+    try {
+      TimedConnection* const timed = server.deadlines_.Add(info->connect_fd);
+      *context = timed;
+      server.LimitHeaders(timed);
+    } catch (const std::bad_alloc&) {  // it goes untimed
+    }
   }
 };
 
@@ -220,17 +287,33 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Listen(const HttpOptions
                               : v6 ? "["
                                    : "",
                               any ? "" : endpoint.host, v6 && !any ? "]" : "", ":", server->port_);
-  PS_RETURN_IF_ERROR(server->StartDaemon(listening));
+  server->listening_ = listening;
+  PS_RETURN_IF_ERROR(server->StartDaemon());
   return server;
 }
 
-absl::Status HttpServer::StartDaemon(int listening) {
+bool HttpServer::Reserve(std::size_t bytes) {
+  if (body_bytes_.fetch_add(bytes) + bytes <= options_.most_bytes_at_once) return true;
+  body_bytes_.fetch_sub(bytes);
+  return false;
+}
+
+void HttpServer::LimitRequest(TimedConnection* connection) {
+  deadlines_.Limit(connection, std::chrono::seconds(options_.request_seconds));
+}
+
+// When its first byte comes is not known, only that the connection is not silent for longer until then.
+void HttpServer::LimitHeaders(TimedConnection* connection) {
+  deadlines_.Limit(connection, std::chrono::seconds(options_.idle_seconds + options_.request_seconds));
+}
+
+absl::Status HttpServer::StartDaemon() {
   const auto start = [&](unsigned flags, MHD_OPTION further, unsigned value) {
     return MHD_start_daemon(
         flags | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, nullptr, nullptr, Callbacks::OnRequest, this,
-        MHD_OPTION_EXTERNAL_LOGGER, Ignore, nullptr, MHD_OPTION_LISTEN_SOCKET, listening,
-        MHD_OPTION_NOTIFY_COMPLETED, Callbacks::OnCompleted, this, MHD_OPTION_CONNECTION_LIMIT,
-        options_.connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, options_.connections_per_address,
+        MHD_OPTION_EXTERNAL_LOGGER, Ignore, nullptr, MHD_OPTION_LISTEN_SOCKET, listening_,
+        MHD_OPTION_NOTIFY_COMPLETED, Callbacks::OnCompleted, this,
+        MHD_OPTION_NOTIFY_CONNECTION, Callbacks::OnConnection, this, MHD_OPTION_CONNECTION_LIMIT, options_.connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, options_.connections_per_address,
         MHD_OPTION_CONNECTION_TIMEOUT, options_.idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         options_.connection_bytes, MHD_OPTION_THREAD_STACK_SIZE, kThreadStack,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, further, value, MHD_OPTION_END);
@@ -247,15 +330,16 @@ absl::Status HttpServer::StartDaemon(int listening) {
     daemon_ = start(MHD_USE_POLL_INTERNAL_THREAD, MHD_OPTION_THREAD_POOL_SIZE, options_.threads);
   }
   if (daemon_ != nullptr) return absl::OkStatus();
-  ::close(listening);
+  ::close(listening_);
   return absl::UnavailableError("cannot start the HTTP server's threads");
 }
 
 bool HttpServer::Drain(std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   draining_.store(true);
-  const int listening = MHD_quiesce_daemon(daemon_);
-  if (listening >= 0) ::close(listening);
+  // Its threads may be polling the socket, so that it is not closed here: nobody else's file may get its number.
+  quiesced_ = MHD_quiesce_daemon(daemon_) >= 0;
+  if (quiesced_) ::shutdown(listening_, SHUT_RDWR);  // who connects now is refused
   auto busy = std::chrono::steady_clock::now();
   for (auto now = busy; now - busy < kDrainQuiet; now = std::chrono::steady_clock::now()) {
     if (under_way_.load() > 0) busy = now;
@@ -266,7 +350,9 @@ bool HttpServer::Drain(std::chrono::milliseconds limit) {
 }
 
 HttpServer::~HttpServer() {
-  if (daemon_ != nullptr) MHD_stop_daemon(daemon_);  // closes the listening socket
+  if (daemon_ == nullptr) return;
+  MHD_stop_daemon(daemon_);  // closes the listening socket, but one that it was told to leave
+  if (quiesced_) ::close(listening_);
 }
 
 }  // namespace ps

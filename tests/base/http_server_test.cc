@@ -2,17 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <new>
 #include <random>
 #include <thread>
 #include <vector>
 
 #include "ps/base/web_client.h"
+#include "tests/base/raw_connection.h"
 
 namespace ps {
 namespace {
@@ -65,15 +64,89 @@ TEST(HttpServer, SaysThatABodyIsTooLongBeforeItHasCome) {
 }
 
 // Sends bytes as they are and hangs up.
-void SendRaw(int port, const std::string& bytes) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<std::uint16_t>(port));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
-  (void)!::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-  ::close(fd);
+void SendRaw(int port, const std::string& bytes) { RawConnection(port).Send(bytes); }
+
+std::string Head(std::size_t bytes) {
+  return "POST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n";
+}
+
+// One byte now and then keeps a connection from being idle, but not from being closed.
+TEST(HttpServer, ARequestThatIsLongInComingIsClosed) {
+  for (const unsigned threads : {0u, 2u}) {
+    SCOPED_TRACE(threads);
+    const auto server = Listen({.threads = threads, .idle_seconds = 2, .request_seconds = 1});
+    RawConnection body(server->port()), head(server->port()), kept(server->port());
+    ASSERT_TRUE(body.Send(Head(1000)));
+    ASSERT_THAT(body.ReadUntil("100 Continue"), HasSubstr("100 Continue"));
+    ASSERT_TRUE(head.Send("GET / HTTP/1.1\r\nX: "));
+    bool body_closed = false, head_closed = false;
+    const auto begin = std::chrono::steady_clock::now();
+    while (!(body_closed && head_closed) && std::chrono::steady_clock::now() - begin < std::chrono::seconds(20)) {
+      body_closed = body_closed || !body.Send("x") || body.Closes(milliseconds(50));
+      head_closed = head_closed || !head.Send("x") || head.Closes(milliseconds(50));
+      // Others are served, and time counts anew for each of their requests.
+      ASSERT_TRUE(kept.Send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
+    }
+    EXPECT_TRUE(body_closed);
+    EXPECT_TRUE(head_closed);
+    EXPECT_FALSE(kept.Closes(milliseconds(1)));
+  }
+}
+
+TEST(HttpServer, BodiesOfAllRequestsAreBounded) {
+  const auto server = Listen({.threads = 2, .most_body_bytes = 100, .most_bytes_at_once = 120});
+  WebClient client;
+  {
+    RawConnection slow(server->port());
+    ASSERT_TRUE(slow.Send(Head(80)));
+    ASSERT_THAT(slow.ReadUntil("100 Continue"), HasSubstr("100 Continue"));
+    EXPECT_EQ(Post(client, *server, std::string(41, 'x')).status, 503);
+    EXPECT_EQ(Post(client, *server, std::string(40, 'x')).status, 200);
+    ASSERT_TRUE(slow.Send(std::string(80, 'x')));
+    EXPECT_THAT(slow.ReadUntil("xxxx"), HasSubstr("200 OK"));
+  }
+  // What was taken is given back, of whole requests and of others.
+  RawConnection(server->port()).Send(Head(80));
+  for (int i = 0; i < 10; ++i) {
+    WebAnswer answer;
+    for (int wait = 0; wait < 1000 && answer.status != 200; ++wait) {
+      answer = Post(client, *server, std::string(100, 'x'));
+      if (answer.status != 200) std::this_thread::sleep_for(milliseconds(5));
+    }
+    EXPECT_EQ(answer.status, 200);
+  }
+}
+
+TEST(HttpServer, ABodyThatIsNotTakenIsNotWaitedFor) {
+  const auto server = Listen({.threads = 2, .takes_body = [](const std::string& path) { return path == "/b"; }});
+  for (const std::string method : {"POST", "GET", "PUT"}) {
+    RawConnection asking(server->port());
+    ASSERT_TRUE(asking.Send(method + " /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"));
+    EXPECT_TRUE(asking.Closes(milliseconds(20000)));
+    EXPECT_THAT(asking.ReadUntil("x"), HasSubstr(method == "PUT" ? "only GET and POST" : method + " /a "));
+  }
+  WebClient client;
+  EXPECT_EQ(client.Ask({.method = "POST", .url = server->url() + "/b", .headers = {}, .body = "x"})->body, "POST /b x");
+}
+
+TEST(HttpServer, AHandlerWithoutMemoryCostsItsRequest) {
+  bool enough = false;
+  const auto server = Listen({.threads = 1}, [&](const HttpRequest& request) {
+    if (!enough) throw std::bad_alloc();
+    return Echo(request);
+  });
+  WebClient client;
+  EXPECT_EQ(Post(client, *server, "a").status, 503);
+  enough = true;
+  EXPECT_EQ(Post(client, *server, "a").body, "POST /a b a");
+}
+
+TEST(HttpServer, SaysWhyItCannotListen) {
+  const auto first = Listen({});
+  const auto taken = HttpServer::Listen({.endpoint = {.port = first->port()}}, Echo);
+  EXPECT_TRUE(absl::IsUnavailable(taken.status())) << taken.status();
+  const auto foreign = HttpServer::Listen({.endpoint = {.host = "203.0.113.1"}}, Echo);  // of documentation
+  EXPECT_TRUE(absl::IsInvalidArgument(foreign.status())) << foreign.status();
 }
 
 TEST(HttpServer, WhatIsNoWholeRequestIsNotHandled) {

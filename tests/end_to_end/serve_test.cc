@@ -5,19 +5,24 @@
 #include <signal.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <set>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "ps/base/web_client.h"
+#include "tests/base/raw_connection.h"
 #include "tests/end_to_end/program.h"
 
 namespace ps {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr int kRows = 600;
@@ -72,6 +77,8 @@ class ServeTest : public testing::Test {
     const Finished end = server_->Wait();
     EXPECT_EQ(end.exit_code, 0) << end.err;
   }
+
+  int Port() const { return std::atoi(url_.c_str() + url_.rfind(':') + 1); }
 
   WebAnswer Ask(WebClient& client, const std::string& path, const std::string& body) {
     const auto answer = client.Ask({.method = "POST", .url = url_ + path, .body = body});
@@ -294,9 +301,41 @@ TEST_F(ServeTest, IsStoppedUnderLoad) {
       }
     });
   }
-  while (answered < 40) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  Stop();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (answered < 40 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_GE(answered, 40);
+  // A request is under way for certain: the server has said that it waits for the body.
+  RawConnection under_way(Port());
+  ASSERT_TRUE(under_way.Send(absl::StrCat("POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: ",
+                                          body.size(), "\r\n\r\n")));
+  ASSERT_THAT(under_way.ReadUntil("100 Continue"), HasSubstr("100 Continue"));
+  server_->Signal(SIGTERM);
+  ASSERT_TRUE(server_->WaitForError("stopping, after the requests"));
+  ASSERT_TRUE(under_way.Send(body));
+  const std::string& answer = under_way.ReadUntil("]}\n");
+  EXPECT_THAT(answer, AllOf(HasSubstr("200 OK"), HasSubstr("Connection: close"), HasSubstr(expected)));
+  const Finished end = server_->Wait();
+  EXPECT_EQ(end.exit_code, 0) << end.err;
   for (std::thread& client : clients) client.join();
+}
+
+// A model that was replaced is given back, the first like all others.
+TEST_F(ServeTest, ModelsThatWereReplacedAreFreed) {
+  WriteTable([](const TableRow& row) { return row.mixed % 10 < 3 ? "1" : "0"; });
+  Train(kTable + std::string("model: {type: lr}\n"), "out");
+  Serve("out");
+  const std::string version = client_.Ask({.url = url_ + "/v1/models/m"})->body;
+  Train(kTable + std::string("model: {type: lr}\ntrain: {passes: 2}\n"), "out");
+  ASSERT_TRUE(server_->WaitForError("the model was replaced: version"));
+  EXPECT_NE(client_.Ask({.url = url_ + "/v1/models/m"})->body, version);
+  // At the next look, a second later.
+  const std::string maps = absl::StrCat("/proc/", server_->pid(), "/maps");
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto kept = [&] { return absl::StrContains(ReadText(maps), "weights.bin (deleted)"); };
+  while (kept() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_FALSE(kept());
+  EXPECT_THAT(ReadText(maps), HasSubstr("weights.bin"));  // that of the new one
+  Stop();
 }
 
 TEST_F(ServeTest, WhatCannotBeServedEndsWithAMessage) {
@@ -311,12 +350,15 @@ TEST_F(ServeTest, WhatCannotBeServedEndsWithAMessage) {
   const std::string port = url_.substr(url_.rfind(':'));
   refused({"--model", "out", "--listen", port}, 75, "another program has this port");
   refused({}, 2, "--model is missing");
+  refused({"--model", "out", "--listen", "203.0.113.1:0"}, 2, "cannot listen at 203.0.113.1:0");
   refused({"--model", "out", "--listen", "8080"}, 2, "there is no port");
   refused({"--model", "out", "--name", "a/b"}, 2, "cannot be a model's name in a path");
   refused({"--model", "out", "--max_rows", "0"}, 2, "--max_rows is 1 to");
   refused({"--model", "train.svm"}, 2, "train.svm");
-  const WebAnswer large = Ask(client_, "/v1/models/m:predict", std::string((16 << 20) + 1, ' '));
-  EXPECT_EQ(large.status, 413);
+  // Before the body has come: a client that has sent some of it may find the connection closed, and no answer.
+  RawConnection large(Port());
+  ASSERT_TRUE(large.Send("POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 16777217\r\n\r\n"));
+  EXPECT_THAT(large.ReadUntil("bytes\n"), HasSubstr("HTTP/1.1 413 "));
   Stop();
   WriteText(place_ / "out/weights.bin", "x");
   refused({"--model", "out"}, 3, "out/weights.bin");

@@ -91,6 +91,19 @@ TEST_F(ModelServiceTest, ManyRowsAreAnsweredInTheirOrder) {
   EXPECT_EQ(Table("[]"), "{\"predictions\": []}\n");
 }
 
+// JSON has no word for it.
+TEST_F(ModelServiceTest, APredictionThatIsNoNumberIsNamed) {
+  std::string members;  // each of them in the direction in which it raises the margin
+  for (int index = 1; index <= 200; ++index) {
+    const std::string large = absl::StrCat("{\"", index, "\": 3e38}");
+    const HttpResponse alone = Post(libsvm_, "/v1/models/t:predict", "{\"instances\": [" + large + "]}");
+    ASSERT_EQ(alone.status, 200) << alone.body;
+    const bool raises = JsonReader::Read(alone.body)->members.at("predictions").items.at(0).number > 0.5;
+    absl::StrAppend(&members, index > 1 ? ", " : "", "\"", index, "\": ", raises ? "3e38" : "-3e38");
+  }
+  ExpectRefused(libsvm_, "{\"instances\": [{\"3\": 1}, {" + members + "}]}", "instances[1]: the model predicts no finite number");
+}
+
 TEST_F(ModelServiceTest, AWrongRowIsNamed) {
   const auto refused = [&](const std::string& instances, const std::string& what) {
     ExpectRefused(table_, "{\"instances\": " + instances + "}", what);
@@ -101,7 +114,8 @@ TEST_F(ModelServiceTest, AWrongRowIsNamed) {
   refused(R"([{"price": 1, "price": 2}])", "instances[0]: column \"price\": it is there twice");
   refused(R"([{"price": [1]}])", "instances[0]: \"price\": expected a number, a text, true, false or null");
   refused(R"([{"colour": "a\nb"}])", "instances[0]: column \"colour\": a text of several lines");
-  refused(R"([[1, 2]])", "instances[0]: expected 4 columns without the label, or 5 with it, found 2");
+  refused(R"([[1, 2]])", "instances[0]: expected 5, or 4 without the label, or 3 without label and weight columns, found 2");
+  refused(R"([[1, 2, 3, 4, 5, 6, 7, 8]])", "or 3 without label and weight columns, found more");
   refused(R"([[1, 2, {"a": 1}]])", "instances[0]: cell 2: expected a number, a text");
   refused(R"(["1,2,3\n4,5,6"])", "instances[0]: a row is one line of text");
   refused(R"([""])", "instances[0]: an empty line is no row");
@@ -140,7 +154,11 @@ TEST_F(ModelServiceTest, LibsvmRowsHaveIndices) {
   for (const char* same : {R"([{"107": 0.50, "3": true, "9": null, "8": false}])", R"(["3:1 107:0.5"])", R"(["1 3:1 107:0.5\n"])"}) {
     EXPECT_EQ(predict(same).body, expected) << same;
   }
-  EXPECT_EQ(predict(R"([""])").body, predict("[{}]").body);
+  for (const char* none : {R"([""])", R"([" \t"])", R"(["  # 3:1"])"}) {
+    ExpectRefused(libsvm_, std::string("{\"instances\": ") + none + "}", "instances[0]: the line holds no row");
+  }
+  EXPECT_EQ(predict(R"(["0"])").body, predict("[{}]").body);  // a label is a row
+  ExpectRefused(libsvm_, R"({"instances": [{"000000000000000000000000000003": 1}]})", "expected an index");
   ExpectRefused(libsvm_, R"({"instances": [{"a": 1}]})", "instances[0]: expected an index, as in {\"3\": 1}, found \"a\"");
   ExpectRefused(libsvm_, R"({"instances": [{"3": "1"}]})", "instances[0]: index 3: expected a number, found \"1\"");
   ExpectRefused(libsvm_, R"({"instances": [{"3": 1}, "3:1 4:x"]})", "instances[1]: expected a number, found 'x'");
@@ -202,6 +220,42 @@ TEST_F(ModelServiceTest, SaysWhatIsWrongWithTensors) {
           "input \"colour\": it has 2 rows, \"price\" has 1");
   refused(R"({"outputs": [{"name": "odds"}], "inputs": []})", "there is no output \"odds\", but probability, margin");
   refused(R"({"inputs": [{"name": "rows", "shape": [1], "datatype": "FP32", "data": [1]}]})", "input \"rows\" has rows' lines");
+}
+
+// What a request makes of memory is bounded, whatever its bytes are.
+TEST_F(ModelServiceTest, LargeRequestsAreRefused) {
+  ModelService many{{.name = "t", .most_rows = 1 << 20}, models_.get()};
+  std::string rows = "{}";
+  for (std::size_t row = 1; row <= RequestRows::kMostCells / 5; ++row) rows += ",{}";
+  const HttpResponse wide = Post(many, "/v1/models/t:predict", "{\"instances\": [" + rows + "]}");
+  EXPECT_EQ(wide.status, 413);
+  EXPECT_THAT(wide.body, HasSubstr("at most 4194304 cells: 838860 rows of 5 columns"));
+  const auto infer = [&](ModelService& service, const std::string& body) { return Post(service, "/v2/models/t/infer", body).body; };
+  EXPECT_THAT(infer(table_, R"({"inputs": [{}, {}, {}, {}, {}, {}]})"), HasSubstr("more inputs than the 5 that there may be"));
+  std::string inputs = "{}", members = "\"a\": 1";
+  for (int i = 0; i < 64 << 10; ++i) inputs += ",{}";
+  EXPECT_THAT(infer(libsvm_, "{\"inputs\": [" + inputs + "]}"), HasSubstr("more inputs than the 65536 that there may be"));
+  for (int i = 0; i < 64; ++i) members += ", \"" + std::to_string(i) + "\": 1";
+  EXPECT_THAT(infer(table_, "{\"inputs\": [{" + members + "}]}"), HasSubstr("an object has too many members"));
+}
+
+// 7 and 7.0 are one number and two texts: who is told that a column has numbers may send either.
+TEST_F(ModelServiceTest, ColumnsThatAreHashedHaveTexts) {
+  const auto datatype = [&](const std::string& features, const std::string& model = "lr") {
+    const std::atomic<bool> stop = false;
+    Train(absl::StrCat("job: h\ndata: {train: {files: [", place_, "/train.csv]}, format: csv, header: true}\nfeatures: [", features,
+                       "]\nmodel: {type: ", model, "}\noutput: {dir: ", place_, "/hashed}\n"),
+          {}, stop);
+    const auto watch = Watch(place_ + "/hashed");
+    ModelService service({.name = "t"}, watch.get());
+    return JsonReader::Read(Get(service, "/v2/models/t").body)->members.at("inputs").items.at(0).members.at("datatype").text;
+  };
+  EXPECT_EQ(datatype("{column: price, op: numeric}"), "FP64");
+  EXPECT_EQ(datatype("{column: price, op: hash}"), "BYTES");
+  EXPECT_EQ(datatype("{column: price, op: numeric}, {column: price, op: hash}"), "BYTES");
+  const std::string trees = "gbdt, gbdt: {trees: 2}";  // of categories
+  EXPECT_EQ(datatype("{column: price, op: numeric}", trees), "FP64");
+  EXPECT_EQ(datatype("{column: price, op: hash}", trees), "BYTES");
 }
 
 TEST_F(ModelServiceTest, DescribesModelAndServer) {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "tests/serving/served_jobs.h"
@@ -86,7 +88,8 @@ TEST_F(ModelWatchTest, ADamagedModelIsNotTakenAndTriedAgain) {
   EXPECT_EQ(watch_->reload_failures(), 2);
   Poll(30);  // 20 s after the second time
   EXPECT_EQ(watch_->reload_failures(), 2);
-  // What was still being copied is there now.
+  // A whole file takes the place of the broken one. (One that is written into while it is mapped is nothing to
+  // try: its reader dies of SIGBUS.)
   std::filesystem::rename(place_ + "/whole", weights);
   Poll(31);
   EXPECT_NE(watch_->Current(), before);
@@ -106,6 +109,35 @@ TEST_F(ModelWatchTest, AnotherModelIsTriedAtOnceAfterABadOne) {
   TrainTable(place_, 4);
   Poll(3);
   EXPECT_EQ(watch_->reloads(), 1);
+}
+
+// Whatever is replaced while it is opened, what comes out is one whole model.
+TEST(ServedModel, IsOpenedWhileItIsReplaced) {
+  const std::string place = ServingPlace();
+  TrainTable(place);
+  std::atomic<bool> done = false;
+  std::thread training([&] {
+    for (int colours = 2; colours < 22; ++colours) TrainTable(place, colours);
+    done = true;
+  });
+  int opened = 0;
+  while (!done) {
+    const auto model = ServedModel::Open(place + "/table");
+    if (!model.ok()) {
+      EXPECT_TRUE(absl::IsUnavailable(model.status())) << model.status();
+      continue;
+    }
+    RequestRows rows(**model, "rows");
+    ASSERT_TRUE(rows.AddLine("7.5,c1,n").ok());
+    std::vector<float> margins;
+    EXPECT_TRUE(rows.Score(&margins).ok());
+    ++opened;
+  }
+  training.join();
+  EXPECT_GT(opened, 0);
+  const auto last = ServedModel::Open(place + "/table");
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ((*last)->version(), *ServedModel::VersionAt(place + "/table"));
 }
 
 TEST(ServedModel, WhatIsNoBundleIsRefused) {
