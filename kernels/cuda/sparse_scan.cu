@@ -1,6 +1,7 @@
 // The best cut of sparse rows: one answer a node, so that nothing of the columns goes to the host.
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/cut_score.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/sparse_kernels.h"
 
@@ -74,15 +75,7 @@ __device__ void LookAtColumn(const SparseScanWork& work, std::uint32_t column, i
     missing = 0;
   }
   const auto score_of = [&](WideSum left) {
-    if constexpr (kBounded) {
-      // Copied: a reference to one of two would keep all of the work in local memory.
-      ValueBounds bounds = work.bounds[0];
-      if (blockIdx.y == 1) bounds = work.bounds[1];
-      const Direction direction = work.directions[column];
-      if (bounds.any() || direction != Direction::kFree)
-        return BoundedCutScore(left, total, work.params, bounds, direction);
-    }
-    return CutScore(left, total, work.params);
+    return ScoreOfCut<kBounded>(work, static_cast<unsigned>(column), left, total);
   };
   const auto look = [&](WideSum left, int bin, int missing_left) {
     SparseFinding found;

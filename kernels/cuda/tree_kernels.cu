@@ -1,5 +1,6 @@
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/cut_score.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/tree_kernels.h"
 #include "kernels/gradient_of_row.h"
@@ -239,15 +240,7 @@ __global__ void ScanKernel(ScanWork work) {
   const WideSum missing = missing_sum, total = running[kBinsPerColumn - 1] + missing;
   const int bins = work.bins[column];
   const auto score_of = [&](WideSum left) {
-    if constexpr (kBounded) {
-      // Copied: a reference to one of two would keep all of the work in local memory.
-      ValueBounds bounds = work.bounds[0];
-      if (blockIdx.y == 1) bounds = work.bounds[1];
-      const Direction direction = work.directions[column];
-      if (bounds.any() || direction != Direction::kFree)
-        return BoundedCutScore(left, total, work.params, bounds, direction);
-    }
-    return CutScore(left, total, work.params);
+    return ScoreOfCut<kBounded>(work, static_cast<unsigned>(column), left, total);
   };
   Cut best;
   const int last_right = missing != 0 ? bins : bins - 1;
